@@ -1,0 +1,234 @@
+package v1alpha1
+
+import (
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// TemplateReference names the golden path of a Component.
+type TemplateReference struct {
+	// name of the ServiceTemplate.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=40
+	Name string `json:"name,omitempty"`
+	// revision pins the Component to one ServiceTemplateRevision.
+	// Default: absent, the Component follows the newest revision, environment by environment.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	Revision *int64 `json:"revision,omitempty"`
+}
+
+// Commit is the change in version control that a version was built from.
+type Commit struct {
+	// sha of the commit, in hexadecimal.
+	// +required
+	// +kubebuilder:validation:Pattern=`^[0-9a-f]{7,64}$`
+	// +kubebuilder:validation:MaxLength=64
+	SHA string `json:"sha,omitempty"`
+	// committedAt is when the commit was made. Lead time is counted from here.
+	// +optional
+	CommittedAt *metav1.Time `json:"committedAt,omitempty"`
+	// author of the commit, usually an e-mail address.
+	// +optional
+	// +kubebuilder:validation:MaxLength=254
+	Author string `json:"author,omitempty"`
+}
+
+// EnvVar is one plain environment variable.
+type EnvVar struct {
+	// name of the variable.
+	// +required
+	// +kubebuilder:validation:Pattern=`^[A-Za-z_][A-Za-z0-9_]*$`
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	Name string `json:"name,omitempty"`
+	// value of the variable. Default: empty. Secrets do not belong here: use secretEnv.
+	// +optional
+	// +kubebuilder:validation:MaxLength=8192
+	Value string `json:"value,omitempty"`
+}
+
+// SecretEnvVar is one environment variable whose value stands in a Secret of the Environment.
+type SecretEnvVar struct {
+	// name of the variable.
+	// +required
+	// +kubebuilder:validation:Pattern=`^[A-Za-z_][A-Za-z0-9_]*$`
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	Name string `json:"name,omitempty"`
+	// secretKeyRef names a key of a Secret in the workload namespace of each environment. Towpath
+	// never reads it: the kubelet does.
+	// +required
+	SecretKeyRef SecretKeyReference `json:"secretKeyRef,omitzero"`
+}
+
+// SecretKeyReference names one key of a Secret.
+type SecretKeyReference struct {
+	// name of the Secret.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name,omitempty"`
+	// key in the Secret's data.
+	// +required
+	// +kubebuilder:validation:Pattern=`^[-._a-zA-Z0-9]+$`
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Key string `json:"key,omitempty"`
+}
+
+// PathEnvironment is one step of a Component's path.
+type PathEnvironment struct {
+	// name of an Environment in the Component's namespace. It need not exist yet: the Component
+	// waits for it.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=30
+	Name string `json:"name,omitempty"`
+	// parameters for this environment, merged over Component.spec.parameters by RFC 7396: null
+	// deletes a key, lists are replaced. Default: none.
+	// +optional
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:pruning:PreserveUnknownFields
+	Parameters *apiextensionsv1.JSON `json:"parameters,omitempty"`
+}
+
+// ComponentSpec is a service and its path through the environments.
+// +kubebuilder:validation:XValidation:rule="!has(self.env) || !has(self.secretEnv) || self.secretEnv.all(s, !self.env.exists(e, e.name == s.name))",message="a name must not stand in both env and secretEnv"
+type ComponentSpec struct {
+	// templateRef names the golden path. The name must not change: a Component of another golden
+	// path is another Component.
+	// +required
+	// +kubebuilder:validation:XValidation:rule="self.name == oldSelf.name",message="templateRef.name must not change: make another Component"
+	TemplateRef TemplateReference `json:"templateRef,omitzero"`
+
+	// image to run, with tag or digest.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:Pattern=`^[a-zA-Z0-9][-a-zA-Z0-9._:/@]*$`
+	Image string `json:"image,omitempty"`
+
+	// commit that the image was built from. Default: unknown.
+	// +optional
+	Commit *Commit `json:"commit,omitempty"`
+
+	// parameters of the template, checked against its schema. Default: the schema's defaults.
+	// +optional
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:pruning:PreserveUnknownFields
+	Parameters *apiextensionsv1.JSON `json:"parameters,omitempty"`
+
+	// env are plain environment variables.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=128
+	Env []EnvVar `json:"env,omitempty"`
+
+	// secretEnv are environment variables whose values stand in Secrets.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=128
+	SecretEnv []SecretEnvVar `json:"secretEnv,omitempty"`
+
+	// environments is the path, in order. A version enters the first one, and goes to the next one
+	// as soon as it is Ready in the one before. Taking an environment out of the path deletes what
+	// the Component runs there.
+	// +required
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Environments []PathEnvironment `json:"environments,omitempty"`
+}
+
+// ComponentEnvironmentStatus is the state of a Component in one environment.
+type ComponentEnvironmentStatus struct {
+	// name of the environment.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=30
+	Name string `json:"name,omitempty"`
+	// release is the name of the Release assigned to the environment. Absent before the first.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Release string `json:"release,omitempty"`
+	// image that the Release runs.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Image string `json:"image,omitempty"`
+	// revision of the template that the Release was rendered from.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Revision int64 `json:"revision,omitempty"`
+	// ready is the status of the Ready condition of that Release.
+	// +optional
+	Ready metav1.ConditionStatus `json:"ready,omitempty"`
+	// reason is why it is not ready, or what the next version waits for.
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	Reason string `json:"reason,omitempty"`
+	// message explains the reason.
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	Message string `json:"message,omitempty"`
+}
+
+// ComponentStatus is what the controller found and decided.
+type ComponentStatus struct {
+	// observedGeneration is the generation that the status speaks of.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// conditions: Ready, Promoted, and Stalled when somebody must act first.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=8
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// environments is the path with what runs where, in the order of the path.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	Environments []ComponentEnvironmentStatus `json:"environments,omitempty"`
+}
+
+// Component is a service: a golden path, its parameters, an image, and the path through the
+// environments that each version of it takes.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=comp,categories=towpath
+// +kubebuilder:printcolumn:name="Template",type=string,JSONPath=`.spec.templateRef.name`
+// +kubebuilder:printcolumn:name="Image",type=string,JSONPath=`.spec.image`,priority=1
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Promoted",type=string,JSONPath=`.status.conditions[?(@.type=="Promoted")].status`
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')",message="metadata.name must be a DNS-1035 label of at most 40 characters"
+type Component struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+	// spec is what the developer asks for.
+	// +required
+	Spec ComponentSpec `json:"spec,omitzero"`
+	// status is written by the controller.
+	// +optional
+	Status ComponentStatus `json:"status,omitzero"`
+}
+
+// ComponentList is a list of Components.
+//
+// +kubebuilder:object:root=true
+type ComponentList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Component `json:"items"`
+}

@@ -1,0 +1,99 @@
+package v1alpha1
+
+// Condition types. Ready summarises an object; the others explain it. The meaning follows
+// kstatus: Ready=True is Current, Stalled=True is Failed, anything else is in progress.
+const (
+	// ConditionReady is True when the object does what its spec asks for.
+	ConditionReady = "Ready"
+	// ConditionStalled is True when the object will not become Ready until somebody changes
+	// something; it is absent otherwise.
+	ConditionStalled = "Stalled"
+	// ConditionPromoted is True on a Component when every environment of its path runs the
+	// version that the spec asks for. Waiting for promotion does not make a Component unready.
+	ConditionPromoted = "Promoted"
+	// ConditionApplied is True on a Release when every object of its inventory was accepted
+	// by the API server, and what only older Releases listed is pruned.
+	ConditionApplied = "Applied"
+)
+
+// Reasons of more than one kind.
+const (
+	// ReasonReady: everything that the spec asks for is there and healthy.
+	ReasonReady = "Ready"
+	// ReasonProgressing: work is under way; the message says on what.
+	ReasonProgressing = "Progressing"
+	// ReasonDeleting: the object is being deleted; the message says what is awaited.
+	ReasonDeleting = "Deleting"
+	// ReasonNotTeamNamespace: the namespace lacks the labels of a team namespace.
+	ReasonNotTeamNamespace = "NotTeamNamespace"
+)
+
+// Reasons of a ServiceTemplate and of a ServiceTemplateRevision.
+const (
+	// ReasonCompiled: the template compiled and its revision may be used.
+	ReasonCompiled = "Compiled"
+	// ReasonCompileFailed: the template does not compile; the last good revision keeps serving.
+	ReasonCompileFailed = "CompileFailed"
+	// ReasonSchemaUnavailable: the API server did not give the schemas to check against.
+	ReasonSchemaUnavailable = "SchemaUnavailable"
+)
+
+// Reasons of an EnvironmentClass.
+const (
+	// ReasonAccepted: the class may be used by Environments.
+	ReasonAccepted = "Accepted"
+)
+
+// Reasons of an Environment.
+const (
+	// ReasonClassNotFound: the EnvironmentClass does not exist.
+	ReasonClassNotFound = "ClassNotFound"
+	// ReasonNamespaceTaken: the workload namespace exists and belongs to somebody else.
+	ReasonNamespaceTaken = "NamespaceTaken"
+	// ReasonNamespaceTerminating: the workload namespace is being deleted and will be made anew.
+	ReasonNamespaceTerminating = "NamespaceTerminating"
+)
+
+// Reasons of a Component.
+const (
+	// ReasonTemplateNotFound: the ServiceTemplate does not exist, or never compiled.
+	ReasonTemplateNotFound = "TemplateNotFound"
+	// ReasonRevisionNotFound: the pinned revision of the ServiceTemplate does not exist.
+	ReasonRevisionNotFound = "RevisionNotFound"
+	// ReasonParametersInvalid: the parameters do not fit the template's schema.
+	ReasonParametersInvalid = "ParametersInvalid"
+	// ReasonRenderFailed: an expression of the template failed on these parameters.
+	ReasonRenderFailed = "RenderFailed"
+	// ReasonRefused: the guard refused a rendered object.
+	ReasonRefused = "Refused"
+	// ReasonEnvironmentNotFound: an environment of the path does not exist (yet).
+	ReasonEnvironmentNotFound = "EnvironmentNotFound"
+	// ReasonEnvironmentNotReady: an environment of the path exists and is not Ready.
+	ReasonEnvironmentNotReady = "EnvironmentNotReady"
+	// ReasonWaitingForPrevious: the version must become Ready in the environment before.
+	ReasonWaitingForPrevious = "WaitingForPrevious"
+	// ReasonPromoted: every environment of the path runs the version of the spec.
+	ReasonPromoted = "Promoted"
+	// ReasonReleaseFailed: the Release assigned to an environment failed.
+	ReasonReleaseFailed = "ReleaseFailed"
+)
+
+// Reasons of a Release.
+const (
+	// ReasonApplied: every object was accepted by the API server.
+	ReasonApplied = "Applied"
+	// ReasonApplyFailed: the API server refused an object; it is tried again.
+	ReasonApplyFailed = "ApplyFailed"
+	// ReasonObjectTaken: an object of that name exists and belongs to somebody else.
+	ReasonObjectTaken = "ObjectTaken"
+	// ReasonKindUnavailable: the cluster does not serve a kind that the Release needs.
+	ReasonKindUnavailable = "KindUnavailable"
+	// ReasonRolloutFailed: an object reports that its roll-out failed.
+	ReasonRolloutFailed = "RolloutFailed"
+	// ReasonSuperseded: a newer Release took this one's place.
+	ReasonSuperseded = "Superseded"
+	// ReasonRevisionMissing: the ServiceTemplateRevision of the Release is gone.
+	ReasonRevisionMissing = "RevisionMissing"
+	// ReasonPruneFailed: an object that is no longer wanted could not be deleted; it is tried again.
+	ReasonPruneFailed = "PruneFailed"
+)

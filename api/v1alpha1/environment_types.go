@@ -1,0 +1,172 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Tier is how near an environment is to the users.
+// +kubebuilder:validation:Enum=Development;Staging;Production;Preview
+type Tier string
+
+// The tiers.
+const (
+	TierDevelopment Tier = "Development"
+	TierStaging     Tier = "Staging"
+	TierProduction  Tier = "Production"
+	TierPreview     Tier = "Preview"
+)
+
+// PodSecurityLevel is a level of the Pod Security Standards.
+// +kubebuilder:validation:Enum=Restricted;Baseline;Privileged
+type PodSecurityLevel string
+
+// The levels, strictest first.
+const (
+	PodSecurityRestricted PodSecurityLevel = "Restricted"
+	PodSecurityBaseline   PodSecurityLevel = "Baseline"
+	PodSecurityPrivileged PodSecurityLevel = "Privileged"
+)
+
+// EnvironmentClassSpec is the platform's contract for environments of one kind.
+type EnvironmentClassSpec struct {
+	// tier of the environments of this class. It stands in the label platform.towpath.dev/tier of
+	// every object, and templates see it as environment.tier. It must not change.
+	// +required
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="tier must not change: make another EnvironmentClass"
+	Tier Tier `json:"tier,omitempty"`
+
+	// podSecurity is the level that pods must meet: enforced by the label
+	// pod-security.kubernetes.io/enforce on the workload namespace, and checked by Towpath before
+	// anything is written. Default: Restricted.
+	// +optional
+	// +kubebuilder:default=Restricted
+	PodSecurity PodSecurityLevel `json:"podSecurity,omitempty"`
+}
+
+// EnvironmentClassStatus is what the controller found.
+type EnvironmentClassStatus struct {
+	// observedGeneration is the generation that the status speaks of.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// conditions: Ready.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=8
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// EnvironmentClass is a kind of environment that the platform team offers.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Cluster,shortName=envclass,categories=towpath
+// +kubebuilder:printcolumn:name="Tier",type=string,JSONPath=`.spec.tier`
+// +kubebuilder:printcolumn:name="Pod Security",type=string,JSONPath=`.spec.podSecurity`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63",message="metadata.name must be at most 63 characters"
+type EnvironmentClass struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+	// spec is the contract.
+	// +required
+	Spec EnvironmentClassSpec `json:"spec,omitzero"`
+	// status is written by the controller.
+	// +optional
+	Status EnvironmentClassStatus `json:"status,omitzero"`
+}
+
+// EnvironmentClassList is a list of EnvironmentClasses.
+//
+// +kubebuilder:object:root=true
+type EnvironmentClassList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []EnvironmentClass `json:"items"`
+}
+
+// ClassReference names an EnvironmentClass.
+type ClassReference struct {
+	// name of the EnvironmentClass.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name,omitempty"`
+}
+
+// EnvironmentSpec is a place to run.
+type EnvironmentSpec struct {
+	// classRef names the EnvironmentClass that the environment is made to. It must not change: make
+	// another Environment, and put it into the path of the Components that should move.
+	// +required
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="classRef must not change: make another Environment"
+	ClassRef ClassReference `json:"classRef,omitzero"`
+}
+
+// EnvironmentStatus is what the controller made.
+type EnvironmentStatus struct {
+	// observedGeneration is the generation that the status speaks of.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// conditions: Ready, and Stalled when somebody must act first.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=8
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// namespace is the workload namespace of the environment. Absent until it was made.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	Namespace string `json:"namespace,omitempty"`
+	// tier is the tier of the class.
+	// +optional
+	Tier Tier `json:"tier,omitempty"`
+	// podSecurity is the level that the class asks for.
+	// +optional
+	PodSecurity PodSecurityLevel `json:"podSecurity,omitempty"`
+	// team is the team of the namespace that the Environment is in.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	Team string `json:"team,omitempty"`
+	// costCenter is the cost centre of that team.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	CostCenter string `json:"costCenter,omitempty"`
+}
+
+// Environment is a place where Components of one team run. It owns one workload namespace, made to
+// its class; deleting the Environment deletes that namespace, after the Releases in it.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=env,categories=towpath
+// +kubebuilder:printcolumn:name="Class",type=string,JSONPath=`.spec.classRef.name`
+// +kubebuilder:printcolumn:name="Namespace",type=string,JSONPath=`.status.namespace`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z]([-a-z0-9]{0,28}[a-z0-9])?$')",message="metadata.name must be a DNS-1035 label of at most 30 characters"
+type Environment struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+	// spec is what the developer asks for.
+	// +required
+	Spec EnvironmentSpec `json:"spec,omitzero"`
+	// status is written by the controller.
+	// +optional
+	Status EnvironmentStatus `json:"status,omitzero"`
+}
+
+// EnvironmentList is a list of Environments.
+//
+// +kubebuilder:object:root=true
+type EnvironmentList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Environment `json:"items"`
+}

@@ -1,0 +1,45 @@
+package v1alpha1
+
+// Labels that Towpath sets. Nobody else may set or change a label of the prefix
+// platform.towpath.dev/ in a workload namespace: an admission policy sees to that.
+const (
+	// LabelPrefix begins every label and annotation of Towpath's own.
+	LabelPrefix = "platform.towpath.dev/"
+
+	// LabelTeam names the team. On a namespace, together with LabelCostCenter, it makes the
+	// namespace a team namespace: the home of that team's Environments and Components.
+	LabelTeam = LabelPrefix + "team"
+	// LabelCostCenter names the cost centre that pays for the object.
+	LabelCostCenter = LabelPrefix + "cost-center"
+	// LabelComponent names the Component that the object belongs to.
+	LabelComponent = LabelPrefix + "component"
+	// LabelEnvironment names the Environment that the object runs in.
+	LabelEnvironment = LabelPrefix + "environment"
+	// LabelTier is the tier of the Environment's class: Development, Staging, Production or Preview.
+	LabelTier = LabelPrefix + "tier"
+	// LabelTemplate names the ServiceTemplate that the object was rendered from.
+	LabelTemplate = LabelPrefix + "template"
+	// LabelOwnerUID is the UID of the Component (or of the Environment, for what the
+	// Environment makes) that owns the object. It stands on the object itself, never on pod
+	// templates, and decides who may change the object.
+	LabelOwnerUID = LabelPrefix + "owner-uid"
+
+	// ManagedBy is the value of app.kubernetes.io/managed-by on everything that Towpath makes.
+	ManagedBy = "towpath"
+
+	// Finalizer holds an object until everything that it made is gone.
+	Finalizer = LabelPrefix + "finalizer"
+)
+
+// Namespaces of the installation.
+const (
+	// SystemNamespace is where the manager runs.
+	SystemNamespace = "towpath-system"
+	// ApplierNamespace holds the service accounts that the manager writes as, one for each
+	// Environment. No tenant has rights here, so no tenant can mint their tokens.
+	ApplierNamespace = "towpath-appliers"
+	// ApplierClusterRole is what an applier may do in its workload namespace.
+	ApplierClusterRole = "towpath-applier"
+	// ApplierExtraClusterRole is the part of it that a platform team widens, by aggregation.
+	ApplierExtraClusterRole = "towpath-applier-extra"
+)

@@ -1,0 +1,283 @@
+package v1alpha1
+
+import (
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Cause says why a Release was made.
+// +kubebuilder:validation:Enum=ImageChange;ParameterChange;TemplateRollout;Promotion;Manual
+type Cause string
+
+// The causes.
+const (
+	// CauseImageChange: the image or commit of the Component changed (or is the first).
+	CauseImageChange Cause = "ImageChange"
+	// CauseParameterChange: parameters or environment variables changed.
+	CauseParameterChange Cause = "ParameterChange"
+	// CauseTemplateRollout: another revision of the template; the version is the same.
+	CauseTemplateRollout Cause = "TemplateRollout"
+	// CausePromotion: the version became Ready in the environment before.
+	CausePromotion Cause = "Promotion"
+	// CauseManual: the Release before was deleted by hand and is made again.
+	CauseManual Cause = "Manual"
+)
+
+// ReleaseComponent is the Component of a Release, as it was.
+type ReleaseComponent struct {
+	// name of the Component.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=40
+	Name string `json:"name,omitempty"`
+	// uid of the Component. It is the owner-uid of every object of the Release.
+	// +required
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=36
+	UID types.UID `json:"uid,omitempty"`
+}
+
+// ReleaseEnvironment is the Environment of a Release, as it was.
+type ReleaseEnvironment struct {
+	// name of the Environment.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=30
+	Name string `json:"name,omitempty"`
+	// uid of the Environment.
+	// +required
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=36
+	UID types.UID `json:"uid,omitempty"`
+	// namespace is the workload namespace.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Namespace string `json:"namespace,omitempty"`
+	// class is the name of the EnvironmentClass.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Class string `json:"class,omitempty"`
+	// tier of the class.
+	// +required
+	Tier Tier `json:"tier,omitempty"`
+}
+
+// ReleaseObject identifies one object that a Release makes.
+type ReleaseObject struct {
+	// resource is the id of the resource in the template.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Resource string `json:"resource,omitempty"`
+	// apiVersion of the object.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=317
+	APIVersion string `json:"apiVersion,omitempty"`
+	// kind of the object.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Kind string `json:"kind,omitempty"`
+	// name of the object, in the workload namespace.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name,omitempty"`
+}
+
+// ReleaseSpec is one version of one Component in one Environment, complete: with the
+// ServiceTemplateRevision it renders to the same bytes at any time.
+type ReleaseSpec struct {
+	// number counts the Releases of a Component in one environment from 1. The Release with the
+	// highest number is the one that runs.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	Number int64 `json:"number,omitempty"`
+	// component that the Release is of.
+	// +required
+	Component ReleaseComponent `json:"component,omitzero"`
+	// environment that the Release runs in.
+	// +required
+	Environment ReleaseEnvironment `json:"environment,omitzero"`
+	// template names the golden path.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=40
+	Template string `json:"template,omitempty"`
+	// revision of the template that the Release is rendered from.
+	// +required
+	Revision RevisionReference `json:"revision,omitzero"`
+	// version is the hash of what is promoted: image, commit, parameters and variables, in hexadecimal.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	Version string `json:"version,omitempty"`
+	// cause says why the Release was made.
+	// +required
+	Cause Cause `json:"cause,omitempty"`
+	// image to run.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	Image string `json:"image,omitempty"`
+	// commit that the image was built from, where the Component names one.
+	// +optional
+	Commit *Commit `json:"commit,omitempty"`
+	// parameters of the template: merged for this environment and with the schema's defaults.
+	// +optional
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:pruning:PreserveUnknownFields
+	Parameters *apiextensionsv1.JSON `json:"parameters,omitempty"`
+	// env are the plain environment variables.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=128
+	Env []EnvVar `json:"env,omitempty"`
+	// secretEnv are the environment variables from Secrets.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=128
+	SecretEnv []SecretEnvVar `json:"secretEnv,omitempty"`
+	// capabilities are those optional APIs, as group/version/Kind, which the template asks for and
+	// the cluster had when the Release was made.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=384
+	Capabilities []string `json:"capabilities,omitempty"`
+	// team is the value of the team label, frozen: a change of it reaches pods with the next Release.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Team string `json:"team,omitempty"`
+	// costCenter is the value of the cost centre label, frozen.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	CostCenter string `json:"costCenter,omitempty"`
+	// labelAliases are further label keys for cost tools, each with the Towpath label whose value it
+	// repeats, as configured when the Release was made.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=16
+	LabelAliases map[string]string `json:"labelAliases,omitempty"`
+	// podSecurity is the level that the pods must meet.
+	// +required
+	PodSecurity PodSecurityLevel `json:"podSecurity,omitempty"`
+	// inventory lists every object that the Release makes. Deleting and pruning go by it alone.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=512
+	Inventory []ReleaseObject `json:"inventory,omitempty"`
+}
+
+// ObjectHealth is how an object of a Release is.
+// +kubebuilder:validation:Enum=Ready;Progressing;Failed;Missing
+type ObjectHealth string
+
+// The healths.
+const (
+	// ObjectReady: the object does what it should.
+	ObjectReady ObjectHealth = "Ready"
+	// ObjectProgressing: the object is on its way.
+	ObjectProgressing ObjectHealth = "Progressing"
+	// ObjectFailed: the object says that it will not get there by itself.
+	ObjectFailed ObjectHealth = "Failed"
+	// ObjectMissing: the object is not there.
+	ObjectMissing ObjectHealth = "Missing"
+)
+
+// ReleaseObjectStatus is the state of one object of a Release.
+type ReleaseObjectStatus struct {
+	ReleaseObject `json:",inline"`
+	// uid of the object, once it exists. An object of another UID is never touched.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=36
+	UID types.UID `json:"uid,omitempty"`
+	// applied is a hash of the fields that Towpath owns and of when it wrote them, taken from the
+	// answer to its own write. Where it differs from the live object's, somebody changed a field of ours.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Applied string `json:"applied,omitempty"`
+	// health of the object.
+	// +optional
+	Health ObjectHealth `json:"health,omitempty"`
+	// message says what the object waits for, or why it failed.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
+}
+
+// ReleaseStatus is the outcome.
+type ReleaseStatus struct {
+	// observedGeneration is the generation that the status speaks of.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// conditions: Ready, Applied, and Stalled when somebody must act first.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=8
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// appliedAt is when every object was applied for the first time.
+	// +optional
+	AppliedAt *metav1.Time `json:"appliedAt,omitempty"`
+	// readyAt is when every object was ready for the first time. It stays when one fails later.
+	// +optional
+	ReadyAt *metav1.Time `json:"readyAt,omitempty"`
+	// supersededAt is when a newer Release took this one's place.
+	// +optional
+	SupersededAt *metav1.Time `json:"supersededAt,omitempty"`
+	// objects are the objects of the inventory as they are.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=512
+	Objects []ReleaseObjectStatus `json:"objects,omitempty"`
+}
+
+// Release is one version of one Component in one Environment: an immutable record. A newer Release
+// supersedes it; nothing that ran is ever edited.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=rel,categories=towpath
+// +kubebuilder:printcolumn:name="Component",type=string,JSONPath=`.spec.component.name`
+// +kubebuilder:printcolumn:name="Environment",type=string,JSONPath=`.spec.environment.name`
+// +kubebuilder:printcolumn:name="Image",type=string,JSONPath=`.spec.image`,priority=1
+// +kubebuilder:printcolumn:name="Revision",type=integer,JSONPath=`.spec.revision.number`
+// +kubebuilder:printcolumn:name="Cause",type=string,JSONPath=`.spec.cause`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="self.spec == oldSelf.spec",message="spec must not change: a Release is an immutable record; change the Component instead"
+type Release struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+	// spec is the record.
+	// +required
+	Spec ReleaseSpec `json:"spec,omitzero"`
+	// status is written by the controller.
+	// +optional
+	Status ReleaseStatus `json:"status,omitzero"`
+}
+
+// ReleaseList is a list of Releases.
+//
+// +kubebuilder:object:root=true
+type ReleaseList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Release `json:"items"`
+}

@@ -1,0 +1,132 @@
+// Package cluster connects the CLI to the cluster of the caller's kubeconfig, and turns what can go
+// wrong there into errors that name the next step.
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"time"
+
+	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+)
+
+// Flags choose a cluster and a namespace, as kubectl's do.
+type Flags struct {
+	Kubeconfig, Context, Namespace string
+	AllNamespaces                  bool
+	Timeout                        time.Duration
+}
+
+// Bind gives a command the flags that choose a cluster.
+func (f *Flags) Bind(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.Kubeconfig, "kubeconfig", "", "file to use in place of KUBECONFIG and ~/.kube/config")
+	cmd.Flags().StringVar(&f.Context, "context", "", "context of the kubeconfig to use (default: its current one)")
+	cmd.Flags().DurationVar(&f.Timeout, "request-timeout", 20*time.Second, "how long one request to the cluster may take")
+}
+
+// BindNamespace gives a command the flags that choose a namespace.
+func (f *Flags) BindNamespace(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&f.Namespace, "namespace", "n", "", "home namespace of the team (default: the context's)")
+	cmd.Flags().BoolVarP(&f.AllNamespaces, "all-namespaces", "A", false, "look at every team")
+}
+
+// Kubectl is how the caller would call kubectl to reach the same cluster.
+func (f *Flags) Kubectl() string {
+	command := "kubectl"
+	if f.Kubeconfig != "" {
+		command += " --kubeconfig " + f.Kubeconfig
+	}
+	if f.Context != "" {
+		command += " --context " + f.Context
+	}
+	return command
+}
+
+// Cluster is a connection.
+type Cluster struct {
+	client.Client
+	// Namespace that the caller chose, or the context's.
+	Namespace string
+}
+
+// Connector opens the connection that flags ask for. Tests put a fake in its place.
+type Connector func(Flags) (*Cluster, error)
+
+// Connect reads the kubeconfig. It sends nothing: the first request does.
+func Connect(flags Flags) (*Cluster, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = flags.Kubeconfig
+	config := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: flags.Context})
+	rest, err := config.ClientConfig()
+	if err != nil {
+		return nil, err
+	}
+	rest.Timeout = flags.Timeout
+	rest.UserAgent = "towpath-cli"
+	rest.QPS, rest.Burst = 50, 100
+	namespace := flags.Namespace
+	if namespace == "" {
+		if namespace, _, err = config.Namespace(); err != nil {
+			return nil, err
+		}
+	}
+	reader, err := client.New(rest, client.Options{Scheme: Scheme()})
+	if err != nil {
+		return nil, err
+	}
+	return &Cluster{Client: reader, Namespace: namespace}, nil
+}
+
+// Scheme holds Kubernetes' kinds and ours.
+func Scheme() *runtime.Scheme {
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), platformv1alpha1.AddToScheme(scheme)); err != nil {
+		panic(err) // the kinds are compiled in: only a programming error gets here
+	}
+	return scheme
+}
+
+// Explain says in the caller's words why a request failed, and what to do next. doing completes
+// "cannot …", such as "list components in namespace team-shop".
+func Explain(err error, flags Flags, doing string) (explained error, next string) {
+	var network *net.OpError
+	var address *url.Error
+	switch {
+	case clientcmd.IsEmptyConfig(err):
+		return errors.New("no cluster is configured"),
+			"set KUBECONFIG or --kubeconfig, or start a local cluster with make demo"
+	case clientcmd.IsContextNotFound(err):
+		return err, "kubectl config get-contexts"
+	case meta.IsNoMatchError(err) || isMissingGroup(err):
+		return fmt.Errorf("cannot %s: the cluster does not serve %s: Towpath is not installed in it",
+			doing, platformv1alpha1.GroupVersion),
+			"install Towpath, or choose another cluster: kubectl config get-contexts"
+	case apierrors.IsForbidden(err):
+		return fmt.Errorf("cannot %s: %w", doing, err),
+			flags.Kubectl() + " auth can-i --list, then ask the platform team for the missing right"
+	case apierrors.IsUnauthorized(err):
+		return fmt.Errorf("cannot %s: the cluster does not accept your credentials", doing),
+			"log in again, then " + flags.Kubectl() + " auth whoami"
+	case errors.As(err, &network), errors.As(err, &address):
+		return fmt.Errorf("cannot %s: the cluster does not answer: %w", doing, err),
+			flags.Kubectl() + " cluster-info"
+	}
+	return fmt.Errorf("cannot %s: %w", doing, err), flags.Kubectl() + " cluster-info"
+}
+
+// isMissingGroup recognises the answers of a cluster that lost our CRDs after discovery.
+func isMissingGroup(err error) bool {
+	var status apierrors.APIStatus
+	return runtime.IsNotRegisteredError(err) ||
+		apierrors.IsNotFound(err) && errors.As(err, &status) && status.Status().Details != nil && status.Status().Details.Name == ""
+}

@@ -1,0 +1,120 @@
+// Package tree shows what runs: team, component, environment, release, object. It reads the cluster
+// once, builds a Report from what it read, and prints it.
+package tree
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+)
+
+// Version and kind of a Report. Fields are only ever added within a version.
+const (
+	ReportAPIVersion = "cli.platform.towpath.dev/v1alpha1"
+	ReportKind       = "Status"
+)
+
+// Health sums up conditions in the way of kstatus.
+type Health string
+
+// The healths, from best to worst.
+const (
+	// Ready: it does what its spec asks for.
+	Ready Health = "Ready"
+	// Progressing: it is on its way.
+	Progressing Health = "Progressing"
+	// Unknown: the controller has not looked at it yet.
+	Unknown Health = "Unknown"
+	// Missing: it is not there.
+	Missing Health = "Missing"
+	// Failed: it will not get there until somebody changes something.
+	Failed Health = "Failed"
+)
+
+// Report is what `towpath status -o json` prints.
+type Report struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	// Teams, ordered by home namespace.
+	Teams []Team `json:"teams"`
+	// Next are the commands that help, most urgent first.
+	Next []Step `json:"next"`
+}
+
+// Step is a command that helps, and why.
+type Step struct {
+	Command string `json:"command"`
+	Why     string `json:"why"`
+}
+
+// Team is one home namespace.
+type Team struct {
+	// Name and CostCenter are empty where the namespace lacks the label.
+	Name       string `json:"name"`
+	CostCenter string `json:"costCenter"`
+	Namespace  string `json:"namespace"`
+	// Components, ordered by name.
+	Components []Component `json:"components"`
+	// Unused are environments in no Component's path.
+	Unused []Environment `json:"unusedEnvironments,omitempty"`
+}
+
+// Condition is one condition, without its times.
+type Condition struct {
+	Status  metav1.ConditionStatus `json:"status"`
+	Reason  string                 `json:"reason,omitempty"`
+	Message string                 `json:"message,omitempty"`
+}
+
+// Component is one service and its path.
+type Component struct {
+	Name     string `json:"name"`
+	Template string `json:"template"`
+	// PinnedRevision is 0 where the Component follows the newest revision.
+	PinnedRevision int64     `json:"pinnedRevision,omitempty"`
+	Image          string    `json:"image"`
+	Health         Health    `json:"health"`
+	Ready          Condition `json:"ready"`
+	Promoted       Condition `json:"promoted"`
+	// Environments, in the order of the path.
+	Environments []Environment `json:"environments"`
+}
+
+// Environment is one step of a path.
+type Environment struct {
+	Name      string                `json:"name"`
+	Class     string                `json:"class,omitempty"`
+	Tier      platformv1alpha1.Tier `json:"tier,omitempty"`
+	Namespace string                `json:"namespace,omitempty"`
+	// Health of the Environment itself: Missing where it does not exist.
+	Health Health    `json:"health"`
+	Ready  Condition `json:"ready"`
+	// Waiting is what the Component waits for here: a reason and a message.
+	Waiting *Condition `json:"waiting,omitempty"`
+	// Release that is assigned here; nil before the first.
+	Release *Release `json:"release,omitempty"`
+}
+
+// Release is the version that is assigned to an environment.
+type Release struct {
+	Name      string                 `json:"name"`
+	Number    int64                  `json:"number"`
+	Revision  int64                  `json:"revision"`
+	Image     string                 `json:"image"`
+	Cause     platformv1alpha1.Cause `json:"cause"`
+	CreatedAt metav1.Time            `json:"createdAt"`
+	Health    Health                 `json:"health"`
+	Ready     Condition              `json:"ready"`
+	// Objects, in the order of the inventory.
+	Objects []Object `json:"objects"`
+}
+
+// Object is one object of a Release.
+type Object struct {
+	Resource   string `json:"resource"`
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Name       string `json:"name"`
+	Health     Health `json:"health"`
+	Message    string `json:"message,omitempty"`
+}

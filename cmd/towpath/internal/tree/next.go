@@ -1,0 +1,230 @@
+package tree
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+)
+
+// mostSteps bounds Report.Next: who has more trouble than that begins at the top.
+const mostSteps = 8
+
+// advisor collects the commands that help.
+type advisor struct {
+	Options
+	steps []Step
+}
+
+func nextSteps(report *Report, options Options) []Step {
+	advice := &advisor{Options: options, steps: []Step{}}
+	components := 0
+	for i := range report.Teams {
+		team := &report.Teams[i]
+		components += len(team.Components)
+		for j := range team.Components {
+			advice.component(team, &team.Components[j])
+		}
+		for j := range team.Unused {
+			advice.environment(team.Namespace, &team.Unused[j])
+		}
+	}
+	switch {
+	case components == 0:
+		advice.nothingYet(report)
+	case len(advice.steps) == 0:
+		advice.allWell(report, components)
+	}
+	return advice.steps[:min(len(advice.steps), mostSteps)]
+}
+
+// add takes a command once: many objects may fail for one reason.
+func (a *advisor) add(why, command string, args ...any) {
+	step := Step{Command: fmt.Sprintf(command, args...), Why: why}
+	if !slices.ContainsFunc(a.steps, func(s Step) bool { return s.Command == step.Command }) {
+		a.steps = append(a.steps, step)
+	}
+}
+
+func (a *advisor) kubectl(why, namespace, command string, args ...any) {
+	in := ""
+	if namespace != "" {
+		in = " -n " + namespace
+	}
+	a.add(why, "%s%s %s", a.Kubectl, in, fmt.Sprintf(command, args...))
+}
+
+// nothingYet helps who has no Component.
+func (a *advisor) nothingYet(report *Report) {
+	home := ""
+	for i := range report.Teams {
+		if report.Teams[i].Name != "" {
+			home = report.Teams[i].Namespace
+			break
+		}
+	}
+	switch {
+	case home != "":
+		a.kubectl("what a Component may be made from", "", "get servicetemplates")
+		a.kubectl("make the first Component", home, "apply -f component.yaml")
+	case a.Namespace != "":
+		a.add("namespace "+a.Namespace+" is not the home of a team; look at every team", "%s status -A", a.Program)
+		a.label(a.Namespace)
+	default:
+		a.label("NAMESPACE")
+	}
+}
+
+func (a *advisor) label(namespace string) {
+	a.kubectl("or, as the platform team, make it one", "", "label namespace %s %s=TEAM %s=COST-CENTER",
+		namespace, platformv1alpha1.LabelTeam, platformv1alpha1.LabelCostCenter)
+}
+
+// allWell says how to look closer, or how to call the service.
+func (a *advisor) allWell(report *Report, components int) {
+	for i := range report.Teams {
+		for _, component := range report.Teams[i].Components {
+			for _, environment := range component.Environments {
+				if environment.Release == nil {
+					continue
+				}
+				for _, object := range environment.Release.Objects {
+					if object.Kind == "Service" && object.APIVersion == "v1" {
+						a.kubectl("call "+component.Name+" in "+environment.Name, environment.Namespace,
+							"port-forward service/%s 8080:http", object.Name)
+					}
+				}
+				if len(a.steps) > 0 {
+					if components > 1 {
+						a.add("one Component alone", "%s status -n %s %s", a.Program, report.Teams[i].Namespace, component.Name)
+					}
+					return
+				}
+			}
+		}
+	}
+}
+
+// component helps with the first thing that stands in a Component's way.
+func (a *advisor) component(team *Team, component *Component) {
+	home, name := team.Namespace, component.Name
+	if component.Health == Unknown {
+		a.kubectl("component "+name+" was not looked at yet: is the manager running?", platformv1alpha1.SystemNamespace, "get pods")
+		return
+	}
+	if component.Health == Ready {
+		return
+	}
+	known := a.reason(home, component, component.Ready.Reason)
+	for i := range component.Environments {
+		environment := &component.Environments[i]
+		if environment.Waiting != nil && a.reason(home, component, environment.Waiting.Reason) {
+			known = true
+		}
+		if a.environmentOf(home, name, environment) {
+			known = true
+		}
+	}
+	if !known {
+		a.kubectl("component "+name+": "+component.Ready.Reason, home, "describe component %s", name)
+	}
+}
+
+// reason helps with what is wrong with the Component itself.
+func (a *advisor) reason(home string, component *Component, reason string) bool {
+	why := "component " + component.Name + ": " + reason
+	switch reason {
+	case platformv1alpha1.ReasonParametersInvalid:
+		a.kubectl(why+"; correct it", home, "edit component %s", component.Name)
+		a.kubectl("the parameters that the template takes", "", "get servicetemplate %s -o jsonpath={.spec.parameters}", component.Template)
+	case platformv1alpha1.ReasonTemplateNotFound:
+		a.kubectl(why+"; these exist", "", "get servicetemplates")
+	case platformv1alpha1.ReasonRevisionNotFound:
+		a.kubectl(why+"; these exist", "", "get servicetemplaterevisions")
+	case platformv1alpha1.ReasonRenderFailed, platformv1alpha1.ReasonRefused:
+		a.kubectl(why, home, "describe component %s", component.Name)
+	case platformv1alpha1.ReasonNotTeamNamespace:
+		a.label(home)
+	default:
+		return false
+	}
+	return true
+}
+
+// environmentOf helps with an environment of a path and with the Release in it.
+func (a *advisor) environmentOf(home, component string, environment *Environment) bool {
+	if environment.Health == Missing {
+		a.kubectl("component "+component+" waits for environment "+environment.Name+", which does not exist; these do", home, "get environments")
+		return true
+	}
+	if a.environment(home, environment) {
+		return true
+	}
+	if environment.Release == nil || environment.Release.Health == Ready {
+		return false
+	}
+	return a.release(home, component, environment)
+}
+
+// environment helps with an Environment that is not Ready.
+func (a *advisor) environment(home string, environment *Environment) bool {
+	why := "environment " + environment.Name + ": " + environment.Ready.Reason
+	switch {
+	case environment.Health == Ready:
+		return false
+	case environment.Ready.Reason == platformv1alpha1.ReasonClassNotFound:
+		a.kubectl(why+"; these exist", "", "get environmentclasses")
+	case environment.Ready.Reason == platformv1alpha1.ReasonNotTeamNamespace:
+		a.label(home)
+	case environment.Health == Unknown:
+		a.kubectl("environment "+environment.Name+" was not looked at yet: is the manager running?", platformv1alpha1.SystemNamespace, "get pods")
+	default:
+		a.kubectl(why, home, "describe environment %s", environment.Name)
+	}
+	return true
+}
+
+// release helps with a Release that is not Ready: with its pods where a workload is the cause, else
+// with the object, else with the Release.
+func (a *advisor) release(home, component string, environment *Environment) bool {
+	release := environment.Release
+	why := "release " + release.Name + ": " + release.Ready.Reason
+	if release.Health == Unknown {
+		a.kubectl("release "+release.Name+" was not looked at yet: is the manager running?", platformv1alpha1.SystemNamespace, "get pods")
+		return true
+	}
+	if release.Ready.Reason == platformv1alpha1.ReasonKindUnavailable {
+		a.kubectl(why, "", "api-resources")
+		return true
+	}
+	found := false
+	for _, object := range release.Objects {
+		if object.Health == Ready || object.Health == Unknown {
+			continue
+		}
+		found = true
+		if object.Kind == "Deployment" || object.Kind == "StatefulSet" || object.Kind == "Job" {
+			pods := platformv1alpha1.LabelComponent + "=" + component
+			a.kubectl(why, environment.Namespace, "describe %s %s", strings.ToLower(object.Kind), object.Name)
+			a.kubectl("its pods", environment.Namespace, "get pods -l %s", pods)
+			a.kubectl("what they said last", environment.Namespace, "logs -l %s --all-containers --tail=20", pods)
+			continue
+		}
+		a.kubectl(why, environment.Namespace, "describe %s %s", resourceArg(object), object.Name)
+	}
+	if !found {
+		a.kubectl(why, home, "describe release %s", release.Name)
+	}
+	return true
+}
+
+// resourceArg names a kind so that kubectl cannot take it for another group's.
+func resourceArg(object Object) string {
+	kind := strings.ToLower(object.Kind)
+	group, version, ok := strings.Cut(object.APIVersion, "/")
+	if !ok {
+		return kind
+	}
+	return kind + "." + version + "." + group
+}

@@ -1,0 +1,200 @@
+package tree
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"k8s.io/apimachinery/pkg/util/duration"
+)
+
+// Style is how a Report is printed.
+type Style struct {
+	// Colour paints healths with ANSI codes.
+	Colour bool
+	// Brief leaves out objects that are Ready.
+	Brief bool
+	// Now is what ages count to.
+	Now time.Time
+}
+
+// node is one line of the tree and what hangs below it.
+type node struct {
+	text     string
+	children []*node
+}
+
+func (n *node) add(format string, args ...any) *node {
+	child := &node{text: fmt.Sprintf(format, args...)}
+	n.children = append(n.children, child)
+	return child
+}
+
+// Print writes a Report for people.
+func Print(out io.Writer, report *Report, style Style) error {
+	var text strings.Builder
+	for i := range report.Teams {
+		if i > 0 {
+			text.WriteString("\n")
+		}
+		team := style.team(&report.Teams[i])
+		text.WriteString(team.text + "\n")
+		write(&text, team.children, "")
+	}
+	if len(report.Teams) == 0 {
+		text.WriteString("no Component, and no home of a team\n")
+	}
+	if len(report.Next) > 0 {
+		text.WriteString("\n")
+		for _, step := range report.Next {
+			fmt.Fprintf(&text, "next: %s\n      %s\n", step.Command, style.faint("# "+step.Why))
+		}
+	}
+	_, err := io.WriteString(out, text.String())
+	return err
+}
+
+func write(text *strings.Builder, nodes []*node, indent string) {
+	for i, n := range nodes {
+		branch, below := "├─ ", "│  "
+		if i == len(nodes)-1 {
+			branch, below = "└─ ", "   "
+		}
+		text.WriteString(indent + branch + n.text + "\n")
+		write(text, n.children, indent+below)
+	}
+}
+
+func (s Style) team(team *Team) *node {
+	root := &node{text: fmt.Sprintf("team %s, cost centre %s, namespace %s", orNone(team.Name), orNone(team.CostCenter), team.Namespace)}
+	for i := range team.Components {
+		s.component(root, &team.Components[i])
+	}
+	for i := range team.Unused {
+		environment := &team.Unused[i]
+		s.environmentLine(root, environment, environment.Health, "environment ", "no Component runs here"+because(environment.Ready, environment.Health))
+	}
+	if len(root.children) == 0 {
+		root.add("no Component")
+	}
+	return root
+}
+
+func (s Style) component(root *node, component *Component) {
+	promoted := ""
+	switch component.Promoted.Status {
+	case "True":
+		promoted = ", promoted"
+	case "False":
+		promoted = ", not promoted" + because(component.Promoted, Progressing)
+	}
+	branch := root.add("%s %s  %s  %s%s%s", s.mark(component.Health), component.Name, component.revisions(),
+		s.paint(component.Health), because(component.Ready, component.Health), promoted)
+	for i := range component.Environments {
+		environment := &component.Environments[i]
+		health, note := environment.Health, because(environment.Ready, environment.Health)
+		switch {
+		case environment.Health == Missing:
+			note = "does not exist"
+		case environment.Waiting != nil:
+			note = strings.TrimPrefix(because(*environment.Waiting, Progressing), ": ")
+			if health == Ready {
+				health = Progressing
+			}
+		case environment.Release == nil && environment.Health == Ready:
+			health, note = Progressing, "no release yet"
+		}
+		if environment.Waiting == nil && environment.Release != nil && health == Ready {
+			health = environment.Release.Health
+		}
+		below := s.environmentLine(branch, environment, health, "", strings.TrimPrefix(note, ": "))
+		if environment.Release != nil {
+			s.release(below, environment.Release)
+		}
+	}
+}
+
+func (s Style) environmentLine(parent *node, environment *Environment, health Health, prefix, note string) *node {
+	var facts []string
+	if environment.Tier != "" {
+		facts = append(facts, string(environment.Tier))
+	}
+	if environment.Class != "" {
+		facts = append(facts, "class "+environment.Class)
+	}
+	if environment.Namespace != "" {
+		facts = append(facts, "namespace "+environment.Namespace)
+	}
+	line := s.mark(health) + " " + prefix + environment.Name
+	if len(facts) > 0 {
+		line += "  " + strings.Join(facts, ", ")
+	}
+	if note != "" {
+		line += "  " + note
+	}
+	return parent.add("%s", line)
+}
+
+func (s Style) release(parent *node, release *Release) {
+	age := duration.HumanDuration(s.Now.Sub(release.CreatedAt.Time))
+	branch := parent.add("%s release %d  %s  %s, %s ago  %s%s", s.mark(release.Health), release.Number, release.Image,
+		release.Cause, age, s.paint(release.Health), because(release.Ready, release.Health))
+	width := 0
+	for _, object := range release.Objects {
+		width = max(width, utf8.RuneCountInString(object.Kind+"/"+object.Name))
+	}
+	for _, object := range release.Objects {
+		if s.Brief && object.Health == Ready {
+			continue
+		}
+		note := ""
+		if object.Message != "" && object.Health != Ready {
+			note = ": " + oneLine(object.Message)
+		}
+		branch.add("%s %-*s  %s%s", s.mark(object.Health), width, object.Kind+"/"+object.Name, s.paint(object.Health), note)
+	}
+}
+
+// because explains a condition that is not as it should be.
+func because(condition Condition, health Health) string {
+	if health == Ready || condition.Reason == "" {
+		return ""
+	}
+	if condition.Message == "" {
+		return ": " + condition.Reason
+	}
+	return ": " + condition.Reason + ": " + oneLine(condition.Message)
+}
+
+// oneLine keeps a message from breaking the tree.
+func oneLine(message string) string {
+	return strings.Join(strings.Fields(message), " ")
+}
+
+func orNone(value string) string {
+	if value == "" {
+		return "(none)"
+	}
+	return value
+}
+
+// marks tell healths apart without colours.
+var marks = map[Health]string{Ready: "✔", Progressing: "…", Unknown: "?", Missing: "✘", Failed: "✘"}
+
+// colours are green, yellow and red.
+var colours = map[Health]string{Ready: "32", Progressing: "33", Unknown: "33", Missing: "31", Failed: "31"}
+
+func (s Style) mark(health Health) string { return s.ansi(colours[health], marks[health]) }
+
+func (s Style) paint(health Health) string { return s.ansi(colours[health], string(health)) }
+
+func (s Style) faint(text string) string { return s.ansi("2", text) }
+
+func (s Style) ansi(code, text string) string {
+	if !s.Colour || code == "" {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/towpath-dev/towpath/cmd/towpath/internal/cluster"
+)
+
+// Exit codes, the same for every verb.
+const (
+	exitOK = 0
+	// exitFindings: the command did its work, and what it looked at is not in order.
+	exitFindings = 1
+	// exitTrouble: the command could not do its work: wrong usage, unreadable files, no cluster.
+	exitTrouble = 2
+)
+
+// streams are where a command reads and writes.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+	// terminal says that out is one, so that colours can be seen.
+	terminal bool
+}
+
+// errFindings ends a command with exitFindings; what was found is printed already.
+var errFindings = errors.New("findings")
+
+// trouble is an error with the command or change that helps.
+type trouble struct {
+	err  error
+	next string
+	code int
+}
+
+func (t *trouble) Error() string { return t.err.Error() }
+
+func (t *trouble) Unwrap() error { return t.err }
+
+// run executes one command line and returns the exit code.
+func run(ctx context.Context, args []string, connect cluster.Connector, std streams) int {
+	root := newRoot(programName(args[0]), connect, std)
+	root.SetArgs(args[1:])
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	if errors.Is(err, errFindings) {
+		return exitFindings
+	}
+	fmt.Fprintf(std.err, "%s: %s\n", root.DisplayName(), err)
+	code := exitTrouble
+	var known *trouble
+	if errors.As(err, &known) {
+		if known.next != "" {
+			fmt.Fprintf(std.err, "next: %s\n", known.next)
+		}
+		if known.code != 0 {
+			code = known.code
+		}
+	}
+	return code
+}
+
+// programName is how the user calls us: kubectl finds plugins by the prefix of their file name.
+func programName(arg0 string) string {
+	name := strings.TrimSuffix(filepath.Base(arg0), ".exe")
+	if plugin, ok := strings.CutPrefix(name, "kubectl-"); ok {
+		return "kubectl " + strings.ReplaceAll(plugin, "_", "-")
+	}
+	return "towpath"
+}
+
+func newRoot(program string, connect cluster.Connector, std streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "towpath",
+		Short: "Check, render and watch services on Towpath's golden paths",
+		Long: `Check, render and watch services on Towpath's golden paths.
+
+lint and render work on files, without a cluster. status and version read the
+cluster of your kubeconfig with your own rights.
+
+Exit codes: 0 in order, 1 findings, 2 the command could not do its work.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		// cobra builds "kubectl towpath lint" from this, in usage and in errors.
+		Annotations: map[string]string{cobra.CommandDisplayNameAnnotation: program},
+	}
+	root.SetIn(std.in)
+	root.SetOut(std.out)
+	root.SetErr(std.err)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &trouble{err: err, next: cmd.CommandPath() + " --help"}
+	})
+	root.AddCommand(newStatus(connect, std), newVersion(connect, std))
+	root.SetHelpCommand(&cobra.Command{Hidden: true})
+	return root
+}
+
+// isTerminal reports whether a file is one that shows colours.
+func isTerminal(file *os.File) bool {
+	return term.IsTerminal(int(file.Fd()))
+}

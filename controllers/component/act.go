@@ -1,0 +1,247 @@
+package component
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/guard"
+	"github.com/towpath-dev/towpath/internal/promotion"
+	"github.com/towpath-dev/towpath/internal/render"
+	"github.com/towpath-dev/towpath/internal/template"
+)
+
+// historyLimit is how many superseded Releases are kept for each environment.
+const historyLimit = 10
+
+// NamespacedFunc says whether objects of a kind live in namespaces, and whether the cluster knows
+// the kind at all.
+type NamespacedFunc func(schema.GroupKind) (namespaced, known bool)
+
+// act makes the Releases that the plan asks for, and deletes those that nobody needs.
+func (r *Reconciler) act(ctx context.Context, s *scope) error {
+	for _, stray := range s.strays {
+		if err := r.deleteRelease(ctx, stray); err != nil {
+			return err
+		}
+	}
+	for i := range s.stops {
+		if err := r.trimHistory(ctx, &s.stops[i]); err != nil {
+			return err
+		}
+	}
+	if s.problem != nil {
+		return nil
+	}
+	decisions := promotion.Plan(s.path(), s.target, func(i int, version string, number int64) bool {
+		return r.fits(ctx, s, &s.stops[i], version, number)
+	})
+	for i := range s.stops {
+		s.stops[i].decision = decisions[i]
+		if decisions[i].Next == nil {
+			continue
+		}
+		if err := r.create(ctx, s, &s.stops[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// path is the state of the stops as planning sees it.
+func (s *scope) path() []promotion.Step {
+	path := make([]promotion.Step, len(s.stops))
+	for i := range s.stops {
+		st := &s.stops[i]
+		path[i] = promotion.Step{Name: st.name, Blocked: st.blocked, Version: st.version, Lost: len(st.releases) == 0 && s.had(st.name)}
+		for _, release := range st.releases {
+			path[i].Releases = append(path[i].Releases, promotion.Release{
+				Name: release.Name, Version: release.Spec.Version, Revision: release.Spec.Revision.Number,
+				HadReady: release.Status.ReadyAt != nil, Ready: isReady(release),
+			})
+		}
+		if current := st.current(); current != nil {
+			path[i].SameCode = current.Spec.Image == s.component.Spec.Image && sha(current.Spec.Commit) == sha(s.component.Spec.Commit)
+		}
+	}
+	return path
+}
+
+// had says whether the status knows of a Release in an environment.
+func (s *scope) had(environment string) bool {
+	return slices.ContainsFunc(s.component.Status.Environments, func(e platformv1alpha1.ComponentEnvironmentStatus) bool {
+		return e.Name == environment && e.Release != ""
+	})
+}
+
+// isReady says whether a Release runs and is healthy now. One that was superseded a moment ago is not.
+func isReady(release *platformv1alpha1.Release) bool {
+	return release.Status.SupersededAt == nil && ready(release).Status == metav1.ConditionTrue
+}
+
+func sha(commit *platformv1alpha1.Commit) string {
+	if commit == nil {
+		return ""
+	}
+	return commit.SHA
+}
+
+// fits says whether a version suits a revision of the template in an environment.
+func (r *Reconciler) fits(ctx context.Context, s *scope, st *stop, version string, number int64) bool {
+	parameters := st.parameters
+	if version != st.version {
+		current := st.current()
+		if current == nil || current.Spec.Version != version {
+			return false
+		}
+		var err error
+		if parameters, err = template.DecodeParameters(current.Spec.Parameters); err != nil {
+			return false
+		}
+	}
+	compiled, err := r.Revisions.Get(ctx, s.revisionReference(number).Name)
+	if err != nil {
+		return false
+	}
+	_, errs := compiled.ResolveParameters(parameters, nil)
+	return len(errs) == 0
+}
+
+// create makes the Release that was decided on, or says on the stop why it cannot be made.
+func (r *Reconciler) create(ctx context.Context, s *scope, st *stop) error {
+	release, err := r.build(ctx, s, st)
+	if err != nil || st.problem != nil {
+		return err
+	}
+	err = r.Create(ctx, release)
+	switch {
+	case apierrors.IsAlreadyExists(err):
+		return nil // made in the pass before, and not in the cache yet: its event will wake us
+	case err != nil:
+		return fmt.Errorf("creating Release %s: %w", release.Name, err)
+	}
+	ctrl.LoggerFrom(ctx).Info("Created a Release", "release", release.Name, "cause", release.Spec.Cause,
+		"image", release.Spec.Image, "revision", release.Spec.Revision.Number)
+	r.released(s.component, release)
+	st.releases = append(st.releases, release)
+	return nil
+}
+
+// build puts a Release together, and renders and guards it once: what would be refused later is not
+// made at all.
+func (r *Reconciler) build(ctx context.Context, s *scope, st *stop) (*platformv1alpha1.Release, error) {
+	ref := s.revisionReference(st.decision.Next.Revision)
+	compiled, err := r.Revisions.Get(ctx, ref.Name)
+	if err != nil {
+		return nil, fmt.Errorf("reading ServiceTemplateRevision %s: %w", ref.Name, err)
+	}
+	release, err := r.assemble(ctx, s, st, ref, compiled)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := render.Release(compiled, release)
+	var invalid *template.ParameterError
+	switch {
+	case errors.As(err, &invalid):
+		st.problem = &problem{reason: platformv1alpha1.ReasonParametersInvalid, message: fmt.Sprintf(
+			"Parameters do not fit revision %d of ServiceTemplate %s: %v", ref.Number, s.component.Spec.TemplateRef.Name, err)}
+		return nil, nil
+	case err != nil:
+		st.problem = &problem{reason: platformv1alpha1.ReasonRenderFailed, message: err.Error()}
+		return nil, nil
+	}
+	release.Spec.Inventory = render.Inventory(objects)
+	guarded := make([]guard.Object, len(objects))
+	for i, o := range objects {
+		guarded[i] = guard.Object{Resource: o.Resource, Object: o.Object}
+	}
+	refusals := guard.Check(guarded, guard.Policy{
+		Namespace: release.Spec.Environment.Namespace, Labels: render.ReleaseLabels(release),
+		PodSecurity: release.Spec.PodSecurity, Namespaced: r.Namespaced,
+	})
+	if len(refusals) > 0 {
+		var all []error
+		for _, refusal := range refusals {
+			all = append(all, refusal)
+		}
+		st.problem = &problem{reason: platformv1alpha1.ReasonRefused, message: errors.Join(all...).Error()}
+		return nil, nil
+	}
+	return release, nil
+}
+
+// assemble fills in a Release but for its inventory.
+func (r *Reconciler) assemble(ctx context.Context, s *scope, st *stop, ref platformv1alpha1.RevisionReference, compiled *template.Template) (*platformv1alpha1.Release, error) {
+	capabilities, err := r.Capabilities.Available(ctx, compiled.Capabilities())
+	if err != nil {
+		return nil, fmt.Errorf("asking for the cluster's capabilities: %w", err)
+	}
+	component, env, next := s.component, st.environment, st.decision.Next
+	number := st.highest + 1
+	release := &platformv1alpha1.Release{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:       promotion.ReleaseName(component.Name, st.name, number),
+			Namespace:  component.Namespace,
+			Finalizers: []string{platformv1alpha1.Finalizer},
+			Labels: map[string]string{
+				platformv1alpha1.LabelTeam: env.Status.Team, platformv1alpha1.LabelComponent: component.Name,
+				platformv1alpha1.LabelEnvironment: st.name,
+			},
+		},
+		Spec: platformv1alpha1.ReleaseSpec{
+			Number:    number,
+			Component: platformv1alpha1.ReleaseComponent{Name: component.Name, UID: component.UID},
+			Environment: platformv1alpha1.ReleaseEnvironment{
+				Name: st.name, UID: env.UID, Namespace: env.Status.Namespace, Class: env.Spec.ClassRef.Name, Tier: env.Status.Tier,
+			},
+			Template: component.Spec.TemplateRef.Name, Revision: ref,
+			Version: next.Version, Cause: next.Cause,
+			Capabilities: capabilities, Team: env.Status.Team, CostCenter: env.Status.CostCenter,
+			LabelAliases: r.LabelAliases, PodSecurity: env.Status.PodSecurity,
+		},
+	}
+	spec := &release.Spec
+	if current := st.current(); next.Version != st.version && current != nil {
+		// The revision goes first, alone, with the version that runs.
+		spec.Image, spec.Commit, spec.Parameters = current.Spec.Image, current.Spec.Commit, current.Spec.Parameters
+		spec.Env, spec.SecretEnv = current.Spec.Env, current.Spec.SecretEnv
+	} else {
+		if spec.Parameters, err = template.EncodeParameters(st.parameters); err != nil {
+			return nil, err
+		}
+		spec.Image, spec.Commit = component.Spec.Image, component.Spec.Commit
+		spec.Env, spec.SecretEnv = component.Spec.Env, component.Spec.SecretEnv
+	}
+	if err := controllerutil.SetControllerReference(component, release, r.Scheme()); err != nil {
+		return nil, fmt.Errorf("owning Release %s: %w", release.Name, err)
+	}
+	return release, nil
+}
+
+// trimHistory deletes the oldest Releases beyond the limit. Only ones whose objects are gone or kept
+// by a newer one, which shows in the finalizer, can go.
+func (r *Reconciler) trimHistory(ctx context.Context, st *stop) error {
+	for i := 0; i < len(st.releases)-1-historyLimit; i++ {
+		if len(st.releases[i].Finalizers) > 0 {
+			continue
+		}
+		if err := r.deleteRelease(ctx, st.releases[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parametersPath is the path of the parameters of an environment in a Component.
+func parametersPath(environment string) *field.Path {
+	return field.NewPath("spec", "environments").Key(environment).Child("parameters")
+}

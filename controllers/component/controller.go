@@ -1,0 +1,188 @@
+// Package component plans the path of each Component: it decides which Release every environment
+// should get next (internal/promotion), renders and guards it, and creates it. Carrying a Release
+// out is the business of package release.
+package component
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/freshness"
+	"github.com/towpath-dev/towpath/internal/index"
+	"github.com/towpath-dev/towpath/internal/revision"
+)
+
+// Capabilities tells which optional APIs the cluster serves.
+type Capabilities interface {
+	// Available returns those of the given group/version/Kind names that the cluster serves now, in
+	// the order given.
+	Available(ctx context.Context, names []string) ([]string, error)
+}
+
+// Reconciler reconciles Components.
+type Reconciler struct {
+	client.Client
+	Revisions    *revision.Compiled
+	Capabilities Capabilities
+	Namespaced   NamespacedFunc
+	Recorder     events.EventRecorder
+	// LabelAliases are further label keys for cost tools, each with the Towpath label whose value
+	// it repeats.
+	LabelAliases map[string]string
+	// Workers is how many Components are reconciled at once. Default: 8.
+	Workers int
+
+	writes freshness.Tracker[types.NamespacedName]
+}
+
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=components,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=components/status,verbs=patch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases,verbs=get;list;watch;create;delete
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=environments;servicetemplates;servicetemplaterevisions,verbs=get;list;watch
+
+// SetupWithManager adds the controller to the manager.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	if r.Workers == 0 {
+		r.Workers = 8
+	}
+	return ctrl.NewControllerManagedBy(mgr).
+		For(&platformv1alpha1.Component{}).
+		Owns(&platformv1alpha1.Release{}).
+		Watches(&platformv1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.ofEnvironment)).
+		Watches(&platformv1alpha1.ServiceTemplateRevision{}, handler.EnqueueRequestsFromMapFunc(r.ofRevision)).
+		Watches(&platformv1alpha1.ServiceTemplate{}, handler.EnqueueRequestsFromMapFunc(r.ofTemplate)).
+		WithOptions(controller.Options{MaxConcurrentReconciles: r.Workers, ReconciliationTimeout: time.Minute}).
+		Complete(r)
+}
+
+// Reconcile moves one Component along its path.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	component := &platformv1alpha1.Component{}
+	if err := r.Get(ctx, req.NamespacedName, component); err != nil {
+		r.writes.Forget(req.NamespacedName)
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if r.writes.Stale(req.NamespacedName, component.ResourceVersion) {
+		return ctrl.Result{}, nil // the event of our own last write is still to come
+	}
+	s := &scope{component: component, before: component.DeepCopy()}
+	if !component.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, r.finalize(ctx, s)
+	}
+	if err := r.addFinalizer(ctx, s); err != nil {
+		return ctrl.Result{}, err
+	}
+	if err := r.observe(ctx, s); err != nil {
+		return ctrl.Result{}, err
+	}
+	actErr := r.act(ctx, s)
+	if err := r.report(ctx, s); err != nil {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{}, actErr
+}
+
+// addFinalizer holds the Component until its Releases are gone.
+func (r *Reconciler) addFinalizer(ctx context.Context, s *scope) error {
+	if !controllerutil.AddFinalizer(s.component, platformv1alpha1.Finalizer) {
+		return nil
+	}
+	return r.patchMetadata(ctx, s)
+}
+
+// patchMetadata writes the finalizers. A list is replaced by the patch, hence the lock.
+func (r *Reconciler) patchMetadata(ctx context.Context, s *scope) error {
+	patch := client.MergeFromWithOptions(s.before, client.MergeFromWithOptimisticLock{})
+	if err := r.Patch(ctx, s.component, patch); err != nil {
+		return fmt.Errorf("writing the finalizer: %w", err)
+	}
+	r.writes.Wrote(client.ObjectKeyFromObject(s.component), s.component.ResourceVersion)
+	s.before = s.component.DeepCopy()
+	return nil
+}
+
+// finalize deletes every Release, waits until their objects are gone, and lets the Component go.
+func (r *Reconciler) finalize(ctx context.Context, s *scope) error {
+	if !controllerutil.ContainsFinalizer(s.component, platformv1alpha1.Finalizer) {
+		return nil
+	}
+	var releases platformv1alpha1.ReleaseList
+	if err := r.List(ctx, &releases, client.InNamespace(s.component.Namespace),
+		client.MatchingFields{index.ReleaseComponent: s.component.Name}); err != nil {
+		return fmt.Errorf("listing Releases: %w", err)
+	}
+	left := 0
+	for i := range releases.Items {
+		release := &releases.Items[i]
+		if release.Spec.Component.UID != s.component.UID {
+			continue
+		}
+		left++
+		if err := r.deleteRelease(ctx, release); err != nil {
+			return err
+		}
+	}
+	if left > 0 {
+		return r.reportDeleting(ctx, s, left)
+	}
+	controllerutil.RemoveFinalizer(s.component, platformv1alpha1.Finalizer)
+	return client.IgnoreNotFound(r.patchMetadata(ctx, s))
+}
+
+func (r *Reconciler) deleteRelease(ctx context.Context, release *platformv1alpha1.Release) error {
+	if !release.DeletionTimestamp.IsZero() {
+		return nil
+	}
+	err := r.Delete(ctx, release, client.Preconditions{UID: &release.UID})
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("deleting Release %s: %w", release.Name, err)
+	}
+	return nil
+}
+
+func (r *Reconciler) ofEnvironment(ctx context.Context, o client.Object) []ctrl.Request {
+	return r.requests(ctx, client.InNamespace(o.GetNamespace()), client.MatchingFields{index.ComponentEnvironment: o.GetName()})
+}
+
+func (r *Reconciler) ofRevision(ctx context.Context, o client.Object) []ctrl.Request {
+	rev, ok := o.(*platformv1alpha1.ServiceTemplateRevision)
+	if !ok {
+		return nil
+	}
+	return r.requests(ctx, client.MatchingFields{index.ComponentTemplate: rev.Spec.TemplateName})
+}
+
+func (r *Reconciler) ofTemplate(ctx context.Context, o client.Object) []ctrl.Request {
+	return r.requests(ctx, client.MatchingFields{index.ComponentTemplate: o.GetName()})
+}
+
+func (r *Reconciler) requests(ctx context.Context, opts ...client.ListOption) []ctrl.Request {
+	var list platformv1alpha1.ComponentList
+	if err := r.List(ctx, &list, append(opts, client.UnsafeDisableDeepCopy)...); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Listing Components failed")
+		return nil
+	}
+	requests := make([]ctrl.Request, 0, len(list.Items))
+	for i := range list.Items {
+		requests = append(requests, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
+	}
+	return requests
+}
+
+// released sends an event for a Release that was made.
+func (r *Reconciler) released(component *platformv1alpha1.Component, release *platformv1alpha1.Release) {
+	r.Recorder.Eventf(component, release, corev1.EventTypeNormal, string(release.Spec.Cause), "Release",
+		"Created Release %s: image %s, template revision %d, in %s", release.Name, release.Spec.Image,
+		release.Spec.Revision.Number, release.Spec.Environment.Name)
+}

@@ -1,0 +1,216 @@
+package component
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/index"
+	"github.com/towpath-dev/towpath/internal/promotion"
+	"github.com/towpath-dev/towpath/internal/revision"
+	"github.com/towpath-dev/towpath/internal/template"
+)
+
+// scope is what one pass over a Component gathers. observe fills all but the last block.
+type scope struct {
+	component *platformv1alpha1.Component
+	before    *platformv1alpha1.Component
+
+	// target is the revision of the template that the Component should end up with. Zero where
+	// there is none: then problem says why.
+	target int64
+	// stops is the path.
+	stops []stop
+	// strays are Releases of the Component in environments that are no longer in its path, or that
+	// were made anew since.
+	strays []*platformv1alpha1.Release
+
+	// problem keeps any environment from getting a Release. Set by observe.
+	problem *problem
+}
+
+// stop is one environment of the path.
+type stop struct {
+	name string
+	// parameters are merged for this environment, without the template's defaults.
+	parameters map[string]any
+	version    string
+	// environment is nil where it does not exist.
+	environment *platformv1alpha1.Environment
+	// releases that are not being deleted, oldest first; the last one runs.
+	releases []*platformv1alpha1.Release
+	// highest is the highest number of any Release by the Component's name here.
+	highest int64
+	blocked *promotion.Wait
+
+	// decision and problem are set by act.
+	decision promotion.Decision
+	problem  *problem
+}
+
+// problem is what somebody must mend before a Release can be made.
+type problem struct {
+	reason, message string
+	// waiting says that the problem may pass without a change to the Component or its template.
+	waiting bool
+}
+
+func (s *stop) current() *platformv1alpha1.Release {
+	if len(s.releases) == 0 {
+		return nil
+	}
+	return s.releases[len(s.releases)-1]
+}
+
+// observe reads everything that planning needs, from the cache.
+func (r *Reconciler) observe(ctx context.Context, s *scope) error {
+	var releases platformv1alpha1.ReleaseList
+	if err := r.List(ctx, &releases, client.InNamespace(s.component.Namespace),
+		client.MatchingFields{index.ReleaseComponent: s.component.Name}); err != nil {
+		return fmt.Errorf("listing Releases: %w", err)
+	}
+	base, err := template.DecodeParameters(s.component.Spec.Parameters)
+	if err != nil {
+		return err
+	}
+	for _, step := range s.component.Spec.Environments {
+		over, err := template.DecodeParameters(step.Parameters)
+		if err != nil {
+			return err
+		}
+		st := stop{name: step.Name, parameters: template.MergeParameters(base, over)}
+		if st.version, err = promotion.Version(&s.component.Spec, st.parameters); err != nil {
+			return err
+		}
+		if err := r.findEnvironment(ctx, s.component.Namespace, &st); err != nil {
+			return err
+		}
+		s.stops = append(s.stops, st)
+	}
+	for i := range releases.Items {
+		s.place(&releases.Items[i])
+	}
+	for i := range s.stops {
+		slices.SortFunc(s.stops[i].releases, func(a, b *platformv1alpha1.Release) int { return int(a.Spec.Number - b.Spec.Number) })
+	}
+	return r.findTarget(ctx, s)
+}
+
+// place puts a Release to the environment of the path that it belongs to.
+func (s *scope) place(release *platformv1alpha1.Release) {
+	ours := release.Spec.Component.UID == s.component.UID
+	for i := range s.stops {
+		st := &s.stops[i]
+		if st.name != release.Spec.Environment.Name {
+			continue
+		}
+		st.highest = max(st.highest, release.Spec.Number)
+		switch {
+		case !ours || !release.DeletionTimestamp.IsZero():
+		case st.environment != nil && st.environment.UID != release.Spec.Environment.UID:
+			s.strays = append(s.strays, release)
+		default:
+			st.releases = append(st.releases, release)
+		}
+		return
+	}
+	if ours {
+		s.strays = append(s.strays, release)
+	}
+}
+
+// findEnvironment finds the Environment of a stop, and says where it is not fit for a Release.
+func (r *Reconciler) findEnvironment(ctx context.Context, namespace string, st *stop) error {
+	var environment platformv1alpha1.Environment
+	err := r.Get(ctx, types.NamespacedName{Namespace: namespace, Name: st.name}, &environment)
+	switch {
+	case apierrors.IsNotFound(err):
+		st.blocked = &promotion.Wait{
+			Reason:  platformv1alpha1.ReasonEnvironmentNotFound,
+			Message: fmt.Sprintf("Environment %s does not exist in namespace %s. Create it, or take it out of spec.environments.", st.name, namespace),
+		}
+		return nil
+	case err != nil:
+		return fmt.Errorf("reading Environment %s: %w", st.name, err)
+	}
+	st.environment = &environment
+	ready := meta.FindStatusCondition(environment.Status.Conditions, platformv1alpha1.ConditionReady)
+	switch {
+	case !environment.DeletionTimestamp.IsZero():
+		st.blocked = &promotion.Wait{
+			Reason:  platformv1alpha1.ReasonEnvironmentNotReady,
+			Message: fmt.Sprintf("Environment %s is being deleted.", st.name),
+		}
+	case ready == nil || environment.Status.Namespace == "":
+		st.blocked = &promotion.Wait{
+			Reason:  platformv1alpha1.ReasonEnvironmentNotReady,
+			Message: fmt.Sprintf("Environment %s is not ready yet.", st.name),
+		}
+	case ready.Status != metav1.ConditionTrue:
+		st.blocked = &promotion.Wait{
+			Reason:  platformv1alpha1.ReasonEnvironmentNotReady,
+			Message: fmt.Sprintf("Environment %s is not ready: %s", st.name, ready.Message),
+		}
+	}
+	return nil
+}
+
+// findTarget finds the revision that the Component should end up with.
+func (r *Reconciler) findTarget(ctx context.Context, s *scope) error {
+	ref := s.component.Spec.TemplateRef
+	var revisions platformv1alpha1.ServiceTemplateRevisionList
+	if err := r.List(ctx, &revisions, client.MatchingFields{index.RevisionTemplate: ref.Name}, client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("listing revisions of ServiceTemplate %s: %w", ref.Name, err)
+	}
+	var newest int64
+	pinned := false
+	for i := range revisions.Items {
+		number := revisions.Items[i].Spec.Number
+		newest = max(newest, number)
+		pinned = pinned || ref.Revision != nil && *ref.Revision == number
+	}
+	running := slices.ContainsFunc(s.stops, func(st stop) bool { return st.current() != nil })
+	if !running {
+		// Revisions outlive their template for those who run them, not for newcomers.
+		var serviceTemplate platformv1alpha1.ServiceTemplate
+		err := r.Get(ctx, types.NamespacedName{Name: ref.Name}, &serviceTemplate)
+		if client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("reading ServiceTemplate %s: %w", ref.Name, err)
+		}
+		if err != nil {
+			newest = 0
+		}
+	}
+	switch {
+	case newest == 0:
+		s.problem = &problem{
+			reason:  platformv1alpha1.ReasonTemplateNotFound,
+			message: fmt.Sprintf("ServiceTemplate %s does not exist, or has never compiled. `kubectl get servicetemplates` lists what there is.", ref.Name),
+			waiting: true,
+		}
+	case ref.Revision != nil && !pinned:
+		s.problem = &problem{
+			reason: platformv1alpha1.ReasonRevisionNotFound,
+			message: fmt.Sprintf("Revision %d of ServiceTemplate %s does not exist; the newest is %d. Change spec.templateRef.revision, or leave it out to follow the newest.",
+				*ref.Revision, ref.Name, newest),
+			waiting: true,
+		}
+	case ref.Revision != nil:
+		s.target = *ref.Revision
+	default:
+		s.target = newest
+	}
+	return nil
+}
+
+// revisionReference returns the reference to a revision of the Component's template.
+func (s *scope) revisionReference(number int64) platformv1alpha1.RevisionReference {
+	return platformv1alpha1.RevisionReference{Name: revision.Name(s.component.Spec.TemplateRef.Name, number), Number: number}
+}

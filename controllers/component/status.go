@@ -1,0 +1,166 @@
+package component
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/condition"
+)
+
+// ready returns the Ready condition of a Release, Unknown where it has none yet.
+func ready(release *platformv1alpha1.Release) metav1.Condition {
+	if c := meta.FindStatusCondition(release.Status.Conditions, platformv1alpha1.ConditionReady); c != nil {
+		return *c
+	}
+	return metav1.Condition{
+		Status: metav1.ConditionUnknown, Reason: platformv1alpha1.ReasonProgressing,
+		Message: fmt.Sprintf("Release %s has just been made.", release.Name),
+	}
+}
+
+// report puts what the pass found into the status, in one write, and only where it differs.
+func (r *Reconciler) report(ctx context.Context, s *scope) error {
+	status, generation := &s.component.Status, s.component.Generation
+	status.ObservedGeneration = generation
+	status.Environments = nil
+	for i := range s.stops {
+		status.Environments = append(status.Environments, s.stops[i].status())
+	}
+	s.reportReady(&status.Conditions, generation)
+	s.reportPromoted(&status.Conditions, generation)
+	return r.patchStatus(ctx, s)
+}
+
+// status is what the Component's status says of an environment.
+func (s *stop) status() platformv1alpha1.ComponentEnvironmentStatus {
+	status := platformv1alpha1.ComponentEnvironmentStatus{Name: s.name}
+	if current := s.current(); current != nil {
+		c := ready(current)
+		status.Release, status.Image, status.Revision = current.Name, current.Spec.Image, current.Spec.Revision.Number
+		status.Ready = c.Status
+		if c.Status != metav1.ConditionTrue {
+			status.Reason, status.Message = c.Reason, c.Message
+		}
+	}
+	switch {
+	case s.problem != nil:
+		status.Reason, status.Message = s.problem.reason, s.problem.message
+	case s.decision.Wait != nil && status.Message == "":
+		status.Reason, status.Message = s.decision.Wait.Reason, s.decision.Wait.Message
+	case s.blocked != nil && status.Message == "":
+		status.Reason, status.Message = s.blocked.Reason, s.blocked.Message
+	}
+	status.Message = condition.Clip(status.Message, 4096)
+	return status
+}
+
+// reportReady sets Ready: each environment runs the Release assigned to it, and that is healthy.
+// Waiting for the environment before does not make a Component unready.
+func (s *scope) reportReady(conditions *[]metav1.Condition, generation int64) {
+	if s.problem != nil {
+		s.problem.report(conditions, generation)
+		return
+	}
+	for i := range s.stops {
+		if problem := s.stops[i].problem; problem != nil {
+			named := *problem
+			named.message = fmt.Sprintf("%s: %s", s.stops[i].name, problem.message)
+			named.report(conditions, generation)
+			return
+		}
+	}
+	for i := range s.stops {
+		st := &s.stops[i]
+		current := st.current()
+		if current == nil {
+			if st.blocked != nil {
+				condition.Progressing(conditions, generation, st.blocked.Reason, st.blocked.Message)
+				return
+			}
+			continue // it waits for the environment before, which speaks for both
+		}
+		c := ready(current)
+		message := fmt.Sprintf("%s: %s", st.name, c.Message)
+		switch {
+		case c.Status == metav1.ConditionTrue && current.Status.SupersededAt == nil:
+		case meta.IsStatusConditionTrue(current.Status.Conditions, platformv1alpha1.ConditionStalled):
+			condition.Stalled(conditions, generation, platformv1alpha1.ReasonReleaseFailed, message)
+			return
+		default:
+			condition.Progressing(conditions, generation, platformv1alpha1.ReasonProgressing, message)
+			return
+		}
+	}
+	condition.Ready(conditions, generation, platformv1alpha1.ReasonReady, s.summary())
+}
+
+func (p *problem) report(conditions *[]metav1.Condition, generation int64) {
+	if p.waiting {
+		condition.Progressing(conditions, generation, p.reason, p.message)
+		return
+	}
+	condition.Stalled(conditions, generation, p.reason, p.message)
+}
+
+// summary names what runs where.
+func (s *scope) summary() string {
+	var names []string
+	for i := range s.stops {
+		if s.stops[i].current() != nil {
+			names = append(names, s.stops[i].name)
+		}
+	}
+	return "Ready in " + strings.Join(names, ", ") + "."
+}
+
+// reportPromoted sets Promoted: every environment of the path runs the version of the spec.
+func (s *scope) reportPromoted(conditions *[]metav1.Condition, generation int64) {
+	set := func(status metav1.ConditionStatus, reason, message string) {
+		condition.Set(conditions, generation, platformv1alpha1.ConditionPromoted, status, reason, message)
+	}
+	if s.problem != nil {
+		set(metav1.ConditionFalse, s.problem.reason, s.problem.message)
+		return
+	}
+	for i := range s.stops {
+		st := &s.stops[i]
+		current := st.current()
+		switch {
+		case st.problem != nil:
+			set(metav1.ConditionFalse, st.problem.reason, fmt.Sprintf("%s: %s", st.name, st.problem.message))
+			return
+		case st.decision.Wait != nil:
+			set(metav1.ConditionFalse, st.decision.Wait.Reason, st.decision.Wait.Message)
+			return
+		case current == nil || current.Spec.Version != st.version || !isReady(current):
+			set(metav1.ConditionFalse, platformv1alpha1.ReasonProgressing, fmt.Sprintf("The version is being rolled out in %s.", st.name))
+			return
+		}
+	}
+	set(metav1.ConditionTrue, platformv1alpha1.ReasonPromoted, "Every environment of the path runs the version.")
+}
+
+// reportDeleting says what the deletion waits for.
+func (r *Reconciler) reportDeleting(ctx context.Context, s *scope, left int) error {
+	condition.Progressing(&s.component.Status.Conditions, s.component.Generation, platformv1alpha1.ReasonDeleting,
+		fmt.Sprintf("Waiting until the objects of %d Releases are gone.", left))
+	return r.patchStatus(ctx, s)
+}
+
+func (r *Reconciler) patchStatus(ctx context.Context, s *scope) error {
+	if equality.Semantic.DeepEqual(s.before.Status, s.component.Status) {
+		return nil
+	}
+	if err := r.Status().Patch(ctx, s.component, client.MergeFrom(s.before)); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	r.writes.Wrote(client.ObjectKeyFromObject(s.component), s.component.ResourceVersion)
+	return nil
+}

@@ -1,0 +1,149 @@
+package release
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/apimachinery/pkg/types"
+	toolscache "k8s.io/client-go/tools/cache"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/apply"
+	"github.com/towpath-dev/towpath/internal/freshness"
+)
+
+// ownedAnnotation carries, on cached children only, the hash of the fields that Towpath owns.
+const ownedAnnotation = "towpath.cache/owned"
+
+// newChildCache returns a cache of the objects that Releases make: those that bear an owner-uid,
+// without what is large and not needed to judge their readiness.
+func newChildCache(mgr ctrl.Manager) (cache.Cache, error) {
+	owned, err := labels.NewRequirement(platformv1alpha1.LabelOwnerUID, selection.Exists, nil)
+	if err != nil {
+		return nil, err
+	}
+	return cache.New(mgr.GetConfig(), cache.Options{
+		HTTPClient:           mgr.GetHTTPClient(),
+		Scheme:               mgr.GetScheme(),
+		Mapper:               mgr.GetRESTMapper(),
+		DefaultLabelSelector: labels.NewSelector().Add(*owned),
+		DefaultTransform:     strip,
+	})
+}
+
+// strip reduces a child to its metadata, status and the light part of its spec, and the entry of
+// managedFields that is ours to a hash.
+func strip(in any) (any, error) {
+	u, ok := in.(*unstructured.Unstructured)
+	if !ok {
+		return in, nil
+	}
+	owned := apply.Owned(u.GetManagedFields())
+	u.SetManagedFields(nil)
+	u.SetAnnotations(map[string]string{ownedAnnotation: owned})
+	for _, field := range []string{"data", "binaryData", "stringData"} {
+		delete(u.Object, field)
+	}
+	if spec, ok := u.Object["spec"].(map[string]any); ok {
+		for _, field := range []string{"template", "jobTemplate", "volumeClaimTemplates"} {
+			delete(spec, field)
+		}
+	}
+	return u, nil
+}
+
+// child is what the cache knows of one object.
+type child struct {
+	// live is the object, nil where there is none.
+	live *unstructured.Unstructured
+	// known is false while the cache has not listed the kind yet, or has not caught up with our own
+	// last write: then nothing can be said, and the event to come will wake the Release.
+	known bool
+	// listed is false while the cache has not listed the kind yet.
+	listed bool
+}
+
+// owned returns the hash of our fields on the live object.
+func (c child) owned() string { return c.live.GetAnnotations()[ownedAnnotation] }
+
+// children watches the objects of all Releases, kind by kind, from when a Release first needs one.
+type children struct {
+	cache   cache.Cache
+	mapper  meta.RESTMapper
+	watch   func(source.Source) error
+	enqueue handler.EventHandler
+	writes  freshness.Tracker[childKey]
+
+	mu      sync.Mutex
+	watched map[schema.GroupVersionKind]bool
+}
+
+type childKey struct {
+	schema.GroupVersionKind
+	types.NamespacedName
+}
+
+// ensure begins to watch a kind. A kind that the API server does not serve is a NoMatch error: its
+// informer would try for ever.
+func (c *children) ensure(gvk schema.GroupVersionKind) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.watched[gvk] {
+		return nil
+	}
+	if _, err := c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version); err != nil {
+		return err
+	}
+	if err := c.watch(source.Kind(c.cache, client.Object(newObject(gvk)), c.enqueue)); err != nil {
+		return fmt.Errorf("watching %s: %w", gvk.Kind, err)
+	}
+	if c.watched == nil {
+		c.watched = map[schema.GroupVersionKind]bool{}
+	}
+	c.watched[gvk] = true
+	return nil
+}
+
+// get returns what the cache knows of an object. It never waits for the API server.
+func (c *children) get(ctx context.Context, key childKey) (child, error) {
+	informer, err := c.cache.GetInformer(ctx, newObject(key.GroupVersionKind), cache.BlockUntilSynced(false))
+	if err != nil {
+		return child{}, fmt.Errorf("watching %s: %w", key.Kind, err)
+	}
+	if !informer.HasSynced() {
+		return child{}, nil
+	}
+	live := newObject(key.GroupVersionKind)
+	err = c.cache.Get(ctx, key.NamespacedName, live)
+	switch {
+	case err == nil:
+		return child{live: live, known: !c.writes.Stale(key, live.GetResourceVersion()), listed: true}, nil
+	case apierrors.IsNotFound(err):
+		// Deleted since our last write, if the watch is past that; else our write is still to come.
+		var seen string
+		if reflector, ok := informer.(toolscache.SharedIndexInformer); ok {
+			seen = reflector.LastSyncResourceVersion()
+		}
+		return child{known: !c.writes.Stale(key, seen), listed: true}, nil
+	default:
+		return child{}, fmt.Errorf("reading %s %s from the cache: %w", key.Kind, key.NamespacedName, err)
+	}
+}
+
+func newObject(gvk schema.GroupVersionKind) *unstructured.Unstructured {
+	u := &unstructured.Unstructured{}
+	u.SetGroupVersionKind(gvk)
+	return u
+}

@@ -1,0 +1,157 @@
+// Package release carries out Releases: it renders the objects of the newest Release of a Component
+// in an environment, has them written, prunes what only older ones listed, and reports readiness
+// and outcome. It watches what it wrote, so that drift, deletion and readiness are seen at once.
+package release
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/apply"
+	"github.com/towpath-dev/towpath/internal/freshness"
+	"github.com/towpath-dev/towpath/internal/index"
+	"github.com/towpath-dev/towpath/internal/revision"
+)
+
+// Times after which a Release is looked at again though no event came.
+const (
+	// retryTaken is for an object that belongs to somebody else: it may have been deleted.
+	retryTaken = 2 * time.Minute
+	// retryUnlisted is for a kind whose watch has not listed yet.
+	retryUnlisted = 5 * time.Second
+)
+
+// Reconciler reconciles Releases.
+type Reconciler struct {
+	client.Client
+	// Live reads past the cache.
+	Live      client.Reader
+	Writer    *apply.Writer
+	Revisions *revision.Compiled
+	Clock     clock.PassiveClock
+	Recorder  events.EventRecorder
+	// Workers is how many Releases are reconciled at once. Default: 8.
+	Workers int
+
+	children children
+	writes   freshness.Tracker[types.NamespacedName]
+}
+
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases/status,verbs=patch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// SetupWithManager adds the controller, and the cache of the objects it makes, to the manager.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	childCache, err := newChildCache(mgr)
+	if err != nil {
+		return fmt.Errorf("building the cache of children: %w", err)
+	}
+	if err := mgr.Add(childCache); err != nil {
+		return err
+	}
+	if r.Workers == 0 {
+		r.Workers = 8
+	}
+	c, err := ctrl.NewControllerManagedBy(mgr).
+		For(&platformv1alpha1.Release{}).
+		Watches(&platformv1alpha1.Release{}, handler.EnqueueRequestsFromMapFunc(r.siblings)).
+		Watches(&platformv1alpha1.ServiceTemplateRevision{}, handler.EnqueueRequestsFromMapFunc(r.ofRevision)).
+		WithOptions(controller.Options{MaxConcurrentReconciles: r.Workers, ReconciliationTimeout: time.Minute}).
+		Build(r)
+	if err != nil {
+		return fmt.Errorf("building the controller: %w", err)
+	}
+	r.children.cache = childCache
+	r.children.mapper = mgr.GetRESTMapper()
+	r.children.watch = c.Watch
+	r.children.enqueue = handler.EnqueueRequestsFromMapFunc(r.ofChild)
+	return nil
+}
+
+// Reconcile brings one Release to its outcome.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	release := &platformv1alpha1.Release{}
+	if err := r.Get(ctx, req.NamespacedName, release); err != nil {
+		r.writes.Forget(req.NamespacedName)
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if r.writes.Stale(req.NamespacedName, release.ResourceVersion) {
+		return ctrl.Result{}, nil // the event of our own last write is still to come
+	}
+	s, err := r.newScope(ctx, release)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	switch {
+	case !release.DeletionTimestamp.IsZero():
+		return r.finalize(ctx, s)
+	case s.abandoned:
+		return ctrl.Result{}, client.IgnoreNotFound(r.Delete(ctx, release))
+	case s.successor != nil:
+		return ctrl.Result{}, r.supersede(ctx, s)
+	}
+	runErr := r.run(ctx, s)
+	if err := r.report(ctx, s); err != nil {
+		return ctrl.Result{}, err
+	}
+	if s.problem != nil && s.problem.final && runErr != nil {
+		return ctrl.Result{RequeueAfter: s.requeueAfter}, reconcile.TerminalError(runErr)
+	}
+	return ctrl.Result{RequeueAfter: s.requeueAfter}, runErr
+}
+
+// siblings maps a Release to the other Releases of its Component in its environment: the newest
+// prunes for the older ones, and an older one yields to a newer.
+func (r *Reconciler) siblings(ctx context.Context, o client.Object) []ctrl.Request {
+	release, ok := o.(*platformv1alpha1.Release)
+	if !ok {
+		return nil
+	}
+	return r.requests(ctx, o.GetName(), client.InNamespace(o.GetNamespace()),
+		client.MatchingFields{index.ReleaseOwner: index.OwnerKey(release.Spec.Component.UID, release.Spec.Environment.Name)})
+}
+
+// ofRevision maps a revision that appears to the Releases of its template: one that missed it goes on.
+func (r *Reconciler) ofRevision(ctx context.Context, o client.Object) []ctrl.Request {
+	rev, ok := o.(*platformv1alpha1.ServiceTemplateRevision)
+	if !ok {
+		return nil
+	}
+	return r.requests(ctx, "", client.MatchingFields{index.ReleaseTemplate: rev.Spec.TemplateName})
+}
+
+// ofChild maps an object to the Releases of the Component that owns it.
+func (r *Reconciler) ofChild(ctx context.Context, o client.Object) []ctrl.Request {
+	labels := o.GetLabels()
+	key := index.OwnerKey(types.UID(labels[platformv1alpha1.LabelOwnerUID]), labels[platformv1alpha1.LabelEnvironment])
+	return r.requests(ctx, "", client.MatchingFields{index.ReleaseOwner: key})
+}
+
+// requests lists Releases that still have something to do, but the one named except.
+func (r *Reconciler) requests(ctx context.Context, except string, opts ...client.ListOption) []ctrl.Request {
+	var list platformv1alpha1.ReleaseList
+	if err := r.List(ctx, &list, append(opts, client.UnsafeDisableDeepCopy)...); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Listing Releases failed")
+		return nil
+	}
+	var requests []ctrl.Request
+	for i := range list.Items {
+		item := &list.Items[i]
+		if item.Name != except && len(item.Finalizers) > 0 {
+			requests = append(requests, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(item)})
+		}
+	}
+	return requests
+}

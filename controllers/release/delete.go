@@ -1,0 +1,108 @@
+package release
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/apply"
+	"github.com/towpath-dev/towpath/internal/condition"
+	"github.com/towpath-dev/towpath/internal/environment"
+)
+
+// finalize ends a Release that is being deleted.
+//
+// Where a newer Release runs, that one prunes and lets this one go. Where the Component still wants
+// the environment, the Component controller makes a new Release, which then does the same: deleting
+// a Release by hand interrupts nothing. Else everything of the inventory goes.
+func (r *Reconciler) finalize(ctx context.Context, s *scope) (ctrl.Result, error) {
+	if len(s.release.Finalizers) == 0 || s.successor != nil || s.wanted {
+		return ctrl.Result{}, nil
+	}
+	gone, err := r.remove(ctx, s.release, nil)
+	if err == nil && gone {
+		for _, o := range s.release.Spec.Inventory {
+			r.children.writes.Forget(inventoryKey(s.release, o))
+		}
+		return ctrl.Result{}, r.letGo(ctx, s.release)
+	}
+	message := "Deleting the objects of the Release."
+	if err != nil {
+		message = fmt.Sprintf("Deleting the objects of the Release failed, and is tried again: %v.", err)
+	}
+	condition.Progressing(&s.release.Status.Conditions, s.release.Generation, platformv1alpha1.ReasonDeleting, message)
+	if patchErr := r.patchStatus(ctx, s); patchErr != nil {
+		return ctrl.Result{}, patchErr
+	}
+	return ctrl.Result{RequeueAfter: retryUnlisted}, err
+}
+
+// remove deletes the inventory of a Release but for the objects to keep, by UID, and says whether all is gone.
+func (r *Reconciler) remove(ctx context.Context, release *platformv1alpha1.Release, keep map[childKey]bool) (gone bool, err error) {
+	namespace := release.Spec.Environment.Namespace
+	var leftover []platformv1alpha1.ReleaseObject
+	for _, o := range release.Spec.Inventory {
+		if !keep[inventoryKey(release, o)] {
+			leftover = append(leftover, o)
+		}
+	}
+	if len(leftover) == 0 {
+		return true, nil
+	}
+	if ended, err := r.namespaceEnded(ctx, namespace); err != nil || ended {
+		return ended, err
+	}
+	gone = true
+	for _, o := range leftover {
+		live, err := r.find(ctx, release, o)
+		if err != nil {
+			return false, err
+		}
+		if live == nil {
+			continue
+		}
+		gone = false
+		if !live.DeletionTimestamp.IsZero() {
+			continue
+		}
+		target := apply.Target{ReleaseObject: o, UID: live.UID}
+		if err := r.Writer.Delete(ctx, environment.ApplierUser(namespace), namespace, target); err != nil {
+			return false, err
+		}
+	}
+	return gone, nil
+}
+
+// find reads an object of an inventory past the cache, and returns it only where it is ours: deleting
+// on the word of a stale cache could leave an object behind, or hit another's.
+func (r *Reconciler) find(ctx context.Context, release *platformv1alpha1.Release, o platformv1alpha1.ReleaseObject) (*metav1.PartialObjectMetadata, error) {
+	live := &metav1.PartialObjectMetadata{}
+	live.SetGroupVersionKind(gvkOf(o))
+	err := r.Live.Get(ctx, types.NamespacedName{Namespace: release.Spec.Environment.Namespace, Name: o.Name}, live)
+	switch {
+	case apierrors.IsNotFound(err) || apply.KindUnavailable(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("reading %s %s: %w", o.Kind, o.Name, err)
+	case live.Labels[platformv1alpha1.LabelOwnerUID] != string(release.Spec.Component.UID):
+		return nil, nil
+	}
+	return live, nil
+}
+
+// namespaceEnded says whether a namespace is gone or going: then so is everything in it.
+func (r *Reconciler) namespaceEnded(ctx context.Context, name string) (bool, error) {
+	namespace := &metav1.PartialObjectMetadata{}
+	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	if err := r.Get(ctx, types.NamespacedName{Name: name}, namespace); err != nil {
+		return apierrors.IsNotFound(err), client.IgnoreNotFound(err)
+	}
+	return !namespace.DeletionTimestamp.IsZero(), nil
+}

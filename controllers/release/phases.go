@@ -1,0 +1,337 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/apply"
+	"github.com/towpath-dev/towpath/internal/condition"
+	"github.com/towpath-dev/towpath/internal/environment"
+	"github.com/towpath-dev/towpath/internal/guard"
+	"github.com/towpath-dev/towpath/internal/readiness"
+	"github.com/towpath-dev/towpath/internal/render"
+)
+
+// maxObjectMessage bounds the message of one object in the status.
+const maxObjectMessage = 1024
+
+// run brings the objects of the newest Release about, and looks how they are.
+func (r *Reconciler) run(ctx context.Context, s *scope) error {
+	renderErr := r.render(ctx, s)
+	if err := r.observe(ctx, s); err != nil {
+		return err
+	}
+	if renderErr != nil {
+		r.judge(s)
+		return renderErr
+	}
+	writeErr := r.write(ctx, s)
+	r.judge(s)
+	if writeErr != nil || !s.applied {
+		return writeErr
+	}
+	return r.prune(ctx, s)
+}
+
+// render makes the objects again, from the Release and its revision alone.
+func (r *Reconciler) render(ctx context.Context, s *scope) error {
+	compiled, err := r.Revisions.Get(ctx, s.release.Spec.Revision.Name)
+	if apierrors.IsNotFound(err) {
+		s.fail(true, platformv1alpha1.ReasonRevisionMissing, fmt.Sprintf(
+			"ServiceTemplateRevision %s does not exist any more: what runs goes on running, but nothing can be written. Change the Component to make a new Release.",
+			s.release.Spec.Revision.Name))
+		return nil
+	}
+	if err != nil {
+		s.fail(true, platformv1alpha1.ReasonRenderFailed, err.Error())
+		return err
+	}
+	objects, err := render.Release(compiled, s.release)
+	if err != nil {
+		s.fail(true, platformv1alpha1.ReasonRenderFailed, err.Error())
+		return err
+	}
+	if err := matchInventory(s.release.Spec.Inventory, objects); err != nil {
+		s.fail(true, platformv1alpha1.ReasonRenderFailed, err.Error())
+		return err
+	}
+	s.template, s.objects = compiled, objects
+	return nil
+}
+
+// matchInventory holds the rendered objects to the inventory: what stands in no inventory would
+// never be pruned.
+func matchInventory(inventory []platformv1alpha1.ReleaseObject, objects []render.Object) error {
+	rendered := render.Inventory(objects)
+	if len(inventory) != len(rendered) {
+		return fmt.Errorf("the inventory lists %d objects, but %d were rendered", len(inventory), len(rendered))
+	}
+	for i, o := range rendered {
+		if inventory[i] != o {
+			return fmt.Errorf("object %d of the inventory is %s %s, but %s %s was rendered",
+				i, inventory[i].Kind, inventory[i].Name, o.Kind, o.Name)
+		}
+	}
+	return nil
+}
+
+// observe reads from the cache what is there, and begins to watch kinds not watched yet.
+func (r *Reconciler) observe(ctx context.Context, s *scope) error {
+	s.children = make([]child, len(s.release.Spec.Inventory))
+	for i, o := range s.release.Spec.Inventory {
+		if err := r.children.ensure(gvkOf(o)); err != nil {
+			if !apply.KindUnavailable(err) {
+				return err
+			}
+			s.fail(false, platformv1alpha1.ReasonKindUnavailable, fmt.Sprintf(
+				"The cluster does not serve %s of %s, which resource %s needs. Install its CustomResourceDefinition, or change the Component to make a new Release without it.",
+				o.Kind, o.APIVersion, o.Resource))
+			s.lookAgain(retryTaken)
+			s.children[i] = child{known: true, listed: true}
+			continue
+		}
+		c, err := r.children.get(ctx, inventoryKey(s.release, o))
+		if err != nil {
+			return err
+		}
+		if !c.listed {
+			s.lookAgain(retryUnlisted)
+		}
+		s.children[i] = c
+	}
+	return nil
+}
+
+// write applies the objects that are not as we left them. One that is costs nothing.
+func (r *Reconciler) write(ctx context.Context, s *scope) error {
+	if s.objects == nil {
+		return nil
+	}
+	r.initObjects(s)
+	needed := map[childKey]int{}
+	for i := range s.objects {
+		if needsWrite(&s.release.Status.Objects[i], s.children[i]) {
+			needed[inventoryKey(s.release, s.release.Spec.Inventory[i])] = i
+		}
+	}
+	if len(needed) == 0 {
+		s.applied = s.problem == nil
+		return nil
+	}
+	namespace := s.release.Spec.Environment.Namespace
+	results, err := r.Writer.Apply(ctx, apply.Intent{
+		User:    environment.ApplierUser(namespace),
+		Policy:  r.policy(s.release),
+		Objects: s.objects,
+		Write: func(o render.Object) bool {
+			_, ok := needed[childKey{o.Object.GroupVersionKind(), types.NamespacedName{Namespace: namespace, Name: o.Object.GetName()}}]
+			return ok
+		},
+	})
+	var refused *apply.RefusedError
+	if errors.As(err, &refused) {
+		s.fail(true, platformv1alpha1.ReasonRefused, refused.Error())
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	return r.record(ctx, s, results, len(needed))
+}
+
+// record takes the results of the writes into the status.
+func (r *Reconciler) record(ctx context.Context, s *scope, results []apply.Result, wanted int) error {
+	var errs []error
+	written := 0
+	for i, result := range results {
+		status := &s.release.Status.Objects[i]
+		if result.Err != nil {
+			errs = append(errs, result.Err)
+			r.classify(s, result.Err)
+			status.Health, status.Message = platformv1alpha1.ObjectFailed, condition.Clip(result.Err.Error(), maxObjectMessage)
+			s.children[i].known = false // the message above says more than the cache
+			continue
+		}
+		if !result.Written {
+			continue
+		}
+		written++
+		if status.Applied != "" && s.children[i].live != nil && result.Owned != status.Applied {
+			ctrl.LoggerFrom(ctx).Info("Restored fields that somebody else had changed", "kind", status.Kind, "name", status.Name)
+		}
+		status.UID, status.Applied = result.UID, result.Owned
+		r.children.writes.Wrote(inventoryKey(s.release, status.ReleaseObject), result.ResourceVersion)
+		s.children[i].known = false // what the cache shows is from before the write
+		if status.Health == platformv1alpha1.ObjectMissing || status.Health == platformv1alpha1.ObjectFailed || status.Health == "" {
+			status.Health, status.Message = platformv1alpha1.ObjectProgressing, "Applied."
+		}
+	}
+	s.applied = len(errs) == 0 && written == wanted && s.problem == nil
+	return errors.Join(errs...)
+}
+
+// classify turns an error of the API server into a reason that helps.
+func (r *Reconciler) classify(s *scope, err error) {
+	var object *apply.ObjectError
+	if !errors.As(err, &object) {
+		return
+	}
+	what := fmt.Sprintf("%s %s in namespace %s", object.Kind, object.Name, object.Namespace)
+	switch {
+	case apply.Taken(err):
+		s.lookAgain(retryTaken)
+		s.fail(true, platformv1alpha1.ReasonObjectTaken, fmt.Sprintf(
+			"%s exists and belongs to somebody else; Towpath does not touch it. Rename or delete it, or rename the Component.", what))
+	case apply.KindUnavailable(err):
+		s.fail(false, platformv1alpha1.ReasonKindUnavailable, fmt.Sprintf("%s cannot be written: the cluster does not serve its kind.", what))
+	case apply.Final(err):
+		s.fail(true, platformv1alpha1.ReasonApplyFailed, fmt.Sprintf(
+			"%s was refused by the API server: %v. Change the Component's parameters, or the template.", what, object.Err))
+	case apply.Terminating(err):
+		s.fail(false, platformv1alpha1.ReasonApplyFailed, fmt.Sprintf("%s waits: the namespace is being deleted, and will be made anew.", what))
+	default:
+		s.fail(false, platformv1alpha1.ReasonApplyFailed, fmt.Sprintf("%s could not be written, and is tried again: %v.", what, object.Err))
+	}
+}
+
+// needsWrite says whether an object is not as our last write left it.
+func needsWrite(status *platformv1alpha1.ReleaseObjectStatus, c child) bool {
+	switch {
+	case status.Applied == "":
+		return true
+	case !c.known:
+		return false
+	case c.live == nil:
+		return true
+	case !c.live.GetDeletionTimestamp().IsZero():
+		return false // made again when it is gone
+	default:
+		return c.live.GetUID() != status.UID || c.owned() != status.Applied
+	}
+}
+
+// initObjects gives the status an entry for each object of the inventory.
+func (r *Reconciler) initObjects(s *scope) {
+	if len(s.release.Status.Objects) == len(s.release.Spec.Inventory) {
+		return
+	}
+	s.release.Status.Objects = make([]platformv1alpha1.ReleaseObjectStatus, len(s.release.Spec.Inventory))
+	for i, o := range s.release.Spec.Inventory {
+		s.release.Status.Objects[i] = platformv1alpha1.ReleaseObjectStatus{ReleaseObject: o, Health: platformv1alpha1.ObjectMissing}
+	}
+}
+
+// policy is what the guard holds the objects of a Release to.
+func (r *Reconciler) policy(release *platformv1alpha1.Release) guard.Policy {
+	return guard.Policy{
+		Namespace:   release.Spec.Environment.Namespace,
+		Labels:      render.ReleaseLabels(release),
+		PodSecurity: release.Spec.PodSecurity,
+		Namespaced:  r.Writer.Namespaced,
+	}
+}
+
+// prune deletes what only older Releases listed, and lets those go. What is to be deleted serves
+// until this Release is ready, so that a roll-out which renames a Deployment drops no request.
+func (r *Reconciler) prune(ctx context.Context, s *scope) error {
+	keep := map[childKey]bool{}
+	for _, o := range s.release.Spec.Inventory {
+		keep[inventoryKey(s.release, o)] = true
+	}
+	for i := range s.older {
+		old := &s.older[i]
+		if !s.ready() && !covers(keep, old) {
+			return nil
+		}
+		gone, err := r.remove(ctx, old, keep)
+		if err != nil {
+			s.fail(false, platformv1alpha1.ReasonPruneFailed, fmt.Sprintf("What only Release %s had could not be deleted, and is tried again: %v.", old.Name, err))
+			return err
+		}
+		if !gone {
+			return nil // the event of its deletion will wake the Release
+		}
+		if err := r.letGo(ctx, old); err != nil {
+			return err
+		}
+	}
+	s.pruned = true
+	return nil
+}
+
+// covers says whether everything that a Release listed is kept.
+func covers(keep map[childKey]bool, release *platformv1alpha1.Release) bool {
+	for _, o := range release.Spec.Inventory {
+		if !keep[inventoryKey(release, o)] {
+			return false
+		}
+	}
+	return true
+}
+
+// letGo takes the finalizer off a Release of which nothing is left.
+func (r *Reconciler) letGo(ctx context.Context, release *platformv1alpha1.Release) error {
+	before := release.DeepCopy()
+	if !controllerutil.RemoveFinalizer(release, platformv1alpha1.Finalizer) {
+		return nil
+	}
+	if err := r.Patch(ctx, release, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	r.writes.Wrote(client.ObjectKeyFromObject(release), release.ResourceVersion)
+	return nil
+}
+
+// judge sets the health of each object.
+func (r *Reconciler) judge(s *scope) {
+	r.initObjects(s)
+	for i := range s.release.Status.Objects {
+		status, c := &s.release.Status.Objects[i], s.children[i]
+		if !c.known {
+			continue
+		}
+		health, message := readiness.Of(c.live, r.rule(s, status.Resource))
+		status.Health, status.Message = health, condition.Clip(message, maxObjectMessage)
+	}
+}
+
+// rule returns the template's own rule of readiness for a resource, nil for none.
+func (r *Reconciler) rule(s *scope, resource string) readiness.ReadyWhen {
+	if s.template == nil || !s.template.HasReadyWhen(resource) {
+		return nil
+	}
+	return func(self map[string]any) (bool, error) {
+		ready, _, err := s.template.ReadyWhen(resource, self)
+		return ready, err
+	}
+}
+
+// describe names the objects of one health, for messages.
+func describe(objects []platformv1alpha1.ReleaseObjectStatus, health platformv1alpha1.ObjectHealth) string {
+	var names []string
+	for _, o := range objects {
+		if o.Health != health {
+			continue
+		}
+		name := o.Kind + " " + o.Name
+		if o.Message != "" {
+			name += ": " + strings.TrimSuffix(o.Message, ".")
+		}
+		names = append(names, name)
+	}
+	return strings.Join(names, "; ")
+}
+
+func gvkOf(o platformv1alpha1.ReleaseObject) schema.GroupVersionKind {
+	return schema.FromAPIVersionAndKind(o.APIVersion, o.Kind)
+}

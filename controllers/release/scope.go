@@ -1,0 +1,125 @@
+package release
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/index"
+	"github.com/towpath-dev/towpath/internal/render"
+	"github.com/towpath-dev/towpath/internal/template"
+)
+
+// scope is what one pass over a Release gathers. newScope fills the first block, the phases of run
+// the others, in this order.
+type scope struct {
+	release *platformv1alpha1.Release
+	before  *platformv1alpha1.Release
+	// successor is the newest Release of the Component in the environment that is not being
+	// deleted, where that is a newer one than this.
+	successor *platformv1alpha1.Release
+	// older are the older ones that still hold their finalizer: what they listed may still be there.
+	older []platformv1alpha1.Release
+	// wanted says that the Component still has the environment in its path, and both still exist.
+	wanted bool
+	// abandoned says that the Component is gone.
+	abandoned bool
+
+	// template and objects are set by render, nil when that failed.
+	template *template.Template
+	objects  []render.Object
+
+	// children are what the cache knows of the inventory, in its order. Set by observe.
+	children []child
+
+	// applied says that all objects are as they should be, pruned that nothing of an older Release
+	// is left. Set by write and prune.
+	applied, pruned bool
+
+	// problem is the first thing that went wrong.
+	problem *problem
+	// requeueAfter is the smallest time after which to look again; zero for none.
+	requeueAfter time.Duration
+}
+
+// problem is why a Release is not Ready.
+type problem struct {
+	reason, message string
+	// final says that only a change by somebody helps.
+	final bool
+}
+
+func (s *scope) fail(final bool, reason, message string) {
+	if s.problem == nil {
+		s.problem = &problem{reason: reason, message: message, final: final}
+	}
+}
+
+func (s *scope) lookAgain(after time.Duration) {
+	if s.requeueAfter == 0 || after < s.requeueAfter {
+		s.requeueAfter = after
+	}
+}
+
+// ready says whether every object is ready.
+func (s *scope) ready() bool {
+	return !slices.ContainsFunc(s.release.Status.Objects, func(o platformv1alpha1.ReleaseObjectStatus) bool {
+		return o.Health != platformv1alpha1.ObjectReady
+	})
+}
+
+// newScope finds the Releases before and after, and whether the Release is still wanted.
+func (r *Reconciler) newScope(ctx context.Context, release *platformv1alpha1.Release) (*scope, error) {
+	s := &scope{release: release, before: release.DeepCopy()}
+	var siblings platformv1alpha1.ReleaseList
+	key := index.OwnerKey(release.Spec.Component.UID, release.Spec.Environment.Name)
+	if err := r.List(ctx, &siblings, client.InNamespace(release.Namespace), client.MatchingFields{index.ReleaseOwner: key}); err != nil {
+		return nil, fmt.Errorf("listing the Releases of the Component: %w", err)
+	}
+	for _, other := range siblings.Items {
+		newer := other.Spec.Number > release.Spec.Number
+		switch {
+		case newer && other.DeletionTimestamp.IsZero() && (s.successor == nil || other.Spec.Number > s.successor.Spec.Number):
+			s.successor = &other
+		case !newer && other.UID != release.UID && len(other.Finalizers) > 0:
+			s.older = append(s.older, other)
+		}
+	}
+	slices.SortFunc(s.older, func(a, b platformv1alpha1.Release) int { return int(a.Spec.Number - b.Spec.Number) })
+	return s, r.findOwners(ctx, s)
+}
+
+// findOwners sets wanted and abandoned.
+func (r *Reconciler) findOwners(ctx context.Context, s *scope) error {
+	spec := &s.release.Spec
+	var component platformv1alpha1.Component
+	err := r.Get(ctx, types.NamespacedName{Namespace: s.release.Namespace, Name: spec.Component.Name}, &component)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("reading Component %s: %w", spec.Component.Name, err)
+	}
+	if err != nil || component.UID != spec.Component.UID {
+		s.abandoned = true
+		return nil
+	}
+	if !component.DeletionTimestamp.IsZero() || !slices.ContainsFunc(component.Spec.Environments,
+		func(e platformv1alpha1.PathEnvironment) bool { return e.Name == spec.Environment.Name }) {
+		return nil
+	}
+	var environment platformv1alpha1.Environment
+	err = r.Get(ctx, types.NamespacedName{Namespace: s.release.Namespace, Name: spec.Environment.Name}, &environment)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("reading Environment %s: %w", spec.Environment.Name, err)
+	}
+	s.wanted = err == nil && environment.UID == spec.Environment.UID && environment.DeletionTimestamp.IsZero()
+	return nil
+}
+
+// key returns the key of the i-th object of an inventory.
+func inventoryKey(release *platformv1alpha1.Release, o platformv1alpha1.ReleaseObject) childKey {
+	return childKey{gvkOf(o), types.NamespacedName{Namespace: release.Spec.Environment.Namespace, Name: o.Name}}
+}

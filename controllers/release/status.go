@@ -1,0 +1,114 @@
+package release
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/condition"
+)
+
+// now is the time for the status, which holds whole seconds.
+func (r *Reconciler) now() *metav1.Time {
+	now := metav1.NewTime(r.Clock.Now().Truncate(time.Second))
+	return &now
+}
+
+// report puts what the pass found into the status, in one write, and only where it differs.
+func (r *Reconciler) report(ctx context.Context, s *scope) error {
+	status, generation := &s.release.Status, s.release.Generation
+	status.ObservedGeneration = generation
+	switch {
+	case s.applied:
+		condition.Set(&status.Conditions, generation, platformv1alpha1.ConditionApplied, metav1.ConditionTrue,
+			platformv1alpha1.ReasonApplied, fmt.Sprintf("All %d objects are applied.", len(status.Objects)))
+		if status.AppliedAt == nil {
+			status.AppliedAt = r.now()
+		}
+	case s.problem != nil:
+		condition.Set(&status.Conditions, generation, platformv1alpha1.ConditionApplied, metav1.ConditionFalse, s.problem.reason, s.problem.message)
+	}
+	r.reportReady(s)
+	if err := r.patchStatus(ctx, s); err != nil {
+		return err
+	}
+	r.tell(s)
+	return nil
+}
+
+// reportReady sets Ready and Stalled.
+func (r *Reconciler) reportReady(s *scope) {
+	status, generation := &s.release.Status, s.release.Generation
+	failed := describe(status.Objects, platformv1alpha1.ObjectFailed)
+	waiting := describe(status.Objects, platformv1alpha1.ObjectProgressing)
+	missing := describe(status.Objects, platformv1alpha1.ObjectMissing)
+	switch {
+	case s.problem != nil && s.problem.final:
+		condition.Stalled(&status.Conditions, generation, s.problem.reason, s.problem.message)
+	case s.problem != nil:
+		condition.Progressing(&status.Conditions, generation, s.problem.reason, s.problem.message)
+	case failed != "":
+		condition.Stalled(&status.Conditions, generation, platformv1alpha1.ReasonRolloutFailed, failed+".")
+	case missing != "":
+		condition.Progressing(&status.Conditions, generation, platformv1alpha1.ReasonProgressing, "Not there: "+missing+".")
+	case waiting != "":
+		condition.Progressing(&status.Conditions, generation, platformv1alpha1.ReasonProgressing, waiting+".")
+	default:
+		condition.Ready(&status.Conditions, generation, platformv1alpha1.ReasonReady, fmt.Sprintf("All %d objects are ready.", len(status.Objects)))
+		if status.ReadyAt == nil {
+			status.ReadyAt = r.now()
+		}
+	}
+}
+
+// supersede marks a Release whose place a newer one took. It is Ready in the sense of kstatus: there
+// is nothing left for it to do.
+func (r *Reconciler) supersede(ctx context.Context, s *scope) error {
+	status := &s.release.Status
+	if status.SupersededAt != nil {
+		return nil
+	}
+	status.ObservedGeneration = s.release.Generation
+	status.SupersededAt = r.now()
+	condition.Ready(&status.Conditions, s.release.Generation, platformv1alpha1.ReasonSuperseded,
+		fmt.Sprintf("Release %s took its place.", s.successor.Name))
+	return r.patchStatus(ctx, s)
+}
+
+// patchStatus writes the status where it differs from what was read.
+func (r *Reconciler) patchStatus(ctx context.Context, s *scope) error {
+	if equality.Semantic.DeepEqual(s.before.Status, s.release.Status) {
+		return nil
+	}
+	if err := r.Status().Patch(ctx, s.release, client.MergeFrom(s.before)); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	r.writes.Wrote(client.ObjectKeyFromObject(s.release), s.release.ResourceVersion)
+	return nil
+}
+
+// tell sends an event where Ready changed in the write before.
+func (r *Reconciler) tell(s *scope) {
+	was := meta.FindStatusCondition(s.before.Status.Conditions, platformv1alpha1.ConditionReady)
+	is := meta.FindStatusCondition(s.release.Status.Conditions, platformv1alpha1.ConditionReady)
+	if is == nil || was != nil && was.Status == is.Status && was.Reason == is.Reason {
+		return
+	}
+	switch {
+	case is.Status == metav1.ConditionTrue:
+		r.event(s, corev1.EventTypeNormal, is)
+	case meta.IsStatusConditionTrue(s.release.Status.Conditions, platformv1alpha1.ConditionStalled):
+		r.event(s, corev1.EventTypeWarning, is)
+	}
+}
+
+func (r *Reconciler) event(s *scope, kind string, is *metav1.Condition) {
+	r.Recorder.Eventf(s.release, nil, kind, is.Reason, "Release", "%s", condition.Clip(is.Message, 1000))
+}

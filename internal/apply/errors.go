@@ -1,0 +1,79 @@
+package apply
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/towpath-dev/towpath/internal/guard"
+)
+
+// ownershipPolicy is the name of the admission policy that keeps appliers off foreign objects.
+const ownershipPolicy = "towpath-ownership"
+
+// RefusedError says that the guard refused objects, so that nothing was written.
+type RefusedError struct {
+	Refusals []guard.Refusal
+}
+
+// Error names every refusal.
+func (e *RefusedError) Error() string {
+	messages := make([]string, 0, len(e.Refusals))
+	for _, r := range e.Refusals {
+		messages = append(messages, r.Error())
+	}
+	return strings.Join(messages, "; ")
+}
+
+// ObjectError says which object could not be written, and why.
+type ObjectError struct {
+	APIVersion, Kind, Namespace, Name string
+	// Doing is what was tried, such as applying or deleting.
+	Doing string
+	Err   error
+}
+
+// Error names the object and repeats the cause.
+func (e *ObjectError) Error() string {
+	return fmt.Sprintf("%s %s %s/%s: %v", e.Doing, e.Kind, e.Namespace, e.Name, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *ObjectError) Unwrap() error { return e.Err }
+
+// Taken says that the object exists and belongs to somebody else.
+func Taken(err error) bool {
+	return err != nil && (apierrors.IsForbidden(err) || apierrors.IsInvalid(err)) &&
+		strings.Contains(err.Error(), "'"+ownershipPolicy+"'")
+}
+
+// KindUnavailable says that the API server does not serve the kind (any more).
+func KindUnavailable(err error) bool {
+	return meta.IsNoMatchError(err)
+}
+
+// Terminating says that the namespace is being deleted, so that nothing can be made in it.
+func Terminating(err error) bool {
+	return apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
+}
+
+// Final says that the API server refused the content: the same object will be refused again.
+func Final(err error) bool {
+	if Taken(err) {
+		return true
+	}
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return false
+	}
+	switch status.Status().Code {
+	case http.StatusUnprocessableEntity, http.StatusBadRequest, http.StatusRequestEntityTooLarge:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,36 @@
+package apply
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// FieldOwner is the name under which the fields of rendered objects are owned.
+const FieldOwner = "towpath-release"
+
+// Owned returns a hash of what Towpath owns of an object: the API version, the set of fields and
+// the time of its own apply. It is empty where Towpath owns nothing.
+//
+// Two equal hashes mean that nobody changed a field of ours in between: whoever changes the value
+// of an owned field by force takes it out of our set. The time is part of it since a writer under
+// our own name could change a value and keep the set. Fields of others do not matter.
+func Owned(entries []metav1.ManagedFieldsEntry) string {
+	for i := range entries {
+		e := &entries[i]
+		if e.Manager != FieldOwner || e.Operation != metav1.ManagedFieldsOperationApply || e.Subresource != "" || e.FieldsV1 == nil {
+			continue
+		}
+		h := sha256.New()
+		h.Write([]byte(e.APIVersion))
+		h.Write([]byte{0})
+		h.Write(e.FieldsV1.GetRawBytes())
+		if e.Time != nil {
+			h.Write([]byte(e.Time.UTC().Format(time.RFC3339)))
+		}
+		return hex.EncodeToString(h.Sum(nil))[:32]
+	}
+	return ""
+}

@@ -1,0 +1,228 @@
+package apply
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/transport"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/guard"
+	"github.com/towpath-dev/towpath/internal/render"
+)
+
+// parallel bounds how many objects of one wave are written at once.
+const parallel = 8
+
+// metadataOnly asks for an answer that holds the metadata alone: nothing else of it is used.
+const metadataOnly = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+
+// Writer writes rendered objects. It is safe for concurrent use.
+type Writer struct {
+	client rest.Interface
+	mapper meta.RESTMapper
+}
+
+// NewWriter returns a Writer over one connection. The identity of cfg must be allowed to
+// impersonate the service accounts in the appliers' namespace, and needs no other right.
+func NewWriter(cfg *rest.Config, httpClient *http.Client, mapper meta.RESTMapper) (*Writer, error) {
+	cfg = rest.CopyConfig(cfg)
+	cfg.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
+	cfg.GroupVersion = &schema.GroupVersion{}
+	cfg.APIPath = "/"
+	client, err := rest.RESTClientForConfigAndClient(cfg, httpClient)
+	if err != nil {
+		return nil, fmt.Errorf("building the client of the appliers: %w", err)
+	}
+	return &Writer{client: client, mapper: mapper}, nil
+}
+
+// Namespaced says whether objects of a kind live in namespaces, and whether the API server knows
+// the kind at all.
+func (w *Writer) Namespaced(kind schema.GroupKind) (namespaced, known bool) {
+	mapping, err := w.mapper.RESTMapping(kind)
+	if err != nil {
+		return false, false
+	}
+	return mapping.Scope.Name() == meta.RESTScopeNameNamespace, true
+}
+
+// Intent is what should be in a namespace.
+type Intent struct {
+	// User to write as: the applier of the namespace.
+	User string
+	// Policy is what the guard holds the objects to.
+	Policy guard.Policy
+	// Objects are all objects of the Release: the guard looks at all of them, also where only some
+	// are written.
+	Objects []render.Object
+	// Write says which of them to write; nil means all.
+	Write func(render.Object) bool
+}
+
+// Result is what came of one object.
+type Result struct {
+	// Written says that the object was written. The fields below mean nothing otherwise.
+	Written bool
+	// UID and ResourceVersion of the object as it is now.
+	UID             types.UID
+	ResourceVersion string
+	// Owned is the hash of our fields in the answer; see the function of that name.
+	Owned string
+	// Err is an *ObjectError, nil when the object was written.
+	Err error
+}
+
+// Apply writes the objects wave by wave, those of one wave at once, and returns a result for each
+// in the order given. An object that fails does not hold up its siblings, but the waves after its
+// own are left alone, since they depend on it. The error is a *RefusedError when the guard refuses
+// any object: then nothing was written.
+func (w *Writer) Apply(ctx context.Context, intent Intent) ([]Result, error) {
+	results := make([]Result, len(intent.Objects))
+	guarded := make([]guard.Object, len(intent.Objects))
+	last := 0
+	for i, o := range intent.Objects {
+		guarded[i] = guard.Object{Resource: o.Resource, Object: o.Object}
+		last = max(last, o.Wave)
+	}
+	if refusals := guard.Check(guarded, intent.Policy); len(refusals) > 0 {
+		return results, &RefusedError{Refusals: refusals}
+	}
+	for wave := 0; wave <= last; wave++ {
+		group, groupCtx := errgroup.WithContext(ctx)
+		group.SetLimit(parallel)
+		for i, o := range intent.Objects {
+			if o.Wave != wave || intent.Write != nil && !intent.Write(o) {
+				continue
+			}
+			group.Go(func() error {
+				results[i] = w.applyOne(groupCtx, intent.User, intent.Policy.Namespace, o)
+				return nil
+			})
+		}
+		_ = group.Wait() // its functions return no errors: those stand in the results
+		for i := range intent.Objects {
+			if results[i].Err != nil {
+				return results, nil
+			}
+		}
+	}
+	return results, nil
+}
+
+func (w *Writer) applyOne(ctx context.Context, user, namespace string, o render.Object) Result {
+	fail := func(err error) Result {
+		return Result{Err: &ObjectError{
+			APIVersion: o.Object.GetAPIVersion(), Kind: o.Object.GetKind(), Namespace: namespace, Name: o.Object.GetName(),
+			Doing: "applying", Err: err,
+		}}
+	}
+	path, err := w.path(o.Object.GroupVersionKind(), namespace, o.Object.GetName())
+	if err != nil {
+		return fail(err)
+	}
+	body, err := o.Object.MarshalJSON()
+	if err != nil {
+		return fail(err)
+	}
+	answer, err := w.client.Patch(types.ApplyPatchType).
+		AbsPath(path...).
+		Param("fieldManager", FieldOwner).
+		Param("force", "true").
+		SetHeader("Accept", metadataOnly).
+		SetHeader(transport.ImpersonateUserHeader, user).
+		Body(body).
+		Do(ctx).Raw()
+	if err != nil {
+		return fail(statusError(answer, err))
+	}
+	var applied metav1.PartialObjectMetadata
+	if err := json.Unmarshal(answer, &applied); err != nil {
+		return fail(fmt.Errorf("reading the answer: %w", err))
+	}
+	return Result{
+		Written: true, UID: applied.UID, ResourceVersion: applied.ResourceVersion, Owned: Owned(applied.ManagedFields),
+	}
+}
+
+// Target is an object to delete.
+type Target struct {
+	platformv1alpha1.ReleaseObject
+	// UID of the object that may be deleted; one of another UID is left alone.
+	UID types.UID
+}
+
+// Delete deletes the object, as user, in the namespace. An object that is gone, or that is another
+// one by now, or of a kind that is no longer served, counts as deleted.
+func (w *Writer) Delete(ctx context.Context, user, namespace string, target Target) error {
+	wrap := func(err error) error {
+		return &ObjectError{
+			APIVersion: target.APIVersion, Kind: target.Kind, Namespace: namespace, Name: target.Name,
+			Doing: "deleting", Err: err,
+		}
+	}
+	path, err := w.path(schema.FromAPIVersionAndKind(target.APIVersion, target.Kind), namespace, target.Name)
+	if KindUnavailable(err) {
+		return nil
+	}
+	if err != nil {
+		return wrap(err)
+	}
+	background := metav1.DeletePropagationBackground
+	body, err := json.Marshal(metav1.DeleteOptions{
+		TypeMeta:          metav1.TypeMeta{APIVersion: "v1", Kind: "DeleteOptions"},
+		Preconditions:     &metav1.Preconditions{UID: &target.UID},
+		PropagationPolicy: &background,
+	})
+	if err != nil {
+		return wrap(err)
+	}
+	answer, err := w.client.Delete().
+		AbsPath(path...).
+		SetHeader("Content-Type", "application/json").
+		SetHeader("Accept", "application/json").
+		SetHeader(transport.ImpersonateUserHeader, user).
+		Body(body).
+		Do(ctx).Raw()
+	err = statusError(answer, err)
+	if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil // a conflict is the UID that does not fit: the object is another one
+	}
+	return wrap(err)
+}
+
+// path returns the URL of an object.
+func (w *Writer) path(gvk schema.GroupVersionKind, namespace, name string) ([]string, error) {
+	mapping, err := w.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+	if err != nil {
+		return nil, err
+	}
+	prefix := []string{"apis", gvk.Group, gvk.Version}
+	if gvk.Group == "" {
+		prefix = []string{"api", gvk.Version}
+	}
+	return append(prefix, "namespaces", namespace, mapping.Resource.Resource, name), nil
+}
+
+// statusError replaces the error of a raw request by the Status in its body, which says more: the
+// cause, and which admission policy refused.
+func statusError(answer []byte, err error) error {
+	if err == nil {
+		return nil
+	}
+	var status metav1.Status
+	if json.Unmarshal(answer, &status) == nil && status.Kind == "Status" && status.Status == metav1.StatusFailure {
+		return &apierrors.StatusError{ErrStatus: status}
+	}
+	return err
+}

@@ -1,0 +1,105 @@
+package guard
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+)
+
+// labels checks that the labels of Towpath stand where they must, with their values, and that
+// nothing of its prefix stands anywhere else: also not in metadata further down, which a controller
+// copies to what it makes.
+func (c *check) labels() {
+	metadata, _ := c.object.Object["metadata"].(map[string]any)
+	labels, _ := metadata["labels"].(map[string]any)
+	c.required("metadata.labels", labels, "")
+	for _, template := range c.templates() {
+		if template.labelled {
+			metadata, _ := template.object["metadata"].(map[string]any)
+			labels, _ := metadata["labels"].(map[string]any)
+			c.required(template.path+".metadata.labels", labels, platformv1alpha1.LabelOwnerUID)
+		}
+	}
+	c.reserved("", c.object.Object)
+}
+
+// required checks that the labels of the policy are there, but for one.
+func (c *check) required(path string, labels map[string]any, except string) {
+	for _, key := range slices.Sorted(maps.Keys(c.policy.Labels)) {
+		if key == except {
+			continue
+		}
+		want := c.policy.Labels[key]
+		switch got, ok := labels[key]; {
+		case !ok:
+			c.refuse(field(path, key), RuleLabels, "the label is missing, and must be %q; do not build labels in a way that drops those of Towpath", want)
+		case got != want && !strings.HasPrefix(key, platformv1alpha1.LabelPrefix):
+			// Those of the prefix are compared by reserved, wherever they stand.
+			c.refuse(field(path, key), RuleLabels, "the label is %q and must be %q; take it out of the template: Towpath sets it", text(got), want)
+		}
+	}
+}
+
+// reserved walks the whole object for labels and annotations of Towpath's prefix.
+func (c *check) reserved(path string, value any) {
+	switch v := value.(type) {
+	case map[string]any:
+		for key, item := range v {
+			inner := field(path, key)
+			// Fields of that name which hold something else, such as the labels of a metric, are
+			// strings without our prefix.
+			if entries, ok := item.(map[string]any); ok {
+				switch key {
+				case "labels":
+					c.reservedLabels(inner, entries)
+				case "annotations":
+					c.reservedAnnotations(inner, entries)
+				}
+			}
+			c.reserved(inner, item)
+		}
+	case []any:
+		for i, item := range v {
+			c.reserved(path+"["+strconv.Itoa(i)+"]", item)
+		}
+	}
+}
+
+func (c *check) reservedLabels(path string, labels map[string]any) {
+	for key, got := range labels {
+		if !strings.HasPrefix(key, platformv1alpha1.LabelPrefix) {
+			continue
+		}
+		want, ok := c.policy.Labels[key]
+		switch {
+		case !ok:
+			c.refuse(field(path, key), RuleLabels, "labels of the prefix %s are Towpath's; take it out", platformv1alpha1.LabelPrefix)
+		case got != want:
+			c.refuse(field(path, key), RuleLabels, "the label is %q and must be %q; take it out of the template: Towpath sets it", text(got), want)
+		case key == platformv1alpha1.LabelOwnerUID && path != "metadata.labels":
+			c.refuse(field(path, key), RuleLabels, "the label stands on the object alone, since what is made from this metadata has another owner; take it out")
+		}
+	}
+}
+
+func (c *check) reservedAnnotations(path string, annotations map[string]any) {
+	for key := range annotations {
+		if strings.HasPrefix(key, platformv1alpha1.LabelPrefix) {
+			c.refuse(field(path, key), RuleAnnotations, "annotations of the prefix %s are Towpath's; take it out", platformv1alpha1.LabelPrefix)
+		}
+	}
+}
+
+// field appends a key to a path; one that is not a plain identifier goes into brackets.
+func field(path, key string) string {
+	if strings.ContainsAny(key, "./[]") {
+		return path + "[" + text(key) + "]"
+	}
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}

@@ -1,0 +1,196 @@
+// Package promotion decides which Release each environment of a Component should get next, and
+// what it waits for otherwise. It is pure: the state of the path comes in, decisions go out.
+//
+// Two things move along a path, and never in one step where that can be helped. A version (image,
+// commit, parameters, variables) is promoted: it enters an environment once it was Ready in the one
+// before. A revision of the template is assigned: an environment follows the newest revision (or the
+// pin), but never beyond what the environment before it has had Ready. Keeping the two apart means
+// that when an environment breaks, one glance at its Release tells which of them did it.
+package promotion
+
+import (
+	"fmt"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+)
+
+// Release is what planning needs to know of a Release.
+type Release struct {
+	Name     string
+	Version  string
+	Revision int64
+	// HadReady says that the Release was Ready at some time, Ready that it is now.
+	HadReady, Ready bool
+}
+
+// Step is one environment of the path and what ran there.
+type Step struct {
+	// Name of the environment.
+	Name string
+	// Blocked says why no Release can be made here now; nil means that nothing is in the way.
+	Blocked *Wait
+	// Version is what should run here.
+	Version string
+	// SameCode says that Version has the image and commit of the current Release, so that it
+	// differs in parameters or variables alone. Meaningless without a current Release.
+	SameCode bool
+	// Releases made here, oldest first, without those that are being deleted. The last is current.
+	Releases []Release
+	// Lost says that there were Releases here before, which somebody deleted.
+	Lost bool
+}
+
+// current returns the Release that runs in the environment, nil before the first.
+func (s *Step) current() *Release {
+	if len(s.Releases) == 0 {
+		return nil
+	}
+	return &s.Releases[len(s.Releases)-1]
+}
+
+// Wait says what an environment waits for.
+type Wait struct {
+	// Reason is a condition reason, Message a sentence.
+	Reason, Message string
+}
+
+// Next is a Release that should be made.
+type Next struct {
+	Version  string
+	Revision int64
+	Cause    platformv1alpha1.Cause
+}
+
+// Decision is what should happen in one environment: make Next, or Wait, or (neither) nothing.
+type Decision struct {
+	Next *Next
+	Wait *Wait
+}
+
+// Fits says whether a version renders with a revision of the template in the environment of that
+// index: its parameters suit the revision's schema.
+type Fits func(step int, version string, revision int64) bool
+
+// Plan decides for every environment of the path, in order. target is the revision that the
+// Component should end up with: its pin, or the newest.
+func Plan(path []Step, target int64, fits Fits) []Decision {
+	decisions := make([]Decision, len(path))
+	for i := range path {
+		var before *Step
+		if i > 0 {
+			before = &path[i-1]
+		}
+		decisions[i] = decide(&path[i], before, target, func(version string, revision int64) bool {
+			return fits(i, version, revision)
+		})
+	}
+	return decisions
+}
+
+func decide(step, before *Step, target int64, fits func(string, int64) bool) Decision {
+	if step.Blocked != nil {
+		return Decision{Wait: step.Blocked}
+	}
+	current := step.current()
+	if current != nil && current.Version == step.Version {
+		if revision := assign(current, before, target); revision != current.Revision {
+			return Decision{Next: &Next{step.Version, revision, platformv1alpha1.CauseTemplateRollout}}
+		}
+		return Decision{}
+	}
+	if wait := awaitBefore(step, before); wait != nil {
+		return Decision{Wait: wait}
+	}
+	if current == nil {
+		revision := target
+		if before != nil {
+			revision = min(target, highestReady(before.Releases))
+		}
+		return Decision{Next: &Next{step.Version, revision, firstCause(step, before)}}
+	}
+	return Decision{Next: change(step, current, before, target, fits)}
+}
+
+// change replaces the version that runs. The revision stays, unless the new version only fits the
+// revision that the environment would get anyway: then the revision goes first, alone, and if the
+// old version does not fit it either (a new required parameter does that), both change at once,
+// since there is no other way on.
+func change(step *Step, current *Release, before *Step, target int64, fits func(string, int64) bool) *Next {
+	next := &Next{step.Version, current.Revision, changeCause(step, before)}
+	revision := assign(current, before, target)
+	if revision == current.Revision || fits(step.Version, current.Revision) || !fits(step.Version, revision) {
+		return next
+	}
+	if fits(current.Version, revision) {
+		return &Next{current.Version, revision, platformv1alpha1.CauseTemplateRollout}
+	}
+	next.Revision = revision
+	return next
+}
+
+// assign returns the revision that an environment should run: the target, but upwards no further
+// than what the environment before has had Ready.
+func assign(current *Release, before *Step, target int64) int64 {
+	if target <= current.Revision || before == nil {
+		return target
+	}
+	return max(current.Revision, min(target, highestReady(before.Releases)))
+}
+
+// awaitBefore says what keeps the version out of the environment, if anything.
+func awaitBefore(step, before *Step) *Wait {
+	if before == nil {
+		return nil
+	}
+	waiting := &Wait{
+		Reason:  platformv1alpha1.ReasonWaitingForPrevious,
+		Message: fmt.Sprintf("The version waits until it is Ready in %s, the environment before %s.", before.Name, step.Name),
+	}
+	current := before.current()
+	if before.Blocked != nil || current == nil || current.Version != before.Version {
+		return waiting
+	}
+	if current.Ready {
+		return nil
+	}
+	// A roll-out of the template may be under way in the environment before: what the version has
+	// shown there with the revision before counts, since that revision is what goes on with it.
+	for _, r := range before.Releases {
+		if r.Version == before.Version && r.HadReady && r.Revision != current.Revision {
+			return nil
+		}
+	}
+	return waiting
+}
+
+func highestReady(releases []Release) int64 {
+	var highest int64
+	for _, r := range releases {
+		if r.HadReady {
+			highest = max(highest, r.Revision)
+		}
+	}
+	return highest
+}
+
+func firstCause(step, before *Step) platformv1alpha1.Cause {
+	switch {
+	case step.Lost:
+		return platformv1alpha1.CauseManual
+	case before != nil:
+		return platformv1alpha1.CausePromotion
+	default:
+		return platformv1alpha1.CauseImageChange
+	}
+}
+
+func changeCause(step, before *Step) platformv1alpha1.Cause {
+	switch {
+	case before != nil:
+		return platformv1alpha1.CausePromotion
+	case step.SameCode:
+		return platformv1alpha1.CauseParameterChange
+	default:
+		return platformv1alpha1.CauseImageChange
+	}
+}

@@ -1,0 +1,52 @@
+package promotion
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+)
+
+// versionLength is the number of hexadecimal digits of a version: 64 bits tell the versions of one
+// Component apart.
+const versionLength = 16
+
+// Version identifies what is promoted, as it is in one environment: the image, the commit, the
+// parameters merged for that environment (without the template's defaults, which belong to the
+// revision) and the variables. The order of keys in the parameters does not matter.
+func Version(spec *platformv1alpha1.ComponentSpec, parameters map[string]any) (string, error) {
+	var commit string
+	if spec.Commit != nil {
+		commit = spec.Commit.SHA
+	}
+	canonical, err := json.Marshal([]any{spec.Image, commit, parameters, orNone(spec.Env), orNone(spec.SecretEnv)})
+	if err != nil {
+		return "", fmt.Errorf("hashing the version: %w", err)
+	}
+	sum := sha256.Sum256(canonical)
+	return hex.EncodeToString(sum[:])[:versionLength], nil
+}
+
+// orNone makes an empty list and none the same: both mean that there is nothing.
+func orNone[T any](list []T) []T {
+	if len(list) == 0 {
+		return nil
+	}
+	return list
+}
+
+// ReleaseName returns the name of a Release: <component>-<environment>-<number>. An environment
+// whose name holds a hyphen gets a short hash behind it, so that the Release of component a in b-c
+// and that of component a-b in c never meet.
+func ReleaseName(component, environment string, number int64) string {
+	name := component + "-" + environment
+	if strings.Contains(environment, "-") {
+		sum := sha256.Sum256([]byte(component + "/" + environment))
+		name += "-" + hex.EncodeToString(sum[:])[:8]
+	}
+	return name + "-" + strconv.FormatInt(number, 10)
+}
