@@ -1,0 +1,179 @@
+// Package environment makes the place that an Environment asks for: the workload namespace with its
+// labels, the service account that Towpath writes as there, and the binding that gives it its
+// rights. It keeps them, and takes them away with the Environment.
+package environment
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/condition"
+	"github.com/towpath-dev/towpath/internal/freshness"
+	"github.com/towpath-dev/towpath/internal/index"
+)
+
+// fieldOwner owns the fields of what an Environment makes.
+const fieldOwner = client.FieldOwner("towpath-environment")
+
+// annotationHome names, on what an Environment makes, the Environment as namespace/name, so that a
+// change of it finds the way back.
+const annotationHome = platformv1alpha1.LabelPrefix + "home"
+
+// retryTaken is when a namespace that belongs to somebody else is looked at again, beside its events.
+const retryTaken = 2 * time.Minute
+
+// Reconciler reconciles Environments.
+type Reconciler struct {
+	client.Client
+	// Live reads past the cache.
+	Live client.Reader
+
+	writes freshness.Tracker[types.NamespacedName]
+}
+
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=environments,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=environments/status,verbs=patch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=environmentclasses,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases,verbs=get;list;watch;delete
+
+// SetupWithManager adds the controller to the manager.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		For(&platformv1alpha1.Environment{}).
+		Watches(&platformv1alpha1.EnvironmentClass{}, handler.EnqueueRequestsFromMapFunc(r.ofClass)).
+		Watches(&platformv1alpha1.Release{}, handler.EnqueueRequestsFromMapFunc(ofRelease)).
+		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.ofNamespace)).
+		Watches(&corev1.ServiceAccount{}, handler.EnqueueRequestsFromMapFunc(ofOwned)).
+		Watches(&rbacv1.RoleBinding{}, handler.EnqueueRequestsFromMapFunc(ofOwned)).
+		WithOptions(controller.Options{MaxConcurrentReconciles: 4, ReconciliationTimeout: time.Minute}).
+		Complete(r)
+}
+
+// Reconcile brings one Environment about.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	environment := &platformv1alpha1.Environment{}
+	if err := r.Get(ctx, req.NamespacedName, environment); err != nil {
+		r.writes.Forget(req.NamespacedName)
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if r.writes.Stale(req.NamespacedName, environment.ResourceVersion) {
+		return ctrl.Result{}, nil // the event of our own last write is still to come
+	}
+	s := &scope{environment: environment, before: environment.DeepCopy()}
+	if !environment.DeletionTimestamp.IsZero() {
+		return r.finalize(ctx, s)
+	}
+	if controllerutil.AddFinalizer(environment, platformv1alpha1.Finalizer) {
+		if err := r.patchMetadata(ctx, s); err != nil {
+			return ctrl.Result{}, err
+		}
+	}
+	runErr := r.run(ctx, s)
+	if err := r.report(ctx, s); err != nil {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{RequeueAfter: s.requeueAfter}, runErr
+}
+
+// report puts what the pass found into the status, in one write, and only where it differs.
+func (r *Reconciler) report(ctx context.Context, s *scope) error {
+	status, generation := &s.environment.Status, s.environment.Generation
+	status.ObservedGeneration = generation
+	switch {
+	case s.problem == nil && s.done:
+		condition.Ready(&status.Conditions, generation, platformv1alpha1.ReasonReady,
+			fmt.Sprintf("Namespace %s is there, made to class %s.", status.Namespace, s.environment.Spec.ClassRef.Name))
+	case s.problem == nil:
+		condition.Progressing(&status.Conditions, generation, platformv1alpha1.ReasonProgressing, "Making the namespace and its account.")
+	case s.problem.stalled:
+		condition.Stalled(&status.Conditions, generation, s.problem.reason, s.problem.message)
+	default:
+		condition.Progressing(&status.Conditions, generation, s.problem.reason, s.problem.message)
+	}
+	return r.patchStatus(ctx, s)
+}
+
+func (r *Reconciler) patchStatus(ctx context.Context, s *scope) error {
+	if equality.Semantic.DeepEqual(s.before.Status, s.environment.Status) {
+		return nil
+	}
+	if err := r.Status().Patch(ctx, s.environment, client.MergeFrom(s.before)); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	r.writes.Wrote(client.ObjectKeyFromObject(s.environment), s.environment.ResourceVersion)
+	return nil
+}
+
+// patchMetadata writes the finalizers. A list is replaced by the patch, hence the lock.
+func (r *Reconciler) patchMetadata(ctx context.Context, s *scope) error {
+	patch := client.MergeFromWithOptions(s.before, client.MergeFromWithOptimisticLock{})
+	if err := r.Patch(ctx, s.environment, patch); err != nil {
+		return fmt.Errorf("writing the finalizer: %w", err)
+	}
+	r.writes.Wrote(client.ObjectKeyFromObject(s.environment), s.environment.ResourceVersion)
+	s.before = s.environment.DeepCopy()
+	return nil
+}
+
+func (r *Reconciler) ofClass(ctx context.Context, o client.Object) []ctrl.Request {
+	return r.requests(ctx, client.MatchingFields{index.EnvironmentClass: o.GetName()})
+}
+
+// ofRelease maps a Release to its Environment, whose deletion waits for it.
+func ofRelease(_ context.Context, o client.Object) []ctrl.Request {
+	release, ok := o.(*platformv1alpha1.Release)
+	if !ok {
+		return nil
+	}
+	return []ctrl.Request{{NamespacedName: types.NamespacedName{Namespace: release.Namespace, Name: release.Spec.Environment.Name}}}
+}
+
+// ofNamespace maps a workload namespace to its Environment, and a team namespace to the
+// Environments in it, which bear its labels on.
+func (r *Reconciler) ofNamespace(ctx context.Context, o client.Object) []ctrl.Request {
+	if requests := ofOwned(ctx, o); requests != nil {
+		return requests
+	}
+	if o.GetLabels()[platformv1alpha1.LabelTeam] == "" {
+		return nil
+	}
+	return r.requests(ctx, client.InNamespace(o.GetName()))
+}
+
+// ofOwned maps what an Environment made to that Environment.
+func ofOwned(_ context.Context, o client.Object) []ctrl.Request {
+	home, ok := o.GetAnnotations()[annotationHome]
+	if !ok {
+		return nil
+	}
+	namespace, name, ok := cut(home)
+	if !ok {
+		return nil
+	}
+	return []ctrl.Request{{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}}}
+}
+
+func (r *Reconciler) requests(ctx context.Context, opts ...client.ListOption) []ctrl.Request {
+	var list platformv1alpha1.EnvironmentList
+	if err := r.List(ctx, &list, append(opts, client.UnsafeDisableDeepCopy)...); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Listing Environments failed")
+		return nil
+	}
+	requests := make([]ctrl.Request, 0, len(list.Items))
+	for i := range list.Items {
+		requests = append(requests, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
+	}
+	return requests
+}

@@ -1,0 +1,287 @@
+package environment
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	rbacv1ac "k8s.io/client-go/applyconfigurations/rbac/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/condition"
+	"github.com/towpath-dev/towpath/internal/environment"
+	"github.com/towpath-dev/towpath/internal/index"
+	"github.com/towpath-dev/towpath/internal/label"
+)
+
+// applierRoles are the ClusterRoles that an applier is bound to in its namespace.
+var applierRoles = []string{platformv1alpha1.ApplierClusterRole, platformv1alpha1.ApplierExtraClusterRole}
+
+// scope is what one pass over an Environment gathers.
+type scope struct {
+	environment *platformv1alpha1.Environment
+	before      *platformv1alpha1.Environment
+
+	// done says that everything is there.
+	done         bool
+	problem      *problem
+	requeueAfter time.Duration
+}
+
+// problem is why an Environment is not Ready.
+type problem struct {
+	reason, message string
+	stalled         bool
+}
+
+// run finds out what the Environment should be, and brings it about.
+func (r *Reconciler) run(ctx context.Context, s *scope) error {
+	for _, phase := range []func(context.Context, *scope) error{r.resolve, r.keepNamespace, r.keepApplier} {
+		if err := phase(ctx, s); err != nil || s.problem != nil {
+			return err
+		}
+	}
+	s.done = true
+	return nil
+}
+
+// resolve takes the class and the team into the status.
+func (r *Reconciler) resolve(ctx context.Context, s *scope) error {
+	status := &s.environment.Status
+	var home corev1.Namespace
+	if err := r.Get(ctx, types.NamespacedName{Name: s.environment.Namespace}, &home); err != nil {
+		return fmt.Errorf("reading namespace %s: %w", s.environment.Namespace, err)
+	}
+	team, costCenter := home.Labels[platformv1alpha1.LabelTeam], home.Labels[platformv1alpha1.LabelCostCenter]
+	if team == "" || costCenter == "" || home.Labels[platformv1alpha1.LabelEnvironment] != "" {
+		s.problem = &problem{platformv1alpha1.ReasonNotTeamNamespace, fmt.Sprintf(
+			"Namespace %s is no team namespace: it must bear the labels %s and %s. Ask the platform team to label it.",
+			home.Name, platformv1alpha1.LabelTeam, platformv1alpha1.LabelCostCenter), true}
+		return nil
+	}
+	if status.Team != "" && status.Team != team {
+		s.problem = &problem{platformv1alpha1.ReasonNotTeamNamespace, fmt.Sprintf(
+			"Namespace %s now bears team %s, but the environment was made for team %s. Put the label back, or make the environment anew.",
+			home.Name, team, status.Team), true}
+		return nil
+	}
+	var class platformv1alpha1.EnvironmentClass
+	err := r.Get(ctx, types.NamespacedName{Name: s.environment.Spec.ClassRef.Name}, &class)
+	if apierrors.IsNotFound(err) {
+		s.problem = &problem{platformv1alpha1.ReasonClassNotFound, fmt.Sprintf(
+			"EnvironmentClass %s does not exist. `kubectl get environmentclasses` lists what there is.", s.environment.Spec.ClassRef.Name), false}
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading EnvironmentClass %s: %w", s.environment.Spec.ClassRef.Name, err)
+	}
+	status.Team, status.CostCenter = team, costCenter
+	status.Tier, status.PodSecurity = class.Spec.Tier, class.Spec.PodSecurity
+	if status.Namespace == "" {
+		status.Namespace = environment.NamespaceName(team, s.environment.Name)
+	}
+	return nil
+}
+
+// labels are what every object of the Environment bears.
+func (s *scope) labels() map[string]string {
+	status := &s.environment.Status
+	return map[string]string{
+		"app.kubernetes.io/managed-by":    platformv1alpha1.ManagedBy,
+		"app.kubernetes.io/part-of":       label.Value(status.Team),
+		platformv1alpha1.LabelTeam:        status.Team,
+		platformv1alpha1.LabelEnvironment: s.environment.Name,
+		platformv1alpha1.LabelTier:        string(status.Tier),
+		platformv1alpha1.LabelCostCenter:  status.CostCenter,
+		platformv1alpha1.LabelOwnerUID:    string(s.environment.UID),
+	}
+}
+
+func (s *scope) annotations() map[string]string {
+	return map[string]string{annotationHome: s.environment.Namespace + "/" + s.environment.Name}
+}
+
+// keepNamespace makes the namespace, and keeps its labels. It never takes over a namespace that
+// exists: creating fails where there is one, and applying names the UID of our own.
+func (r *Reconciler) keepNamespace(ctx context.Context, s *scope) error {
+	name := s.environment.Status.Namespace
+	labels := s.labels()
+	level := strings.ToLower(string(s.environment.Status.PodSecurity))
+	for _, mode := range []string{"enforce", "warn", "audit"} {
+		labels["pod-security.kubernetes.io/"+mode] = level
+	}
+	var live corev1.Namespace
+	err := r.Get(ctx, types.NamespacedName{Name: name}, &live)
+	if apierrors.IsNotFound(err) {
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels, Annotations: s.annotations()}}
+		err = r.Create(ctx, namespace, fieldOwner)
+		if err == nil {
+			return nil
+		}
+		if !apierrors.IsAlreadyExists(err) {
+			return fmt.Errorf("creating namespace %s: %w", name, err)
+		}
+		// Ours from the pass before, or another's; the cache does not know yet.
+		err = r.Live.Get(ctx, types.NamespacedName{Name: name}, &live)
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("reading namespace %s: %w", name, err)
+	case live.Labels[platformv1alpha1.LabelOwnerUID] != string(s.environment.UID):
+		s.problem = &problem{platformv1alpha1.ReasonNamespaceTaken, fmt.Sprintf(
+			"Namespace %s exists and does not belong to this environment; Towpath does not take it over. Delete it, or give the environment another name.", name), true}
+		s.requeueAfter = retryTaken
+		return nil
+	case !live.DeletionTimestamp.IsZero():
+		s.problem = &problem{platformv1alpha1.ReasonNamespaceTerminating, fmt.Sprintf("Namespace %s is being deleted, and will be made anew.", name), false}
+		return nil
+	case contains(live.Labels, labels) && contains(live.Annotations, s.annotations()):
+		return nil
+	}
+	err = r.Apply(ctx, corev1ac.Namespace(name).WithUID(live.UID).WithLabels(labels).WithAnnotations(s.annotations()), fieldOwner, client.ForceOwnership)
+	if err != nil {
+		return fmt.Errorf("labelling namespace %s: %w", name, err)
+	}
+	return nil
+}
+
+// keepApplier makes the service account that Towpath writes as in the namespace, and its bindings.
+func (r *Reconciler) keepApplier(ctx context.Context, s *scope) error {
+	account := environment.Applier(s.environment.Status.Namespace)
+	var live corev1.ServiceAccount
+	err := r.Get(ctx, account, &live)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("reading service account %s: %w", account, err)
+	}
+	if err != nil || !contains(live.Labels, s.labels()) || !contains(live.Annotations, s.annotations()) {
+		intent := corev1ac.ServiceAccount(account.Name, account.Namespace).
+			WithLabels(s.labels()).WithAnnotations(s.annotations()).WithAutomountServiceAccountToken(false)
+		if err := r.Apply(ctx, intent, fieldOwner, client.ForceOwnership); err != nil {
+			return fmt.Errorf("applying service account %s: %w", account, err)
+		}
+	}
+	for _, role := range applierRoles {
+		if err := r.keepBinding(ctx, s, role, account); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Reconciler) keepBinding(ctx context.Context, s *scope, role string, account types.NamespacedName) error {
+	key := types.NamespacedName{Namespace: s.environment.Status.Namespace, Name: role}
+	subjects := []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: account.Name, Namespace: account.Namespace}}
+	var live rbacv1.RoleBinding
+	err := r.Get(ctx, key, &live)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("reading role binding %s: %w", key, err)
+	}
+	if err == nil && contains(live.Labels, s.labels()) && contains(live.Annotations, s.annotations()) && equality.Semantic.DeepEqual(live.Subjects, subjects) {
+		return nil
+	}
+	intent := rbacv1ac.RoleBinding(key.Name, key.Namespace).
+		WithLabels(s.labels()).WithAnnotations(s.annotations()).
+		WithRoleRef(rbacv1ac.RoleRef().WithAPIGroup(rbacv1.GroupName).WithKind("ClusterRole").WithName(role)).
+		WithSubjects(rbacv1ac.Subject().WithKind(rbacv1.ServiceAccountKind).WithName(account.Name).WithNamespace(account.Namespace))
+	if err := r.Apply(ctx, intent, fieldOwner, client.ForceOwnership); err != nil {
+		return fmt.Errorf("applying role binding %s: %w", key, err)
+	}
+	return nil
+}
+
+// finalize takes the Environment away: first the Releases in it, then the namespace, then the
+// service account that wrote there.
+func (r *Reconciler) finalize(ctx context.Context, s *scope) (ctrl.Result, error) {
+	if !controllerutil.ContainsFinalizer(s.environment, platformv1alpha1.Finalizer) {
+		return ctrl.Result{}, nil
+	}
+	waiting, err := r.emptyEnvironment(ctx, s)
+	if err == nil && waiting == "" {
+		controllerutil.RemoveFinalizer(s.environment, platformv1alpha1.Finalizer)
+		return ctrl.Result{}, client.IgnoreNotFound(r.patchMetadata(ctx, s))
+	}
+	if err != nil {
+		waiting = fmt.Sprintf("Deleting failed, and is tried again: %v.", err)
+	}
+	condition.Progressing(&s.environment.Status.Conditions, s.environment.Generation, platformv1alpha1.ReasonDeleting, waiting)
+	if patchErr := r.patchStatus(ctx, s); patchErr != nil {
+		return ctrl.Result{}, patchErr
+	}
+	return ctrl.Result{}, err
+}
+
+// emptyEnvironment deletes what is left, in order, and says what it waits for; nothing when all is gone.
+func (r *Reconciler) emptyEnvironment(ctx context.Context, s *scope) (string, error) {
+	var releases platformv1alpha1.ReleaseList
+	if err := r.List(ctx, &releases, client.InNamespace(s.environment.Namespace),
+		client.MatchingFields{index.ReleaseEnvironment: string(s.environment.UID)}); err != nil {
+		return "", fmt.Errorf("listing Releases: %w", err)
+	}
+	for i := range releases.Items {
+		release := &releases.Items[i]
+		if release.DeletionTimestamp.IsZero() {
+			if err := client.IgnoreNotFound(r.Delete(ctx, release, client.Preconditions{UID: &release.UID})); err != nil {
+				return "", fmt.Errorf("deleting Release %s: %w", release.Name, err)
+			}
+		}
+	}
+	if len(releases.Items) > 0 {
+		return fmt.Sprintf("Waiting until the objects of %d Releases are gone.", len(releases.Items)), nil
+	}
+	name := s.environment.Status.Namespace
+	if name == "" {
+		return "", nil
+	}
+	var namespace corev1.Namespace
+	err := r.Get(ctx, types.NamespacedName{Name: name}, &namespace)
+	if client.IgnoreNotFound(err) != nil {
+		return "", fmt.Errorf("reading namespace %s: %w", name, err)
+	}
+	if err == nil && namespace.Labels[platformv1alpha1.LabelOwnerUID] == string(s.environment.UID) {
+		if namespace.DeletionTimestamp.IsZero() {
+			if err := client.IgnoreNotFound(r.Delete(ctx, &namespace, client.Preconditions{UID: &namespace.UID})); err != nil {
+				return "", fmt.Errorf("deleting namespace %s: %w", name, err)
+			}
+		}
+		return fmt.Sprintf("Waiting until namespace %s is gone.", name), nil
+	}
+	return "", r.deleteApplier(ctx, s)
+}
+
+func (r *Reconciler) deleteApplier(ctx context.Context, s *scope) error {
+	key := environment.Applier(s.environment.Status.Namespace)
+	var account corev1.ServiceAccount
+	if err := r.Get(ctx, key, &account); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	if account.Labels[platformv1alpha1.LabelOwnerUID] != string(s.environment.UID) {
+		return nil
+	}
+	if err := client.IgnoreNotFound(r.Delete(ctx, &account, client.Preconditions{UID: &account.UID})); err != nil {
+		return fmt.Errorf("deleting service account %s: %w", key, err)
+	}
+	return nil
+}
+
+// contains says whether a map holds everything that another one does.
+func contains(live, want map[string]string) bool {
+	for key, value := range want {
+		if live[key] != value {
+			return false
+		}
+	}
+	return true
+}
+
+func cut(home string) (namespace, name string, ok bool) { return strings.Cut(home, "/") }

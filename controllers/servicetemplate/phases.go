@@ -1,0 +1,186 @@
+package servicetemplate
+
+import (
+	"context"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/condition"
+	"github.com/towpath-dev/towpath/internal/index"
+	"github.com/towpath-dev/towpath/internal/revision"
+	"github.com/towpath-dev/towpath/internal/template"
+)
+
+const (
+	// keepLatest is how many of the newest revisions are kept though no Release refers to them.
+	keepLatest = 10
+	// maxWarnings and maxWarning bound the warnings in the status.
+	maxWarnings, maxWarning = 64, 1024
+)
+
+// scope is what one pass over a ServiceTemplate gathers.
+type scope struct {
+	serviceTemplate *platformv1alpha1.ServiceTemplate
+	before          *platformv1alpha1.ServiceTemplate
+	revisions       []platformv1alpha1.ServiceTemplateRevision
+}
+
+// latest returns the newest revision, nil where there is none.
+func (s *scope) latest() *platformv1alpha1.ServiceTemplateRevision {
+	var newest *platformv1alpha1.ServiceTemplateRevision
+	for i := range s.revisions {
+		if newest == nil || s.revisions[i].Spec.Number > newest.Spec.Number {
+			newest = &s.revisions[i]
+		}
+	}
+	return newest
+}
+
+// run compiles the template, and makes a revision where its content is new.
+func (r *Reconciler) run(ctx context.Context, s *scope) error {
+	status, generation := &s.serviceTemplate.Status, s.serviceTemplate.Generation
+	_, warnings, errs := template.Compile(&s.serviceTemplate.Spec, r.Kinds)
+	status.Warnings = nil
+	for _, warning := range warnings[:min(len(warnings), maxWarnings)] {
+		status.Warnings = append(status.Warnings, condition.Clip(warning, maxWarning))
+	}
+	if latest := s.latest(); latest != nil {
+		status.LatestRevision = &platformv1alpha1.RevisionReference{Name: latest.Name, Number: latest.Spec.Number}
+	}
+	if unavailable := schemasUnavailable(errs); unavailable != nil {
+		condition.Progressing(&status.Conditions, generation, platformv1alpha1.ReasonSchemaUnavailable, unavailable.Error())
+		return unavailable
+	}
+	if len(errs) > 0 {
+		message := errs.ToAggregate().Error()
+		if status.LatestRevision != nil {
+			message += fmt.Sprintf(". Revision %d keeps serving.", status.LatestRevision.Number)
+		}
+		condition.Stalled(&status.Conditions, generation, platformv1alpha1.ReasonCompileFailed, message)
+		return nil
+	}
+	ref, err := r.ensureRevision(ctx, s)
+	if err != nil {
+		return err
+	}
+	status.LatestRevision = ref
+	condition.Ready(&status.Conditions, generation, platformv1alpha1.ReasonCompiled, fmt.Sprintf("Compiled as revision %d.", ref.Number))
+	return nil
+}
+
+// schemasUnavailable returns the error of an API server that did not give its schemas: the template
+// may be fine.
+func schemasUnavailable(errs field.ErrorList) error {
+	for _, err := range errs {
+		if err.Type == field.ErrorTypeInternal {
+			return err
+		}
+	}
+	return nil
+}
+
+// ensureRevision returns the newest revision where it has the template's content, and makes the next
+// one otherwise. Going back to an older content is a new revision too: numbers only go up.
+func (r *Reconciler) ensureRevision(ctx context.Context, s *scope) (*platformv1alpha1.RevisionReference, error) {
+	hash, err := template.Hash(&s.serviceTemplate.Spec)
+	if err != nil {
+		return nil, err
+	}
+	number := int64(1)
+	if latest := s.latest(); latest != nil {
+		if latest.Spec.Hash == hash {
+			return &platformv1alpha1.RevisionReference{Name: latest.Name, Number: latest.Spec.Number}, r.accept(ctx, latest)
+		}
+		number = latest.Spec.Number + 1
+	}
+	if known := s.serviceTemplate.Status.LatestRevision; known != nil {
+		number = max(number, known.Number+1)
+	}
+	rev := &platformv1alpha1.ServiceTemplateRevision{
+		ObjectMeta: metav1.ObjectMeta{Name: revision.Name(s.serviceTemplate.Name, number)},
+		Spec: platformv1alpha1.ServiceTemplateRevisionSpec{
+			TemplateName: s.serviceTemplate.Name, Number: number, Hash: hash, Template: s.serviceTemplate.Spec,
+		},
+	}
+	if err := r.Create(ctx, rev); err != nil {
+		return nil, fmt.Errorf("creating ServiceTemplateRevision %s: %w", rev.Name, err)
+	}
+	ctrl.LoggerFrom(ctx).Info("Created a revision", "revision", rev.Name)
+	s.revisions = append(s.revisions, *rev)
+	return &platformv1alpha1.RevisionReference{Name: rev.Name, Number: number}, r.accept(ctx, rev)
+}
+
+// accept sets Ready on a revision: only what compiled becomes one.
+func (r *Reconciler) accept(ctx context.Context, rev *platformv1alpha1.ServiceTemplateRevision) error {
+	if meta.IsStatusConditionTrue(rev.Status.Conditions, platformv1alpha1.ConditionReady) {
+		return nil
+	}
+	before := rev.DeepCopy()
+	rev.Status.ObservedGeneration = rev.Generation
+	condition.Ready(&rev.Status.Conditions, rev.Generation, platformv1alpha1.ReasonCompiled, "The revision compiled.")
+	if err := r.Status().Patch(ctx, rev, client.MergeFrom(before)); err != nil {
+		return fmt.Errorf("writing the status of ServiceTemplateRevision %s: %w", rev.Name, err)
+	}
+	return nil
+}
+
+// prune deletes revisions that no Release and no pin refers to, but for the newest ones.
+func (r *Reconciler) prune(ctx context.Context, name string, revisions []platformv1alpha1.ServiceTemplateRevision, keep int64) error {
+	var newest int64
+	for i := range revisions {
+		newest = max(newest, revisions[i].Spec.Number)
+	}
+	used, err := r.used(ctx, name)
+	if err != nil {
+		return err
+	}
+	for i := range revisions {
+		rev := &revisions[i]
+		if rev.Spec.Number > newest-keep || used[rev.Spec.Number] || !rev.DeletionTimestamp.IsZero() {
+			continue
+		}
+		if err := r.Delete(ctx, rev, client.Preconditions{UID: &rev.UID}); client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) {
+			return fmt.Errorf("deleting ServiceTemplateRevision %s: %w", rev.Name, err)
+		}
+	}
+	return nil
+}
+
+// used returns the numbers of a template's revisions that a Release or a pin refers to.
+func (r *Reconciler) used(ctx context.Context, name string) (map[int64]bool, error) {
+	used := map[int64]bool{}
+	var releases platformv1alpha1.ReleaseList
+	if err := r.List(ctx, &releases, client.MatchingFields{index.ReleaseTemplate: name}, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing Releases: %w", err)
+	}
+	for i := range releases.Items {
+		used[releases.Items[i].Spec.Revision.Number] = true
+	}
+	var components platformv1alpha1.ComponentList
+	if err := r.List(ctx, &components, client.MatchingFields{index.ComponentTemplate: name}, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing Components: %w", err)
+	}
+	for i := range components.Items {
+		if pin := components.Items[i].Spec.TemplateRef.Revision; pin != nil {
+			used[*pin] = true
+		}
+	}
+	return used, nil
+}
+
+// enqueueTemplate wakes the template of a Release that is gone: its revision may be free now.
+func enqueueTemplate(_ context.Context, e event.DeleteEvent, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) {
+	if release, ok := e.Object.(*platformv1alpha1.Release); ok {
+		queue.Add(ctrl.Request{NamespacedName: types.NamespacedName{Name: release.Spec.Template}})
+	}
+}
