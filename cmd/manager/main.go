@@ -1,0 +1,30 @@
+// Command manager runs Towpath's controllers and admission webhooks.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+
+	"go.uber.org/zap/zapcore"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/towpath-dev/towpath/internal/version"
+)
+
+func main() {
+	options := defaultOptions()
+	options.bind(flag.CommandLine)
+	logging := zap.Options{TimeEncoder: zapcore.RFC3339TimeEncoder}
+	logging.BindFlags(flag.CommandLine)
+	flag.Parse()
+	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logging)))
+	log := ctrl.Log.WithName("setup")
+	log.Info("Starting", "version", version.Version, "commit", version.Commit)
+	if err := run(ctrl.SetupSignalHandler(), options); err != nil {
+		log.Error(err, "The manager ended")
+		fmt.Fprintln(os.Stderr, "towpath manager:", err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,155 @@
+package component
+
+import (
+	"context"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/index"
+	"github.com/towpath-dev/towpath/internal/revision"
+	"github.com/towpath-dev/towpath/internal/template"
+)
+
+// Validator refuses Components whose parameters do not fit their template. What may come later,
+// such as a template or an environment that does not exist yet, is a warning: a GitOps tool applies
+// in any order.
+type Validator struct {
+	Reader    client.Reader
+	Revisions *revision.Compiled
+}
+
+var _ admission.Validator[*platformv1alpha1.Component] = &Validator{}
+
+// SetupWithManager adds the webhook to the manager's server.
+func (v *Validator) SetupWithManager(mgr ctrl.Manager) error {
+	return ctrl.NewWebhookManagedBy(mgr, &platformv1alpha1.Component{}).WithValidator(v).Complete()
+}
+
+// ValidateCreate checks a new Component.
+func (v *Validator) ValidateCreate(ctx context.Context, component *platformv1alpha1.Component) (admission.Warnings, error) {
+	return v.validate(ctx, component)
+}
+
+// ValidateUpdate checks a changed Component. One that is being deleted may change as it likes.
+func (v *Validator) ValidateUpdate(ctx context.Context, _, component *platformv1alpha1.Component) (admission.Warnings, error) {
+	if !component.DeletionTimestamp.IsZero() {
+		return nil, nil
+	}
+	return v.validate(ctx, component)
+}
+
+// ValidateDelete allows every deletion.
+func (v *Validator) ValidateDelete(context.Context, *platformv1alpha1.Component) (admission.Warnings, error) {
+	return nil, nil
+}
+
+// validate reports every error of the parameters at once, for each environment of the path.
+func (v *Validator) validate(ctx context.Context, component *platformv1alpha1.Component) (admission.Warnings, error) {
+	compiled, warning, err := v.template(ctx, component)
+	if err != nil {
+		return nil, apierrors.NewInternalError(err)
+	}
+	warnings, err := v.environments(ctx, component)
+	if err != nil {
+		return nil, apierrors.NewInternalError(err)
+	}
+	if compiled == nil {
+		return append(warnings, warning), nil
+	}
+	errs := ValidateParameters(compiled, &component.Spec)
+	if len(errs) == 0 {
+		return warnings, nil
+	}
+	return warnings, apierrors.NewInvalid(platformv1alpha1.GroupVersion.WithKind("Component").GroupKind(), component.Name, errs)
+}
+
+// ValidateParameters checks the parameters of a Component, merged for each environment of its path,
+// against a template. An error that every environment has for the same reason is reported once, at
+// spec.parameters.
+func ValidateParameters(compiled *template.Template, spec *platformv1alpha1.ComponentSpec) field.ErrorList {
+	basePath := field.NewPath("spec", "parameters")
+	base, err := template.DecodeParameters(spec.Parameters)
+	if err != nil {
+		return field.ErrorList{field.Invalid(basePath, string(spec.Parameters.Raw), err.Error())}
+	}
+	var errs field.ErrorList
+	seen := map[string]bool{}
+	for _, environment := range spec.Environments {
+		if environment.Parameters == nil {
+			// What an environment does not change can only be wrong in the parameters of all.
+			if _, problems := compiled.ResolveParameters(base, basePath); len(problems) > 0 {
+				errs = appendNew(errs, seen, problems)
+			}
+			continue
+		}
+		at := parametersPath(environment.Name)
+		over, err := template.DecodeParameters(environment.Parameters)
+		if err != nil {
+			errs = append(errs, field.Invalid(at, string(environment.Parameters.Raw), err.Error()))
+			continue
+		}
+		_, problems := compiled.ResolveParameters(template.MergeParameters(base, over), at)
+		errs = appendNew(errs, seen, problems)
+	}
+	return errs
+}
+
+func appendNew(errs field.ErrorList, seen map[string]bool, more field.ErrorList) field.ErrorList {
+	for _, err := range more {
+		if message := err.Error(); !seen[message] {
+			seen[message] = true
+			errs = append(errs, err)
+		}
+	}
+	return errs
+}
+
+// template returns the revision that the Component asks for, or a warning where there is none yet.
+func (v *Validator) template(ctx context.Context, component *platformv1alpha1.Component) (*template.Template, string, error) {
+	ref := component.Spec.TemplateRef
+	var revisions platformv1alpha1.ServiceTemplateRevisionList
+	if err := v.Reader.List(ctx, &revisions, client.MatchingFields{index.RevisionTemplate: ref.Name}, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, "", fmt.Errorf("listing revisions of ServiceTemplate %s: %w", ref.Name, err)
+	}
+	var wanted int64
+	for i := range revisions.Items {
+		number := revisions.Items[i].Spec.Number
+		if ref.Revision == nil {
+			wanted = max(wanted, number)
+		} else if *ref.Revision == number {
+			wanted = number
+		}
+	}
+	if wanted == 0 {
+		what := fmt.Sprintf("ServiceTemplate %s", ref.Name)
+		if ref.Revision != nil {
+			what = fmt.Sprintf("revision %d of ServiceTemplate %s", *ref.Revision, ref.Name)
+		}
+		return nil, fmt.Sprintf("spec.templateRef: %s does not exist (yet): the Component waits for it, and its parameters are not checked", what), nil
+	}
+	compiled, err := v.Revisions.Get(ctx, revision.Name(ref.Name, wanted))
+	return compiled, "", err
+}
+
+// environments warns of environments of the path that do not exist.
+func (v *Validator) environments(ctx context.Context, component *platformv1alpha1.Component) (admission.Warnings, error) {
+	var warnings admission.Warnings
+	for _, step := range component.Spec.Environments {
+		var environment platformv1alpha1.Environment
+		err := v.Reader.Get(ctx, types.NamespacedName{Namespace: component.Namespace, Name: step.Name}, &environment)
+		if client.IgnoreNotFound(err) != nil {
+			return nil, fmt.Errorf("reading Environment %s: %w", step.Name, err)
+		}
+		if err != nil {
+			warnings = append(warnings, fmt.Sprintf("spec.environments[%s]: Environment %s does not exist (yet): the Component waits for it", step.Name, step.Name))
+		}
+	}
+	return warnings, nil
+}

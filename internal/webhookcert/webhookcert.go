@@ -1,0 +1,132 @@
+// Package webhookcert gives the webhook server its certificate. cert-controller makes it, keeps it
+// in a Secret, renews it and writes its authority into the webhook configuration.
+package webhookcert
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/open-policy-agent/cert-controller/pkg/rotator"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+)
+
+const (
+	// SecretName is the Secret that keeps the certificate, in the manager's namespace.
+	SecretName = "towpath-webhook-cert"
+	// ConfigurationName is the ValidatingWebhookConfiguration that gets the authority.
+	ConfigurationName = "towpath-validating"
+	serviceName       = "towpath-webhook"
+	pollInterval      = time.Second
+)
+
+// Options says where the certificate is wanted.
+type Options struct {
+	// Dir is the folder that the webhook server reads tls.crt and tls.key from.
+	Dir string
+	// Copy writes the Secret's content to Dir. In a pod the kubelet does that; outside of a cluster
+	// nobody else would.
+	Copy bool
+	// ExtraDNSNames are names, beside those of the Service, that the certificate holds.
+	ExtraDNSNames []string
+}
+
+// Add adds the rotation to the manager. The channel is closed once the certificate is in place: the
+// webhook server must not start before.
+func Add(mgr ctrl.Manager, o Options) (<-chan struct{}, error) {
+	secret := types.NamespacedName{Namespace: platformv1alpha1.SystemNamespace, Name: SecretName}
+	ready := make(chan struct{})
+	err := rotator.AddRotator(mgr, &rotator.CertRotator{
+		SecretKey:      secret,
+		CertDir:        o.Dir,
+		CAName:         "towpath-ca",
+		CAOrganization: "towpath",
+		DNSName:        fmt.Sprintf("%s.%s.svc", serviceName, platformv1alpha1.SystemNamespace),
+		ExtraDNSNames:  o.ExtraDNSNames,
+		IsReady:        ready,
+		Webhooks:       []rotator.WebhookInfo{{Name: ConfigurationName, Type: rotator.Validating}},
+		ControllerName: "webhook-certificate",
+		// Every replica serves the webhooks, so every one waits for the certificate itself.
+		RequireLeaderElection: false,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("setting up certificate rotation: %w", err)
+	}
+	if o.Copy {
+		if err := mgr.Add(&copier{reader: mgr.GetAPIReader(), secret: secret, dir: o.Dir}); err != nil {
+			return nil, err
+		}
+	}
+	return ready, nil
+}
+
+// copier keeps a folder in step with a Secret, as the kubelet does for a pod.
+type copier struct {
+	reader client.Reader
+	secret types.NamespacedName
+	dir    string
+	// seen is the resource version that was written last.
+	seen string
+}
+
+var _ manager.LeaderElectionRunnable = &copier{}
+
+// NeedLeaderElection says that every replica copies.
+func (c *copier) NeedLeaderElection() bool { return false }
+
+// Start copies until the context ends. It polls, since it reads past the cache: a watch of one
+// Secret is not worth a cache of its own here.
+func (c *copier) Start(ctx context.Context) error {
+	ticker := time.NewTicker(pollInterval)
+	defer ticker.Stop()
+	for {
+		if err := c.copy(ctx); err != nil {
+			ctrl.LoggerFrom(ctx).Error(err, "Copying the webhook certificate failed")
+		}
+		if c.seen != "" {
+			ticker.Reset(time.Minute)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+func (c *copier) copy(ctx context.Context) error {
+	var secret corev1.Secret
+	if err := c.reader.Get(ctx, c.secret, &secret); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	if secret.ResourceVersion == c.seen || len(secret.Data["tls.crt"]) == 0 || len(secret.Data["tls.key"]) == 0 {
+		return nil
+	}
+	if err := os.MkdirAll(c.dir, 0o700); err != nil {
+		return err
+	}
+	for name, content := range secret.Data {
+		if err := writeFile(filepath.Join(c.dir, filepath.Base(name)), content); err != nil {
+			return err
+		}
+	}
+	c.seen = secret.ResourceVersion
+	return nil
+}
+
+// writeFile replaces a file in one step: the server may read it at any time.
+func writeFile(path string, content []byte) error {
+	temporary := path + ".new"
+	if err := os.WriteFile(temporary, content, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(temporary, path)
+}
