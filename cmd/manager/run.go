@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -115,24 +113,21 @@ func setUp(mgr ctrl.Manager, o *options, certReady <-chan struct{}) error {
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Writer: writer, Revisions: revisions,
 			Clock: clock.RealClock{}, Recorder: recorder, Workers: o.workers,
 		},
-		&servicetemplate.Validator{Kinds: kinds},
-		&component.Validator{Reader: mgr.GetClient(), Revisions: revisions},
 	}
 	for _, c := range controllers {
 		if err := c.SetupWithManager(mgr); err != nil {
 			return fmt.Errorf("setting up %T: %w", c, err)
 		}
 	}
+	hooks := &webhooks{mgr: mgr, certReady: certReady, validators: []validator{
+		&servicetemplate.Validator{Kinds: kinds},
+		&component.Validator{Reader: mgr.GetClient(), Revisions: revisions},
+	}}
+	if err := mgr.Add(hooks); err != nil {
+		return err
+	}
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return err
 	}
-	started := mgr.GetWebhookServer().StartedChecker()
-	return mgr.AddReadyzCheck("webhooks", func(req *http.Request) error {
-		select {
-		case <-certReady:
-			return started(req)
-		default:
-			return errors.New("the webhook certificate is not there yet")
-		}
-	})
+	return mgr.AddReadyzCheck("webhooks", hooks.ready)
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/cluster"
+	"github.com/towpath-dev/towpath/cmd/towpath/internal/tree"
 )
 
 // Exit codes, the same for every verb.
@@ -23,6 +24,9 @@ const (
 	// exitTrouble: the command could not do its work: wrong usage, unreadable files, no cluster.
 	exitTrouble = 2
 )
+
+// cliAPIVersion is the version of what -o json and -o yaml print.
+const cliAPIVersion = tree.ReportAPIVersion
 
 // streams are where a command reads and writes.
 type streams struct {
@@ -101,7 +105,7 @@ Exit codes: 0 in order, 1 findings, 2 the command could not do its work.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &trouble{err: err, next: cmd.CommandPath() + " --help"}
 	})
-	root.AddCommand(newStatus(connect, std), newVersion(connect, std))
+	root.AddCommand(newLint(std), newRender(std), newStatus(connect, std), newVersion(connect, std))
 	root.SetHelpCommand(&cobra.Command{Hidden: true})
 	return root
 }

@@ -77,7 +77,7 @@ func newVersion(connect cluster.Connector, std streams) *cobra.Command {
 func serverOf(ctx context.Context, connect cluster.Connector, flags cluster.Flags) (*serverVersion, string) {
 	connection, err := connect(flags)
 	if err != nil {
-		explained, _ := cluster.Explain(err, flags, "read the kubeconfig")
+		explained, _ := cluster.ExplainConfig(err)
 		return nil, explained.Error()
 	}
 	var deployments appsv1.DeploymentList

@@ -96,20 +96,24 @@ func Scheme() *runtime.Scheme {
 	return scheme
 }
 
+// ExplainConfig says why Connect failed, and what to do next.
+func ExplainConfig(err error) (explained error, next string) {
+	if clientcmd.IsEmptyConfig(err) {
+		return errors.New("no cluster is configured"),
+			"set KUBECONFIG or --kubeconfig, or start a local cluster with make demo"
+	}
+	return fmt.Errorf("cannot read the kubeconfig: %w", err), "kubectl config get-contexts"
+}
+
 // Explain says in the caller's words why a request failed, and what to do next. doing completes
 // "cannot …", such as "list components in namespace team-shop".
 func Explain(err error, flags Flags, doing string) (explained error, next string) {
 	var network *net.OpError
 	var address *url.Error
 	switch {
-	case clientcmd.IsEmptyConfig(err):
-		return errors.New("no cluster is configured"),
-			"set KUBECONFIG or --kubeconfig, or start a local cluster with make demo"
-	case clientcmd.IsContextNotFound(err):
-		return err, "kubectl config get-contexts"
 	case meta.IsNoMatchError(err) || isMissingGroup(err):
 		return fmt.Errorf("cannot %s: the cluster does not serve %s: Towpath is not installed in it",
-			doing, platformv1alpha1.GroupVersion),
+				doing, platformv1alpha1.GroupVersion),
 			"install Towpath, or choose another cluster: kubectl config get-contexts"
 	case apierrors.IsForbidden(err):
 		return fmt.Errorf("cannot %s: %w", doing, err),

@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/util/duration"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 )
 
 // Style is how a Report is printed.
@@ -99,7 +101,10 @@ func (s Style) component(root *node, component *Component) {
 		case environment.Health == Missing:
 			note = "does not exist"
 		case environment.Waiting != nil:
-			note = strings.TrimPrefix(because(*environment.Waiting, Progressing), ": ")
+			note = because(*environment.Waiting, Progressing)
+			if environment.Waiting.Reason == platformv1alpha1.ReasonReleaseFailed && environment.Release != nil {
+				note = "" // the release's own line says it better
+			}
 			if health == Ready {
 				health = Progressing
 			}

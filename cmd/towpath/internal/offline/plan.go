@@ -1,0 +1,312 @@
+package offline
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/cmd/towpath/internal/manifest"
+	"github.com/towpath-dev/towpath/internal/environment"
+	"github.com/towpath-dev/towpath/internal/guard"
+	"github.com/towpath-dev/towpath/internal/render"
+	"github.com/towpath-dev/towpath/internal/template"
+)
+
+// Settings stand for what a cluster would know.
+type Settings struct {
+	// Team, CostCenter and Tier are used where the files do not tell them.
+	Team, CostCenter string
+	Tier             platformv1alpha1.Tier
+	// OwnerUID is used for Components without one.
+	OwnerUID types.UID
+	// Capabilities are the optional APIs of the cluster, as group/version/Kind.
+	Capabilities []string
+	// LabelAliases are further labels, each with the Towpath label whose value it repeats.
+	LabelAliases map[string]string
+}
+
+// unknownValue stands for a team or cost centre that nobody told.
+const unknownValue = "unknown"
+
+// place is one environment of a Component with what is known of it.
+type place struct {
+	render.Environment
+	team, costCenter string
+	podSecurity      platformv1alpha1.PodSecurityLevel
+	// assumed are the things that nobody told.
+	assumed []string
+}
+
+// placeOf finds out about an environment of a Component: from the files, then from the settings.
+func (w *World) placeOf(component *Component, name string, settings *Settings) place {
+	found := place{podSecurity: platformv1alpha1.PodSecurityRestricted}
+	found.Name = name
+	team, costCenter, _ := w.home(component.Namespace)
+	known := w.environments[key{component.Namespace, name}]
+	if known != nil {
+		found.Class = known.Spec.ClassRef.Name
+		found.Tier, found.Namespace = known.Status.Tier, known.Status.Namespace
+		found.podSecurity = cmp.Or(known.Status.PodSecurity, found.podSecurity)
+		team, costCenter = cmp.Or(team, known.Status.Team), cmp.Or(costCenter, known.Status.CostCenter)
+		if class := w.classes[found.Class]; class != nil {
+			found.Tier, found.podSecurity = class.Spec.Tier, cmp.Or(class.Spec.PodSecurity, found.podSecurity)
+		}
+	}
+	found.team, found.costCenter = cmp.Or(team, settings.Team), cmp.Or(costCenter, settings.CostCenter)
+	found.Tier = cmp.Or(found.Tier, settings.Tier)
+	if found.team == "" {
+		found.team, found.assumed = unknownValue, append(found.assumed, "team (give --team, or the Namespace with its labels)")
+	}
+	if found.costCenter == "" {
+		found.costCenter, found.assumed = unknownValue, append(found.assumed, "cost centre (give --cost-center, or the Namespace with its labels)")
+	}
+	if found.Tier == "" {
+		found.Tier = platformv1alpha1.TierDevelopment
+		found.assumed = append(found.assumed, "tier of environment "+name+" (give --tier, or the Environment)")
+	}
+	if found.Class == "" {
+		found.Class = strings.ToLower(string(found.Tier))
+	}
+	if found.Namespace == "" {
+		found.Namespace = environment.NamespaceName(found.team, name)
+	}
+	return found
+}
+
+// resolve merges and checks the parameters of one environment. What is wrong is reported where the
+// file says it: at the environment's own parameters, else at the common ones.
+func (w *World) resolve(component *Component, index int, compiled *template.Template) (map[string]any, bool) {
+	base, err := object(component.Spec.Parameters)
+	if err != nil {
+		w.report(component.document, "spec.parameters", Error, "%v", err)
+		return nil, false
+	}
+	step := component.Spec.Environments[index]
+	over, err := object(step.Parameters)
+	if err != nil {
+		w.report(component.document, fmt.Sprintf("spec.environments[%d].parameters", index), Error, "%v", err)
+		return nil, false
+	}
+	at := field.NewPath("parameters")
+	resolved, errs := compiled.ResolveParameters(template.MergeParameters(base, over), at)
+	for _, err := range errs {
+		rest := strings.TrimPrefix(err.Field, at.String())
+		path := "spec.parameters" + rest
+		if has(over, rest) || len(base) == 0 && len(over) > 0 {
+			path = fmt.Sprintf("spec.environments[%d].parameters", index) + rest
+		}
+		w.report(component.document, path, Error, "%s", strings.ReplaceAll(err.ErrorBody(), at.String()+rest, path))
+	}
+	return resolved, len(errs) == 0
+}
+
+// object decodes parameters. Numbers stay whole, as in a cluster.
+func object(raw *apiextensionsv1.JSON) (map[string]any, error) {
+	if raw == nil || len(raw.Raw) == 0 || string(raw.Raw) == "null" {
+		return nil, nil
+	}
+	var value map[string]any
+	if err := utiljson.Unmarshal(raw.Raw, &value); err != nil {
+		return nil, fmt.Errorf("must be an object: %w", err)
+	}
+	return value, nil
+}
+
+// has reports whether values have a field of a path such as .replicas.max or .hosts[0].
+func has(values map[string]any, path string) bool {
+	steps := strings.FieldsFunc(path, func(r rune) bool { return r == '.' || r == '[' || r == ']' })
+	var at any = values
+	for _, step := range steps {
+		below, ok := at.(map[string]any)
+		if !ok {
+			// A list is replaced as a whole, so its items come from where it stands.
+			_, isList := at.([]any)
+			return isList
+		}
+		if at, ok = below[step]; !ok {
+			return false
+		}
+	}
+	return len(steps) > 0 && len(values) > 0
+}
+
+// input is what the controller would freeze in a Release.
+func (w *World) input(component *Component, at place, t *Template, parameters map[string]any, settings *Settings) render.Input {
+	in := render.Input{
+		OwnerUID:      ownerUID(component, settings.OwnerUID),
+		Component:     component.Name,
+		HomeNamespace: component.Namespace,
+		Team:          at.team,
+		CostCenter:    at.costCenter,
+		Environment:   at.Environment,
+		Template:      t.Name,
+		Revision:      t.Revision,
+		Image:         component.Spec.Image,
+		Parameters:    parameters,
+		Env:           component.Spec.Env,
+		SecretEnv:     component.Spec.SecretEnv,
+		LabelAliases:  settings.LabelAliases,
+	}
+	if commit := component.Spec.Commit; commit != nil {
+		in.Commit = commit.SHA
+	}
+	// A Release records those capabilities that the template asks for, and no others.
+	for _, capability := range t.compiled.Capabilities() {
+		if slices.Contains(settings.Capabilities, capability) {
+			in.Capabilities = append(in.Capabilities, capability)
+		}
+	}
+	return in
+}
+
+// refusals asks the guard about rendered objects.
+func (w *World) refusals(t *Template, in render.Input, level platformv1alpha1.PodSecurityLevel, objects []render.Object) []guard.Refusal {
+	checked := make([]guard.Object, len(objects))
+	versions := map[schema.GroupKind]schema.GroupVersionKind{}
+	for i, object := range objects {
+		checked[i] = guard.Object{Resource: object.Resource, Object: object.Object}
+		gvk := object.Object.GroupVersionKind()
+		versions[gvk.GroupKind()] = gvk
+	}
+	return guard.Check(checked, guard.Policy{
+		Namespace:   in.Environment.Namespace,
+		Labels:      in.Labels(),
+		PodSecurity: level,
+		Namespaced: func(kind schema.GroupKind) (namespaced, known bool) {
+			gvk := versions[kind]
+			if found, err := w.kinds.Kind(gvk); err == nil {
+				return found.Namespaced, true
+			}
+			// An optional API that no definition is at hand for: the cluster that has it will say.
+			asked := slices.Contains(t.compiled.Capabilities(), gvk.GroupVersion().String()+"/"+gvk.Kind)
+			return asked, asked
+		},
+	})
+}
+
+// Result is one Component in one environment, rendered.
+type Result struct {
+	Component, Environment string
+	Objects                []render.Object
+	// Assumed are the things that the files did not tell, so that the cluster may render otherwise.
+	Assumed []string
+}
+
+// Selection chooses what to render; empty fields choose all.
+type Selection struct {
+	Component    string
+	Environments []string
+}
+
+func (s Selection) matches(component, environment string) bool {
+	return (s.Component == "" || s.Component == component) &&
+		(len(s.Environments) == 0 || slices.Contains(s.Environments, environment))
+}
+
+// Render renders the Components and Releases of the files, in the order of the files and of their
+// paths. What stands in the way becomes a Finding.
+func (w *World) Render(selection Selection, settings *Settings) []Result {
+	var results []Result
+	for _, component := range w.components {
+		t, err := w.templateOf(component)
+		if err != nil {
+			if selection.matches(component.Name, "") || selection.Component == component.Name {
+				w.fieldError(component.document, err)
+			}
+			continue
+		}
+		for i, step := range component.Spec.Environments {
+			if !selection.matches(component.Name, step.Name) {
+				continue
+			}
+			if w.compile(t) == nil {
+				w.brokenTemplate(t)
+				continue
+			}
+			if parameters, ok := w.resolve(component, i, t.compiled); ok {
+				at := w.placeOf(component, step.Name, settings)
+				in := w.input(component, at, t, parameters, settings)
+				path := fmt.Sprintf("spec.environments[%d]", i)
+				if objects, ok := w.render(component.document, path, t, in, at.podSecurity); ok {
+					results = append(results, Result{component.Name, step.Name, objects, at.assumed})
+				}
+			}
+		}
+	}
+	return append(results, w.renderReleases(selection)...)
+}
+
+// renderReleases renders Releases, which tell everything themselves.
+func (w *World) renderReleases(selection Selection) []Result {
+	var results []Result
+	for _, release := range w.releases {
+		spec := &release.Spec
+		if !selection.matches(spec.Component.Name, spec.Environment.Name) {
+			continue
+		}
+		t := w.revisions[spec.Revision.Name]
+		if t == nil {
+			w.report(release.document, "spec.revision.name", Error, "%q: the files must hold this ServiceTemplateRevision; add it: kubectl get servicetemplaterevision %s -o yaml",
+				spec.Revision.Name, spec.Revision.Name)
+			continue
+		}
+		if w.compile(t) == nil {
+			w.brokenTemplate(t)
+			continue
+		}
+		in, err := render.InputOf(release.Release)
+		if err != nil {
+			w.report(release.document, "spec", Error, "%v", err)
+			continue
+		}
+		if objects, ok := w.render(release.document, "spec", t, in, spec.PodSecurity); ok {
+			results = append(results, Result{spec.Component.Name, spec.Environment.Name, objects, nil})
+		}
+	}
+	return results
+}
+
+// render renders and guards, and reports what either does not like.
+func (w *World) render(document *manifest.Document, path string, t *Template, in render.Input, level platformv1alpha1.PodSecurityLevel) ([]render.Object, bool) {
+	objects, err := render.Render(t.compiled, in)
+	if err != nil {
+		w.report(document, path, Error, "template %s does not render: %v", t.Name, err)
+		return nil, false
+	}
+	refusals := w.refusals(t, in, level, objects)
+	for _, refusal := range refusals {
+		w.report(document, path, Error, "template %s makes what is refused: %s", t.Name, refusal.Error())
+	}
+	return objects, len(refusals) == 0
+}
+
+// brokenTemplate reports what keeps a template from compiling, at the template.
+func (w *World) brokenTemplate(t *Template) {
+	for _, err := range t.errs {
+		w.fieldError(t.document, err)
+	}
+}
+
+// Has reports whether the files have a Component, or a Release of one.
+func (w *World) Has(component string) (found bool, others []string) {
+	for _, known := range w.components {
+		others = append(others, known.Name)
+	}
+	for _, known := range w.releases {
+		others = append(others, known.Spec.Component.Name)
+	}
+	slices.Sort(others)
+	return slices.Contains(others, component), slices.Compact(others)
+}
+
+// JSON is the object as it is sent to the API server.
+func JSON(object render.Object) ([]byte, error) { return json.Marshal(object.Object) }

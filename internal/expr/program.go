@@ -1,0 +1,125 @@
+package expr
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/ast"
+	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/common/types/ref"
+	"github.com/google/cel-go/interpreter"
+)
+
+// Program is an expression ready to be evaluated, by any number of goroutines at once.
+type Program struct {
+	// Source is the expression as written.
+	Source string
+	// Type of its value.
+	Type *cel.Type
+	// Variables that it uses, by full name, sorted.
+	Variables []string
+
+	step    interpreter.InterpretableV2
+	members map[string][]string
+}
+
+// Members returns the string literals that the expression looks for in a list variable
+// ("x" in name), sorted.
+func (p *Program) Members(name string) []string { return p.members[name] }
+
+// run evaluates, and tells the cost. A panic of the interpreter is an error.
+func (p *Program) run(variables map[string]any) (value ref.Val, cost uint64, err error) {
+	var tracker *interpreter.CostTracker
+	defer func() {
+		if r := recover(); r != nil {
+			value, err = nil, fmt.Errorf("internal error: %v", r)
+			if _, ok := r.(interpreter.EvalCancelledError); ok {
+				err = errCost
+			}
+		}
+		if tracker != nil {
+			cost = tracker.ActualCost()
+		}
+	}()
+	frame, err := interpreter.NewExecutionFrame(variables)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer frame.Close()
+	if observed, ok := p.step.(*interpreter.ObservableInterpretable); ok {
+		value = observed.ObserveExec(frame, func(state any) {
+			if t, ok := state.(*interpreter.CostTracker); ok {
+				tracker = t
+			}
+		})
+	} else {
+		value = p.step.Exec(frame)
+	}
+	switch v := value.(type) {
+	case nil:
+		return nil, 0, errors.New("the expression has no value")
+	case *types.Err:
+		return nil, 0, v
+	case *types.Unknown:
+		return nil, 0, errors.New("the value of the expression is unknown")
+	}
+	return value, 0, nil
+}
+
+// hint adds the next step to the errors that people meet most often.
+func hint(err error) error {
+	message := err.Error()
+	switch {
+	case strings.HasPrefix(message, "no such key: "):
+		return fmt.Errorf("%w: give it a value, or read it as .?%s.orValue(…)", err, strings.TrimPrefix(message, "no such key: "))
+	case strings.HasPrefix(message, "index out of bounds"):
+		return fmt.Errorf("%w: test the size first, or read it as [?…]", err)
+	case strings.HasPrefix(message, "no such overload"):
+		return fmt.Errorf("%w: an operand has a type that the operation does not take; convert it", err)
+	}
+	return err
+}
+
+// planner turns checked expressions into programs. All programs share one table of functions: a
+// program of cel-go's own holds a copy each, which is three quarters of its memory.
+type planner struct {
+	interpreter interpreter.Interpreter
+	options     []interpreter.PlannerOption
+}
+
+func newPlanner(base *baseEnv) (*planner, error) {
+	dispatcher := interpreter.NewDispatcher()
+	for name, function := range base.env.Functions() {
+		overloads, err := function.Bindings()
+		if err != nil {
+			return nil, fmt.Errorf("function %s: %w", name, err)
+		}
+		for _, overload := range overloads {
+			if err := dispatcher.Add(limited(overload)); err != nil {
+				return nil, fmt.Errorf("function %s: %w", name, err)
+			}
+		}
+	}
+	adapter, provider := base.env.CELTypeAdapter(), base.env.CELTypeProvider()
+	tracker, err := interpreter.NewCostTracker(&costs{},
+		interpreter.CostTrackerLimit(MaxCost), interpreter.PresenceTestHasCost(false))
+	if err != nil {
+		return nil, err
+	}
+	return &planner{
+		interpreter: interpreter.NewInterpreter(dispatcher, base.env.Container, provider, adapter,
+			interpreter.NewAttributeFactory(base.env.Container, adapter, provider)),
+		options: []interpreter.PlannerOption{
+			interpreter.CustomDecoratorV2(lazyOptionals),
+			interpreter.Optimize(),
+			interpreter.CompileRegexConstants(interpreter.MatchesRegexOptimization),
+			interpreter.CostObserver(interpreter.CostTrackerFactory(tracker.Clone)),
+		},
+	}, nil
+}
+
+func (p *planner) plan(checked *ast.AST) (interpreter.InterpretableV2, error) {
+	return p.interpreter.NewInterpretable(checked, p.options...)
+}

@@ -1,0 +1,118 @@
+package render
+
+import (
+	"errors"
+	"maps"
+	"strings"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/label"
+)
+
+// Labels returns every label of the objects of a Release. Pod templates bear them too, but for
+// owner-uid: a pod is owned by what made it.
+func Labels(in Input) map[string]string {
+	labels := map[string]string{
+		"app.kubernetes.io/name":          in.Component,
+		"app.kubernetes.io/instance":      label.Value(in.Component + "-" + in.Environment.Name),
+		"app.kubernetes.io/version":       label.Version(in.Image),
+		"app.kubernetes.io/part-of":       label.Value(in.Team),
+		"app.kubernetes.io/managed-by":    platformv1alpha1.ManagedBy,
+		platformv1alpha1.LabelTeam:        label.Value(in.Team),
+		platformv1alpha1.LabelComponent:   in.Component,
+		platformv1alpha1.LabelEnvironment: in.Environment.Name,
+		platformv1alpha1.LabelTier:        string(in.Environment.Tier),
+		platformv1alpha1.LabelTemplate:    in.Template,
+		platformv1alpha1.LabelCostCenter:  label.Value(in.CostCenter),
+		platformv1alpha1.LabelOwnerUID:    string(in.OwnerUID),
+	}
+	for alias, of := range in.LabelAliases {
+		value, ok := labels[of]
+		if !ok {
+			value, ok = labels[platformv1alpha1.LabelPrefix+of]
+		}
+		if _, taken := labels[alias]; ok && !taken {
+			labels[alias] = value
+		}
+	}
+	return labels
+}
+
+// ReleaseLabels returns every label of the objects of a Release.
+func ReleaseLabels(r *platformv1alpha1.Release) map[string]string {
+	return Labels(inputOf(r))
+}
+
+// setLabels sets the labels on an object, on every pod template in it, and on its claim templates.
+func setLabels(object map[string]any, labels map[string]string) error {
+	if err := addLabels(object, labels); err != nil {
+		return err
+	}
+	onPods := maps.Clone(labels)
+	delete(onPods, platformv1alpha1.LabelOwnerUID)
+	spec, _ := object["spec"].(map[string]any)
+	if spec == nil {
+		return nil
+	}
+	if job, ok := spec["jobTemplate"].(map[string]any); ok {
+		if err := addLabels(job, onPods); err != nil {
+			return err
+		}
+		spec, _ = job["spec"].(map[string]any)
+	}
+	if pod, ok := spec["template"].(map[string]any); ok && isPodTemplate(pod) {
+		if err := addLabels(pod, onPods); err != nil {
+			return err
+		}
+	}
+	claims, _ := spec["volumeClaimTemplates"].([]any)
+	for _, claim := range claims {
+		// Claim templates cannot change, so they bear only what never does.
+		fixed := map[string]string{
+			platformv1alpha1.LabelComponent: labels[platformv1alpha1.LabelComponent], platformv1alpha1.LabelEnvironment: labels[platformv1alpha1.LabelEnvironment],
+		}
+		if m, ok := claim.(map[string]any); ok {
+			if err := addLabels(m, fixed); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// isPodTemplate tells a pod template from other things by that name, in kinds that nobody knows.
+func isPodTemplate(m map[string]any) bool {
+	spec, _ := m["spec"].(map[string]any)
+	_, ok := spec["containers"]
+	return ok
+}
+
+// addLabels sets labels in the metadata of a map. What a template set of ours is overwritten; other
+// keys of our prefix, which only an expression can have smuggled in, are an error.
+func addLabels(m map[string]any, labels map[string]string) error {
+	metadata, ok := m["metadata"].(map[string]any)
+	if !ok {
+		if m["metadata"] != nil {
+			return errors.New("must be an object")
+		}
+		metadata = map[string]any{}
+		m["metadata"] = metadata
+	}
+	existing, ok := metadata["labels"].(map[string]any)
+	if !ok {
+		if metadata["labels"] != nil {
+			return errors.New("labels must be an object")
+		}
+		existing = map[string]any{}
+		metadata["labels"] = existing
+	}
+	for key := range existing {
+		if _, ours := labels[key]; !ours && strings.HasPrefix(key, platformv1alpha1.LabelPrefix) {
+			return errors.New("labels must not hold " + key + ": the prefix is Towpath's own")
+		}
+	}
+	for key, value := range labels {
+		existing[key] = value
+	}
+	return nil
+}

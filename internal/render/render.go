@@ -1,0 +1,224 @@
+// Package render makes the objects of a Release: it evaluates the template, puts every object into
+// the environment's namespace, and sets the labels. It is pure: the same template and the same
+// inputs give the same bytes, in the controller, in the CLI and in CI.
+package render
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/template"
+)
+
+// Bounds of what one Release may make.
+const (
+	maxObjects = 512
+	maxBytes   = 1 << 20
+)
+
+// Environment is where the objects will run.
+type Environment struct {
+	Name, Namespace, Class string
+	Tier                   platformv1alpha1.Tier
+}
+
+// Input is everything that rendering depends on, besides the template.
+type Input struct {
+	// OwnerUID is the UID of the Component.
+	OwnerUID types.UID
+	// Component is its name, HomeNamespace the team namespace that it is in.
+	Component, HomeNamespace string
+	Team, CostCenter         string
+	Environment              Environment
+	// Template is the name of the ServiceTemplate, Revision the number of its revision.
+	Template string
+	Revision int64
+	// Image to run, and the commit that it was built from, empty where that is not known.
+	Image, Commit string
+	// Parameters with the schema's defaults, as ResolveParameters gives them.
+	Parameters map[string]any
+	Env        []platformv1alpha1.EnvVar
+	SecretEnv  []platformv1alpha1.SecretEnvVar
+	// Capabilities are the optional APIs that the cluster has, as group/version/Kind.
+	Capabilities []string
+	// LabelAliases are further label keys, each with the Towpath label whose value it repeats.
+	LabelAliases map[string]string
+}
+
+// Object is one rendered object.
+type Object struct {
+	// Resource is the id of the resource in the template.
+	Resource string
+	// Wave is 0 for what refers to no other resource; what refers to others comes after them.
+	Wave   int
+	Object *unstructured.Unstructured
+}
+
+// Error says which object is wrong, and why.
+type Error struct {
+	Resource, Path string
+	Err            error
+}
+
+// Error names the place and the cause.
+func (e *Error) Error() string {
+	return fmt.Sprintf("resource %s: object.%s: %v", e.Resource, e.Path, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// InputOf returns the input of a Release. Its parameters are the Release's own, without defaults.
+func InputOf(r *platformv1alpha1.Release) (Input, error) {
+	parameters, err := template.DecodeParameters(r.Spec.Parameters)
+	if err != nil {
+		return Input{}, err
+	}
+	in := inputOf(r)
+	in.Parameters = parameters
+	return in, nil
+}
+
+func inputOf(r *platformv1alpha1.Release) Input {
+	s := &r.Spec
+	in := Input{
+		OwnerUID: s.Component.UID, Component: s.Component.Name, HomeNamespace: r.Namespace,
+		Team: s.Team, CostCenter: s.CostCenter,
+		Environment: Environment{Name: s.Environment.Name, Namespace: s.Environment.Namespace, Class: s.Environment.Class, Tier: s.Environment.Tier},
+		Template:    s.Template, Revision: s.Revision.Number, Image: s.Image,
+		Env: s.Env, SecretEnv: s.SecretEnv, Capabilities: s.Capabilities, LabelAliases: s.LabelAliases,
+	}
+	if s.Commit != nil {
+		in.Commit = s.Commit.SHA
+	}
+	return in
+}
+
+// Release renders a Release with its template: the defaults of the template's schema are laid under
+// the parameters first. The error is a *template.ParameterError where they do not fit.
+func Release(t *template.Template, r *platformv1alpha1.Release) ([]Object, error) {
+	in, err := InputOf(r)
+	if err != nil {
+		return nil, err
+	}
+	resolved, errs := t.ResolveParameters(in.Parameters, nil)
+	if len(errs) > 0 {
+		return nil, &template.ParameterError{Errors: errs}
+	}
+	in.Parameters = resolved
+	return Render(t, in)
+}
+
+// Render makes the objects, ordered by wave, then as in the template, then by name.
+func Render(t *template.Template, in Input) ([]Object, error) {
+	var objects []Object
+	labels := Labels(in)
+	seen := map[string]string{}
+	size := 0
+	err := t.Evaluate(variables(in), func(e template.Evaluated) error {
+		object := &unstructured.Unstructured{Object: e.Object}
+		if err := finish(object, in, labels); err != nil {
+			return &Error{Resource: e.Resource, Path: "metadata", Err: err}
+		}
+		raw, err := json.Marshal(e.Object)
+		if err != nil {
+			return &Error{Resource: e.Resource, Err: err}
+		}
+		identity := object.GroupVersionKind().GroupKind().String() + " " + object.GetName()
+		if other, ok := seen[identity]; ok {
+			return &Error{Resource: e.Resource, Path: "metadata.name", Err: fmt.Errorf(
+				"%s %s is made by resource %s already: the names of objects of one kind must differ", object.GetKind(), object.GetName(), other)}
+		}
+		seen[identity] = e.Resource
+		objects = append(objects, Object{Resource: e.Resource, Wave: e.Wave, Object: object})
+		if size += len(raw); size > maxBytes || len(objects) > maxObjects {
+			return &Error{Resource: e.Resource, Path: "", Err: fmt.Errorf("a Release must not make more than %d objects, and not more than %d bytes", maxObjects, maxBytes)}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	sortElements(objects)
+	return objects, nil
+}
+
+// sortElements orders the objects of each resource by name: the order of a forEach list must not
+// decide about the order of writes.
+func sortElements(objects []Object) {
+	for i := 0; i < len(objects); {
+		j := i + 1
+		for j < len(objects) && objects[j].Resource == objects[i].Resource {
+			j++
+		}
+		slices.SortFunc(objects[i:j], func(a, b Object) int { return cmp.Compare(a.Object.GetName(), b.Object.GetName()) })
+		i = j
+	}
+}
+
+// finish puts an object into its namespace and labels it.
+func finish(object *unstructured.Unstructured, in Input, labels map[string]string) error {
+	name := object.GetName()
+	if name == "" {
+		return errors.New("name must be a string that is not empty")
+	}
+	if problems := validation.IsDNS1123Subdomain(name); len(problems) > 0 {
+		return fmt.Errorf("name %q: %s", name, problems[0])
+	}
+	object.SetNamespace(in.Environment.Namespace)
+	return setLabels(object.Object, labels)
+}
+
+// variables are the values of the variables that templates use.
+func variables(in Input) map[string]any {
+	parameters := in.Parameters
+	if parameters == nil {
+		parameters = map[string]any{}
+	}
+	return map[string]any{
+		"params": parameters,
+		"component": map[string]any{
+			"name": in.Component, "namespace": in.HomeNamespace, "team": in.Team, "costCenter": in.CostCenter, "env": environmentVariables(in),
+		},
+		"environment": map[string]any{
+			"name": in.Environment.Name, "namespace": in.Environment.Namespace, "tier": string(in.Environment.Tier), "class": in.Environment.Class,
+		},
+		"release":      map[string]any{"image": in.Image, "commit": in.Commit, "revision": in.Revision},
+		"capabilities": slices.Clone(in.Capabilities),
+	}
+}
+
+// environmentVariables is the complete list of EnvVars of a container: the plain ones, then those
+// from Secrets, each in the order given.
+func environmentVariables(in Input) []any {
+	list := make([]any, 0, len(in.Env)+len(in.SecretEnv))
+	for _, e := range in.Env {
+		list = append(list, map[string]any{"name": e.Name, "value": e.Value})
+	}
+	for _, e := range in.SecretEnv {
+		list = append(list, map[string]any{
+			"name":      e.Name,
+			"valueFrom": map[string]any{"secretKeyRef": map[string]any{"name": e.SecretKeyRef.Name, "key": e.SecretKeyRef.Key}},
+		})
+	}
+	return list
+}
+
+// Inventory lists rendered objects as a Release does.
+func Inventory(objects []Object) []platformv1alpha1.ReleaseObject {
+	inventory := make([]platformv1alpha1.ReleaseObject, len(objects))
+	for i, o := range objects {
+		inventory[i] = platformv1alpha1.ReleaseObject{
+			Resource: o.Resource, APIVersion: o.Object.GetAPIVersion(), Kind: o.Object.GetKind(), Name: o.Object.GetName(),
+		}
+	}
+	return inventory
+}

@@ -1,0 +1,263 @@
+package template
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/google/cel-go/cel"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	apiservercel "k8s.io/apiserver/pkg/cel"
+	openapicel "k8s.io/apiserver/pkg/cel/openapi"
+	"k8s.io/kube-openapi/pkg/validation/spec"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/expr"
+	"github.com/towpath-dev/towpath/internal/openapi"
+)
+
+// compiler is the state of one Compile.
+type compiler struct {
+	spec     *platformv1alpha1.ServiceTemplateSpec
+	kinds    openapi.Source
+	template *Template
+	warnings []string
+	errs     field.ErrorList
+
+	// params is the type of the variable params, nil where the schema says nothing.
+	params *apiservercel.DeclType
+	// sources are the resources as written, with what is known of their kind.
+	sources []source
+	env     *expr.Env
+	// objects are the object types that variables have.
+	objects []*apiservercel.DeclType
+}
+
+// source is one resource as written.
+type source struct {
+	*platformv1alpha1.ResourceTemplate
+	path   *field.Path
+	object map[string]any
+	gvk    schema.GroupVersionKind
+	// schema of the kind, nil where it is not known.
+	schema *spec.Schema
+	// decl is the type of resources.<id>, nil for dyn.
+	decl *apiservercel.DeclType
+}
+
+func (c *compiler) run() {
+	at := field.NewPath("spec")
+	var errs field.ErrorList
+	c.template.parameters, errs = compileParameters(c.spec, at.Child("parameters"))
+	c.errs = append(c.errs, errs...)
+	if c.template.parameters != nil {
+		c.params = c.template.parameters.declType()
+	}
+	c.read(at.Child("resources"))
+	c.objects = append(c.objects, componentType, environmentType, releaseType)
+	if c.params != nil {
+		c.objects = append(c.objects, c.params)
+	}
+	variables := c.variables()
+	for i := range c.sources {
+		variables = append(variables, c.sources[i].variable())
+		if c.sources[i].decl != nil {
+			c.objects = append(c.objects, c.sources[i].decl)
+		}
+	}
+	var err error
+	if c.env, err = expr.NewEnv(variables, c.objects...); err != nil {
+		c.errs = append(c.errs, field.Invalid(at, field.OmitValueType{}, err.Error()))
+		return
+	}
+	for i := range c.sources {
+		c.resource(&c.sources[i], variables)
+	}
+	if len(c.errs) == 0 {
+		c.order()
+	}
+	slices.Sort(c.template.capabilities)
+	c.template.capabilities = slices.Compact(c.template.capabilities)
+}
+
+// read decodes the resources and finds out about their kinds.
+func (c *compiler) read(at *field.Path) {
+	seen := map[string]bool{}
+	for i := range c.spec.Resources {
+		r := &c.spec.Resources[i]
+		path := at.Key(r.ID)
+		switch {
+		case !namePattern.MatchString(r.ID):
+			c.errs = append(c.errs, field.Invalid(path.Child("id"), r.ID, "must match "+namePattern.String()))
+			continue
+		case seen[r.ID]:
+			c.errs = append(c.errs, field.Duplicate(path.Child("id"), r.ID))
+			continue
+		}
+		seen[r.ID] = true
+		s := source{ResourceTemplate: r, path: path}
+		if err := utiljson.Unmarshal(r.Object.Raw, &s.object); err != nil || s.object == nil {
+			c.errs = append(c.errs, field.Invalid(path.Child("object"), field.OmitValueType{}, "must be a Kubernetes object"))
+			continue
+		}
+		if c.kind(&s) {
+			c.sources = append(c.sources, s)
+		}
+	}
+}
+
+// kind finds the kind of a resource, and refuses those that a template must not make.
+func (c *compiler) kind(s *source) bool {
+	at := s.path.Child("object")
+	apiVersion, _ := s.object["apiVersion"].(string)
+	kind, _ := s.object["kind"].(string)
+	for _, f := range []struct{ name, value string }{{"apiVersion", apiVersion}, {"kind", kind}} {
+		if f.value == "" || strings.Contains(f.value, "${") {
+			c.errs = append(c.errs, field.Invalid(at.Child(f.name), f.value, "must be a literal string"))
+			return false
+		}
+	}
+	s.gvk = schema.FromAPIVersionAndKind(apiVersion, kind)
+	if why := forbidden(s.gvk); why != "" {
+		c.errs = append(c.errs, field.Invalid(at.Child("kind"), kind, why))
+		return false
+	}
+	if c.kinds == nil {
+		return true
+	}
+	known, err := c.kinds.Kind(s.gvk)
+	switch {
+	case errors.Is(err, openapi.ErrUnknownKind):
+		name := capabilityName(s.gvk)
+		if !strings.Contains(s.IncludeWhen, name) {
+			c.errs = append(c.errs, field.Invalid(at.Child("kind"), kind, fmt.Sprintf(
+				"the cluster does not serve %s: correct apiVersion or kind, or, where the API is optional, add includeWhen: ${%q in capabilities}", name, name)))
+			return false
+		}
+		c.warnings = append(c.warnings, fmt.Sprintf("%s: the cluster does not serve %s (yet): the resource is checked once it does", at, name))
+		return true
+	case err != nil:
+		c.errs = append(c.errs, field.InternalError(at, fmt.Errorf("reading the schema of %s: %w", kind, err)))
+		return false
+	case !known.Namespaced:
+		c.errs = append(c.errs, field.Invalid(at.Child("kind"), kind, "is cluster-scoped: a template must only make objects of namespaced kinds"))
+		return false
+	}
+	s.schema = known.Schema
+	if s.schema != nil && c.refersTo(s.ID) {
+		s.decl = openapicel.SchemaDeclType(s.schema, true)
+		if s.decl != nil {
+			s.decl = s.decl.MaybeAssignTypeName("resources." + s.ID)
+		}
+	}
+	return true
+}
+
+// refersTo says whether any resource may refer to one: types of kinds are large.
+func (c *compiler) refersTo(id string) bool {
+	name := variablePrefix + id
+	for i := range c.spec.Resources {
+		r := &c.spec.Resources[i]
+		if strings.Contains(string(r.Object.Raw), name) || strings.Contains(r.IncludeWhen, name) || strings.Contains(r.ForEach, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// capabilityName is how expressions and Releases name an optional API.
+func capabilityName(gvk schema.GroupVersionKind) string {
+	return gvk.GroupVersion().String() + "/" + gvk.Kind
+}
+
+// variable declares resources.<id>: a list with forEach, and optional where it may be left out.
+func (s *source) variable() expr.Variable {
+	t := cel.DynType
+	if s.decl != nil {
+		t = s.decl.CelType()
+	}
+	if s.ForEach != "" {
+		t = cel.ListType(t)
+	}
+	if s.IncludeWhen != "" {
+		t = cel.OptionalType(t)
+	}
+	return expr.Variable{Name: variablePrefix + s.ID, Type: t}
+}
+
+// resource compiles one resource.
+func (c *compiler) resource(s *source, variables []expr.Variable) {
+	r := &resource{id: s.ID, apiVersion: s.gvk.GroupVersion().String(), kind: s.gvk.Kind}
+	refs := map[string]bool{}
+	env := c.env
+	if s.ForEach != "" {
+		r.forEach = c.condition(s.path.Child("forEach"), s.ForEach, env, refs, isList, "a list")
+		element := cel.DynType
+		if r.forEach != nil && r.forEach.Type.Kind() == cel.ListKind {
+			element = r.forEach.Type.Parameters()[0]
+		}
+		extended, err := expr.NewEnv(append(slices.Clone(variables), expr.Variable{Name: "each", Type: element}), c.objects...)
+		if err != nil {
+			c.errs = append(c.errs, field.Invalid(s.path.Child("forEach"), s.ForEach, err.Error()))
+			return
+		}
+		env = extended
+	}
+	if s.IncludeWhen != "" {
+		r.includeWhen = c.condition(s.path.Child("includeWhen"), s.IncludeWhen, c.env, refs, isBool, "a bool")
+	}
+	if s.ReadyWhen != "" {
+		live, err := expr.NewEnv([]expr.Variable{{Name: "self", Type: cel.DynType}})
+		if err != nil {
+			c.errs = append(c.errs, field.Invalid(s.path.Child("readyWhen"), s.ReadyWhen, err.Error()))
+			return
+		}
+		r.readyWhen = c.condition(s.path.Child("readyWhen"), s.ReadyWhen, live, map[string]bool{}, isBool, "a bool")
+	}
+	c.checkMetadata(s)
+	w := &walker{compiler: c, env: env, refs: refs}
+	r.object = w.walk(s.object, s.schema, s.path.Child("object"), 0)
+	for id := range refs {
+		r.refs = append(r.refs, id)
+	}
+	slices.Sort(r.refs)
+	c.template.resources = append(c.template.resources, r)
+}
+
+// condition compiles a string that must be one whole expression of a given type.
+func (c *compiler) condition(at *field.Path, text string, env *expr.Env, refs map[string]bool, fits func(*cel.Type) bool, what string) *expr.Program {
+	whole, err := expr.Whole(text)
+	if err != nil {
+		c.errs = append(c.errs, field.Invalid(at, text, err.Error()))
+		return nil
+	}
+	program := c.compile(at, whole, env, refs)
+	if program != nil && !fits(program.Type) {
+		c.errs = append(c.errs, field.Invalid(at, text, fmt.Sprintf("must give %s, gives %s", what, program.Type)))
+		return nil
+	}
+	return program
+}
+
+// compile compiles an expression and notes what it refers to.
+func (c *compiler) compile(at *field.Path, text string, env *expr.Env, refs map[string]bool) *expr.Program {
+	program, err := env.Compile(text)
+	if err != nil {
+		c.errs = append(c.errs, field.Invalid(at, "${"+text+"}", err.Error()))
+		return nil
+	}
+	for _, name := range program.Variables {
+		if id, ok := strings.CutPrefix(name, variablePrefix); ok {
+			refs[id] = true
+		}
+	}
+	c.template.capabilities = append(c.template.capabilities, program.Members("capabilities")...)
+	return program
+}
+
+func isBool(t *cel.Type) bool { return t.Kind() == cel.BoolKind || t.Kind() == cel.DynKind }
+
+func isList(t *cel.Type) bool { return t.Kind() == cel.ListKind || t.Kind() == cel.DynKind }

@@ -1,0 +1,114 @@
+package template
+
+import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/towpath-dev/towpath/internal/expr"
+)
+
+// maxElements is how many objects a resource with forEach may make.
+const maxElements = 100
+
+// EvalError says which expression of a template failed, and where.
+type EvalError struct {
+	// Resource is the id of the resource, Path the place in it, Expression its source.
+	Resource, Path, Expression string
+	Err                        error
+}
+
+// Error names the place, the expression and the cause.
+func (e *EvalError) Error() string {
+	if e.Expression == "" {
+		return fmt.Sprintf("resource %s: %s: %v", e.Resource, e.Path, e.Err)
+	}
+	return fmt.Sprintf("resource %s: %s: ${%s}: %v", e.Resource, e.Path, e.Expression, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *EvalError) Unwrap() error { return e.Err }
+
+// Evaluated is one object as its template gives it, before labels and namespace.
+type Evaluated struct {
+	Resource string
+	Wave     int
+	Object   map[string]any
+}
+
+// Evaluate gives the objects of a template for one set of variables, in the order of their waves and
+// then of the template. finish is called with each object as it is done, and may change it: what
+// others see as resources.<id> is the changed one. The error is an *EvalError, or that of finish.
+func (t *Template) Evaluate(variables map[string]any, finish func(Evaluated) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil { // as in Compile
+			err = fmt.Errorf("evaluating the template failed: %v", p)
+		}
+	}()
+	e := &evaluator{variables: make(map[string]any, len(variables)+len(t.resources)), budget: expr.NewBudget()}
+	for name, value := range variables {
+		e.variables[name] = value
+	}
+	for _, r := range t.resources {
+		if err := e.evaluate(r, finish); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// evaluate gives the objects of one resource, and makes them known to the others.
+func (e *evaluator) evaluate(r *resource, finish func(Evaluated) error) error {
+	e.resource = r.id
+	if r.includeWhen != nil {
+		include, err := e.eval(r.includeWhen, field.NewPath("includeWhen"))
+		if err != nil {
+			return err
+		}
+		if wanted, ok := include.(bool); !ok {
+			return &EvalError{Resource: r.id, Path: "includeWhen", Expression: r.includeWhen.Source, Err: fmt.Errorf("must give a bool, gave %T", include)}
+		} else if !wanted {
+			e.variables[variablePrefix+r.id] = expr.None
+			return nil
+		}
+	}
+	elements := []any{nil}
+	if r.forEach != nil {
+		list, err := e.eval(r.forEach, field.NewPath("forEach"))
+		if err != nil {
+			return err
+		}
+		var ok bool
+		if elements, ok = list.([]any); !ok || len(elements) > maxElements {
+			return &EvalError{Resource: r.id, Path: "forEach", Expression: r.forEach.Source, Err: fmt.Errorf("must give a list of at most %d elements", maxElements)}
+		}
+	}
+	made := make([]any, 0, len(elements))
+	for _, element := range elements {
+		if r.forEach != nil {
+			e.variables["each"] = element
+		}
+		value, err := e.value(r.object, field.NewPath("object"))
+		if err != nil {
+			return err
+		}
+		object, ok := value.(map[string]any)
+		if !ok {
+			return &EvalError{Resource: r.id, Path: "object", Err: fmt.Errorf("must be an object, is %T", value)}
+		}
+		if err := finish(Evaluated{Resource: r.id, Wave: r.wave, Object: object}); err != nil {
+			return err
+		}
+		made = append(made, object)
+	}
+	delete(e.variables, "each")
+	var result any = made
+	if r.forEach == nil {
+		result = made[0]
+	}
+	if r.includeWhen != nil {
+		result = expr.Some(result)
+	}
+	e.variables[variablePrefix+r.id] = result
+	return nil
+}

@@ -1,0 +1,237 @@
+package template
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apiextensionsvalidation "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/validation"
+	structuralschema "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
+	schemacel "k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel/model"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/listtype"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/pruning"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	celconfig "k8s.io/apiserver/pkg/apis/cel"
+	apiservercel "k8s.io/apiserver/pkg/cel"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/expr"
+)
+
+// namePattern is what names of parameters and ids of resources match, so that expressions can name
+// them without quotes.
+var namePattern = regexp.MustCompile(`^[a-z][a-zA-Z0-9]*$`)
+
+// parameters is the compiled schema of a template's parameters.
+type parameters struct {
+	structural *structuralschema.Structural
+	validator  validation.SchemaCreateValidator
+	rules      *schemacel.Validator
+}
+
+// ParameterError says that parameters do not fit a template's schema.
+type ParameterError struct {
+	// Errors are all findings, each with path, value and rule.
+	Errors field.ErrorList
+}
+
+// Error names every finding.
+func (e *ParameterError) Error() string { return e.Errors.ToAggregate().Error() }
+
+// compileParameters checks and compiles the schema with the code that Kubernetes uses for custom
+// resources, so that it accepts exactly what a CustomResourceDefinition does.
+func compileParameters(spec *platformv1alpha1.ServiceTemplateSpec, at *field.Path) (*parameters, field.ErrorList) {
+	props := &apiextensionsv1.JSONSchemaProps{Type: "object"}
+	if spec.Parameters != nil && len(spec.Parameters.Raw) > 0 {
+		if err := strictUnmarshal(spec.Parameters.Raw, props); err != nil {
+			return nil, field.ErrorList{field.Invalid(at, field.OmitValueType{}, fmt.Sprintf("must be an OpenAPI v3 schema: %v", err))}
+		}
+	}
+	if props.Type != "object" {
+		return nil, field.ErrorList{field.Invalid(at.Child("type"), props.Type, "must be object: parameters are named")}
+	}
+	internal := &apiextensions.JSONSchemaProps{}
+	if err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(props, internal, nil); err != nil {
+		return nil, field.ErrorList{field.Invalid(at, field.OmitValueType{}, err.Error())}
+	}
+	errs := checkNames(internal, at)
+	errs = append(errs, validateAsCRD(internal, at)...)
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	structural, err := structuralschema.NewStructural(internal)
+	if err != nil {
+		return nil, field.ErrorList{field.Invalid(at, field.OmitValueType{}, err.Error())}
+	}
+	validator, _, err := validation.NewSchemaValidator(internal)
+	if err != nil {
+		return nil, field.ErrorList{field.Invalid(at, field.OmitValueType{}, err.Error())}
+	}
+	return &parameters{
+		structural: structural, validator: validator,
+		rules: schemacel.NewValidator(structural, false, celconfig.PerCallLimit),
+	}, nil
+}
+
+// strictUnmarshal refuses fields that a schema does not have: a misspelt maximum bounds nothing.
+func strictUnmarshal(raw []byte, into any) error {
+	decoder := json.NewDecoder(strings.NewReader(string(raw)))
+	decoder.DisallowUnknownFields()
+	return decoder.Decode(into)
+}
+
+// checkNames checks the names of properties at every level.
+func checkNames(schema *apiextensions.JSONSchemaProps, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for name := range schema.Properties {
+		property := schema.Properties[name]
+		here := at.Child("properties").Key(name)
+		if !namePattern.MatchString(name) {
+			errs = append(errs, field.Invalid(here, name, "the name of a parameter must match "+namePattern.String()))
+		}
+		errs = append(errs, checkNames(&property, here)...)
+	}
+	if schema.Items != nil && schema.Items.Schema != nil {
+		errs = append(errs, checkNames(schema.Items.Schema, at.Child("items"))...)
+	}
+	if schema.AdditionalProperties != nil && schema.AdditionalProperties.Schema != nil {
+		errs = append(errs, checkNames(schema.AdditionalProperties.Schema, at.Child("additionalProperties"))...)
+	}
+	slices.SortFunc(errs, func(a, b *field.Error) int { return strings.Compare(a.Field, b.Field) })
+	return errs
+}
+
+// validateAsCRD puts the schema into a CustomResourceDefinition and has Kubernetes validate that.
+func validateAsCRD(schema *apiextensions.JSONSchemaProps, at *field.Path) field.ErrorList {
+	const group, plural = "parameters.platform.towpath.dev", "parameters"
+	keepUnknown := false
+	crd := &apiextensions.CustomResourceDefinition{}
+	crd.Name = plural + "." + group
+	crd.Spec = apiextensions.CustomResourceDefinitionSpec{
+		Group: group, Version: "v1", Scope: apiextensions.NamespaceScoped, PreserveUnknownFields: &keepUnknown,
+		Names: apiextensions.CustomResourceDefinitionNames{Plural: plural, Singular: "parameter", Kind: "Parameter", ListKind: "ParameterList"},
+		Versions: []apiextensions.CustomResourceDefinitionVersion{{
+			Name: "v1", Served: true, Storage: true,
+			Schema: &apiextensions.CustomResourceValidation{OpenAPIV3Schema: &apiextensions.JSONSchemaProps{
+				Type: "object", Properties: map[string]apiextensions.JSONSchemaProps{"spec": *schema},
+			}},
+		}},
+	}
+	crd.Status.StoredVersions = []string{"v1"}
+	var errs field.ErrorList
+	for _, err := range apiextensionsvalidation.ValidateCustomResourceDefinition(context.Background(), crd) {
+		_, rest, ok := strings.Cut(err.Field, "openAPIV3Schema.properties[spec]")
+		if !ok && !strings.Contains(err.Field, "openAPIV3Schema") {
+			continue // of the definition around it, not of the schema
+		}
+		err.Field = at.String() + rest
+		errs = append(errs, err)
+	}
+	return errs
+}
+
+// declType is the type of the variable params.
+func (p *parameters) declType() *apiservercel.DeclType {
+	declared := model.SchemaDeclType(p.structural, false)
+	if declared == nil {
+		return nil
+	}
+	return declared.MaybeAssignTypeName("Parameters")
+}
+
+// ResolveParameters returns a copy of parameters with the defaults of the schema, and every error
+// at once: unknown names, types, bounds and rules, each with its path below at, the value and the
+// rule. The copy is nil when there are errors.
+func (t *Template) ResolveParameters(values map[string]any, at *field.Path) (map[string]any, field.ErrorList) {
+	if at == nil {
+		at = field.NewPath("parameters")
+	}
+	resolved := runtime.DeepCopyJSON(values)
+	if resolved == nil {
+		resolved = map[string]any{}
+	}
+	errs := t.parameters.unknown(resolved, at)
+	defaulting.Default(resolved, t.parameters.structural)
+	errs = append(errs, validation.ValidateCustomResource(at, resolved, t.parameters.validator)...)
+	errs = append(errs, listtype.ValidateListSetsAndMaps(at, t.parameters.structural, resolved)...)
+	if len(errs) == 0 && t.parameters.rules != nil {
+		// Rules are only asked about values of the right type: on others they would not evaluate.
+		found, _ := t.parameters.rules.Validate(context.Background(), at, t.parameters.structural, resolved, nil, celconfig.RuntimeCELCostBudget)
+		errs = append(errs, found...)
+	}
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	return resolved, nil
+}
+
+// unknown reports the parameters that the schema does not have, and takes them out.
+func (p *parameters) unknown(values map[string]any, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	paths := pruning.PruneWithOptions(values, p.structural, false, structuralschema.UnknownFieldPathOptions{TrackUnknownFieldPaths: true})
+	for _, path := range paths {
+		name := path[strings.LastIndex(path, ".")+1:]
+		known := p.namesBeside(path)
+		message := "no such parameter"
+		if near := expr.Nearest(name, known); near != "" {
+			message += fmt.Sprintf("; did you mean %s?", near)
+		} else if len(known) > 0 {
+			message += "; the template has " + strings.Join(known, ", ")
+		}
+		errs = append(errs, field.Invalid(at.Child(path), field.OmitValueType{}, message))
+	}
+	return errs
+}
+
+// namesBeside returns the names that the schema has at the place of an unknown path.
+func (p *parameters) namesBeside(path string) []string {
+	schema := p.structural
+	steps := strings.Split(path, ".")
+	for _, step := range steps[:len(steps)-1] {
+		name, indexed, _ := strings.Cut(step, "[")
+		next, ok := schema.Properties[name]
+		if !ok {
+			return nil
+		}
+		schema = &next
+		if indexed != "" && schema.Items != nil {
+			schema = schema.Items
+		}
+	}
+	names := make([]string, 0, len(schema.Properties))
+	for name := range schema.Properties {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// MergeParameters lays over on base by RFC 7396: null deletes a key, objects merge, anything else
+// replaces. Neither argument is changed, and the result shares nothing with them.
+func MergeParameters(base, over map[string]any) map[string]any {
+	merged := runtime.DeepCopyJSON(base)
+	if merged == nil {
+		merged = map[string]any{}
+	}
+	for key, value := range over {
+		switch v := value.(type) {
+		case nil:
+			delete(merged, key)
+		case map[string]any:
+			below, _ := merged[key].(map[string]any)
+			merged[key] = MergeParameters(below, v)
+		default:
+			merged[key] = runtime.DeepCopyJSONValue(v)
+		}
+	}
+	return merged
+}
