@@ -1,6 +1,7 @@
 package controlplane
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,7 +68,7 @@ func (c *ControlPlane) launch(p component) error {
 	if err != nil {
 		return fmt.Errorf("opening the log of %s: %w", p.name, err)
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }() // The child has its own descriptor; ours was never written to.
 
 	cmd := exec.Command(filepath.Join(c.opts.BinDir, p.name), p.args...)
 	cmd.Dir = c.dir.root
@@ -85,7 +86,8 @@ func (c *ControlPlane) launch(p component) error {
 	ch := &child{component: p, done: make(chan struct{})}
 	c.children = append(c.children, ch)
 	go func() {
-		ch.err = cmd.Wait()
+		// Even an exit status of zero is an end that nobody asked for.
+		ch.err = cmp.Or(cmd.Wait(), errors.New("exit status 0"))
 		close(ch.done)
 	}()
 	if err := writeFile(c.dir.pid(p.name), []byte(strconv.Itoa(cmd.Process.Pid))); err != nil {
@@ -103,7 +105,7 @@ func (c *ControlPlane) await(ctx context.Context, component, what string, check 
 		for _, ch := range c.children {
 			select {
 			case <-ch.done:
-				return fmt.Errorf("%s ended (%v) while the start waited for %s; %s", ch.name, ch.err, what, c.dir.tail(ch.name))
+				return fmt.Errorf("%s ended while the start waited for %s: %w; %s", ch.name, what, ch.err, c.dir.tail(ch.name))
 			default:
 			}
 		}
@@ -156,7 +158,7 @@ func (l layout) findProcess(component string) (*os.Process, bool) {
 // owns reports whether the pid is a living process of this cluster. A zombie has
 // no arguments, so it counts as gone.
 func (l layout) owns(component string, pid int) bool {
-	data, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	if err != nil {
 		return false
 	}

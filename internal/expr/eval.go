@@ -38,7 +38,7 @@ func Some(value any) any {
 }
 
 // ErrBudget is wrapped by the error of an evaluation that costs, or gives, more than is allowed.
-var ErrBudget = errors.New("more than is allowed")
+var ErrBudget = errors.New("too expensive")
 
 // Budget bounds the evaluations of one rendering together: their cost, and the size of what they
 // give. It is not safe for concurrent use.
@@ -48,7 +48,7 @@ type Budget struct {
 }
 
 // NewBudget returns a full budget: the cost that Kubernetes allows the validation rules of one
-// object (10,000,000, about a second), 100,000 elements, and 4 MiB of strings.
+// object (10,000,000, some seconds), 100,000 elements, and 4 MiB of strings.
 func NewBudget() *Budget {
 	return &Budget{cost: celconfig.RuntimeCELCostBudget, nodes: maxNodes, bytes: maxBytes}
 }
@@ -76,11 +76,11 @@ func (p *Program) Eval(variables map[string]any, budget *Budget) (any, error) {
 }
 
 var (
-	errCost = fmt.Errorf("the expression costs %w (%d): loop over fewer elements, or bound the parameters with maxItems and maxLength",
+	errCost = fmt.Errorf("the expression is %w (its cost is over %d): loop over fewer elements, or bound the parameters with maxItems and maxLength",
 		ErrBudget, MaxCost)
-	errTotalCost = fmt.Errorf("the expressions of the template together cost %w (%d): loop over fewer elements, or bound the parameters with maxItems and maxLength",
+	errTotalCost = fmt.Errorf("the expressions of the template together are %w (their cost is over %d): loop over fewer elements, or bound the parameters with maxItems and maxLength",
 		ErrBudget, celconfig.RuntimeCELCostBudget)
-	errSize = fmt.Errorf("the values of the template together are larger than %w (%d elements, %d bytes): make fewer, or bound the parameters with maxItems and maxLength",
+	errSize = fmt.Errorf("the values of the template together are %w (over %d elements or %d bytes): make fewer, or bound the parameters with maxItems and maxLength",
 		ErrBudget, maxNodes, maxBytes)
 )
 

@@ -186,9 +186,9 @@ func didYouMean(name string, known []string) string {
 }
 
 // Nearest returns the known name that is most like the given one, or "" when none is near: at most
-// a third of its letters, and no more than three, may differ.
+// half of its letters, and no more than three, may differ.
 func Nearest(name string, known []string) string {
-	best, distance := "", min(3, max(1, len(name)/3))+1
+	best, distance := "", min(3, len(name)/2)+1
 	if len(name) > 64 {
 		return ""
 	}

@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/google/cel-go/common/functions"
@@ -12,7 +13,7 @@ import (
 )
 
 // The limits of one evaluation. Cost is counted as in Kubernetes: about one for each step and one
-// for each ten bytes of a string that is gone through; a million takes about a tenth of a second.
+// for each ten bytes of a string that is gone through; a million takes about a quarter of a second.
 const (
 	// MaxCost of one evaluation.
 	MaxCost = 1_000_000
@@ -28,29 +29,23 @@ const (
 type weigh func(args []ref.Val) uint64
 
 // weights are the calls whose result can be far larger than what they are given, or that compare
-// each with each. cel-go counts their cost once they are done, which is too late: two parameters of
-// 700 KB would be enough to make replace ask for all memory there is.
+// each with each, by function. cel-go counts their cost once they are done, which is too late: two
+// parameters of 700 KB would be enough to make replace ask for all memory there is.
 var weights = map[string]weigh{
-	"replace": weighReplace, "string_replace_string_string": weighReplace, "string_replace_string_string_int": weighReplace,
-	"join": weighJoin, "list_join": weighJoin, "list_join_string": weighJoin,
-	"format": weighFormat, "string_format": weighFormat,
-	"distinct": weighPairs, "list_distinct": weighPairs,
-	"sets.contains": weighPairs, "list_sets_contains_list": weighPairs,
-	"sets.intersects": weighPairs, "list_sets_intersects_list": weighPairs,
-	"sets.equivalent": weighPairs, "list_sets_equivalent_list": weighPairs,
-	"flatten": weighFormat, "list_flatten": weighFormat, "list_flatten_int": weighFormat,
+	"replace": weighReplace, "join": weighJoin, "format": weighDeep, "flatten": weighDeep,
+	"distinct": weighPairs, "sets.contains": weighPairs, "sets.intersects": weighPairs, "sets.equivalent": weighPairs,
 }
 
-// limited returns the overload with its weight checked before each call.
-func limited(o *functions.Overload) *functions.Overload {
-	weight, heavy := weights[o.Operator]
+// limited returns an overload of a function with its weight checked before each call.
+func limited(function string, o *functions.Overload) *functions.Overload {
+	weight, heavy := weights[function]
 	if !heavy {
 		return o
 	}
 	bounded := *o
 	check := func(args ...ref.Val) ref.Val {
 		if weight(args) > MaxCost {
-			return types.NewErr("%s would make or compare more than %d bytes or elements: bound its arguments with maxLength or maxItems in the parameter schema", o.Operator, MaxCost)
+			return types.WrapErr(fmt.Errorf("%s is %w (over %d bytes or elements): bound the parameters with maxItems and maxLength", function, ErrBudget, MaxCost))
 		}
 		return nil
 	}
@@ -104,7 +99,7 @@ func weighJoin(args []ref.Val) uint64 {
 	return weight
 }
 
-func weighFormat(args []ref.Val) uint64 {
+func weighDeep(args []ref.Val) uint64 {
 	var weight uint64
 	for _, arg := range args {
 		weight += deepSize(arg, MaxCost+1)

@@ -97,7 +97,7 @@ func newPlanner(base *baseEnv) (*planner, error) {
 			return nil, fmt.Errorf("function %s: %w", name, err)
 		}
 		for _, overload := range overloads {
-			if err := dispatcher.Add(limited(overload)); err != nil {
+			if err := dispatcher.Add(limited(name, overload)); err != nil {
 				return nil, fmt.Errorf("function %s: %w", name, err)
 			}
 		}

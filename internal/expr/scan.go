@@ -127,19 +127,17 @@ func quoted(s string, raw bool) int {
 // raw says whether what stands before a quote makes the string a raw one: r, or r with b, that is
 // not the end of a longer name.
 func raw(before string) bool {
-	i := len(before)
+	end := len(before)
 	isRaw := false
-	for n := 0; n < 2 && i > 0; n++ {
-		switch before[i-1] {
-		case 'r', 'R':
-			isRaw = true
-		case 'b', 'B':
-		default:
-			return isRaw
+	for n := 0; n < 2 && end > 0; n++ {
+		c := before[end-1] | 0x20 // in lower case
+		if c != 'r' && c != 'b' {
+			break
 		}
-		i--
+		isRaw = isRaw || c == 'r'
+		end--
 	}
-	return isRaw && (i == 0 || !nameByte(before[i-1]))
+	return isRaw && (end == 0 || !nameByte(before[end-1]))
 }
 
 func nameByte(c byte) bool {

@@ -150,7 +150,7 @@ func (c *compiler) kind(s *source) bool {
 	if s.schema != nil && c.refersTo(s.ID) {
 		s.decl = openapicel.SchemaDeclType(s.schema, true)
 		if s.decl != nil {
-			s.decl = s.decl.MaybeAssignTypeName("resources." + s.ID)
+			s.decl = s.decl.MaybeAssignTypeName("towpath.resource." + s.ID)
 		}
 	}
 	return true

@@ -145,7 +145,7 @@ func (p *parameters) declType() *apiservercel.DeclType {
 	if declared == nil {
 		return nil
 	}
-	return declared.MaybeAssignTypeName("Parameters")
+	return declared.MaybeAssignTypeName("towpath.Parameters")
 }
 
 // ResolveParameters returns a copy of parameters with the defaults of the schema, and every error

@@ -169,7 +169,7 @@ func (w *World) input(component *Component, at place, t *Template, parameters ma
 }
 
 // refusals asks the guard about rendered objects.
-func (w *World) refusals(t *Template, in render.Input, level platformv1alpha1.PodSecurityLevel, objects []render.Object) []guard.Refusal {
+func (w *World) refusals(t *Template, objects []render.Object, policy guard.Policy) []guard.Refusal {
 	checked := make([]guard.Object, len(objects))
 	versions := map[schema.GroupKind]schema.GroupVersionKind{}
 	for i, object := range objects {
@@ -177,20 +177,16 @@ func (w *World) refusals(t *Template, in render.Input, level platformv1alpha1.Po
 		gvk := object.Object.GroupVersionKind()
 		versions[gvk.GroupKind()] = gvk
 	}
-	return guard.Check(checked, guard.Policy{
-		Namespace:   in.Environment.Namespace,
-		Labels:      in.Labels(),
-		PodSecurity: level,
-		Namespaced: func(kind schema.GroupKind) (namespaced, known bool) {
-			gvk := versions[kind]
-			if found, err := w.kinds.Kind(gvk); err == nil {
-				return found.Namespaced, true
-			}
-			// An optional API that no definition is at hand for: the cluster that has it will say.
-			asked := slices.Contains(t.compiled.Capabilities(), gvk.GroupVersion().String()+"/"+gvk.Kind)
-			return asked, asked
-		},
-	})
+	policy.Namespaced = func(kind schema.GroupKind) (namespaced, known bool) {
+		gvk := versions[kind]
+		if found, err := w.kinds.Kind(gvk); err == nil {
+			return found.Namespaced, true
+		}
+		// An optional API that no definition is at hand for: the cluster that has it will say.
+		asked := slices.Contains(t.compiled.Capabilities(), gvk.GroupVersion().String()+"/"+gvk.Kind)
+		return asked, asked
+	}
+	return guard.Check(checked, policy)
 }
 
 // Result is one Component in one environment, rendered.
@@ -263,12 +259,9 @@ func (w *World) renderReleases(selection Selection) []Result {
 			w.brokenTemplate(t)
 			continue
 		}
-		in, err := render.InputOf(release.Release)
-		if err != nil {
-			w.report(release.document, "spec", Error, "%v", err)
-			continue
-		}
-		if objects, ok := w.render(release.document, "spec", t, in, spec.PodSecurity); ok {
+		objects, err := render.Release(t.compiled, release.Release)
+		policy := guard.Policy{Namespace: spec.Environment.Namespace, Labels: render.ReleaseLabels(release.Release), PodSecurity: spec.PodSecurity}
+		if w.accept(release.document, "spec", t, objects, err, policy) {
 			results = append(results, Result{spec.Component.Name, spec.Environment.Name, objects, nil})
 		}
 	}
@@ -278,15 +271,21 @@ func (w *World) renderReleases(selection Selection) []Result {
 // render renders and guards, and reports what either does not like.
 func (w *World) render(document *manifest.Document, path string, t *Template, in render.Input, level platformv1alpha1.PodSecurityLevel) ([]render.Object, bool) {
 	objects, err := render.Render(t.compiled, in)
+	policy := guard.Policy{Namespace: in.Environment.Namespace, Labels: render.Labels(in), PodSecurity: level}
+	return objects, w.accept(document, path, t, objects, err, policy)
+}
+
+// accept reports why rendered objects are not acceptable.
+func (w *World) accept(document *manifest.Document, path string, t *Template, objects []render.Object, err error, policy guard.Policy) bool {
 	if err != nil {
 		w.report(document, path, Error, "template %s does not render: %v", t.Name, err)
-		return nil, false
+		return false
 	}
-	refusals := w.refusals(t, in, level, objects)
+	refusals := w.refusals(t, objects, policy)
 	for _, refusal := range refusals {
 		w.report(document, path, Error, "template %s makes what is refused: %s", t.Name, refusal.Error())
 	}
-	return objects, len(refusals) == 0
+	return len(refusals) == 0
 }
 
 // brokenTemplate reports what keeps a template from compiling, at the template.

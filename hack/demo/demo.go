@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/hack/controlplane"
+	"github.com/towpath-dev/towpath/hack/install"
+)
+
+// readyTimeout is how long the sample may take to become Ready.
+const readyTimeout = 90 * time.Second
+
+// demo is one demo cluster, in a folder of its own.
+type demo struct {
+	root, dir string
+	plane     *controlplane.ControlPlane
+	client    client.Client
+	manager   *manager
+}
+
+func newDemo(root string) *demo {
+	dir := filepath.Join(root, ".work", "demo")
+	return &demo{root: root, dir: dir, manager: newManager(dir, filepath.Join(root, "bin", "manager"))}
+}
+
+// up brings everything about that is not there yet.
+func (d *demo) up(ctx context.Context) error {
+	start := time.Now()
+	fmt.Println("Towpath demo: a golden path becomes running, labelled services")
+	for _, s := range []struct {
+		what string
+		do   func(context.Context) error
+	}{
+		{"control plane: etcd, API server, controllers, scheduler, kwok", d.startPlane},
+		{"install: kinds, rights, admission policies, webhooks", d.install},
+		{"manager: as its own service account", d.startManager},
+		{"golden paths: environment classes and web-service", d.applyCatalog},
+		{"sample: team shop, dev and prod, three Components", d.applySamples},
+		{"waiting until every Component is Ready in dev and prod", d.awaitReady},
+	} {
+		if err := step(s.what, func() error { return s.do(ctx) }); err != nil {
+			return fmt.Errorf("%w\nlogs: %s and %s", err, d.manager.log(), filepath.Join(d.dir, "logs"))
+		}
+	}
+	fmt.Printf("  all Ready after %.1fs\n\n", time.Since(start).Seconds())
+	return d.show(ctx)
+}
+
+// down ends everything and removes the folder.
+func (d *demo) down(ctx context.Context) error {
+	if err := d.manager.stop(ctx); err != nil {
+		return err
+	}
+	if err := controlplane.Stop(ctx, d.dir); err != nil {
+		return err
+	}
+	return os.RemoveAll(d.dir)
+}
+
+func (d *demo) startPlane(ctx context.Context) error {
+	plane, err := controlplane.Start(ctx, controlplane.Options{
+		Dir: d.dir, Nodes: 3, Detach: true, AuditLog: filepath.Join(d.dir, "audit.log"),
+	})
+	if err != nil {
+		return err
+	}
+	d.plane = plane
+	scheme := runtime.NewScheme()
+	if err := clientgoscheme.AddToScheme(scheme); err != nil {
+		return err
+	}
+	if err := platformv1alpha1.AddToScheme(scheme); err != nil {
+		return err
+	}
+	d.client, err = client.New(plane.AdminConfig(), client.Options{Scheme: scheme})
+	return err
+}
+
+func (d *demo) install(ctx context.Context) error {
+	return install.Towpath(ctx, d.client, install.Options{WebhookURL: d.manager.webhookURL()})
+}
+
+func (d *demo) startManager(ctx context.Context) error {
+	cfg, err := d.plane.ServiceAccountConfig(ctx, platformv1alpha1.SystemNamespace, "towpath-manager")
+	if err != nil {
+		return err
+	}
+	if err := controlplane.WriteKubeconfig(d.manager.kubeconfig(), cfg); err != nil {
+		return err
+	}
+	return d.manager.start(ctx)
+}
+
+func (d *demo) applyCatalog(ctx context.Context) error {
+	return install.Catalog(ctx, d.client)
+}
+
+func (d *demo) applySamples(ctx context.Context) error {
+	return install.Files(ctx, d.client, filepath.Join(d.root, "config", "samples"))
+}
+
+// awaitReady waits for every Component, and names the first that is not there yet when it gives up.
+func (d *demo) awaitReady(ctx context.Context) error {
+	waiting := "no Component was seen"
+	err := wait.PollUntilContextTimeout(ctx, 250*time.Millisecond, readyTimeout, true, func(ctx context.Context) (bool, error) {
+		var list platformv1alpha1.ComponentList
+		if err := d.client.List(ctx, &list); err != nil {
+			waiting = err.Error()
+			return false, nil // the API server may be busy: try on
+		}
+		for i := range list.Items {
+			c := &list.Items[i]
+			for _, kind := range []string{platformv1alpha1.ConditionReady, platformv1alpha1.ConditionPromoted} {
+				condition := meta.FindStatusCondition(c.Status.Conditions, kind)
+				if condition == nil || condition.Status != metav1.ConditionTrue || c.Status.ObservedGeneration != c.Generation {
+					waiting = fmt.Sprintf("Component %s/%s is not %s: %+v", c.Namespace, c.Name, kind, condition)
+					return false, nil
+				}
+			}
+		}
+		return len(list.Items) > 0, nil
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, waiting)
+	}
+	return nil
+}
+
+// show prints the tree as a user would ask for it, and what to try next.
+func (d *demo) show(ctx context.Context) error {
+	towpath := exec.CommandContext(ctx, filepath.Join(d.root, "bin", "towpath"), "status", "-A", "--kubeconfig", d.plane.AdminKubeconfig())
+	towpath.Stdout, towpath.Stderr = os.Stdout, os.Stderr
+	if err := towpath.Run(); err != nil {
+		return fmt.Errorf("towpath status: %w", err)
+	}
+	relative, err := filepath.Rel(d.root, d.plane.AdminKubeconfig())
+	if err != nil {
+		relative = d.plane.AdminKubeconfig()
+	}
+	fmt.Printf(`
+The cluster is up. Try:
+  export KUBECONFIG=$PWD/%s
+  kubectl get towpath -A
+  kubectl -n team-shop patch component checkout --type merge -p '{"spec":{"image":"registry.example/shop/checkout:2.0.0"}}'
+  bin/towpath status -n team-shop checkout
+  make demo-down    # ends it
+`, relative)
+	return nil
+}

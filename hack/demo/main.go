@@ -1,0 +1,59 @@
+// Command demo runs Towpath's main job on a local control plane: it starts a cluster, installs
+// Towpath, runs the manager with the rights of its own service account, applies the golden paths
+// and a sample team, waits until everything is Ready and shows it. The cluster stays up.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+func main() {
+	root := flag.String("root", ".", "Root of the repository.")
+	flag.Usage = func() {
+		fmt.Fprintln(os.Stderr, "usage: go run ./hack/demo [-root DIR] up|down")
+	}
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *root, flag.Arg(0)); err != nil {
+		fmt.Fprintln(os.Stderr, "\ndemo failed:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, root, verb string) error {
+	root, err := filepath.Abs(root)
+	if err != nil {
+		return err
+	}
+	d := newDemo(root)
+	switch verb {
+	case "up":
+		return d.up(ctx)
+	case "down":
+		return d.down(ctx)
+	default:
+		flag.Usage()
+		return fmt.Errorf("%q is neither up nor down", verb)
+	}
+}
+
+// step prints what is being done and how long it took.
+func step(what string, do func() error) error {
+	fmt.Printf("  %-62s", what)
+	start := time.Now()
+	if err := do(); err != nil {
+		fmt.Println("failed")
+		return err
+	}
+	fmt.Printf("%6.1fs\n", time.Since(start).Seconds())
+	return nil
+}

@@ -1,0 +1,371 @@
+package expr
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/cel-go/cel"
+	apiservercel "k8s.io/apiserver/pkg/cel"
+)
+
+// testEnv has a typed variable, an optional one, and one of any type.
+func testEnv(t testing.TB) *Env {
+	t.Helper()
+	field := func(name string, kind *apiservercel.DeclType) *apiservercel.DeclField {
+		return apiservercel.NewDeclField(name, kind, false, nil, nil)
+	}
+	params := apiservercel.NewObjectType("@params", map[string]*apiservercel.DeclField{
+		"port":   field("port", apiservercel.IntType),
+		"name":   field("name", apiservercel.StringType),
+		"labels": field("labels", apiservercel.NewMapType(apiservercel.StringType, apiservercel.StringType, -1)),
+		"replicas": field("replicas", apiservercel.NewObjectType("object", map[string]*apiservercel.DeclField{
+			"min": field("min", apiservercel.IntType), "max": field("max", apiservercel.IntType),
+		})),
+	}).MaybeAssignTypeName("@params")
+	env, err := NewEnv([]Variable{
+		{Name: "params", Type: params.CelType()},
+		{Name: "any", Type: cel.DynType},
+		{Name: "capabilities", Type: cel.ListType(cel.StringType)},
+		{Name: "resources.deployment", Type: cel.DynType},
+		{Name: "resources.route", Type: cel.OptionalType(cel.DynType)},
+	}, params)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return env
+}
+
+func values() map[string]any {
+	return map[string]any{
+		"params": map[string]any{
+			"port": int64(8080), "name": "shop", "labels": map[string]any{"b": "2", "a": "1", "c": "3"},
+			"replicas": map[string]any{"min": int64(2)},
+		},
+		"any": map[string]any{
+			"list": []any{int64(1), int64(2), int64(3)}, "text": strings.Repeat("x", 700_000),
+			"map": map[string]any{"z": int64(1), "y": int64(2), "x": int64(3), "w": int64(4)},
+		},
+		"capabilities":         []string{"gateway.networking.k8s.io/v1/HTTPRoute"},
+		"resources.deployment": map[string]any{"metadata": map[string]any{"name": "shop", "namespace": "shop-dev"}},
+		"resources.route":      None,
+	}
+}
+
+func evaluate(t testing.TB, source string) (any, error) {
+	t.Helper()
+	p, err := testEnv(t).Compile(source)
+	if err != nil {
+		t.Fatalf("%s: %v", source, err)
+	}
+	return p.Eval(values(), NewBudget())
+}
+
+func TestEval(t *testing.T) {
+	for source, want := range map[string]string{
+		"params.port":     `8080`,
+		"params.port + 1": `8081`,
+		"params.name + '-' + string(params.port)":                         `"shop-8080"`,
+		"[1, 'a', true, {'b': null}]":                                     `[1,"a",true,{"b":null}]`,
+		"{'a': 1, 'b': 'x'}":                                              `{"a":1,"b":"x"}`,
+		"params.labels":                                                   `{"a":"1","b":"2","c":"3"}`,
+		"params.labels.map(k, k)":                                         `["a","b","c"]`,
+		"params.labels.map(k, k + params.labels[k])":                      `["a1","b2","c3"]`,
+		"params.labels.transformList(k, v, k + v)":                        `["a1","b2","c3"]`,
+		"params.labels.transformMap(k, v, v + v)":                         `{"a":"11","b":"22","c":"33"}`,
+		"params.labels.transformMapEntry(k, v, {v: k})":                   `{"1":"a","2":"b","3":"c"}`,
+		"{'q': 1, 'p': 2}.map(k, k)":                                      `["p","q"]`,
+		"{3: 'c', 1: 'a', 2: 'b'}.map(k, k)":                              `[1,2,3]`,
+		"any.map.map(k, k)":                                               `["w","x","y","z"]`,
+		"any.list.map(x, x * 2)":                                          `[2,4,6]`,
+		"any.list.transformMap(i, v, string(v)).transformList(i, v, [i])": `[[0],[1],[2]]`,
+		"params.?nothing.orValue(1)":                                      ``,
+		"any.?nothing.orValue('d')":                                       `"d"`,
+		"any.?list.orValue(1 / 0)":                                        `[1,2,3]`,
+		"resources.route.?spec.orValue('none')":                           `"none"`,
+		"resources.deployment.metadata.name":                              `"shop"`,
+		"resources.deployment.metadata.namespace":                         `"shop-dev"`,
+		"'gateway.networking.k8s.io/v1/HTTPRoute' in capabilities":        `true`,
+		"quantity('1Gi').add(quantity('512Mi'))":                          `"1536Mi"`,
+		"duration('90s')":                                                 `"1m30s"`,
+		"timestamp('2026-11-20T09:14:00Z')":                               `"2026-11-20T09:14:00Z"`,
+		"b'ab'":                                                           `"YWI="`,
+		"url('https://a.example/b').getHost()":                            `"a.example"`,
+		"ip('10.0.0.1')":                                                  `"10.0.0.1"`,
+		"{'a': optional.none(), 'b': optional.of(1)}":                     `{"b":1}`,
+		"[optional.none(), optional.of(2), 3]":                            `[2,3]`,
+		"{?'a': any.?nothing, 'b': 1}":                                    `{"b":1}`,
+		"[1, 2, 3].exists(x, x > 2) ? 'yes' : 'no'":                       `"yes"`,
+		"['b', 'a'].sort()":                                               `["a","b"]`,
+		"1.5":                                                             `1.5`,
+		"2u":                                                              `2`,
+		"optional.of({'a': optional.none()})":                             `{}`,
+		"any.text.size()":                                                 `700000`,
+	} {
+		if want == "" {
+			continue
+		}
+		t.Run(source, func(t *testing.T) {
+			got, err := evaluate(t, source)
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw, err := json.Marshal(got)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(raw) != want {
+				t.Errorf("got %s, want %s", raw, want)
+			}
+		})
+	}
+	if got, err := evaluate(t, "any.?nothing"); err != nil || got != Absent {
+		t.Errorf("optional.none() is %v, %v; want Absent", got, err)
+	}
+}
+
+func TestEvalErrors(t *testing.T) {
+	for source, want := range map[string]string{
+		"params.replicas.max":           "no such key: max: give it a value, or read it as .?max.orValue(…)",
+		"any.list[2147483648]":          "index out of bounds: 2147483648: test the size first, or read it as [?…]",
+		"any.list[9223372036854775807]": "index out of bounds: 9223372036854775807: test the size first, or read it as [?…]",
+		"any.list + 1":                  "no such overload: an operand has a type that the operation does not take; convert it",
+		"1 / (params.port - 8080)":      "division by zero",
+		"1.0 / 0.0":                     "+Inf is no finite number: guard the division",
+		"18446744073709551615u":         "18446744073709551615 is larger than the largest whole number of Kubernetes, 9223372036854775807",
+		"{1: 'a'}":                      "the key 1 of a map must be a string: use string()",
+		"int":                           "a value of type type cannot stand in an object: make a string, number, bool, list or map of it",
+		"lists.range(1001)":             "the list has 1001 elements, at most 1000 are allowed: bound it with maxItems",
+		"lists.range(20000)":            "lists.range: size 20000 exceeds maximum allowed (10000)",
+	} {
+		t.Run(source, func(t *testing.T) {
+			got, err := evaluate(t, source)
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("got %v, %v; want %s", got, err, want)
+			}
+		})
+	}
+}
+
+func TestCompileErrors(t *testing.T) {
+	for source, want := range map[string]string{
+		"parms.port":                       "there is no variable parms here: use one of any, capabilities, params, resources.<id> (did you mean params?)",
+		"params.prot":                      "params has no field prot: use one of labels, name, port, replicas (did you mean port?)",
+		"params.replicas.mix":              "params.replicas has no field mix: use one of max, min (did you mean max?)",
+		"resources.deploymet.a":            "there is no resources.deploymet here: use one of deployment, route (did you mean deployment?)",
+		"resources":                        "resources cannot be used as a whole: use resources.<id> with one of deployment, route",
+		"now()":                            "there is no function now: use one of CEL's or Kubernetes' functions",
+		"params.port + 'a'":                "+ does not work on (int, string): convert the operands to types that fit",
+		"params.port.map(x, x)":            "expression of type 'int' cannot be range of a comprehension (must be list, map, or dynamic)",
+		"params.port +":                    "is no CEL expression (mismatched input '<EOF>' expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}): correct it",
+		"'a'.matches('(')":                 "invalid matches argument",
+		"duration('a')":                    "invalid duration argument",
+		"'%.101f'.format([1.0])":           "precision 101 exceeds maximum allowed precision 100",
+		"@sorted([1])":                     "is no CEL expression",
+		strings.Repeat("1+", 20_000) + "1": "the expression has 40001 characters, at most 16384 are allowed: split it",
+		strings.Repeat("(", 1_000) + "1" + strings.Repeat(")", 1_000): "is no CEL expression (expression recursion limit exceeded",
+	} {
+		_, err := testEnv(t).Compile(source)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.40s: got %v, want %s", source, err, want)
+		}
+	}
+}
+
+func TestProgramKnowsWhatItUses(t *testing.T) {
+	p, err := testEnv(t).Compile(`"a/v1/B" in capabilities && resources.deployment.metadata.name == params.name && resources.route.hasValue()`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := strings.Join(p.Variables, " "), "capabilities params resources.deployment resources.route"; got != want {
+		t.Errorf("variables: got %s, want %s", got, want)
+	}
+	if got := p.Members("capabilities"); len(got) != 1 || got[0] != "a/v1/B" {
+		t.Errorf("members: got %q", got)
+	}
+}
+
+// What costs too much must be stopped quickly, before it takes the memory or the time.
+func TestLimits(t *testing.T) {
+	hundred := "lists.range(100)"
+	for name, source := range map[string]string{
+		"triple loop":         "lists.range(1000).map(a, lists.range(1000).map(b, lists.range(1000).map(c, a + b + c).size()).size()).size()",
+		"triple loop of list": hundred + ".all(a, " + hundred + ".all(b, " + hundred + ".all(c, " + hundred + ".all(d, true))))",
+		"replace":             "any.text.replace('', any.text)",
+		"replace with dyn":    "dyn(any.text).replace('x', any.text)",
+		"join":                hundred + ".map(x, any.text).join(any.text)",
+		"doubling string":     "lists.range(40).map(x, any.text).join('').replace('x', 'yyyyyyyyyy')",
+		"shared lists":        "[[[[[[[['x','x','x','x','x','x','x','x','x']]]]]]]].map(a,[a,a,a,a,a,a,a,a,a]).map(a,[a,a,a,a,a,a,a,a,a]).map(a,[a,a,a,a,a,a,a,a,a]).map(a,[a,a,a,a,a,a,a,a,a]).map(a,[a,a,a,a,a,a,a,a,a]).map(a,[a,a,a,a,a,a,a,a,a]).map(a,[a,a,a,a,a,a,a,a,a])",
+		"format":              "'%s'.format([[[[[[[[['x','x','x','x','x','x','x','x','x']]]]]]]].map(a,[a,a,a,a,a,a,a,a,a]).map(a,[a,a,a,a,a,a,a,a,a]).map(a,[a,a,a,a,a,a,a,a,a]).map(a,[a,a,a,a,a,a,a,a,a]).map(a,[a,a,a,a,a,a,a,a,a]).map(a,[a,a,a,a,a,a,a,a,a]).map(a,[a,a,a,a,a,a,a,a,a])])",
+		"distinct":            "lists.range(10000).distinct()",
+		"sets":                "sets.contains(lists.range(10000), lists.range(10000))",
+	} {
+		t.Run(name, func(t *testing.T) {
+			start := time.Now()
+			_, err := evaluate(t, source)
+			if !errors.Is(err, ErrBudget) {
+				t.Fatalf("got %v, want too expensive", err)
+			}
+			if took := time.Since(start); took > 10*time.Second {
+				t.Errorf("took %s", took)
+			}
+			t.Log(err)
+		})
+	}
+}
+
+func TestBudgetIsOneForAll(t *testing.T) {
+	p, err := testEnv(t).Compile("lists.range(30).all(a, lists.range(30).all(b, a + b >= 0))")
+	if err != nil {
+		t.Fatal(err)
+	}
+	budget, vars := NewBudget(), values()
+	budget.cost = 20_000
+	for n := range 100 {
+		if _, err := p.Eval(vars, budget); err != nil {
+			if !errors.Is(err, ErrBudget) || !strings.Contains(err.Error(), "together") {
+				t.Fatal(err)
+			}
+			if n == 0 {
+				t.Error("the first evaluation was stopped")
+			}
+			return
+		}
+	}
+	t.Error("never stopped")
+}
+
+// cel-go goes through maps in random order: a thousand evaluations must give one result.
+func TestMapsHaveOneOrder(t *testing.T) {
+	env := testEnv(t)
+	for _, source := range []string{
+		"any.map.map(k, k)",
+		"any.map.filter(k, any.map[k] > 1)",
+		"any.map.transformList(k, v, k + string(v))",
+		"any.map.transformList(k, v, v > 1, k)",
+		"params.labels.map(k, k).join(',')",
+		"{'d': 1, 'a': 2, 'c': 3, 'b': 4}.map(k, k)",
+		"any.map.transformMap(k, v, v).map(k, k)",
+		"any.map.transformMapEntry(k, v, {k + 'x': v}).map(k, k)",
+		"dyn(any.map).map(k, any.map[k])",
+		"{1: 'a', 'x': 'b', true: 'c', 2u: 'd'}.map(k, string(k))",
+		"[any.map, params.labels].map(m, m.map(k, k))",
+		"'%s'.format([any.map])",
+		"optional.of(any.map).optMap(m, m.map(k, k)).orValue([])",
+		"any.map.exists_one(k, k == 'w')",
+	} {
+		p, err := env.Compile(source)
+		if err != nil {
+			t.Fatalf("%s: %v", source, err)
+		}
+		results, vars := map[string]bool{}, values()
+		for range 1000 {
+			got, err := p.Eval(vars, NewBudget())
+			if err != nil {
+				t.Fatalf("%s: %v", source, err)
+			}
+			raw, _ := json.Marshal(got)
+			results[string(raw)] = true
+		}
+		if len(results) != 1 {
+			t.Errorf("%s has %d results: %v", source, len(results), results)
+		}
+	}
+}
+
+// An error must not depend on the order either: it stands in a condition, and would be written anew
+// with each reconciliation.
+func TestErrorsHaveOneOrder(t *testing.T) {
+	env := testEnv(t)
+	for _, source := range []string{
+		"any.map.map(k, any.nothing[k])",
+		"any.map.map(k, {'w': 1, 'x': 1}[k])",
+		"any.map.transformMapEntry(k, v, {'w': 1, 'x': 1, 'y': 1, 'z': 1})",
+		"any.map.transformMap(k, v, 1 / (v - v))",
+	} {
+		p, err := env.Compile(source)
+		if err != nil {
+			t.Fatalf("%s: %v", source, err)
+		}
+		messages, vars := map[string]bool{}, values()
+		for range 200 {
+			_, err := p.Eval(vars, NewBudget())
+			if err == nil {
+				t.Fatalf("%s: no error", source)
+			}
+			messages[err.Error()] = true
+		}
+		if len(messages) != 1 {
+			t.Errorf("%s has %d errors: %v", source, len(messages), messages)
+		}
+	}
+}
+
+func TestProgramsAreSafeForConcurrentUse(t *testing.T) {
+	p, err := testEnv(t).Compile("params.labels.map(k, k + params.labels[k]).join(',')")
+	if err != nil {
+		t.Fatal(err)
+	}
+	vars := values()
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 100 {
+				if got, err := p.Eval(vars, NewBudget()); err != nil || got != "a1,b2,c3" {
+					t.Errorf("got %v, %v", got, err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+func TestNearest(t *testing.T) {
+	for name, want := range map[string]string{"prot": "port", "Port": "port", "replica": "replicas", "xyz": "", "": "", "p": ""} {
+		if got := Nearest(name, []string{"port", "replicas", "image"}); got != want {
+			t.Errorf("Nearest(%q) = %q, want %q", name, got, want)
+		}
+	}
+}
+
+func FuzzCompileExpression(f *testing.F) {
+	for _, seed := range []string{"params.port", "any.map(k, k)", "[1].map(x, [x, x])", "a.b[c](d)", "{'a': 1}.transformMap(k, v, v)", "'a'.matches('b')"} {
+		f.Add(seed)
+	}
+	env := testEnv(f)
+	f.Fuzz(func(_ *testing.T, source string) {
+		if p, err := env.Compile(source); err == nil {
+			_, _ = p.Eval(values(), NewBudget())
+		}
+	})
+}
+
+func BenchmarkCompile(b *testing.B) {
+	env := testEnv(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := env.Compile("params.labels.map(k, k + params.labels[k]).join(',')"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkEval(b *testing.B) {
+	p, err := testEnv(b).Compile("params.name + '-' + string(params.port)")
+	if err != nil {
+		b.Fatal(err)
+	}
+	vars, budget := values(), NewBudget()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := p.Eval(vars, budget); errors.Is(err, ErrBudget) {
+			budget = NewBudget()
+		} else if err != nil {
+			b.Fatal(err)
+		}
+	}
+}
