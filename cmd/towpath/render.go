@@ -53,7 +53,7 @@ A Release, together with its ServiceTemplateRevision, tells all of it.`,
 			if err != nil {
 				return err
 			}
-			return render(world, selection, &flags.settings, std, output)
+			return runRender(world, selection, &flags.settings, std, output)
 		},
 	}
 	where.bind(cmd)
@@ -95,7 +95,7 @@ func (f *renderFlags) complete(cmd *cobra.Command) error {
 	return nil
 }
 
-func render(world *offline.World, selection offline.Selection, settings *offline.Settings, std streams, output format) error {
+func runRender(world *offline.World, selection offline.Selection, settings *offline.Settings, std streams, output format) error {
 	if selection.Component != "" {
 		if found, others := world.Has(selection.Component); !found && world.Count(offline.Error) == 0 {
 			return &trouble{

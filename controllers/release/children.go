@@ -50,6 +50,9 @@ func strip(in any) (any, error) {
 	if !ok {
 		return in, nil
 	}
+	if _, stripped := u.GetAnnotations()[ownedAnnotation]; stripped && len(u.GetManagedFields()) == 0 {
+		return in, nil // the informer hands some objects in twice
+	}
 	owned := apply.Owned(u.GetManagedFields())
 	u.SetManagedFields(nil)
 	u.SetAnnotations(map[string]string{ownedAnnotation: owned})

@@ -271,6 +271,9 @@ func (c *ControlPlane) controllerManagerArgs(kubeconfig string, ports portSet) [
 		"--service-account-private-key-file="+c.dir.pki(serviceAccount+".key"),
 		"--cluster-signing-cert-file="+c.dir.pki(clusterCA+".crt"),
 		"--cluster-signing-key-file="+c.dir.pki(clusterCA+".key"),
+		// kwok's heartbeats come more rarely than the default of 50 s asks for:
+		// the nodes would be lost after a minute, and the pods on them unready.
+		"--node-monitor-grace-period=24h",
 	)
 }
 

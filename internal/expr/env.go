@@ -110,25 +110,43 @@ func (e *Env) Compile(source string) (p *Program, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: correct the expression", oneLine(err.Error()))
 	}
-	p = &Program{Source: source, Type: typed.OutputType(), step: planned, members: members(typed.NativeRep())}
-	p.Variables = references(typed.NativeRep(), e.variables)
+	p = &Program{Source: source, Type: typed.OutputType(), step: planned}
+	p.uses(typed.NativeRep(), e.variables)
 	return p, nil
 }
 
-// references finds the variables that an expression uses. A variable of a comprehension that has
-// the name of one of ours hides it: taking that for a use does no harm.
-func references(checked *ast.AST, variables map[string]*cel.Type) []string {
-	seen := map[string]bool{}
+// uses finds what an expression reads. A variable of a comprehension that has the name of one of
+// ours hides it: taking that for a use does no harm.
+func (p *Program) uses(checked *ast.AST, variables map[string]*cel.Type) {
+	p.members = members(checked)
+	seen, loose, paths := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	tested := map[int64]bool{} // the identifiers in membership tests
+	inner := map[int64]bool{}  // the operands of selections: not used as a whole
 	ast.PreOrderVisit(checked.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
-		if e.Kind() != ast.IdentKind {
+		if _, list, ok := membership(e); ok {
+			tested[list.ID()] = true
+		}
+		path, ok := selectPath(e)
+		if !ok {
 			return
 		}
-		name := strings.TrimPrefix(e.AsIdent(), ".")
-		if _, ours := variables[name]; ours {
-			seen[name] = true
+		if e.Kind() == ast.SelectKind {
+			inner[e.AsSelect().Operand().ID()] = true
+		} else if e.Kind() == ast.CallKind {
+			inner[e.AsCall().Args()[0].ID()] = true
+		}
+		if _, ours := variables[path[0]]; !ours {
+			return
+		}
+		seen[path[0]] = true
+		if !inner[e.ID()] {
+			paths[strings.Join(path, ".")] = true
+		}
+		if e.Kind() == ast.IdentKind && !tested[e.ID()] {
+			loose[path[0]] = true
 		}
 	}))
-	return sortedNames(seen)
+	p.Variables, p.Paths, p.loose = sortedNames(seen), sortedNames(paths), sortedNames(loose)
 }
 
 // selectPath returns a.b.c, a.?b.c or a[?]["b"] as its names, where a is an identifier. The checker
@@ -156,22 +174,32 @@ func selectPath(e ast.Expr) ([]string, bool) {
 	return nil, false
 }
 
-// members finds the string literals that an expression looks for in variables: "x" in name.
+// membership takes "literal" in variable apart.
+func membership(e ast.Expr) (literal string, list ast.Expr, ok bool) {
+	if e.Kind() != ast.CallKind || e.AsCall().FunctionName() != "@in" || len(e.AsCall().Args()) != 2 {
+		return "", nil, false
+	}
+	element, list := e.AsCall().Args()[0], e.AsCall().Args()[1]
+	if element.Kind() != ast.LiteralKind || list.Kind() != ast.IdentKind {
+		return "", nil, false
+	}
+	literal, ok = element.AsLiteral().Value().(string)
+	return literal, list, ok
+}
+
+// members finds the string literals that an expression looks for in variables.
 func members(checked *ast.AST) map[string][]string {
 	var found map[string][]string
 	ast.PreOrderVisit(checked.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
-		if e.Kind() != ast.CallKind || e.AsCall().FunctionName() != "@in" || len(e.AsCall().Args()) != 2 {
-			return
-		}
-		element, list := e.AsCall().Args()[0], e.AsCall().Args()[1]
-		if element.Kind() != ast.LiteralKind || list.Kind() != ast.IdentKind {
+		literal, list, ok := membership(e)
+		if !ok {
 			return
 		}
 		name := strings.TrimPrefix(list.AsIdent(), ".")
-		if literal, ok := element.AsLiteral().Value().(string); ok && !slices.Contains(found[name], literal) {
-			if found == nil {
-				found = map[string][]string{}
-			}
+		if found == nil {
+			found = map[string][]string{}
+		}
+		if !slices.Contains(found[name], literal) {
 			found[name] = append(found[name], literal)
 		}
 	}))

@@ -95,6 +95,12 @@ func (e *Env) unknownVariable(name string, used names) string {
 	case len(members) > 0:
 		return fmt.Sprintf("%s cannot be used as a whole: use %s.<id> with one of %s", name, name, strings.Join(members, ", "))
 	}
+	switch name {
+	case "each":
+		return "there is no variable each here: it exists in the object of a resource with forEach"
+	case "self":
+		return "there is no variable self here: it exists in readyWhen, where it is the live object"
+	}
 	return fmt.Sprintf("there is no variable %s here: use one of %s%s", name, strings.Join(e.known(), ", "), didYouMean(name, e.known()))
 }
 

@@ -160,6 +160,8 @@ func TestCompileErrors(t *testing.T) {
 		"now()":                            "there is no function now: use one of CEL's or Kubernetes' functions",
 		"params.port + 'a'":                "+ does not work on (int, string): convert the operands to types that fit",
 		"params.port.map(x, x)":            "expression of type 'int' cannot be range of a comprehension (must be list, map, or dynamic)",
+		"each.name":                        "there is no variable each here: it exists in the object of a resource with forEach",
+		"self.status":                      "there is no variable self here: it exists in readyWhen, where it is the live object",
 		"params.port +":                    "is no CEL expression (mismatched input '<EOF>' expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}): correct it",
 		"'a'.matches('(')":                 "invalid matches argument",
 		"duration('a')":                    "invalid duration argument",
@@ -176,15 +178,26 @@ func TestCompileErrors(t *testing.T) {
 }
 
 func TestProgramKnowsWhatItUses(t *testing.T) {
-	p, err := testEnv(t).Compile(`"a/v1/B" in capabilities && resources.deployment.metadata.name == params.name && resources.route.hasValue()`)
+	p, err := testEnv(t).Compile(`"a/v1/B" in capabilities && resources.deployment.metadata.name == params.name && resources.route.hasValue()
+		&& params.?port.hasValue() && params["replicas"].min > 1 && any.size() > 0`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := strings.Join(p.Variables, " "), "capabilities params resources.deployment resources.route"; got != want {
+	if got, want := strings.Join(p.Variables, " "), "any capabilities params resources.deployment resources.route"; got != want {
 		t.Errorf("variables: got %s, want %s", got, want)
 	}
-	if got := p.Members("capabilities"); len(got) != 1 || got[0] != "a/v1/B" {
-		t.Errorf("members: got %q", got)
+	if got, want := strings.Join(p.Paths, " "),
+		"any capabilities params.name params.port params.replicas.min resources.deployment.metadata.name resources.route"; got != want {
+		t.Errorf("paths: got %s, want %s", got, want)
+	}
+	if got, complete := p.Members("capabilities"); len(got) != 1 || got[0] != "a/v1/B" || !complete {
+		t.Errorf("members: got %q, %v", got, complete)
+	}
+	if p, err = testEnv(t).Compile(`"a/v1/B" in capabilities || capabilities.size() > 1`); err != nil {
+		t.Fatal(err)
+	}
+	if _, complete := p.Members("capabilities"); complete {
+		t.Error("size() is a use besides the membership test")
 	}
 }
 

@@ -3,6 +3,7 @@ package expr
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/cel-go/cel"
@@ -20,14 +21,22 @@ type Program struct {
 	Type *cel.Type
 	// Variables that it uses, by full name, sorted.
 	Variables []string
+	// Paths are what it reads of these variables, as far as the names are literal, sorted:
+	// "params.port" for params.port, params.?port and params["port"]. They include the shorter paths
+	// on the way only where those are used as a whole.
+	Paths []string
 
 	step    interpreter.InterpretableV2
 	members map[string][]string
+	// loose are the variables that are used in other ways than a membership test.
+	loose []string
 }
 
 // Members returns the string literals that the expression looks for in a list variable
-// ("x" in name), sorted.
-func (p *Program) Members(name string) []string { return p.members[name] }
+// ("x" in name), sorted. Complete is false where it uses the variable in another way as well.
+func (p *Program) Members(name string) (literals []string, complete bool) {
+	return p.members[name], !slices.Contains(p.loose, name)
+}
 
 // run evaluates, and tells the cost. A panic of the interpreter is an error.
 func (p *Program) run(variables map[string]any) (value ref.Val, cost uint64, err error) {

@@ -26,16 +26,17 @@ func Labels(in Input) map[string]string {
 		platformv1alpha1.LabelCostCenter:  label.Value(in.CostCenter),
 		platformv1alpha1.LabelOwnerUID:    string(in.OwnerUID),
 	}
+	all := maps.Clone(labels) // an alias of an alias would depend on the order of the map
 	for alias, of := range in.LabelAliases {
 		value, ok := labels[of]
 		if !ok {
 			value, ok = labels[platformv1alpha1.LabelPrefix+of]
 		}
 		if _, taken := labels[alias]; ok && !taken {
-			labels[alias] = value
+			all[alias] = value
 		}
 	}
-	return labels
+	return all
 }
 
 // ReleaseLabels returns every label of the objects of a Release.

@@ -201,7 +201,11 @@ func variables(in Input) map[string]any {
 func environmentVariables(in Input) []any {
 	list := make([]any, 0, len(in.Env)+len(in.SecretEnv))
 	for _, e := range in.Env {
-		list = append(list, map[string]any{"name": e.Name, "value": e.Value})
+		variable := map[string]any{"name": e.Name}
+		if e.Value != "" { // the API server drops an empty value, and would seem to have changed ours
+			variable["value"] = e.Value
+		}
+		list = append(list, variable)
 	}
 	for _, e := range in.SecretEnv {
 		list = append(list, map[string]any{

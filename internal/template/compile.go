@@ -3,6 +3,7 @@ package template
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -32,8 +33,14 @@ type compiler struct {
 	// sources are the resources as written, with what is known of their kind.
 	sources []source
 	env     *expr.Env
-	// objects are the object types that variables have.
+	// broken are the ids of resources that could not be read. Others may refer to them: one error is
+	// enough.
+	broken []string
+	// reads are the paths that expressions read, such as params.port.
+	reads map[string]bool
+	// objects are the object types that variables have, and types finds them and those in them.
 	objects []*apiservercel.DeclType
+	types   *apiservercel.DeclTypeProvider
 }
 
 // source is one resource as written.
@@ -46,6 +53,8 @@ type source struct {
 	schema *spec.Schema
 	// decl is the type of resources.<id>, nil for dyn.
 	decl *apiservercel.DeclType
+	// missing is set where the cluster does not serve the kind.
+	missing bool
 }
 
 func (c *compiler) run() {
@@ -68,6 +77,10 @@ func (c *compiler) run() {
 			c.objects = append(c.objects, c.sources[i].decl)
 		}
 	}
+	for _, id := range c.broken {
+		variables = append(variables, expr.Variable{Name: variablePrefix + id, Type: cel.DynType})
+	}
+	c.types = apiservercel.NewDeclTypeProvider(c.objects...)
 	var err error
 	if c.env, err = expr.NewEnv(variables, c.objects...); err != nil {
 		c.errs = append(c.errs, field.Invalid(at, field.OmitValueType{}, err.Error()))
@@ -76,8 +89,10 @@ func (c *compiler) run() {
 	for i := range c.sources {
 		c.resource(&c.sources[i], variables)
 	}
+	c.checkNames()
 	if len(c.errs) == 0 {
 		c.order()
+		c.unused()
 	}
 	slices.Sort(c.template.capabilities)
 	c.template.capabilities = slices.Compact(c.template.capabilities)
@@ -100,12 +115,15 @@ func (c *compiler) read(at *field.Path) {
 		seen[r.ID] = true
 		s := source{ResourceTemplate: r, path: path}
 		if err := utiljson.Unmarshal(r.Object.Raw, &s.object); err != nil || s.object == nil {
-			c.errs = append(c.errs, field.Invalid(path.Child("object"), field.OmitValueType{}, "must be a Kubernetes object"))
+			c.errs = append(c.errs, field.Invalid(path.Child("object"), field.OmitValueType{}, "must be a Kubernetes object: write apiVersion, kind, metadata.name and what belongs to the kind"))
+			c.broken = append(c.broken, r.ID)
 			continue
 		}
-		if c.kind(&s) {
-			c.sources = append(c.sources, s)
+		if !c.kind(&s) {
+			c.broken = append(c.broken, r.ID)
+			continue
 		}
+		c.sources = append(c.sources, s)
 	}
 }
 
@@ -116,7 +134,7 @@ func (c *compiler) kind(s *source) bool {
 	kind, _ := s.object["kind"].(string)
 	for _, f := range []struct{ name, value string }{{"apiVersion", apiVersion}, {"kind", kind}} {
 		if f.value == "" || strings.Contains(f.value, "${") {
-			c.errs = append(c.errs, field.Invalid(at.Child(f.name), f.value, "must be a literal string"))
+			c.errs = append(c.errs, field.Invalid(at.Child(f.name), f.value, "must be a literal string, without ${…}: the schema of the kind must be known before the parameters are"))
 			return false
 		}
 	}
@@ -131,13 +149,7 @@ func (c *compiler) kind(s *source) bool {
 	known, err := c.kinds.Kind(s.gvk)
 	switch {
 	case errors.Is(err, openapi.ErrUnknownKind):
-		name := capabilityName(s.gvk)
-		if !strings.Contains(s.IncludeWhen, name) {
-			c.errs = append(c.errs, field.Invalid(at.Child("kind"), kind, fmt.Sprintf(
-				"the cluster does not serve %s: correct apiVersion or kind, or, where the API is optional, add includeWhen: ${%q in capabilities}", name, name)))
-			return false
-		}
-		c.warnings = append(c.warnings, fmt.Sprintf("%s: the cluster does not serve %s (yet): the resource is checked once it does", at, name))
+		s.missing = true // whether that is allowed depends on includeWhen
 		return true
 	case err != nil:
 		c.errs = append(c.errs, field.InternalError(at, fmt.Errorf("reading the schema of %s: %w", kind, err)))
@@ -148,10 +160,7 @@ func (c *compiler) kind(s *source) bool {
 	}
 	s.schema = known.Schema
 	if s.schema != nil && c.refersTo(s.ID) {
-		s.decl = openapicel.SchemaDeclType(s.schema, true)
-		if s.decl != nil {
-			s.decl = s.decl.MaybeAssignTypeName("towpath.resource." + s.ID)
-		}
+		s.decl = named(declType(&openapicel.Schema{Schema: s.schema}, 0), "resource."+s.ID)
 	}
 	return true
 }
@@ -217,6 +226,7 @@ func (c *compiler) resource(s *source, variables []expr.Variable) {
 		}
 		r.readyWhen = c.condition(s.path.Child("readyWhen"), s.ReadyWhen, live, map[string]bool{}, isBool, "a bool")
 	}
+	c.checkMissing(s, r.includeWhen)
 	c.checkMetadata(s)
 	w := &walker{compiler: c, env: env, refs: refs}
 	r.object = w.walk(s.object, s.schema, s.path.Child("object"), 0)
@@ -225,6 +235,23 @@ func (c *compiler) resource(s *source, variables []expr.Variable) {
 	}
 	slices.Sort(r.refs)
 	c.template.resources = append(c.template.resources, r)
+}
+
+// checkMissing refuses a kind that the cluster does not serve, except where includeWhen asks first
+// whether it does.
+func (c *compiler) checkMissing(s *source, includeWhen *expr.Program) {
+	if !s.missing {
+		return
+	}
+	at, name := s.path.Child("object", "kind"), capabilityName(s.gvk)
+	if includeWhen != nil {
+		if asked, _ := includeWhen.Members("capabilities"); slices.Contains(asked, name) {
+			c.warnings = append(c.warnings, fmt.Sprintf("%s: the cluster does not serve %s (yet): the resource is checked once it does", at, name))
+			return
+		}
+	}
+	c.errs = append(c.errs, field.Invalid(at, s.gvk.Kind, fmt.Sprintf(
+		"the cluster does not serve %s: correct apiVersion or kind, or, where the API is optional, write includeWhen: ${%q in capabilities}", name, name)))
 }
 
 // condition compiles a string that must be one whole expression of a given type.
@@ -236,7 +263,7 @@ func (c *compiler) condition(at *field.Path, text string, env *expr.Env, refs ma
 	}
 	program := c.compile(at, whole, env, refs)
 	if program != nil && !fits(program.Type) {
-		c.errs = append(c.errs, field.Invalid(at, text, fmt.Sprintf("must give %s, gives %s", what, program.Type)))
+		c.errs = append(c.errs, field.Invalid(at, text, fmt.Sprintf("must give %s, and gives %s", what, typeName(program.Type))))
 		return nil
 	}
 	return program
@@ -254,9 +281,25 @@ func (c *compiler) compile(at *field.Path, text string, env *expr.Env, refs map[
 			refs[id] = true
 		}
 	}
-	c.template.capabilities = append(c.template.capabilities, program.Members("capabilities")...)
+	for _, path := range program.Paths {
+		c.reads[path] = true
+	}
+	asked, complete := program.Members("capabilities")
+	if !complete {
+		c.errs = append(c.errs, field.Invalid(at, "${"+text+"}",
+			"capabilities can only be tested, as in ${\"gateway.networking.k8s.io/v1/HTTPRoute\" in capabilities}: the cluster is asked for what stands there"))
+	}
+	for _, name := range asked {
+		if !capabilityPattern.MatchString(name) {
+			c.errs = append(c.errs, field.Invalid(at, name, "a capability must be written group/version/Kind, such as gateway.networking.k8s.io/v1/HTTPRoute"))
+		}
+	}
+	c.template.capabilities = append(c.template.capabilities, asked...)
 	return program
 }
+
+// capabilityPattern is what optional APIs look like; those of the core group have no group.
+var capabilityPattern = regexp.MustCompile(`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?v[0-9][a-z0-9]*/[A-Z][A-Za-z0-9]*$`)
 
 func isBool(t *cel.Type) bool { return t.Kind() == cel.BoolKind || t.Kind() == cel.DynKind }
 

@@ -66,7 +66,7 @@ func (e *evaluator) evaluate(r *resource, finish func(Evaluated) error) error {
 			return err
 		}
 		if wanted, ok := include.(bool); !ok {
-			return &EvalError{Resource: r.id, Path: "includeWhen", Expression: r.includeWhen.Source, Err: fmt.Errorf("must give a bool, gave %T", include)}
+			return &EvalError{Resource: r.id, Path: "includeWhen", Expression: r.includeWhen.Source, Err: fmt.Errorf("it must give a bool, and gives %s", kindOf(include))}
 		} else if !wanted {
 			e.variables[variablePrefix+r.id] = expr.None
 			return nil
@@ -79,8 +79,12 @@ func (e *evaluator) evaluate(r *resource, finish func(Evaluated) error) error {
 			return err
 		}
 		var ok bool
-		if elements, ok = list.([]any); !ok || len(elements) > maxElements {
-			return &EvalError{Resource: r.id, Path: "forEach", Expression: r.forEach.Source, Err: fmt.Errorf("must give a list of at most %d elements", maxElements)}
+		if elements, ok = list.([]any); !ok {
+			return &EvalError{Resource: r.id, Path: "forEach", Expression: r.forEach.Source, Err: fmt.Errorf("it must give a list, and gives %s", kindOf(list))}
+		}
+		if len(elements) > maxElements {
+			return &EvalError{Resource: r.id, Path: "forEach", Expression: r.forEach.Source, Err: fmt.Errorf(
+				"it gives %d elements, at most %d are allowed: bound the parameter with maxItems", len(elements), maxElements)}
 		}
 	}
 	made := make([]any, 0, len(elements))
@@ -94,7 +98,7 @@ func (e *evaluator) evaluate(r *resource, finish func(Evaluated) error) error {
 		}
 		object, ok := value.(map[string]any)
 		if !ok {
-			return &EvalError{Resource: r.id, Path: "object", Err: fmt.Errorf("must be an object, is %T", value)}
+			return &EvalError{Resource: r.id, Path: "object", Err: fmt.Errorf("it must be an object, and is %s", kindOf(value))}
 		}
 		if err := finish(Evaluated{Resource: r.id, Wave: r.wave, Object: object}); err != nil {
 			return err

@@ -5,9 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/google/cel-go/cel"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	apiservercel "k8s.io/apiserver/pkg/cel"
 	"k8s.io/kube-openapi/pkg/validation/spec"
 
 	"github.com/towpath-dev/towpath/internal/expr"
@@ -116,11 +114,7 @@ func (w *walker) walkString(text string, s *spec.Schema, at *field.Path) *node {
 	if len(scanned) == 1 && scanned[0].Expression {
 		program := w.compile(at, scanned[0].Text, w.env, w.refs)
 		if program != nil {
-			why := unfit(program.Type, s)
-			if why == "" && program.Type.Kind() == cel.StructKind {
-				why = unfitFields(w.declared(program.Type), s)
-			}
-			if why != "" {
+			if why := w.unfit(program.Type, s); why != "" {
 				w.errs = append(w.errs, field.Invalid(at, text, why))
 			}
 		}
@@ -138,8 +132,12 @@ func (w *walker) walkString(text string, s *spec.Schema, at *field.Path) *node {
 		literal = false
 		program := w.compile(at, piece.Text, w.env, w.refs)
 		if program != nil && !scalar(program.Type) {
+			next := "convert it, or make it the whole string"
+			if isOptional(program.Type) {
+				next = "add .orValue(…)"
+			}
 			w.errs = append(w.errs, field.Invalid(at, text, fmt.Sprintf(
-				"${%s} gives %s, and only a string, number or bool can stand inside a longer string", piece.Text, program.Type)))
+				"${%s} gives %s, and only a string, number or bool can stand inside a longer string: %s", piece.Text, typeName(program.Type), next)))
 		}
 		n.parts = append(n.parts, part{program: program})
 	}
@@ -151,16 +149,6 @@ func (w *walker) walkString(text string, s *spec.Schema, at *field.Path) *node {
 		w.errs = append(w.errs, field.Invalid(at, text, "must be "+describe(s)+", is a string: write one whole ${…} to keep the type of its value"))
 	}
 	return n
-}
-
-// declared returns the object type of that name, nil where it is not one of the template's own.
-func (w *walker) declared(t *cel.Type) *apiservercel.DeclType {
-	for _, root := range w.objects {
-		if found := apiservercel.FieldTypeMap(root.TypeName(), root)[t.TypeName()]; found != nil {
-			return found
-		}
-	}
-	return nil
 }
 
 // child is the position of a value, for errors, with keys that are no plain names in brackets.
@@ -222,7 +210,7 @@ func (e *evaluator) eval(program *expr.Program, at *field.Path) (any, error) {
 	return v, nil
 }
 
-// text puts a string together. A value that is absent leaves its place empty.
+// text puts a string together. A value that is absent is an error: nobody wants its place empty.
 func (e *evaluator) text(parts []part, at *field.Path) (any, error) {
 	var b strings.Builder
 	for _, p := range parts {
@@ -244,11 +232,33 @@ func (e *evaluator) text(parts []part, at *field.Path) (any, error) {
 		case float64:
 			b.WriteString(strconv.FormatFloat(v, 'g', -1, 64))
 		default:
-			if v != expr.Absent {
-				return nil, &EvalError{Resource: e.resource, Path: at.String(), Expression: p.program.Source,
-					Err: fmt.Errorf("gives %T, and only a string, number or bool can stand inside a longer string", v)}
-			}
+			return nil, &EvalError{Resource: e.resource, Path: at.String(), Expression: p.program.Source,
+				Err: fmt.Errorf("it gives %s, and only a string, number or bool can stand inside a longer string", kindOf(v))}
 		}
 	}
 	return b.String(), nil
+}
+
+// kindOf names the kind of a value as people know it.
+func kindOf(v any) string {
+	switch v.(type) {
+	case nil:
+		return "null"
+	case map[string]any:
+		return "an object"
+	case []any:
+		return "a list"
+	case string:
+		return "a string"
+	case bool:
+		return "a bool"
+	case int64:
+		return "an integer"
+	case float64:
+		return "a number"
+	}
+	if v == expr.Absent {
+		return "no value"
+	}
+	return fmt.Sprintf("%T", v)
 }

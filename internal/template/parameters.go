@@ -1,9 +1,11 @@
 package template
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -141,11 +143,7 @@ func validateAsCRD(schema *apiextensions.JSONSchemaProps, at *field.Path) field.
 
 // declType is the type of the variable params.
 func (p *parameters) declType() *apiservercel.DeclType {
-	declared := model.SchemaDeclType(p.structural, false)
-	if declared == nil {
-		return nil
-	}
-	return declared.MaybeAssignTypeName("towpath.Parameters")
+	return named(declType(&model.Structural{Structural: p.structural}, 0), "params")
 }
 
 // ResolveParameters returns a copy of parameters with the defaults of the schema, and every error
@@ -161,6 +159,7 @@ func (t *Template) ResolveParameters(values map[string]any, at *field.Path) (map
 	}
 	errs := t.parameters.unknown(resolved, at)
 	defaulting.Default(resolved, t.parameters.structural)
+	numbers(resolved, t.parameters.structural)
 	errs = append(errs, validation.ValidateCustomResource(at, resolved, t.parameters.validator)...)
 	errs = append(errs, listtype.ValidateListSetsAndMaps(at, t.parameters.structural, resolved)...)
 	if len(errs) == 0 && t.parameters.rules != nil {
@@ -169,9 +168,52 @@ func (t *Template) ResolveParameters(values map[string]any, at *field.Path) (map
 		errs = append(errs, found...)
 	}
 	if len(errs) > 0 {
-		return nil, errs
+		return nil, ordered(errs)
 	}
 	return resolved, nil
+}
+
+// ordered sorts errors by field and text, and drops what is said twice. Kubernetes' validation goes
+// through maps, so that it finds errors in random order: a condition with them would change with
+// every reconciliation.
+func ordered(errs field.ErrorList) field.ErrorList {
+	slices.SortStableFunc(errs, func(a, b *field.Error) int {
+		return cmp.Or(cmp.Compare(a.Field, b.Field), cmp.Compare(a.Error(), b.Error()))
+	})
+	return slices.CompactFunc(errs, func(a, b *field.Error) bool { return a.Error() == b.Error() })
+}
+
+// numbers turns whole numbers into int64 where the schema says integer and into float64 where it
+// says number: JSON has one kind of number, and expressions have two that do not mix. It changes
+// maps and lists in place, and returns the value.
+func numbers(value any, s *structuralschema.Structural) any {
+	if s == nil {
+		return value
+	}
+	switch v := value.(type) {
+	case map[string]any:
+		for name, member := range v {
+			if property, ok := s.Properties[name]; ok {
+				v[name] = numbers(member, &property)
+			} else if s.AdditionalProperties != nil {
+				v[name] = numbers(member, s.AdditionalProperties.Structural)
+			}
+		}
+	case []any:
+		for i := range v {
+			v[i] = numbers(v[i], s.Items)
+		}
+	case float64:
+		// Beyond 2^53 a float64 does not hold every whole number: validation will refuse it or not.
+		if s.Type == "integer" && v == math.Trunc(v) && math.Abs(v) <= 1<<53 {
+			return int64(v)
+		}
+	case int64:
+		if s.Type == "number" {
+			return float64(v)
+		}
+	}
+	return value
 }
 
 // unknown reports the parameters that the schema does not have, and takes them out.

@@ -3,7 +3,6 @@ package template
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/google/cel-go/cel"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -121,15 +120,10 @@ func (w *walker) checkLiteral(value any, s *spec.Schema, at *field.Path) {
 // scalar says whether a value of a type may stand inside a longer string.
 func scalar(t *cel.Type) bool {
 	switch t.Kind() {
-	case cel.StringKind, cel.IntKind, cel.UintKind, cel.DoubleKind, cel.BoolKind, cel.DynKind:
+	case cel.StringKind, cel.IntKind, cel.UintKind, cel.DoubleKind, cel.BoolKind, cel.DynKind, cel.AnyKind:
 		return true
 	}
-	return optional(t) && scalar(t.Parameters()[0])
-}
-
-// optional says whether a type is optional_type(T).
-func optional(t *cel.Type) bool {
-	return t.Kind() == cel.OpaqueKind && t.TypeName() == "optional_type" && len(t.Parameters()) == 1
+	return false
 }
 
 // unfit says why a value of a type cannot stand in a field, or nothing. What shows only in
@@ -137,54 +131,73 @@ func optional(t *cel.Type) bool {
 //
 // cel-go's own assignability does not do: it refuses dyn for string, a list of dyn for a list of
 // objects, and an optional for its element.
-func unfit(t *cel.Type, s *spec.Schema) string {
+func (c *compiler) unfit(t *cel.Type, s *spec.Schema) string {
 	if s == nil || free(s) || t == nil {
 		return ""
 	}
-	if optional(t) {
-		return unfit(t.Parameters()[0], s)
+	if isOptional(t) {
+		return c.unfit(t.Parameters()[0], s)
 	}
-	wrong := fmt.Sprintf("the field takes %s, and the expression gives %s", describe(s), t)
+	wrong := fmt.Sprintf("the field takes %s, and the expression gives %s", describe(s), typeName(t))
 	switch t.Kind() {
 	case cel.DynKind, cel.AnyKind, cel.NullTypeKind, cel.TypeParamKind:
 		return ""
 	case cel.StringKind, cel.BytesKind, cel.TimestampKind, cel.DurationKind:
-		return unless(s.Type.Contains("string"), wrong)
+		return unless(s.Type.Contains("string"), wrong+conversion(s))
 	case cel.IntKind, cel.UintKind:
-		return unless(s.Type.Contains("integer") || s.Type.Contains("number"), wrong)
+		return unless(s.Type.Contains("integer") || s.Type.Contains("number"), wrong+conversion(s))
 	case cel.DoubleKind:
-		return unless(s.Type.Contains("number"), wrong)
+		return unless(s.Type.Contains("number"), wrong+conversion(s))
 	case cel.BoolKind:
-		return unless(s.Type.Contains("boolean"), wrong)
+		return unless(s.Type.Contains("boolean"), wrong+conversion(s))
 	case cel.ListKind:
 		if !s.Type.Contains("array") {
 			return wrong
 		}
-		if why := unfit(t.Parameters()[0], items(s)); why != "" {
-			return "in its elements, " + why
-		}
-		return ""
+		return inside("in its elements, ", c.unfit(t.Parameters()[0], items(s)))
 	case cel.MapKind:
-		return unfitMap(t, s, wrong)
+		if !s.Type.Contains("object") {
+			return wrong
+		}
+		if s.AdditionalProperties == nil {
+			return "" // the keys show only in evaluation
+		}
+		return inside("in its values, ", c.unfit(t.Parameters()[1], s.AdditionalProperties.Schema))
 	case cel.StructKind:
-		return unless(s.Type.Contains("object"), wrong)
+		if !s.Type.Contains("object") {
+			return wrong
+		}
+		return c.unfitFields(t, s)
 	case cel.OpaqueKind:
 		return unless(s.Type.Contains("string"), wrong) // quantities, addresses and the like become strings
+	}
+	return wrong
+}
+
+// unfitFields checks the fields of an object type against those of a kind.
+func (c *compiler) unfitFields(t *cel.Type, s *spec.Schema) string {
+	object, ok := c.types.FindDeclType(t.TypeName())
+	if !ok {
+		return ""
+	}
+	for _, name := range sortedFields(object) {
+		below, known := property(s, name)
+		if !known {
+			return fmt.Sprintf("the expression gives an object with the field %s: %s", name, unknownField(s, name))
+		}
+		if why := c.unfit(object.Fields[name].Type.CelType(), below); why != "" {
+			return "in " + name + ", " + why
+		}
 	}
 	return ""
 }
 
-func unfitMap(t *cel.Type, s *spec.Schema, wrong string) string {
-	if !s.Type.Contains("object") {
-		return wrong
-	}
-	if s.AdditionalProperties == nil || s.AdditionalProperties.Schema == nil {
+// inside says where the reason lies, when there is one.
+func inside(where, why string) string {
+	if why == "" {
 		return ""
 	}
-	if why := unfit(t.Parameters()[1], s.AdditionalProperties.Schema); why != "" {
-		return "in its values, " + why
-	}
-	return ""
+	return where + why
 }
 
 func unless(fits bool, why string) string {
@@ -194,26 +207,23 @@ func unless(fits bool, why string) string {
 	return why
 }
 
-// unfitFields checks the fields of an object type against those of a kind.
-func unfitFields(t *apiservercel.DeclType, s *spec.Schema) string {
-	if t == nil || s == nil || free(s) || s.AdditionalProperties != nil {
-		return ""
-	}
-	for _, name := range sortedFields(t) {
-		below, known := property(s, name)
-		if !known {
-			return fmt.Sprintf("the expression gives an object with the field %s: %s", name, unknownField(s, name))
-		}
-		kind := t.Fields[name].Type
-		why := unfit(kind.CelType(), below)
-		if why == "" && kind.IsObject() {
-			why = unfitFields(kind, below)
-		}
-		if why != "" {
-			return name + ": " + strings.TrimPrefix(why, name+": ")
-		}
+// conversion names the function that makes the value fit.
+func conversion(s *spec.Schema) string {
+	switch {
+	case s.Type.Contains("string"):
+		return ": write string(…)"
+	case s.Type.Contains("integer"):
+		return ": write int(…)"
 	}
 	return ""
+}
+
+// typeName shows a type as people know it: an object type has a name that no template can write.
+func typeName(t *cel.Type) string {
+	if isObject(t) {
+		return "an object"
+	}
+	return t.String()
 }
 
 func sortedFields(t *apiservercel.DeclType) []string {

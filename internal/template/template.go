@@ -49,10 +49,11 @@ func Compile(spec *platformv1alpha1.ServiceTemplateSpec, kinds openapi.Source) (
 			t, errs = nil, field.ErrorList{field.Invalid(field.NewPath("spec"), field.OmitValueType{}, fmt.Sprintf("compiling failed: %v", p))}
 		}
 	}()
-	c := &compiler{spec: spec, kinds: kinds, template: &Template{}}
+	c := &compiler{spec: spec, kinds: kinds, template: &Template{}, reads: map[string]bool{}}
 	c.run()
+	slices.Sort(c.warnings)
 	if len(c.errs) > 0 {
-		return nil, c.warnings, c.errs
+		return nil, c.warnings, ordered(c.errs)
 	}
 	return c.template, c.warnings, nil
 }
@@ -99,7 +100,7 @@ func (t *Template) ReadyWhen(id string, self map[string]any) (ready, defined boo
 	}
 	ready, ok := value.(bool)
 	if !ok {
-		return false, true, fmt.Errorf("readyWhen of resource %s, ${%s}: must give a bool, gave %T", id, r.readyWhen.Source, value)
+		return false, true, fmt.Errorf("readyWhen of resource %s, ${%s}: it must give a bool, and gives %s", id, r.readyWhen.Source, kindOf(value))
 	}
 	return ready, true, nil
 }

@@ -26,7 +26,7 @@ func object(name string, fields map[string]*apiservercel.DeclType) *apiservercel
 	for field, kind := range fields {
 		declared[field] = apiservercel.NewDeclField(field, kind, true, nil, nil)
 	}
-	return apiservercel.NewObjectType("towpath."+name, declared)
+	return apiservercel.NewObjectType("@"+name, declared)
 }
 
 // variables are the ones that every expression of a template may use, but for other resources.

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -190,8 +191,17 @@ func (w *World) unique(document *manifest.Document) bool {
 		w.seen[id] = document
 		return true
 	}
+	if samePlace(first, document) {
+		return false // the file was named twice, such as by its folder and by --templates
+	}
 	w.report(document, "metadata.name", Error, "the same object stands in %s:%d already; take one out", first.File, first.Line)
 	return false
+}
+
+func samePlace(a, b *manifest.Document) bool {
+	fileA, errA := filepath.Abs(a.File)
+	fileB, errB := filepath.Abs(b.File)
+	return errA == nil && errB == nil && fileA == fileB && a.Line == b.Line
 }
 
 // index takes one object of ours, which its schema accepts. What ships gives way to the caller's.
@@ -311,7 +321,7 @@ func (w *World) report(document *manifest.Document, path string, severity Severi
 // Sort orders the findings by file and line.
 func (w *World) Sort() {
 	slices.SortStableFunc(w.Findings, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Message, b.Message))
 	})
 }
 

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// offlineCall runs a command line that needs no cluster.
+func offlineCall(t *testing.T, stdin string, args ...string) call {
+	t.Helper()
+	return with(t, nil, stdin, append([]string{"towpath"}, args...)...)
+}
+
+func TestLintOfGoodFilesIsSilent(t *testing.T) {
+	expect(t, offlineCall(t, "", "lint", "testdata/component.yaml", "--templates", "testdata/template.yaml"), exitOK, "", `
+2 documents, 0 errors, 0 warnings
+`)
+}
+
+func TestLintNamesEveryMistakeWithItsLine(t *testing.T) {
+	expect(t, offlineCall(t, "", "lint", "testdata/wrong.yaml", "--templates", "testdata/template.yaml"), exitFindings, `
+testdata/wrong.yaml:8: Component/one: spec.parameters.greetng: Invalid value: no such parameter; did you mean greeting?
+testdata/wrong.yaml:9: Component/one: spec.parameters.size: Invalid value: 12: size in body should be less than or equal to 9
+testdata/wrong.yaml:12: warning: Component/one: spec.environments[1].name: "qa": the files have no such Environment in namespace team-shop; they have prod
+testdata/wrong.yaml:14: Component/one: spec.environments[1].parameters.greeting: Too long: may not be more than 20 bytes
+testdata/wrong.yaml:20: Component/two: spec.templateRef.name: Invalid value: "web-servce": must be a ServiceTemplate of the files, of --templates or of the catalogue, which have broken, settings, web-service
+testdata/wrong.yaml:27: Component/Three: metadata.name: Invalid value: "Three": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')
+testdata/wrong.yaml:28: Component/Three: spec.environments: Required value
+testdata/wrong.yaml:31: Component/Three: spec.replicas: Forbidden: there is no such field; check its spelling and its indentation
+testdata/wrong.yaml:33: not readable as YAML: did not find expected node content
+testdata/wrong.yaml:45: ServiceTemplate/broken: spec.resources[config].object.metadata.name: Invalid value: "${component.nme}": component has no field nme: use one of costCenter, env, name, namespace, team (did you mean name?)
+testdata/wrong.yaml:50: warning: Environment/prod: spec.classRef.name: "gold": neither the files nor the catalogue have such an EnvironmentClass; they have development, preview, production, staging
+`, `
+7 documents, 9 errors, 2 warnings
+`)
+}
+
+func TestLintReadsStandardInputAndPrintsAStableStructure(t *testing.T) {
+	expect(t, offlineCall(t, "apiVersion: platform.towpath.dev/v1alpha1\nkind: EnvironmentClass\nmetadata: {name: a}\nspec: {tier: Gold}\n", "lint", "-", "-o", "yaml"), exitFindings, `
+apiVersion: cli.platform.towpath.dev/v1alpha1
+documents: 1
+errors: 1
+findings:
+- file: stdin
+  kind: EnvironmentClass
+  line: 4
+  message: 'Unsupported value: "Gold": supported values: "Development", "Staging",
+    "Production", "Preview"'
+  name: a
+  path: spec.tier
+  severity: error
+kind: Lint
+warnings: 0
+`, "")
+}
+
+func TestLintFindsAnObjectThatStandsTwice(t *testing.T) {
+	got := offlineCall(t, "", "lint", "testdata/team.yaml", "testdata/wrong.yaml", "--templates", "testdata/template.yaml")
+	want := "testdata/wrong.yaml:49: Environment/prod: metadata.name: the same object stands in testdata/team.yaml:7 already; take one out\n"
+	if !strings.Contains(got.out, want) {
+		t.Errorf("got:\n%s", got.out)
+	}
+}
+
+func TestLintFailsOnWarningsOnlyWhenStrict(t *testing.T) {
+	environment := "apiVersion: platform.towpath.dev/v1alpha1\nkind: Environment\nmetadata: {name: a, namespace: team}\nspec: {classRef: {name: gold}}\n"
+	if got := offlineCall(t, environment, "lint", "-"); got.code != exitOK || !strings.Contains(got.out, "warning") {
+		t.Errorf("got %+v", got)
+	}
+	if got := offlineCall(t, environment, "lint", "-", "--strict"); got.code != exitFindings {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestLintHoldsTheRenderedObjectsToTheGuard(t *testing.T) {
+	got := offlineCall(t, `
+apiVersion: platform.towpath.dev/v1alpha1
+kind: ServiceTemplate
+metadata: {name: exposed}
+spec:
+  summary: A Service that takes over addresses.
+  resources:
+  - id: service
+    object:
+      apiVersion: v1
+      kind: Service
+      metadata: {name: "${component.name}"}
+      spec: {externalIPs: [192.0.2.1], ports: [{port: 80}]}
+---
+apiVersion: platform.towpath.dev/v1alpha1
+kind: Component
+metadata: {name: hello, namespace: team-shop}
+spec:
+  templateRef: {name: exposed}
+  image: registry.example/shop/hello:1.0.0
+  environments: [{name: prod}]
+`, "lint", "-")
+	expect(t, got, exitFindings, `
+stdin:21: Component/hello: spec.environments[0]: template exposed makes what is refused: Service hello (resource service): spec.externalIPs: external addresses take over traffic of the whole cluster; use type LoadBalancer, or a route of the gateway
+`, `
+2 documents, 1 error, 0 warnings
+`)
+}
+
+func TestLintWithoutFilesOrWithUnreadableOnesIsTrouble(t *testing.T) {
+	expect(t, offlineCall(t, "", "lint"), exitTrouble, "", `
+towpath: name a file, a folder, or - for standard input
+next: towpath lint --help
+`)
+	expect(t, offlineCall(t, "", "lint", "testdata/none.yaml"), exitTrouble, "", `
+towpath: stat testdata/none.yaml: no such file or directory
+next: check the path; - reads standard input
+`)
+}
+
+func TestLintRefusesHostileFilesQuickly(t *testing.T) {
+	bomb := "a: &a [x,x,x,x,x,x,x,x,x,x]\n"
+	for c := 'b'; c <= 'k'; c++ {
+		bomb += fmt.Sprintf("%c: &%c [%s]\n", c, c, strings.TrimSuffix(strings.Repeat("*"+string(c-1)+",", 10), ","))
+	}
+	path := filepath.Join(t.TempDir(), "bomb.yaml")
+	if err := os.WriteFile(path, []byte(bomb), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	got := offlineCall(t, "", "lint", path)
+	if got.code != exitFindings || !strings.Contains(got.out, "once its aliases are expanded; write it without anchors") {
+		t.Errorf("got %+v", got)
+	}
+	if took := time.Since(start); took > 3*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
+
+func TestTheShippedCatalogueAndSamplesAreInOrder(t *testing.T) {
+	got := offlineCall(t, "", "lint", "../../config/catalog/web-service", "../../config/catalog/classes", "../../config/samples")
+	if got.code != exitOK || strings.Count(got.out, "\n") != 1 || !strings.Contains(got.out, "gateway.networking.k8s.io/v1/HTTPRoute") {
+		t.Errorf("want one warning, about HTTPRoute; got %d:\n%s", got.code, got.out)
+	}
+}
+
+func TestLintOfAnEmptyFolderIsTrouble(t *testing.T) {
+	folder := t.TempDir()
+	expect(t, offlineCall(t, "", "lint", folder), exitTrouble, "", `
+towpath: `+folder+` holds no file that ends in .yaml, .yml or .json
+next: check the path; - reads standard input
+`)
+}
