@@ -42,7 +42,7 @@ help: ## Show this help.
 
 .PHONY: build
 build: ## Build bin/manager and bin/towpath.
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/manager ./cmd/towpath
+	CGO_ENABLED=0 go build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/manager ./cmd/towpath
 
 .PHONY: demo
 demo: kube build ## Run the main job on a local control plane, and leave it up.
@@ -124,20 +124,20 @@ verify: verify-generated verify-rbac ## Check that what is generated, or follows
 # fit the sources beside them, also where neither is committed yet.
 .PHONY: verify-generated
 verify-generated: $(BIN)/controller-gen
-	@rm -rf $(BIN)/verify && mkdir -p $(BIN)/verify
-	@cp -r --parents $(GENERATED) $(BIN)/verify/
+	@rm -rf $(BIN)/_verify && mkdir -p $(BIN)/_verify
+	@cp -r --parents $(GENERATED) $(BIN)/_verify/
 	@$(MAKE) --no-print-directory manifests generate
-	@stale=0; for path in $(GENERATED); do diff -ruN $(BIN)/verify/$$path $$path || stale=1; done; \
+	@stale=0; for path in $(GENERATED); do diff -ruN $(BIN)/_verify/$$path $$path || stale=1; done; \
 	  if [[ $$stale == 1 ]]; then echo "generated files were not up to date: commit what was just written"; exit 1; fi
 
 # The roles in config/rbac are written by hand, with reasons; the markers in the code
 # say what it needs. A right that is missing shows here, not in a cluster.
 .PHONY: verify-rbac
 verify-rbac: $(BIN)/controller-gen $(BIN)/role-covers
-	@mkdir -p $(BIN)/verify
+	@mkdir -p $(BIN)/_verify
 	$(BIN)/controller-gen rbac:roleName=towpath-manager paths=./controllers/... paths=./cmd/... paths=./internal/... \
-	  output:rbac:dir=$(BIN)/verify
-	$(BIN)/role-covers $(BIN)/verify/role.yaml config/rbac/manager.yaml
+	  output:rbac:dir=$(BIN)/_verify
+	$(BIN)/role-covers $(BIN)/_verify/role.yaml config/rbac/manager.yaml
 
 ##@ Test
 

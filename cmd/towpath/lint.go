@@ -77,7 +77,9 @@ func printLint(std streams, output format, report *lintReport) error {
 		return printValue(std.out, output, report)
 	}
 	for _, finding := range report.Findings {
-		fmt.Fprintln(std.out, finding)
+		if _, err := fmt.Fprintln(std.out, finding); err != nil {
+			return err
+		}
 	}
 	_, err := fmt.Fprintf(std.err, "%s, %s, %s\n", plural(report.Documents, "document"), plural(report.Errors, "error"), plural(report.Warnings, "warning"))
 	return err

@@ -131,7 +131,7 @@ func TestLintRefusesHostileFilesQuickly(t *testing.T) {
 	if got.code != exitFindings || !strings.Contains(got.out, "once its aliases are expanded; write it without anchors") {
 		t.Errorf("got %+v", got)
 	}
-	if took := time.Since(start); took > 3*time.Second {
+	if took := time.Since(start); took > 20*time.Second {
 		t.Errorf("it took %s", took)
 	}
 }

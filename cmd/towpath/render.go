@@ -112,11 +112,15 @@ func runRender(world *offline.World, selection offline.Selection, settings *offl
 			assumed[what] = true
 		}
 	}
+	var notes strings.Builder
 	for _, what := range slices.Sorted(maps.Keys(assumed)) {
-		fmt.Fprintln(std.err, "note: not told, so assumed:", what)
+		notes.WriteString("note: not told, so assumed: " + what + "\n")
 	}
 	for _, finding := range world.Findings {
-		fmt.Fprintln(std.err, finding)
+		notes.WriteString(finding.String() + "\n")
+	}
+	if _, err := io.WriteString(std.err, notes.String()); err != nil {
+		return err
 	}
 	if err := printResults(std.out, results, output); err != nil {
 		return err

@@ -26,6 +26,7 @@ apiVersion: v1
 data:
   greeting: good morning, shop
   image: registry.example/shop/hello:1.0.0
+  size: "1"
   tier: Production
 kind: ConfigMap
 metadata:

@@ -61,16 +61,19 @@ func run(ctx context.Context, args []string, connect cluster.Connector, std stre
 	if errors.Is(err, errFindings) {
 		return exitFindings
 	}
-	fmt.Fprintf(std.err, "%s: %s\n", root.DisplayName(), err)
+	text := fmt.Sprintf("%s: %s\n", root.DisplayName(), err)
 	code := exitTrouble
 	var known *trouble
 	if errors.As(err, &known) {
 		if known.next != "" {
-			fmt.Fprintf(std.err, "next: %s\n", known.next)
+			text += fmt.Sprintf("next: %s\n", known.next)
 		}
 		if known.code != 0 {
 			code = known.code
 		}
+	}
+	if _, err := io.WriteString(std.err, text); err != nil {
+		return exitTrouble
 	}
 	return code
 }

@@ -65,7 +65,7 @@ kind Status of cli.platform.towpath.dev/v1alpha1, whose fields are only added to
 func statusReport(ctx context.Context, connect cluster.Connector, flags cluster.Flags, component, program string) (*tree.Report, error) {
 	connection, err := connect(flags)
 	if err != nil {
-		explained, next := cluster.ExplainConfig(err)
+		next, explained := cluster.ExplainConfig(err)
 		return nil, &trouble{err: explained, next: next}
 	}
 	options := tree.Options{Namespace: connection.Namespace, Component: component, Kubectl: flags.Kubectl(), Program: program}
@@ -97,7 +97,7 @@ func statusTrouble(err error, flags cluster.Flags, program string) error {
 	}
 	var read *tree.ReadError
 	if errors.As(err, &read) {
-		explained, next := cluster.Explain(read.Err, flags, read.Doing)
+		next, explained := cluster.Explain(read.Err, flags, read.Doing)
 		return &trouble{err: explained, next: next}
 	}
 	return err

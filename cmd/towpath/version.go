@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"runtime"
 	"strings"
 
@@ -56,14 +57,15 @@ func newVersion(connect cluster.Connector, std streams) *cobra.Command {
 			if output != formatText {
 				return printValue(std.out, output, found)
 			}
-			fmt.Fprintf(std.out, "client: %s (commit %s, %s, %s, %s)\n", found.Client.Version, found.Client.Commit,
+			text := fmt.Sprintf("client: %s (commit %s, %s, %s, %s)\n", found.Client.Version, found.Client.Commit,
 				found.Client.Date, found.Client.Go, found.Client.Platform)
 			if found.Server != nil {
-				fmt.Fprintf(std.out, "server: %s (%s)\n", found.Server.Version, found.Server.Image)
+				text += fmt.Sprintf("server: %s (%s)\n", found.Server.Version, found.Server.Image)
 			} else if !clientOnly {
-				fmt.Fprintf(std.out, "server: not visible: %s\n", found.Note)
+				text += fmt.Sprintf("server: not visible: %s\n", found.Note)
 			}
-			return nil
+			_, err := io.WriteString(std.out, text)
+			return err
 		},
 	}
 	flags.Bind(cmd)
@@ -77,12 +79,12 @@ func newVersion(connect cluster.Connector, std streams) *cobra.Command {
 func serverOf(ctx context.Context, connect cluster.Connector, flags cluster.Flags) (*serverVersion, string) {
 	connection, err := connect(flags)
 	if err != nil {
-		explained, _ := cluster.ExplainConfig(err)
+		_, explained := cluster.ExplainConfig(err)
 		return nil, explained.Error()
 	}
 	var deployments appsv1.DeploymentList
 	if err := connection.List(ctx, &deployments, client.InNamespace(platformv1alpha1.SystemNamespace)); err != nil {
-		explained, _ := cluster.Explain(err, flags, "list deployments in namespace "+platformv1alpha1.SystemNamespace)
+		_, explained := cluster.Explain(err, flags, "list deployments in namespace "+platformv1alpha1.SystemNamespace)
 		return nil, explained.Error()
 	}
 	for i := range deployments.Items {

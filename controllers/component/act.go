@@ -148,15 +148,9 @@ func (r *Reconciler) build(ctx context.Context, s *scope, st *stop) (*platformv1
 	if err != nil {
 		return nil, err
 	}
-	objects, err := render.Release(compiled, release)
-	var invalid *template.ParameterError
-	switch {
-	case errors.As(err, &invalid):
-		st.problem = &problem{reason: platformv1alpha1.ReasonParametersInvalid, message: fmt.Sprintf(
-			"Parameters do not fit revision %d of ServiceTemplate %s: %v", ref.Number, s.component.Spec.TemplateRef.Name, err)}
-		return nil, nil
-	case err != nil:
-		st.problem = &problem{reason: platformv1alpha1.ReasonRenderFailed, message: err.Error()}
+	objects, renderErr := render.Release(compiled, release)
+	if renderErr != nil {
+		st.problem = renderProblem(release, renderErr)
 		return nil, nil
 	}
 	release.Spec.Inventory = render.Inventory(objects)
@@ -177,6 +171,16 @@ func (r *Reconciler) build(ctx context.Context, s *scope, st *stop) (*platformv1
 		return nil, nil
 	}
 	return release, nil
+}
+
+// renderProblem turns an error of rendering, which only a change by somebody mends, into a problem.
+func renderProblem(release *platformv1alpha1.Release, err error) *problem {
+	var invalid *template.ParameterError
+	if errors.As(err, &invalid) {
+		return &problem{reason: platformv1alpha1.ReasonParametersInvalid, message: fmt.Sprintf(
+			"The parameters do not fit revision %d of ServiceTemplate %s: %v", release.Spec.Revision.Number, release.Spec.Template, err)}
+	}
+	return &problem{reason: platformv1alpha1.ReasonRenderFailed, message: err.Error()}
 }
 
 // assemble fills in a Release but for its inventory.

@@ -102,8 +102,7 @@ func (r *Reconciler) findOwners(ctx context.Context, s *scope) error {
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("reading Component %s: %w", spec.Component.Name, err)
 	}
-	if err != nil || component.UID != spec.Component.UID {
-		s.abandoned = true
+	if s.abandoned = err != nil || component.UID != spec.Component.UID; s.abandoned {
 		return nil
 	}
 	if !component.DeletionTimestamp.IsZero() || !slices.ContainsFunc(component.Spec.Environments,

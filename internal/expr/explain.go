@@ -68,10 +68,14 @@ func (e *Env) explainOne(issue *cel.Error, used names) string {
 		return e.unknownField(found[1], used.selects[issue.ExprID])
 	}
 	if found := noOverload.FindStringSubmatch(message); found != nil {
-		return fmt.Sprintf("%s does not work on %s: convert the operands to types that fit", operator(found[1]), found[2])
+		return fmt.Sprintf("%s does not work on %s: convert the operands to types that fit", operator(found[1]), objectTypes.ReplaceAllString(found[2], "object"))
 	}
-	return message
+	return objectTypes.ReplaceAllString(message, "object")
 }
+
+// objectTypes are the names of object types, which begin with a character that no name in an
+// expression can have. They would say nothing to the reader.
+var objectTypes = regexp.MustCompile(`@[a-zA-Z][a-zA-Z0-9_.@]*`)
 
 func (e *Env) unknownVariable(name string, used names) string {
 	var members []string

@@ -158,6 +158,7 @@ func TestCompileErrors(t *testing.T) {
 		"resources.deploymet.a":            "there is no resources.deploymet here: use one of deployment, route (did you mean deployment?)",
 		"resources":                        "resources cannot be used as a whole: use resources.<id> with one of deployment, route",
 		"now()":                            "there is no function now: use one of CEL's or Kubernetes' functions",
+		"params['port']":                   "[_] does not work on (object, string): convert the operands to types that fit",
 		"params.port + 'a'":                "+ does not work on (int, string): convert the operands to types that fit",
 		"params.port.map(x, x)":            "expression of type 'int' cannot be range of a comprehension (must be list, map, or dynamic)",
 		"each.name":                        "there is no variable each here: it exists in the object of a resource with forEach",
@@ -179,7 +180,7 @@ func TestCompileErrors(t *testing.T) {
 
 func TestProgramKnowsWhatItUses(t *testing.T) {
 	p, err := testEnv(t).Compile(`"a/v1/B" in capabilities && resources.deployment.metadata.name == params.name && resources.route.hasValue()
-		&& params.?port.hasValue() && params["replicas"].min > 1 && any.size() > 0`)
+		&& params.?port.hasValue() && params.labels["a"] == "1" && any["list"].size() > 0`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +188,7 @@ func TestProgramKnowsWhatItUses(t *testing.T) {
 		t.Errorf("variables: got %s, want %s", got, want)
 	}
 	if got, want := strings.Join(p.Paths, " "),
-		"any capabilities params.name params.port params.replicas.min resources.deployment.metadata.name resources.route"; got != want {
+		"any.list capabilities params.labels.a params.name params.port resources.deployment.metadata.name resources.route"; got != want {
 		t.Errorf("paths: got %s, want %s", got, want)
 	}
 	if got, complete := p.Members("capabilities"); len(got) != 1 || got[0] != "a/v1/B" || !complete {

@@ -47,10 +47,10 @@ func allowed(r rune) rune {
 // digits of its digest as in sha256-0123456789ab, else latest.
 func Version(image string) string {
 	name, digest, _ := strings.Cut(image, "@")
-	if colon := strings.LastIndex(name, ":"); colon > strings.LastIndex(name, "/") {
+	if colon := strings.LastIndex(name, ":"); colon > strings.LastIndex(name, "/") && colon+1 < len(name) {
 		return Value(name[colon+1:])
 	}
-	if algorithm, sum, ok := strings.Cut(digest, ":"); ok {
+	if algorithm, sum, ok := strings.Cut(digest, ":"); ok && algorithm != "" {
 		return Value(algorithm + "-" + sum[:min(len(sum), digestLength)])
 	}
 	return "latest"

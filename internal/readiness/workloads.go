@@ -31,7 +31,7 @@ func deployment(object map[string]any) outcome {
 	case updated < want:
 		return progressing("%d of %d replicas updated%s", updated, want, notCreated(object))
 	case all > updated:
-		return progressing("%d of %d replicas available, %d old ones to go", available, want, all-updated)
+		return progressing("%d of %d replicas updated, %d old to go", updated, want, all-updated)
 	}
 	return progressing("%d of %d replicas available%s", available, want, notCreated(object))
 }
@@ -65,7 +65,7 @@ func statefulSet(object map[string]any) outcome {
 	case available < want:
 		return progressing("%d of %d replicas available", available, want)
 	case all > want:
-		return progressing("%d of %d replicas available, %d more to go", min(available, want), want, all-want)
+		return progressing("%d replicas wanted, %d more to go", want, all-want)
 	}
 	return ready("%d of %d replicas available", available, want)
 }

@@ -62,14 +62,18 @@ type Object struct {
 	Object *unstructured.Unstructured
 }
 
-// Error says which object is wrong, and why.
+// Error says which object is wrong, and why. An expression that fails is a *template.EvalError.
 type Error struct {
+	// Resource is the id of the resource, Path the place in its object, empty for all of it.
 	Resource, Path string
 	Err            error
 }
 
 // Error names the place and the cause.
 func (e *Error) Error() string {
+	if e.Path == "" {
+		return fmt.Sprintf("resource %s: %v", e.Resource, e.Err)
+	}
 	return fmt.Sprintf("resource %s: object.%s: %v", e.Resource, e.Path, e.Err)
 }
 
@@ -140,7 +144,7 @@ func Render(t *template.Template, in Input) ([]Object, error) {
 		seen[identity] = e.Resource
 		objects = append(objects, Object{Resource: e.Resource, Wave: e.Wave, Object: object})
 		if size += len(raw); size > maxBytes || len(objects) > maxObjects {
-			return &Error{Resource: e.Resource, Path: "", Err: fmt.Errorf("a Release must not make more than %d objects, and not more than %d bytes", maxObjects, maxBytes)}
+			return &Error{Resource: e.Resource, Err: fmt.Errorf("a Release must not make more than %d objects, and not more than %d bytes: make less of it", maxObjects, maxBytes)}
 		}
 		return nil
 	})

@@ -228,7 +228,7 @@ func (c *compiler) resource(s *source, variables []expr.Variable) {
 	}
 	c.checkMissing(s, r.includeWhen)
 	c.checkMetadata(s)
-	w := &walker{compiler: c, env: env, refs: refs}
+	w := &walker{compiler: c, env: env, refs: refs, native: native(s.gvk.Group)}
 	r.object = w.walk(s.object, s.schema, s.path.Child("object"), 0)
 	for id := range refs {
 		r.refs = append(r.refs, id)

@@ -39,6 +39,8 @@ type walker struct {
 	*compiler
 	env  *expr.Env
 	refs map[string]bool
+	// native says that the kind comes from Kubernetes itself.
+	native bool
 }
 
 // walk compiles one value. schema is nil where nothing is known about it.
@@ -86,7 +88,7 @@ func (w *walker) walkMap(m map[string]any, s *spec.Schema, at *field.Path, depth
 		return n
 	}
 	for _, name := range s.Required {
-		if _, ok := m[name]; !ok && !defaulted(s, name) {
+		if _, ok := m[name]; !ok && !w.defaulted(s, name) {
 			w.errs = append(w.errs, field.Required(at.Child(name), "the kind requires the field"))
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
@@ -160,7 +161,7 @@ func (t *Template) ResolveParameters(values map[string]any, at *field.Path) (map
 	errs := t.parameters.unknown(resolved, at)
 	defaulting.Default(resolved, t.parameters.structural)
 	numbers(resolved, t.parameters.structural)
-	errs = append(errs, validation.ValidateCustomResource(at, resolved, t.parameters.validator)...)
+	errs = append(errs, plain(validation.ValidateCustomResource(at, resolved, t.parameters.validator), at, resolved)...)
 	errs = append(errs, listtype.ValidateListSetsAndMaps(at, t.parameters.structural, resolved)...)
 	if len(errs) == 0 && t.parameters.rules != nil {
 		// Rules are only asked about values of the right type: on others they would not evaluate.
@@ -171,6 +172,61 @@ func (t *Template) ResolveParameters(values map[string]any, at *field.Path) (map
 		return nil, ordered(errs)
 	}
 	return resolved, nil
+}
+
+var (
+	inBody    = regexp.MustCompile(`^\S* in body (should|must|can't)`)
+	wrongType = regexp.MustCompile(`^\S* in body must be of type (\w+): "\w+"$`)
+)
+
+// plain says what Kubernetes' schema validation found in the words of our own messages, and names
+// the value where it only names the type.
+func plain(errs field.ErrorList, at *field.Path, values map[string]any) field.ErrorList {
+	var out field.ErrorList
+	for _, err := range errs {
+		switch found := wrongType.FindStringSubmatch(err.Detail); {
+		case found != nil:
+			err.Type, err.Detail = field.ErrorTypeTypeInvalid, "must be of type "+found[1]
+			err.BadValue = field.OmitValueType{}
+			if value, ok := valueAt(values, strings.TrimPrefix(err.Field, at.String())); ok {
+				err.BadValue = value
+			}
+		case strings.HasPrefix(err.Detail, "Checked value must be of type"):
+			continue // says again what was said of the field itself
+		default:
+			err.Detail = inBody.ReplaceAllStringFunc(err.Detail, func(s string) string {
+				if strings.HasSuffix(s, "can't") {
+					return "can't"
+				}
+				return "must"
+			})
+		}
+		out = append(out, err)
+	}
+	return out
+}
+
+// valueAt finds a value by a path such as .items[0].name.
+func valueAt(value any, path string) (any, bool) {
+	for _, step := range strings.FieldsFunc(path, func(r rune) bool { return r == '.' || r == '[' || r == ']' }) {
+		switch v := value.(type) {
+		case map[string]any:
+			member, ok := v[step]
+			if !ok {
+				return nil, false
+			}
+			value = member
+		case []any:
+			i, err := strconv.Atoi(step)
+			if err != nil || i < 0 || i >= len(v) {
+				return nil, false
+			}
+			value = v[i]
+		default:
+			return nil, false
+		}
+	}
+	return value, true
 }
 
 // ordered sorts errors by field and text, and drops what is said twice. Kubernetes' validation goes

@@ -3,6 +3,7 @@ package template
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/google/cel-go/cel"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -52,10 +53,25 @@ func items(s *spec.Schema) *spec.Schema {
 	return s.Items.Schema
 }
 
-// defaulted says whether the API server fills in a required field.
-func defaulted(s *spec.Schema, name string) bool {
-	p, ok := s.Properties[name]
-	return ok && p.Default != nil
+// defaulted says whether the API server fills in a required field. Kubernetes' own kinds publish the
+// zero value of Go as the default of every required number and string; nobody fills these in.
+func (w *walker) defaulted(s *spec.Schema, name string) bool {
+	switch d := s.Properties[name].Default.(type) {
+	case nil:
+		return false
+	case string:
+		return d != "" || !w.native
+	case float64:
+		return d != 0 || !w.native
+	case int64:
+		return d != 0 || !w.native
+	}
+	return true
+}
+
+// native says whether the kinds of a group come from Kubernetes itself.
+func native(group string) bool {
+	return !strings.Contains(group, ".") || slices.Contains([]string{"networking.k8s.io", "resource.k8s.io", "coordination.k8s.io"}, group)
 }
 
 // unknownField says that a field does not exist, and which one may have been meant.

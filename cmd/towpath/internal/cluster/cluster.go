@@ -97,35 +97,35 @@ func Scheme() *runtime.Scheme {
 }
 
 // ExplainConfig says why Connect failed, and what to do next.
-func ExplainConfig(err error) (explained error, next string) {
+func ExplainConfig(err error) (next string, explained error) {
 	if clientcmd.IsEmptyConfig(err) {
-		return errors.New("no cluster is configured"),
-			"set KUBECONFIG or --kubeconfig, or start a local cluster with make demo"
+		return "set KUBECONFIG or --kubeconfig, or start a local cluster with make demo",
+			errors.New("no cluster is configured")
 	}
-	return fmt.Errorf("cannot read the kubeconfig: %w", err), "kubectl config get-contexts"
+	return "kubectl config get-contexts", fmt.Errorf("cannot read the kubeconfig: %w", err)
 }
 
 // Explain says in the caller's words why a request failed, and what to do next. doing completes
 // "cannot …", such as "list components in namespace team-shop".
-func Explain(err error, flags Flags, doing string) (explained error, next string) {
+func Explain(err error, flags Flags, doing string) (next string, explained error) {
 	var network *net.OpError
 	var address *url.Error
 	switch {
 	case meta.IsNoMatchError(err) || isMissingGroup(err):
-		return fmt.Errorf("cannot %s: the cluster does not serve %s: Towpath is not installed in it",
-				doing, platformv1alpha1.GroupVersion),
-			"install Towpath, or choose another cluster: kubectl config get-contexts"
+		return "install Towpath, or choose another cluster: kubectl config get-contexts",
+			fmt.Errorf("cannot %s: the cluster does not serve %s: Towpath is not installed in it",
+				doing, platformv1alpha1.GroupVersion)
 	case apierrors.IsForbidden(err):
-		return fmt.Errorf("cannot %s: %w", doing, err),
-			flags.Kubectl() + " auth can-i --list, then ask the platform team for the missing right"
+		return flags.Kubectl() + " auth can-i --list, then ask the platform team for the missing right",
+			fmt.Errorf("cannot %s: %w", doing, err)
 	case apierrors.IsUnauthorized(err):
-		return fmt.Errorf("cannot %s: the cluster does not accept your credentials", doing),
-			"log in again, then " + flags.Kubectl() + " auth whoami"
+		return "log in again, then " + flags.Kubectl() + " auth whoami",
+			fmt.Errorf("cannot %s: the cluster does not accept your credentials", doing)
 	case errors.As(err, &network), errors.As(err, &address):
-		return fmt.Errorf("cannot %s: the cluster does not answer: %w", doing, err),
-			flags.Kubectl() + " cluster-info"
+		return flags.Kubectl() + " cluster-info",
+			fmt.Errorf("cannot %s: the cluster does not answer: %w", doing, err)
 	}
-	return fmt.Errorf("cannot %s: %w", doing, err), flags.Kubectl() + " cluster-info"
+	return flags.Kubectl() + " cluster-info", fmt.Errorf("cannot %s: %w", doing, err)
 }
 
 // isMissingGroup recognises the answers of a cluster that lost our CRDs after discovery.

@@ -22,7 +22,7 @@ const (
 	MaxDocumentSize = 3 << 20
 	// maxNodes bounds a document after its aliases are expanded. A document of the largest size
 	// holds fewer, unless it is made to be expensive.
-	maxNodes = 500_000
+	maxNodes = 200_000
 	// maxDepth is far deeper than any Kubernetes object.
 	maxDepth = 200
 )

@@ -78,7 +78,7 @@ func TestHostileDocumentsAreRefusedQuickly(t *testing.T) {
 		"aliases are expanded":        bomb,
 		"nested more than 200 levels": strings.Repeat("[", 5000) + strings.Repeat("]", 5000),
 		"must have at most 3145728":   "a: " + strings.Repeat("x", MaxDocumentSize),
-		"more than 500000 values":     "a: [" + strings.Repeat("1,", 600_000) + "1]",
+		"more than 200000 values":     "a: [" + strings.Repeat("1,", 200_000) + "1]",
 		`key "a" already`:             "a: 1\na: 2\n",
 		"is a list":                   "- a\n",
 		"is a text":                   "hello\n",
@@ -91,7 +91,8 @@ func TestHostileDocumentsAreRefusedQuickly(t *testing.T) {
 		if len(documents) != 0 || len(problems) != 1 || !strings.Contains(problems[0].Message, name) {
 			t.Errorf("want %q, got %d documents and %v", name, len(documents), problems)
 		}
-		if took := time.Since(start); took > 3*time.Second {
+		// Expanding the bomb would take hours; the bound leaves room for a slow machine.
+		if took := time.Since(start); took > 20*time.Second {
 			t.Errorf("%q took %s", name, took)
 		}
 	}

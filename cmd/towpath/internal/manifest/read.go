@@ -83,7 +83,7 @@ func load(name string, stdin io.Reader) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer file.Close()
+		defer func() { _ = file.Close() }() // it was only read
 		source = file
 	}
 	data, err := io.ReadAll(io.LimitReader(source, maxFileSize+1))

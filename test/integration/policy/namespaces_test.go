@@ -1,0 +1,128 @@
+package policy_test
+
+import (
+	"context"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+)
+
+var _ = Describe("A workload namespace", func() {
+	It("is not made by people; the home of a team is", func(ctx context.Context) {
+		for key, value := range map[string]string{ownerUID: "x", platformv1alpha1.LabelEnvironment: "prod", "app.kubernetes.io/managed-by": "towpath"} {
+			Expect(platform.Create(ctx, namespace("forged", map[string]string{key: value}))).To(beDeniedBy("towpath-namespaces"), key)
+		}
+		labels := map[string]string{platformv1alpha1.LabelTeam: "books", platformv1alpha1.LabelCostCenter: "cc-2", "app.kubernetes.io/managed-by": "terraform"}
+		Expect(platform.Create(ctx, namespace("team-books", labels), client.DryRunAll)).To(Succeed())
+	})
+
+	It("keeps its labels and its pod security whoever writes; others may be added", func(ctx context.Context) {
+		for _, label := range []string{
+			`"` + ownerUID + `":null`, `"` + ownerUID + `":"x"`, `"` + platformv1alpha1.LabelTeam + `":"other"`,
+			`"` + platformv1alpha1.LabelPrefix + `x":"y"`, `"app.kubernetes.io/managed-by":"helm"`,
+			`"pod-security.kubernetes.io/enforce":"privileged"`, `"pod-security.kubernetes.io/enforce":null`,
+		} {
+			patch := mergePatch(`{"metadata":{"labels":{` + label + `}}}`)
+			for _, c := range []client.Client{platform, admin} {
+				Expect(c.Patch(ctx, namespace(work, nil), patch)).To(beDeniedBy("towpath-namespaces"), label)
+			}
+			Expect(platform.Status().Patch(ctx, namespace(work, nil), patch)).To(Or(beDeniedBy("towpath-namespaces"), Succeed()))
+		}
+		Expect(platform.Patch(ctx, namespace(work, nil), mergePatch(`{"metadata":{"labels":{"istio-injection":"enabled"},"annotations":{"a":"b"}}}`))).To(Succeed())
+		labels := live(ctx, object("v1", "Namespace", "", work, nil, nil)).GetLabels()
+		for key, value := range workloadLabels() {
+			Expect(labels).To(HaveKeyWithValue(key, value))
+		}
+	})
+
+	It("is not made out of another namespace by labels, while the home of a team may change its team", func(ctx context.Context) {
+		for _, label := range []string{`"` + ownerUID + `":"x"`, `"` + platformv1alpha1.LabelEnvironment + `":"prod"`, `"app.kubernetes.io/managed-by":"towpath"`} {
+			Expect(platform.Patch(ctx, namespace(home, nil), mergePatch(`{"metadata":{"labels":{`+label+`}}}`))).To(beDeniedBy("towpath-namespaces"), label)
+		}
+		Expect(platform.Patch(ctx, namespace(home, nil), mergePatch(`{"metadata":{"labels":{"`+platformv1alpha1.LabelCostCenter+`":"cc-9","pod-security.kubernetes.io/enforce":"baseline"}}}`))).To(Succeed())
+	})
+
+	It("is deleted by people", func(ctx context.Context) {
+		Expect(platform.Delete(ctx, namespace(work, nil), client.DryRunAll)).To(Succeed())
+	})
+})
+
+var _ = Describe("The manager", func() {
+	It("makes workload namespaces alone", func(ctx context.Context) {
+		for _, missing := range []string{ownerUID, "app.kubernetes.io/managed-by"} {
+			labels := workloadLabels()
+			delete(labels, missing)
+			Expect(manager.Create(ctx, namespace("shop-new", labels))).To(beDeniedBy("towpath-namespaces"), missing)
+		}
+		Expect(manager.Create(ctx, namespace("shop-new", workloadLabels()), client.DryRunAll)).To(Succeed())
+	})
+
+	It("changes and deletes workload namespaces alone", func(ctx context.Context) {
+		patch := mergePatch(`{"metadata":{"labels":{"` + platformv1alpha1.LabelTier + `":"Staging"}}}`)
+		for _, name := range []string{home, "default", "kube-system", platformv1alpha1.SystemNamespace, platformv1alpha1.ApplierNamespace} {
+			Expect(manager.Patch(ctx, namespace(name, nil), patch)).To(beDeniedBy("towpath-namespaces"), name)
+			// Kubernetes itself protects two of them, and says so first.
+			Expect(manager.Delete(ctx, namespace(name, nil))).To(Or(beDeniedBy("towpath-namespaces"), MatchError(ContainSubstring("may not be deleted"))), name)
+			adopted := object("v1", "Namespace", "", name, workloadLabels(), nil)
+			Expect(manager.Apply(ctx, asApply(adopted), owner, client.ForceOwnership)).To(beDeniedBy("towpath-namespaces"), name)
+		}
+		Expect(manager.Patch(ctx, namespace(work, nil), patch, client.DryRunAll)).To(Succeed())
+		Expect(manager.Delete(ctx, namespace(work, nil), client.DryRunAll)).To(Succeed())
+	})
+
+	It("does not give a workload namespace another owner", func(ctx context.Context) {
+		for _, label := range []string{`"` + ownerUID + `":"environment-2"`, `"` + ownerUID + `":null`, `"app.kubernetes.io/managed-by":null`} {
+			Expect(manager.Patch(ctx, namespace(work, nil), mergePatch(`{"metadata":{"labels":{`+label+`}}}`))).To(beDeniedBy("towpath-namespaces"), label)
+		}
+	})
+
+	It("binds nobody but the applier of a workload namespace, and nothing but its two roles", func(ctx context.Context) {
+		role := platformv1alpha1.ApplierClusterRole
+		good := roleBinding(work, role)
+		Expect(manager.Apply(ctx, asApply(good), owner, client.ForceOwnership)).To(Succeed())
+		for what, subjects := range map[string][]any{
+			"nobody":                        {},
+			"a user":                        {map[string]any{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": work}},
+			"a group":                       {map[string]any{"kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": "system:authenticated"}},
+			"the applier of another":        {subject("ServiceAccount", platformv1alpha1.ApplierNamespace, other)},
+			"an account of the namespace":   {subject("ServiceAccount", work, work)},
+			"the applier and somebody else": {subject("ServiceAccount", platformv1alpha1.ApplierNamespace, work), subject("ServiceAccount", work, "default")},
+		} {
+			bad := roleBinding(work, role)
+			bad.Object["subjects"] = subjects
+			Expect(manager.Apply(ctx, asApply(bad), owner, client.ForceOwnership)).To(beDeniedBy("towpath-bindings"), what)
+		}
+		for what, bad := range map[string]*unstructured.Unstructured{
+			"the home of a team": roleBinding(home, role), "kube-system": roleBinding("kube-system", role), "the appliers' namespace": roleBinding(platformv1alpha1.ApplierNamespace, role),
+		} {
+			Expect(manager.Apply(ctx, asApply(bad), owner)).To(beDeniedBy("towpath-bindings"), what)
+		}
+		// The role of a binding that exists is immutable, so these are new.
+		Expect(manager.Create(ctx, namespace("shop-unbound", workloadLabels()))).To(Succeed())
+		Eventually(ctx, func() error {
+			return manager.Apply(ctx, asApply(roleBinding("shop-unbound", role)), owner, client.DryRunAll)
+		}).Should(Succeed())
+		for _, roleRef := range []map[string]any{
+			{"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": platformv1alpha1.ApplierExtraClusterRole},
+			{"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+			{"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role},
+		} {
+			bad := roleBinding("shop-unbound", role)
+			bad.Object["roleRef"] = roleRef
+			Expect(manager.Apply(ctx, asApply(bad), owner)).To(beDeniedBy("towpath-bindings"))
+		}
+	})
+
+	It("neither adopts nor deletes an account that no Environment owns", func(ctx context.Context) {
+		foreign := made(ctx, admin, object("v1", "ServiceAccount", platformv1alpha1.ApplierNamespace, "foreign", nil, nil))
+		Expect(manager.Apply(ctx, asApply(account("foreign", "environment-1")), owner, client.ForceOwnership)).To(beDeniedBy("towpath-accounts"))
+		Expect(manager.Delete(ctx, foreign.DeepCopy())).To(beDeniedBy("towpath-accounts"))
+		Expect(manager.Apply(ctx, asApply(account(work, "environment-2")), owner, client.ForceOwnership)).To(beDeniedBy("towpath-accounts"))
+		Expect(manager.Apply(ctx, asApply(account("new", "environment-1")), owner)).To(Succeed())
+		Expect(manager.Delete(ctx, account("new", ""))).To(Succeed())
+	})
+})
