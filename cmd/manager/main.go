@@ -2,6 +2,7 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -10,12 +11,13 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
+	"github.com/towpath-dev/towpath/internal/manager"
 	"github.com/towpath-dev/towpath/internal/version"
 )
 
 func main() {
 	options := defaultOptions()
-	options.bind(flag.CommandLine)
+	bind(options, flag.CommandLine)
 	logging := zap.Options{TimeEncoder: zapcore.RFC3339TimeEncoder}
 	logging.BindFlags(flag.CommandLine)
 	flag.Parse()
@@ -27,4 +29,13 @@ func main() {
 		fmt.Fprintln(os.Stderr, "towpath manager:", err)
 		os.Exit(1)
 	}
+}
+
+// run finds the cluster and runs the manager there until the context ends.
+func run(ctx context.Context, options *manager.Options) error {
+	cfg, err := ctrl.GetConfig()
+	if err != nil {
+		return fmt.Errorf("finding the cluster: %w", err)
+	}
+	return manager.Run(ctx, cfg, *options)
 }

@@ -6,40 +6,30 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/towpath-dev/towpath/internal/manager"
 )
 
-// options are the flags of the manager.
-type options struct {
-	metricsAddress string
-	probeAddress   string
-	webhookHost    string
-	webhookPort    int
-	certDir        string
-	copyCert       bool
-	leaderElection bool
-	labelAliases   aliases
-	workers        int
-}
-
-func defaultOptions() *options {
-	return &options{
-		metricsAddress: "0", probeAddress: ":8081", webhookPort: 9443,
-		certDir: filepath.Join(os.TempDir(), "towpath-webhook-cert"), leaderElection: true, workers: 8,
+func defaultOptions() *manager.Options {
+	return &manager.Options{
+		MetricsAddress: "0", ProbeAddress: ":8081", WebhookPort: 9443,
+		CertDir: filepath.Join(os.TempDir(), "towpath-webhook-cert"), LeaderElection: true, Workers: 8,
 	}
 }
 
-func (o *options) bind(flags *flag.FlagSet) {
-	flags.StringVar(&o.metricsAddress, "metrics-bind-address", o.metricsAddress, "Address of the metrics endpoint; 0 for none.")
-	flags.StringVar(&o.probeAddress, "health-probe-bind-address", o.probeAddress, "Address of /healthz and /readyz.")
-	flags.StringVar(&o.webhookHost, "webhook-host", o.webhookHost, "Address that the webhook server listens on; empty for all.")
-	flags.IntVar(&o.webhookPort, "webhook-port", o.webhookPort, "Port of the webhook server.")
-	flags.StringVar(&o.certDir, "webhook-cert-dir", o.certDir, "Folder with tls.crt and tls.key of the webhook server.")
-	flags.BoolVar(&o.copyCert, "webhook-cert-copy", o.copyCert,
+// bind makes flags of the options.
+func bind(o *manager.Options, flags *flag.FlagSet) {
+	flags.StringVar(&o.MetricsAddress, "metrics-bind-address", o.MetricsAddress, "Address of the metrics endpoint; 0 for none.")
+	flags.StringVar(&o.ProbeAddress, "health-probe-bind-address", o.ProbeAddress, "Address of /healthz and /readyz.")
+	flags.StringVar(&o.WebhookHost, "webhook-host", o.WebhookHost, "Address that the webhook server listens on; empty for all.")
+	flags.IntVar(&o.WebhookPort, "webhook-port", o.WebhookPort, "Port of the webhook server.")
+	flags.StringVar(&o.CertDir, "webhook-cert-dir", o.CertDir, "Folder with tls.crt and tls.key of the webhook server.")
+	flags.BoolVar(&o.CopyCert, "webhook-cert-copy", o.CopyCert,
 		"Write the certificate from its Secret to --webhook-cert-dir: for a manager outside of the cluster, where no kubelet mounts it.")
-	flags.BoolVar(&o.leaderElection, "leader-elect", o.leaderElection, "Elect a leader, so that several replicas may run.")
-	flags.Var(&o.labelAliases, "label-alias",
+	flags.BoolVar(&o.LeaderElection, "leader-elect", o.LeaderElection, "Elect a leader, so that several replicas may run.")
+	flags.Var((*aliases)(&o.LabelAliases), "label-alias",
 		"Further label with the value of one of Towpath's, as alias=label, such as cost-center=platform.towpath.dev/cost-center; may be given several times.")
-	flags.IntVar(&o.workers, "workers", o.workers, "How many Components and how many Releases are reconciled at once.")
+	flags.IntVar(&o.Workers, "workers", o.Workers, "How many Components and how many Releases are reconciled at once.")
 }
 
 // aliases are the values of --label-alias.

@@ -24,7 +24,7 @@ func TestLintOfGoodFilesIsSilent(t *testing.T) {
 func TestLintNamesEveryMistakeWithItsLine(t *testing.T) {
 	expect(t, offlineCall(t, "", "lint", "testdata/wrong.yaml", "--templates", "testdata/template.yaml"), exitFindings, `
 testdata/wrong.yaml:8: Component/one: spec.parameters.greetng: Invalid value: no such parameter; did you mean greeting?
-testdata/wrong.yaml:9: Component/one: spec.parameters.size: Invalid value: 12: size in body should be less than or equal to 9
+testdata/wrong.yaml:9: Component/one: spec.parameters.size: Invalid value: 12: must be less than or equal to 9
 testdata/wrong.yaml:12: warning: Component/one: spec.environments[1].name: "qa": the files have no such Environment in namespace team-shop; they have prod
 testdata/wrong.yaml:14: Component/one: spec.environments[1].parameters.greeting: Too long: may not be more than 20 bytes
 testdata/wrong.yaml:20: Component/two: spec.templateRef.name: Invalid value: "web-servce": must be a ServiceTemplate of the files, of --templates or of the catalogue, which have broken, settings, web-service

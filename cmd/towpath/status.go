@@ -68,7 +68,7 @@ func statusReport(ctx context.Context, connect cluster.Connector, flags cluster.
 		next, explained := cluster.ExplainConfig(err)
 		return nil, &trouble{err: explained, next: next}
 	}
-	options := tree.Options{Namespace: connection.Namespace, Component: component, Kubectl: flags.Kubectl(), Program: program}
+	options := tree.Options{Namespace: connection.Namespace, Component: component, Kubectl: flags.Kubectl(), Status: flags.Reach(program + " status")}
 	if flags.AllNamespaces {
 		options.Namespace = ""
 	}
@@ -86,12 +86,12 @@ func statusReport(ctx context.Context, connect cluster.Connector, flags cluster.
 func statusTrouble(err error, flags cluster.Flags, program string) error {
 	var missing *tree.NotFound
 	if errors.As(err, &missing) {
-		next := program + " status -A"
+		next := flags.Reach(program+" status") + " -A"
 		switch {
 		case missing.Component == "":
 			next = flags.Kubectl() + " get namespaces -l " + platformv1alpha1.LabelTeam
 		case len(missing.Others) > 0 && missing.Namespace != "":
-			next = program + " status -n " + missing.Namespace
+			next = flags.Reach(program+" status") + " -n " + missing.Namespace
 		}
 		return &trouble{err: err, next: next, code: exitFindings}
 	}

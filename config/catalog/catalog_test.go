@@ -345,14 +345,14 @@ func TestWrongParametersAreRefusedWithTheRule(t *testing.T) {
 	_, compiled := webService(t)
 	for parameters, want := range map[string]string{
 		`{replicas: {min: 20}}`:                               "parameters.replicas.max: Invalid value: must be at least replicas.min",
-		`{port: 70000}`:                                       "parameters.port: Invalid value: 70000: port in body should be less than or equal to 65535",
+		`{port: 70000}`:                                       "parameters.port: Invalid value: 70000: must be less than or equal to 65535",
 		`{prot: 80}`:                                          "parameters.prot: Invalid value: no such parameter; did you mean port?",
 		`{resources: {cpu: 100}}`:                             `parameters.resources.cpu: Invalid value: 100: must be a quantity of CPU from 10m to 64, such as 250m or 2`,
 		`{resources: {cpu: lots}}`:                            `parameters.resources.cpu: Invalid value: "lots": must be a quantity of CPU from 10m to 64, such as 250m or 2`,
 		`{resources: {memory: "512"}}`:                        `parameters.resources.memory: Invalid value: "512": must be a quantity of memory from 16Mi to 256Gi in Mi or Gi, such as 512Mi`,
 		`{resources: {memory: 1Gi, memoryLimit: 512Mi}}`:      "memoryLimit must be at least memory",
 		`{tmpSize: 100Gi}`:                                    `parameters.tmpSize: Invalid value: "100Gi": must be a quantity up to 64Gi in Mi or Gi, such as 256Mi`,
-		`{runAsUser: 0}`:                                      "parameters.runAsUser: Invalid value: 0: runAsUser in body should be greater than or equal to 1",
+		`{runAsUser: 0}`:                                      "parameters.runAsUser: Invalid value: 0: must be greater than or equal to 1",
 		`{network: {allowTo: [{cidr: 10.0.0.0/8, port: 1}]}}`: "allowTo must be empty unless egress is Restricted, because Open allows it already",
 		`{network: {egress: Restricted, allowTo: [{cidr: x, port: 1}]}}`: `parameters.network.allowTo[0].cidr: Invalid value: "x": must be a range of addresses such as 10.20.0.0/16`,
 		`{route: {}}`:                       "parameters.route.hosts: Required value",

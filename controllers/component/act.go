@@ -29,18 +29,15 @@ type NamespacedFunc func(schema.GroupKind) (namespaced, known bool)
 
 // act makes the Releases that the plan asks for, and deletes those that nobody needs.
 func (r *Reconciler) act(ctx context.Context, s *scope) error {
+	var errs []error
 	for _, stray := range s.strays {
-		if err := r.deleteRelease(ctx, stray); err != nil {
-			return err
-		}
+		errs = append(errs, r.deleteRelease(ctx, stray))
 	}
 	for i := range s.stops {
-		if err := r.trimHistory(ctx, &s.stops[i]); err != nil {
-			return err
-		}
+		errs = append(errs, r.trimHistory(ctx, &s.stops[i]))
 	}
 	if s.problem != nil {
-		return nil
+		return errors.Join(errs...)
 	}
 	decisions := promotion.Plan(s.path(), s.target, func(i int, version string, number int64) bool {
 		return r.fits(ctx, s, &s.stops[i], version, number)
@@ -51,10 +48,14 @@ func (r *Reconciler) act(ctx context.Context, s *scope) error {
 			continue
 		}
 		if err := r.create(ctx, s, &s.stops[i]); err != nil {
-			return err
+			// Without it the Component would pass for Ready: what ran before still does.
+			s.stops[i].problem = &problem{
+				reason: platformv1alpha1.ReasonProgressing, message: fmt.Sprintf("The next Release cannot be made yet, and is tried again: %v.", err), waiting: true,
+			}
+			errs = append(errs, err)
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // path is the state of the stops as planning sees it.
@@ -62,25 +63,46 @@ func (s *scope) path() []promotion.Step {
 	path := make([]promotion.Step, len(s.stops))
 	for i := range s.stops {
 		st := &s.stops[i]
-		path[i] = promotion.Step{Name: st.name, Blocked: st.blocked, Version: st.version, Lost: len(st.releases) == 0 && s.had(st.name)}
+		path[i] = promotion.Step{Name: st.name, Blocked: st.blocked, Version: st.version}
 		for _, release := range st.releases {
-			path[i].Releases = append(path[i].Releases, promotion.Release{
-				Name: release.Name, Version: release.Spec.Version, Revision: release.Spec.Revision.Number,
-				HadReady: release.Status.ReadyAt != nil, Ready: isReady(release),
-			})
+			path[i].Releases = append(path[i].Releases, planned(release))
 		}
-		if current := st.current(); current != nil {
-			path[i].SameCode = current.Spec.Image == s.component.Spec.Image && sha(current.Spec.Commit) == sha(s.component.Spec.Commit)
+		ran := st.current()
+		if ran == nil {
+			path[i].Lost, ran = s.loss(st)
+		}
+		if ran != nil {
+			path[i].SameCode = ran.Spec.Image == s.component.Spec.Image && sha(ran.Spec.Commit) == sha(s.component.Spec.Commit)
 		}
 	}
 	return path
 }
 
-// had says whether the status knows of a Release in an environment.
-func (s *scope) had(environment string) bool {
-	return slices.ContainsFunc(s.component.Status.Environments, func(e platformv1alpha1.ComponentEnvironmentStatus) bool {
-		return e.Name == environment && e.Release != ""
-	})
+// planned is a Release as planning sees it.
+func planned(release *platformv1alpha1.Release) promotion.Release {
+	return promotion.Release{
+		Name: release.Name, Version: release.Spec.Version, Revision: release.Spec.Revision.Number,
+		HadReady: release.Status.ReadyAt != nil, Ready: isReady(release),
+	}
+}
+
+// loss is what ran in an environment that has no current Release, as planning sees it and as it was;
+// nil where nothing did. Of a Release that is gone altogether only the status knows.
+func (s *scope) loss(st *stop) (*promotion.Release, *platformv1alpha1.Release) {
+	ran := st.lost
+	if n := len(st.releases); ran == nil && n > 0 {
+		ran = st.releases[n-1]
+	}
+	if ran != nil {
+		lost := planned(ran)
+		return &lost, ran
+	}
+	for _, known := range s.component.Status.Environments {
+		if known.Name == st.name && known.Release != "" {
+			return &promotion.Release{Name: known.Release, Revision: known.Revision}, nil
+		}
+	}
+	return nil, nil
 }
 
 // isReady says whether a Release runs and is healthy now. One that was superseded a moment ago is not.
@@ -125,14 +147,15 @@ func (r *Reconciler) create(ctx context.Context, s *scope, st *stop) error {
 	err = r.Create(ctx, release)
 	switch {
 	case apierrors.IsAlreadyExists(err):
-		return nil // made in the pass before, and not in the cache yet: its event will wake us
+		st.made(release) // in the pass before, and not in the cache yet: its event will wake us
+		return nil
 	case err != nil:
 		return fmt.Errorf("creating Release %s: %w", release.Name, err)
 	}
 	ctrl.LoggerFrom(ctx).Info("Created a Release", "release", release.Name, "cause", release.Spec.Cause,
 		"image", release.Spec.Image, "revision", release.Spec.Revision.Number)
 	r.released(s.component, release)
-	st.releases = append(st.releases, release)
+	st.made(release)
 	return nil
 }
 

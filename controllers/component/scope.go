@@ -44,8 +44,10 @@ type stop struct {
 	version    string
 	// environment is nil where it does not exist.
 	environment *platformv1alpha1.Environment
-	// releases that are not being deleted, oldest first; the last one runs.
+	// releases that are not being deleted, oldest first; the last one runs, unless lost does.
 	releases []*platformv1alpha1.Release
+	// lost is a newer Release than those, which somebody deleted; what it made still runs.
+	lost *platformv1alpha1.Release
 	// highest is the highest number of any Release by the Component's name here.
 	highest int64
 	blocked *promotion.Wait
@@ -62,11 +64,29 @@ type problem struct {
 	waiting bool
 }
 
+// current returns the Release that runs. One that was superseded never runs again, also where the one
+// that took its place is gone.
 func (s *stop) current() *platformv1alpha1.Release {
-	if len(s.releases) == 0 {
+	if len(s.releases) == 0 || s.lost != nil {
 		return nil
 	}
-	return s.releases[len(s.releases)-1]
+	if last := s.releases[len(s.releases)-1]; last.Status.SupersededAt == nil {
+		return last
+	}
+	return nil
+}
+
+// made takes a Release as the one that runs.
+func (s *stop) made(release *platformv1alpha1.Release) {
+	s.releases, s.lost = append(s.releases, release), nil
+}
+
+// sort brings the Releases into order, and drops a loss that was made good.
+func (s *stop) sort() {
+	slices.SortFunc(s.releases, func(a, b *platformv1alpha1.Release) int { return int(a.Spec.Number - b.Spec.Number) })
+	if n := len(s.releases); n > 0 && s.lost != nil && s.lost.Spec.Number < s.releases[n-1].Spec.Number {
+		s.lost = nil
+	}
 }
 
 // observe reads everything that planning needs, from the cache.
@@ -98,7 +118,7 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) error {
 		s.place(&releases.Items[i])
 	}
 	for i := range s.stops {
-		slices.SortFunc(s.stops[i].releases, func(a, b *platformv1alpha1.Release) int { return int(a.Spec.Number - b.Spec.Number) })
+		s.stops[i].sort()
 	}
 	return r.findTarget(ctx, s)
 }
@@ -112,10 +132,15 @@ func (s *scope) place(release *platformv1alpha1.Release) {
 			continue
 		}
 		st.highest = max(st.highest, release.Spec.Number)
+		elsewhere := st.environment != nil && st.environment.UID != release.Spec.Environment.UID
 		switch {
-		case !ours || !release.DeletionTimestamp.IsZero():
-		case st.environment != nil && st.environment.UID != release.Spec.Environment.UID:
+		case !ours:
+		case elsewhere:
 			s.strays = append(s.strays, release)
+		case !release.DeletionTimestamp.IsZero():
+			if st.lost == nil || st.lost.Spec.Number < release.Spec.Number {
+				st.lost = release
+			}
 		default:
 			st.releases = append(st.releases, release)
 		}
@@ -176,7 +201,7 @@ func (r *Reconciler) findTarget(ctx context.Context, s *scope) error {
 		newest = max(newest, number)
 		pinned = pinned || ref.Revision != nil && *ref.Revision == number
 	}
-	running := slices.ContainsFunc(s.stops, func(st stop) bool { return st.current() != nil })
+	running := slices.ContainsFunc(s.stops, func(st stop) bool { return len(st.releases) > 0 || st.lost != nil })
 	if !running {
 		// Revisions outlive their template for those who run them, not for newcomers.
 		var serviceTemplate platformv1alpha1.ServiceTemplate

@@ -84,6 +84,11 @@ func (s *scope) reportReady(conditions *[]metav1.Condition, generation int64) {
 				condition.Progressing(conditions, generation, st.blocked.Reason, st.blocked.Message)
 				return
 			}
+			if st.lost != nil {
+				condition.Progressing(conditions, generation, platformv1alpha1.ReasonProgressing,
+					fmt.Sprintf("%s: Release %s was deleted, and another is to take its place.", st.name, st.lost.Name))
+				return
+			}
 			continue // it waits for the environment before, which speaks for both
 		}
 		c := ready(current)

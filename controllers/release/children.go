@@ -128,6 +128,12 @@ func (c *children) get(ctx context.Context, key childKey) (child, error) {
 	if !informer.HasSynced() {
 		return child{}, nil
 	}
+	// Read before the object is looked up: what is not found after that is not there at this version.
+	// The version of the store counts, since the reflector's is ahead of what can be found.
+	var seen string
+	if indexed, ok := informer.(toolscache.SharedIndexInformer); ok {
+		seen = indexed.GetIndexer().LastStoreSyncResourceVersion()
+	}
 	live := newObject(key.GroupVersionKind)
 	err = c.cache.Get(ctx, key.NamespacedName, live)
 	switch {
@@ -135,10 +141,6 @@ func (c *children) get(ctx context.Context, key childKey) (child, error) {
 		return child{live: live, known: !c.writes.Stale(key, live.GetResourceVersion()), listed: true}, nil
 	case apierrors.IsNotFound(err):
 		// Deleted since our last write, if the watch is past that; else our write is still to come.
-		var seen string
-		if reflector, ok := informer.(toolscache.SharedIndexInformer); ok {
-			seen = reflector.LastSyncResourceVersion()
-		}
 		return child{known: !c.writes.Stale(key, seen), listed: true}, nil
 	default:
 		return child{}, fmt.Errorf("reading %s %s from the cache: %w", key.Kind, key.NamespacedName, err)

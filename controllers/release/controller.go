@@ -8,13 +8,20 @@ import (
 	"fmt"
 	"time"
 
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -26,8 +33,15 @@ import (
 
 // Times after which a Release is looked at again though no event came.
 const (
-	// retryTaken is for an object that belongs to somebody else: it may have been deleted.
-	retryTaken = 2 * time.Minute
+	// retryTakenFirst and retryTakenLast bound the time for an object that belongs to somebody else: it
+	// may have been deleted, and no event tells. It is tried again after as long as it has been taken.
+	retryTakenFirst, retryTakenLast = 5 * time.Second, 2 * time.Minute
+	// retryRefused is for an object whose content was refused: what refused it may have changed.
+	retryRefused = 10 * time.Minute
+	// retryUnavailable is for a kind that the cluster does not serve, where no definition of it told.
+	retryUnavailable = time.Minute
+	// retryDefined is for a kind whose definition has just changed: discovery follows a moment later.
+	retryDefined = 2 * time.Second
 	// retryUnlisted is for a kind whose watch has not listed yet.
 	retryUnlisted = 5 * time.Second
 )
@@ -45,11 +59,14 @@ type Reconciler struct {
 	Workers int
 
 	children children
+	refusals refusals
 	writes   freshness.Tracker[types.NamespacedName]
 }
 
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases/status,verbs=patch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=components;environments;servicetemplaterevisions,verbs=get;list;watch
+// +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // SetupWithManager adds the controller, and the cache of the objects it makes, to the manager.
@@ -64,10 +81,20 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Workers == 0 {
 		r.Workers = 8
 	}
+	definition := &metav1.PartialObjectMetadata{}
+	definition.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
 	c, err := ctrl.NewControllerManagedBy(mgr).
 		For(&platformv1alpha1.Release{}).
 		Watches(&platformv1alpha1.Release{}, handler.EnqueueRequestsFromMapFunc(r.siblings)).
 		Watches(&platformv1alpha1.ServiceTemplateRevision{}, handler.EnqueueRequestsFromMapFunc(r.ofRevision)).
+		// What a Component and an Environment want decides whether a Release that is being deleted waits
+		// for another one; its generation moves with its path, and when it is deleted.
+		Watches(&platformv1alpha1.Component{}, handler.EnqueueRequestsFromMapFunc(r.ofComponent), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&platformv1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.ofEnvironment)).
+		WatchesMetadata(definition, handler.Funcs{
+			CreateFunc: func(ctx context.Context, e event.CreateEvent, queue requestQueue) { r.defined(ctx, e.Object, queue) },
+			UpdateFunc: func(ctx context.Context, e event.UpdateEvent, queue requestQueue) { r.defined(ctx, e.ObjectNew, queue) },
+		}).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Workers, ReconciliationTimeout: time.Minute}).
 		Build(r)
 	if err != nil {
@@ -101,6 +128,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, client.IgnoreNotFound(r.Delete(ctx, release))
 	case s.successor != nil:
 		return ctrl.Result{}, r.supersede(ctx, s)
+	case s.ending, release.Status.SupersededAt != nil:
+		// It is deleted next, or the one that took its place is, and another will be made: what ran once
+		// must not come back in between.
+		return ctrl.Result{}, nil
 	}
 	runErr := r.run(ctx, s)
 	if err := r.report(ctx, s); err != nil {
@@ -137,6 +168,33 @@ func (r *Reconciler) ofChild(ctx context.Context, o client.Object) []ctrl.Reques
 	labels := o.GetLabels()
 	key := index.OwnerKey(types.UID(labels[platformv1alpha1.LabelOwnerUID]), labels[platformv1alpha1.LabelEnvironment])
 	return r.requests(ctx, "", client.MatchingFields{index.ReleaseOwner: key})
+}
+
+// ofComponent maps a Component to its Releases.
+func (r *Reconciler) ofComponent(ctx context.Context, o client.Object) []ctrl.Request {
+	return r.requests(ctx, "", client.InNamespace(o.GetNamespace()), client.MatchingFields{index.ReleaseComponent: o.GetName()})
+}
+
+// ofEnvironment maps an Environment to the Releases in it: its namespace may have been made anew.
+func (r *Reconciler) ofEnvironment(ctx context.Context, o client.Object) []ctrl.Request {
+	return r.requests(ctx, "", client.MatchingFields{index.ReleaseEnvironment: string(o.GetUID())})
+}
+
+type requestQueue = workqueue.TypedRateLimitingInterface[ctrl.Request]
+
+// defined wakes, when a kind is defined, the Releases that miss one.
+func (r *Reconciler) defined(ctx context.Context, _ client.Object, queue requestQueue) {
+	var list platformv1alpha1.ReleaseList
+	if err := r.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Listing Releases failed")
+		return
+	}
+	for i := range list.Items {
+		c := meta.FindStatusCondition(list.Items[i].Status.Conditions, platformv1alpha1.ConditionReady)
+		if c != nil && c.Reason == platformv1alpha1.ReasonKindUnavailable {
+			queue.AddAfter(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])}, retryDefined)
+		}
+	}
 }
 
 // requests lists Releases that still have something to do, but the one named except.

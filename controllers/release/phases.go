@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -96,7 +98,7 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) error {
 			s.fail(false, platformv1alpha1.ReasonKindUnavailable, fmt.Sprintf(
 				"The cluster does not serve %s of %s, which resource %s needs. Install its CustomResourceDefinition, or change the Component to make a new Release without it.",
 				o.Kind, o.APIVersion, o.Resource))
-			s.lookAgain(retryTaken)
+			s.lookAgain(retryUnavailable)
 			s.children[i] = child{known: true, listed: true}
 			continue
 		}
@@ -104,7 +106,7 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) error {
 		if err != nil {
 			return err
 		}
-		if !c.listed {
+		if !c.known && c.live == nil {
 			s.lookAgain(retryUnlisted)
 		}
 		s.children[i] = c
@@ -118,12 +120,7 @@ func (r *Reconciler) write(ctx context.Context, s *scope) error {
 		return nil
 	}
 	r.initObjects(s)
-	needed := map[childKey]int{}
-	for i := range s.objects {
-		if needsWrite(&s.release.Status.Objects[i], s.children[i]) {
-			needed[inventoryKey(s.release, s.release.Spec.Inventory[i])] = i
-		}
-	}
+	needed := r.needed(s)
 	if len(needed) == 0 {
 		s.applied = s.problem == nil
 		return nil
@@ -149,28 +146,59 @@ func (r *Reconciler) write(ctx context.Context, s *scope) error {
 	return r.record(ctx, s, results, len(needed))
 }
 
-// record takes the results of the writes into the status.
+// needed finds the objects that are not as we left them, but for those that the API server has just
+// refused, and those of later waves: events of their siblings must not make a storm of it.
+func (r *Reconciler) needed(s *scope) map[childKey]int {
+	needed := map[childKey]int{}
+	held := math.MaxInt
+	for i := range s.objects {
+		if !needsWrite(&s.release.Status.Objects[i], s.children[i]) {
+			continue
+		}
+		key := inventoryKey(s.release, s.release.Spec.Inventory[i])
+		err, wait := r.refusals.standing(key, s.release.UID, r.Clock.Now())
+		if err == nil {
+			needed[key] = i
+			continue
+		}
+		s.refuse(i, err)
+		s.lookAgain(wait)
+		held = min(held, s.objects[i].Wave)
+	}
+	maps.DeleteFunc(needed, func(_ childKey, i int) bool { return s.objects[i].Wave > held })
+	return needed
+}
+
+// record takes the results of the writes into the status. The errors it returns are those that may
+// pass by themselves.
 func (r *Reconciler) record(ctx context.Context, s *scope, results []apply.Result, wanted int) error {
 	var errs []error
 	written := 0
 	for i, result := range results {
 		status := &s.release.Status.Objects[i]
+		key := inventoryKey(s.release, status.ReleaseObject)
 		if result.Err != nil {
-			errs = append(errs, result.Err)
-			r.classify(s, result.Err)
-			status.Health, status.Message = platformv1alpha1.ObjectFailed, condition.Clip(result.Err.Error(), maxObjectMessage)
-			s.children[i].known = false // the message above says more than the cache
+			s.refuse(i, result.Err)
+			switch {
+			case apply.KindUnavailable(result.Err):
+				s.lookAgain(retryUnavailable)
+			case apply.Final(result.Err):
+				s.lookAgain(r.refusals.add(key, s.release.UID, result.Err, r.Clock.Now()))
+			default:
+				errs = append(errs, result.Err)
+			}
 			continue
 		}
 		if !result.Written {
 			continue
 		}
 		written++
+		r.refusals.forget(key)
 		if status.Applied != "" && s.children[i].live != nil && result.Owned != status.Applied {
 			ctrl.LoggerFrom(ctx).Info("Restored fields that somebody else had changed", "kind", status.Kind, "name", status.Name)
 		}
 		status.UID, status.Applied = result.UID, result.Owned
-		r.children.writes.Wrote(inventoryKey(s.release, status.ReleaseObject), result.ResourceVersion)
+		r.children.writes.Wrote(key, result.ResourceVersion)
 		s.children[i].known = false // what the cache shows is from before the write
 		if status.Health == platformv1alpha1.ObjectMissing || status.Health == platformv1alpha1.ObjectFailed || status.Health == "" {
 			status.Health, status.Message = platformv1alpha1.ObjectProgressing, "Applied."
@@ -180,8 +208,16 @@ func (r *Reconciler) record(ctx context.Context, s *scope, results []apply.Resul
 	return errors.Join(errs...)
 }
 
+// refuse takes the error of one object into the status.
+func (s *scope) refuse(i int, err error) {
+	s.classify(err)
+	status := &s.release.Status.Objects[i]
+	status.Health, status.Message = platformv1alpha1.ObjectFailed, condition.Clip(err.Error(), maxObjectMessage)
+	s.children[i].known = false // the message above says more than the cache
+}
+
 // classify turns an error of the API server into a reason that helps.
-func (r *Reconciler) classify(s *scope, err error) {
+func (s *scope) classify(err error) {
 	var object *apply.ObjectError
 	if !errors.As(err, &object) {
 		return
@@ -189,7 +225,6 @@ func (r *Reconciler) classify(s *scope, err error) {
 	what := fmt.Sprintf("%s %s in namespace %s", object.Kind, object.Name, object.Namespace)
 	switch {
 	case apply.Taken(err):
-		s.lookAgain(retryTaken)
 		s.fail(true, platformv1alpha1.ReasonObjectTaken, fmt.Sprintf(
 			"%s exists and belongs to somebody else; Towpath does not touch it. Rename or delete it, or rename the Component.", what))
 	case apply.KindUnavailable(err):
@@ -289,6 +324,9 @@ func (r *Reconciler) letGo(ctx context.Context, release *platformv1alpha1.Releas
 		return client.IgnoreNotFound(err)
 	}
 	r.writes.Wrote(client.ObjectKeyFromObject(release), release.ResourceVersion)
+	for _, o := range release.Spec.Inventory {
+		r.refusals.forgetOf(inventoryKey(release, o), release.UID)
+	}
 	return nil
 }
 
@@ -301,6 +339,9 @@ func (r *Reconciler) judge(s *scope) {
 			continue
 		}
 		health, message := readiness.Of(c.live, r.rule(s, status.Resource))
+		if health == platformv1alpha1.ObjectReady {
+			message = "" // what a ready object says changes all the time, and each time would be a write
+		}
 		status.Health, status.Message = health, condition.Clip(message, maxObjectMessage)
 	}
 }

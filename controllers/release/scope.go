@@ -29,6 +29,8 @@ type scope struct {
 	wanted bool
 	// abandoned says that the Component is gone.
 	abandoned bool
+	// ending says that the Component or the Environment is being deleted, and the Release next.
+	ending bool
 
 	// template and objects are set by render, nil when that failed.
 	template *template.Template
@@ -94,7 +96,7 @@ func (r *Reconciler) newScope(ctx context.Context, release *platformv1alpha1.Rel
 	return s, r.findOwners(ctx, s)
 }
 
-// findOwners sets wanted and abandoned.
+// findOwners sets wanted, abandoned and ending.
 func (r *Reconciler) findOwners(ctx context.Context, s *scope) error {
 	spec := &s.release.Spec
 	var component platformv1alpha1.Component
@@ -105,7 +107,8 @@ func (r *Reconciler) findOwners(ctx context.Context, s *scope) error {
 	if s.abandoned = err != nil || component.UID != spec.Component.UID; s.abandoned {
 		return nil
 	}
-	if !component.DeletionTimestamp.IsZero() || !slices.ContainsFunc(component.Spec.Environments,
+	s.ending = !component.DeletionTimestamp.IsZero()
+	if s.ending || !slices.ContainsFunc(component.Spec.Environments,
 		func(e platformv1alpha1.PathEnvironment) bool { return e.Name == spec.Environment.Name }) {
 		return nil
 	}
@@ -114,7 +117,9 @@ func (r *Reconciler) findOwners(ctx context.Context, s *scope) error {
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("reading Environment %s: %w", spec.Environment.Name, err)
 	}
-	s.wanted = err == nil && environment.UID == spec.Environment.UID && environment.DeletionTimestamp.IsZero()
+	ours := err == nil && environment.UID == spec.Environment.UID
+	s.wanted = ours && environment.DeletionTimestamp.IsZero()
+	s.ending = ours && !s.wanted
 	return nil
 }
 

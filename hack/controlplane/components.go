@@ -271,9 +271,6 @@ func (c *ControlPlane) controllerManagerArgs(kubeconfig string, ports portSet) [
 		"--service-account-private-key-file="+c.dir.pki(serviceAccount+".key"),
 		"--cluster-signing-cert-file="+c.dir.pki(clusterCA+".crt"),
 		"--cluster-signing-key-file="+c.dir.pki(clusterCA+".key"),
-		// kwok's heartbeats come more rarely than the default of 50 s asks for:
-		// the nodes would be lost after a minute, and the pods on them unready.
-		"--node-monitor-grace-period=24h",
 	)
 }
 
@@ -285,6 +282,9 @@ func (c *ControlPlane) kwokArgs(kubeconfig string, ports portSet) []string {
 	return []string{
 		"--kubeconfig=" + kubeconfig,
 		"--manage-all-nodes=true",
+		// The kubelet's default. Without it kwok renews no lease, and a minute
+		// later the nodes are lost and the pods on them unready.
+		"--node-lease-duration-seconds=40",
 		"--cidr=" + PodCIDR,
 		// Left out, kwok would listen on every interface, and always on the same
 		// port, which a second cluster could not have.

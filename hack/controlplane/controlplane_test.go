@@ -77,6 +77,13 @@ func TestFullCluster(t *testing.T) {
 		})
 	})
 
+	t.Run("nodes are kept alive by leases", func(t *testing.T) {
+		eventually(t, func(ctx context.Context) (bool, error) {
+			leases, err := admin.CoordinationV1().Leases(corev1.NamespaceNodeLease).List(ctx, metav1.ListOptions{})
+			return err == nil && len(leases.Items) == 3, err
+		})
+	})
+
 	t.Run("a service account's token is its identity", func(t *testing.T) {
 		cfg, err := cp.ServiceAccountConfig(ctx, "default", "default")
 		if err != nil {

@@ -31,8 +31,7 @@ type demo struct {
 	manager   *manager
 }
 
-func newDemo(root string) *demo {
-	dir := filepath.Join(root, ".work", "demo")
+func newDemo(root, dir string) *demo {
 	return &demo{root: root, dir: dir, manager: newManager(dir, filepath.Join(root, "bin", "manager"))}
 }
 

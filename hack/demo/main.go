@@ -16,25 +16,32 @@ import (
 
 func main() {
 	root := flag.String("root", ".", "Root of the repository.")
+	dir := flag.String("dir", "", "Folder of the cluster's state. Default: .work/demo in the root.")
 	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "usage: go run ./hack/demo [-root DIR] up|down")
+		fmt.Fprintln(os.Stderr, "usage: go run ./hack/demo [-root DIR] [-dir DIR] up|down")
 	}
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *root, flag.Arg(0)); err != nil {
+	if err := run(ctx, *root, *dir, flag.Arg(0)); err != nil {
 		fmt.Fprintln(os.Stderr, "\ndemo failed:", err)
 		stop()
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, root, verb string) error {
+func run(ctx context.Context, root, dir, verb string) error {
 	root, err := filepath.Abs(root)
 	if err != nil {
 		return err
 	}
-	d := newDemo(root)
+	if dir == "" {
+		dir = filepath.Join(root, ".work", "demo")
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return err
+	}
+	d := newDemo(root, dir)
 	switch verb {
 	case "up":
 		return d.up(ctx)

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/towpath-dev/towpath/internal/guard"
 )
@@ -52,14 +53,19 @@ func Taken(err error) bool {
 		strings.Contains(err.Error(), "'"+ownershipPolicy+"'")
 }
 
-// KindUnavailable says that the API server does not serve the kind (any more).
+// KindUnavailable says that the API server does not serve the kind (any more). A kind that was served
+// before stays in the mapper; then it is the answer of a path that nobody serves which tells.
 func KindUnavailable(err error) bool {
-	return meta.IsNoMatchError(err)
+	return meta.IsNoMatchError(err) ||
+		apierrors.IsNotFound(err) && apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
 }
 
-// Terminating says that the namespace is being deleted, so that nothing can be made in it.
+// Terminating says that the namespace is being deleted, or is gone, so that nothing can be made in it.
 func Terminating(err error) bool {
-	return apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
+	var status apierrors.APIStatus
+	gone := apierrors.IsNotFound(err) && errors.As(err, &status) &&
+		status.Status().Details != nil && status.Status().Details.Kind == "namespaces"
+	return gone || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
 }
 
 // Final says that the API server refused the content: the same object will be refused again.

@@ -31,18 +31,19 @@ type Step struct {
 	Blocked *Wait
 	// Version is what should run here.
 	Version string
-	// SameCode says that Version has the image and commit of the current Release, so that it
-	// differs in parameters or variables alone. Meaningless without a current Release.
+	// SameCode says that Version has the image and commit of the current or lost Release, so that it
+	// differs in parameters or variables alone. Meaningless where there is neither.
 	SameCode bool
 	// Releases made here, oldest first, without those that are being deleted. The last is current.
 	Releases []Release
-	// Lost says that there were Releases here before, which somebody deleted.
-	Lost bool
+	// Lost is the Release that ran here until somebody deleted it, nil where none was. What it made
+	// still runs, so none of the older ones is current. Its version is empty where it is not known.
+	Lost *Release
 }
 
-// current returns the Release that runs in the environment, nil before the first.
+// current returns the Release that runs in the environment, nil before the first and after a loss.
 func (s *Step) current() *Release {
-	if len(s.Releases) == 0 {
+	if len(s.Releases) == 0 || s.Lost != nil {
 		return nil
 	}
 	return &s.Releases[len(s.Releases)-1]
@@ -98,13 +99,18 @@ func decide(step, before *Step, target int64, fits func(string, int64) bool) Dec
 		}
 		return Decision{}
 	}
-	if wait := awaitBefore(step, before); wait != nil {
+	// A version that ran here until its Release was deleted need not wait again.
+	again := step.Lost != nil && step.Lost.Version == step.Version
+	if wait := awaitBefore(step, before); wait != nil && !again {
 		return Decision{Wait: wait}
 	}
 	if current == nil {
 		revision := target
 		if before != nil {
 			revision = min(target, highestReady(before.Releases))
+		}
+		if step.Lost != nil && fits(step.Version, step.Lost.Revision) {
+			revision = step.Lost.Revision // it changes apart from the version, as ever
 		}
 		return Decision{Next: &Next{step.Version, revision, firstCause(step, before)}}
 	}
@@ -175,8 +181,10 @@ func highestReady(releases []Release) int64 {
 
 func firstCause(step, before *Step) platformv1alpha1.Cause {
 	switch {
-	case step.Lost:
+	case step.Lost != nil && (step.Lost.Version == "" || step.Lost.Version == step.Version):
 		return platformv1alpha1.CauseManual
+	case step.Lost != nil:
+		return changeCause(step, before)
 	case before != nil:
 		return platformv1alpha1.CausePromotion
 	default:

@@ -101,8 +101,33 @@ func TestPlan(t *testing.T) {
 		},
 		"a Release deleted by hand is made again": {
 			dev: promotion.Step{Releases: []promotion.Release{ready("v1", 1)}}, target: 1,
-			prod: promotion.Step{Lost: true},
+			prod: promotion.Step{Lost: &promotion.Release{}},
+			fits: func(_ int, _ string, revision int64) bool { return revision > 0 },
 			want: []promotion.Decision{nothing, next("v1", 1, "Manual")},
+		},
+		"a Release deleted by hand is made again as it was, not as the one before it": {
+			dev: promotion.Step{Releases: []promotion.Release{ready("v1", 2)}}, target: 2,
+			prod: promotion.Step{Releases: []promotion.Release{ready("v1", 1)}, Lost: &promotion.Release{Version: "v1", Revision: 2}},
+			want: []promotion.Decision{nothing, next("v1", 2, "Manual")},
+		},
+		"a Release deleted by hand is made again while the environment before is not ready": {
+			dev: promotion.Step{Releases: []promotion.Release{rolling("v1", 2)}}, target: 2,
+			prod: promotion.Step{Lost: &promotion.Release{Version: "v1", Revision: 1}},
+			want: []promotion.Decision{nothing, next("v1", 1, "Manual")},
+		},
+		"a new version after a loss waits like any, and leaves the revision": {
+			dev: promotion.Step{Releases: []promotion.Release{ready("v0", 2)}}, target: 2,
+			prod: promotion.Step{Lost: &promotion.Release{Version: "v0", Revision: 1}},
+			want: []promotion.Decision{next("v1", 2, "ImageChange"), waits(devFirst)},
+		},
+		"a new version after a loss leaves the revision": {
+			dev: promotion.Step{Lost: &promotion.Release{Version: "v0", Revision: 1}}, target: 2,
+			want: []promotion.Decision{next("v1", 1, "ImageChange"), waits(devFirst)},
+		},
+		"a Release whose revision does not fit any more is made with the newest": {
+			dev: promotion.Step{Lost: &promotion.Release{Version: "v1", Revision: 1}}, target: 2,
+			fits: func(_ int, _ string, revision int64) bool { return revision == 2 },
+			want: []promotion.Decision{next("v1", 2, "Manual"), waits(devFirst)},
 		},
 		"a version that needs the new revision lets the revision go first": {
 			dev: promotion.Step{Releases: []promotion.Release{ready("v0", 1)}}, target: 2,

@@ -106,14 +106,18 @@ var _ = Describe("The manager", func() {
 		Eventually(ctx, func() error {
 			return manager.Apply(ctx, asApply(roleBinding("shop-unbound", role)), owner, client.DryRunAll)
 		}).Should(Succeed())
-		for _, roleRef := range []map[string]any{
-			{"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": platformv1alpha1.ApplierExtraClusterRole},
-			{"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
-			{"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role},
+		for _, c := range []struct {
+			kind, name string
+			refusal    OmegaMatcher
+		}{
+			{"ClusterRole", platformv1alpha1.ApplierExtraClusterRole, beDeniedBy("towpath-bindings")},
+			// RBAC itself forbids to give what one does not hold, and says so first.
+			{"ClusterRole", "cluster-admin", beForbiddenByRBAC()},
+			{"Role", role, Or(beForbiddenByRBAC(), MatchError(ContainSubstring("not found")))},
 		} {
 			bad := roleBinding("shop-unbound", role)
-			bad.Object["roleRef"] = roleRef
-			Expect(manager.Apply(ctx, asApply(bad), owner)).To(beDeniedBy("towpath-bindings"))
+			bad.Object["roleRef"] = map[string]any{"apiGroup": "rbac.authorization.k8s.io", "kind": c.kind, "name": c.name}
+			Expect(manager.Apply(ctx, asApply(bad), owner)).To(c.refusal, c.name)
 		}
 	})
 

@@ -110,10 +110,9 @@ var _ = Describe("An applier", func() {
 	})
 
 	It("writes nothing that is cluster-scoped", func(ctx context.Context) {
-		stray := object("v1", "Namespace", "", "stray", map[string]string{ownerUID: "component-1"}, nil)
+		stray := object("scheduling.k8s.io/v1", "PriorityClass", "", "stray", map[string]string{ownerUID: "component-1"}, map[string]any{"value": int64(1)})
 		Expect(applier.Create(ctx, stray.DeepCopy())).To(beDeniedBy("towpath-appliers"))
-		stray.SetLabels(nil)
-		Expect(platform.Create(ctx, stray, client.DryRunAll)).To(Succeed())
+		Expect(admin.Create(ctx, stray, client.DryRunAll)).To(Succeed())
 	})
 
 	It("writes no subresource", func(ctx context.Context) {
@@ -131,8 +130,10 @@ var _ = Describe("An applier", func() {
 		Expect(admin.Delete(ctx, binding)).To(Succeed())
 		DeferCleanup(func(ctx context.Context) {
 			Expect(admin.Create(ctx, again)).To(Succeed())
-			guarded := made(ctx, admin, configMap(work, "guarded", nil))
+			guarded := configMap(work, "guarded", nil)
+			Expect(admin.Create(ctx, guarded)).To(Succeed())
 			Eventually(ctx, func() error { return applier.Delete(ctx, guarded.DeepCopy(), client.DryRunAll) }).Should(beDeniedBy("towpath-ownership"))
+			Expect(admin.Delete(ctx, guarded)).To(Succeed())
 		})
 		Eventually(ctx, func() error { return applier.Apply(ctx, asApply(intent(foreign)), owner, client.ForceOwnership) }).Should(Succeed())
 		Expect(live(ctx, foreign).GetLabels()).To(HaveKeyWithValue(ownerUID, "component-1"))

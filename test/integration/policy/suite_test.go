@@ -93,7 +93,11 @@ var _ = BeforeSuite(func(ctx context.Context) {
 
 func connect(cfg *rest.Config) client.Client {
 	GinkgoHelper()
-	c, err := client.New(cfg, client.Options{Scheme: scheme})
+	options := client.Options{Scheme: scheme}
+	if admin != nil {
+		options.Mapper = admin.RESTMapper() // an identity that may do nothing cannot discover either
+	}
+	c, err := client.New(cfg, options)
 	Expect(err).NotTo(HaveOccurred())
 	return c
 }
@@ -170,7 +174,8 @@ func grantMore(ctx context.Context) {
 	all := []string{"get", "create", "update", "patch", "delete"}
 	grants := map[string][]rbacv1.PolicyRule{
 		"test-applier": {
-			{APIGroups: []string{""}, Resources: []string{"configmaps", "namespaces"}, Verbs: all},
+			{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: all},
+			{APIGroups: []string{"scheduling.k8s.io"}, Resources: []string{"priorityclasses"}, Verbs: all},
 			{APIGroups: []string{"apps"}, Resources: []string{"deployments", "deployments/scale"}, Verbs: all},
 		},
 		"test-tenant": {

@@ -41,8 +41,10 @@ func (f *Flags) BindNamespace(cmd *cobra.Command) {
 }
 
 // Kubectl is how the caller would call kubectl to reach the same cluster.
-func (f *Flags) Kubectl() string {
-	command := "kubectl"
+func (f *Flags) Kubectl() string { return f.Reach("kubectl") }
+
+// Reach adds to a command the flags that lead it to the same cluster.
+func (f *Flags) Reach(command string) string {
 	if f.Kubeconfig != "" {
 		command += " --kubeconfig " + f.Kubeconfig
 	}

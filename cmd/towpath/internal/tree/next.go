@@ -69,15 +69,15 @@ func (a *advisor) nothingYet(report *Report) {
 		a.kubectl("what a Component may be made from", "", "get servicetemplates")
 		a.kubectl("make the first Component", home, "apply -f component.yaml")
 	case a.Namespace != "":
-		a.add("namespace "+a.Namespace+" is not the home of a team; look at every team", "%s status -A", a.Program)
-		a.label(a.Namespace)
+		a.add("namespace "+a.Namespace+" is not the home of a team; look at every team", "%s -A", a.Status)
+		a.label("or, as the platform team, make it one", a.Namespace)
 	default:
-		a.label("NAMESPACE")
+		a.label("as the platform team, make a namespace the home of a team", "NAMESPACE")
 	}
 }
 
-func (a *advisor) label(namespace string) {
-	a.kubectl("or, as the platform team, make it one", "", "label namespace %s %s=TEAM %s=COST-CENTER",
+func (a *advisor) label(why, namespace string) {
+	a.kubectl(why, "", "label namespace %s %s=TEAM %s=COST-CENTER",
 		namespace, platformv1alpha1.LabelTeam, platformv1alpha1.LabelCostCenter)
 }
 
@@ -97,7 +97,7 @@ func (a *advisor) allWell(report *Report, components int) {
 				}
 				if len(a.steps) > 0 {
 					if components > 1 {
-						a.add("one Component alone", "%s status -n %s %s", a.Program, report.Teams[i].Namespace, component.Name)
+						a.add("one Component alone", "%s -n %s %s", a.Status, report.Teams[i].Namespace, component.Name)
 					}
 					return
 				}
@@ -145,7 +145,7 @@ func (a *advisor) reason(home string, component *Component, reason string) bool 
 	case platformv1alpha1.ReasonRenderFailed, platformv1alpha1.ReasonRefused:
 		a.kubectl(why, home, "describe component %s", component.Name)
 	case platformv1alpha1.ReasonNotTeamNamespace:
-		a.label(home)
+		a.label(why+"; the platform team makes it one", home)
 	default:
 		return false
 	}
@@ -176,7 +176,7 @@ func (a *advisor) environment(home string, environment *Environment) bool {
 	case environment.Ready.Reason == platformv1alpha1.ReasonClassNotFound:
 		a.kubectl(why+"; these exist", "", "get environmentclasses")
 	case environment.Ready.Reason == platformv1alpha1.ReasonNotTeamNamespace:
-		a.label(home)
+		a.label(why+"; the platform team makes it one", home)
 	case environment.Health == Unknown:
 		a.kubectl("environment "+environment.Name+" was not looked at yet: is the manager running?", platformv1alpha1.SystemNamespace, "get pods")
 	default:

@@ -57,7 +57,7 @@ func show(t *testing.T, from client.Reader, options tree.Options, style tree.Sty
 	if err != nil {
 		t.Fatal(err)
 	}
-	options.Kubectl, options.Program = "kubectl", "towpath"
+	options.Kubectl, options.Status = "kubectl", "towpath status"
 	report, err := tree.Build(snapshot, options)
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,6 @@
-package main
+// Package manager puts Towpath's controllers, admission webhooks, certificate and probes together. The
+// command manager runs it with its flags; suites run the very same in their own process.
+package manager
 
 import (
 	"context"
@@ -10,10 +12,12 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/discovery"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -34,49 +38,83 @@ import (
 	"github.com/towpath-dev/towpath/internal/webhookcert"
 )
 
-// run builds the manager and runs it until the context ends.
-func run(ctx context.Context, o *options) error {
-	cfg, err := ctrl.GetConfig()
+// Options say where the manager serves, and how it works.
+type Options struct {
+	// MetricsAddress is the address of the metrics endpoint; 0 for none.
+	MetricsAddress string
+	// ProbeAddress is the address of /healthz and /readyz.
+	ProbeAddress string
+	// WebhookHost is the address that the webhook server listens on; empty for all.
+	WebhookHost string
+	// WebhookPort is the port of the webhook server.
+	WebhookPort int
+	// CertDir is the folder with tls.crt and tls.key of the webhook server.
+	CertDir string
+	// CopyCert writes the certificate from its Secret to CertDir: for a manager outside of the
+	// cluster, where no kubelet mounts it.
+	CopyCert bool
+	// LeaderElection elects a leader, so that several replicas may run.
+	LeaderElection bool
+	// LabelAliases are further labels, each with the one of Towpath's whose value it repeats.
+	LabelAliases map[string]string
+	// Workers is how many Components and how many Releases are reconciled at once.
+	Workers int
+	// Again says that this process may have built a manager before, as a test does that restarts
+	// it: the names of controllers are then not held to be unique in the process.
+	Again bool
+}
+
+// Run builds the manager and runs it until the context ends.
+func Run(ctx context.Context, cfg *rest.Config, o Options) error {
+	mgr, err := New(ctx, cfg, o)
 	if err != nil {
-		return fmt.Errorf("finding the cluster: %w", err)
-	}
-	cfg.QPS = -1 // the API server's priority and fairness decides, not a limit of our own
-	cfg.UserAgent = "towpath-manager"
-	mgr, err := ctrl.NewManager(cfg, managerOptions(o))
-	if err != nil {
-		return fmt.Errorf("building the manager: %w", err)
-	}
-	if err := index.Register(ctx, mgr.GetFieldIndexer()); err != nil {
-		return err
-	}
-	certReady, err := webhookcert.Add(mgr, webhookcert.Options{Dir: o.certDir, Copy: o.copyCert, ExtraDNSNames: []string{"localhost"}})
-	if err != nil {
-		return err
-	}
-	if err := walls.Check(ctx, mgr.GetAPIReader()); err != nil {
-		return err
-	}
-	if err := setUp(mgr, o, certReady); err != nil {
 		return err
 	}
 	return mgr.Start(ctx)
 }
 
-func managerOptions(o *options) ctrl.Options {
+// New builds the manager with everything that it runs. The identity of cfg needs the rights of
+// config/rbac/manager.yaml, and no others.
+func New(ctx context.Context, cfg *rest.Config, o Options) (ctrl.Manager, error) {
+	cfg = rest.CopyConfig(cfg)
+	cfg.QPS = -1 // the API server's priority and fairness decides, not a limit of our own
+	cfg.UserAgent = "towpath-manager"
+	mgr, err := ctrl.NewManager(cfg, managerOptions(&o))
+	if err != nil {
+		return nil, fmt.Errorf("building the manager: %w", err)
+	}
+	if err := index.Register(ctx, mgr.GetFieldIndexer()); err != nil {
+		return nil, err
+	}
+	certReady, err := webhookcert.Add(mgr, webhookcert.Options{Dir: o.CertDir, Copy: o.CopyCert, ExtraDNSNames: []string{"localhost"}})
+	if err != nil {
+		return nil, err
+	}
+	if err := walls.Check(ctx, mgr.GetAPIReader()); err != nil {
+		return nil, err
+	}
+	if err := setUp(mgr, &o, certReady); err != nil {
+		return nil, err
+	}
+	return mgr, nil
+}
+
+func managerOptions(o *Options) ctrl.Options {
 	scheme := runtime.NewScheme()
 	_ = clientgoscheme.AddToScheme(scheme)
 	_ = platformv1alpha1.AddToScheme(scheme)
 	ours := labels.SelectorFromSet(labels.Set{"app.kubernetes.io/managed-by": platformv1alpha1.ManagedBy})
 	return ctrl.Options{
 		Scheme:                        scheme,
-		Metrics:                       metricsserver.Options{BindAddress: o.metricsAddress, SecureServing: true, FilterProvider: filters.WithAuthenticationAndAuthorization},
-		HealthProbeBindAddress:        o.probeAddress,
-		LeaderElection:                o.leaderElection,
+		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress, SecureServing: true, FilterProvider: filters.WithAuthenticationAndAuthorization},
+		HealthProbeBindAddress:        o.ProbeAddress,
+		LeaderElection:                o.LeaderElection,
 		LeaderElectionID:              "towpath-manager",
 		LeaderElectionNamespace:       platformv1alpha1.SystemNamespace,
 		LeaderElectionReleaseOnCancel: true,
-		WebhookServer:                 webhook.NewServer(webhook.Options{Host: o.webhookHost, Port: o.webhookPort, CertDir: o.certDir}),
+		WebhookServer:                 webhook.NewServer(webhook.Options{Host: o.WebhookHost, Port: o.WebhookPort, CertDir: o.CertDir}),
 		Client:                        client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}}}},
+		Controller:                    config.Controller{SkipNameValidation: &o.Again},
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(),
 			ByObject: map[client.Object]cache.ByObject{
@@ -89,7 +127,7 @@ func managerOptions(o *options) ctrl.Options {
 }
 
 // setUp adds the controllers, the webhooks and the probes.
-func setUp(mgr ctrl.Manager, o *options, certReady <-chan struct{}) error {
+func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 	disco, err := discovery.NewDiscoveryClientForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
 	if err != nil {
 		return fmt.Errorf("building the discovery client: %w", err)
@@ -107,11 +145,11 @@ func setUp(mgr ctrl.Manager, o *options, certReady <-chan struct{}) error {
 		&servicetemplate.Reconciler{Client: mgr.GetClient(), Kinds: kinds, Recorder: recorder},
 		&component.Reconciler{
 			Client: mgr.GetClient(), Revisions: revisions, Capabilities: capability.NewDetector(disco, clock.RealClock{}),
-			Namespaced: writer.Namespaced, Recorder: recorder, LabelAliases: o.labelAliases, Workers: o.workers,
+			Namespaced: writer.Namespaced, Recorder: recorder, LabelAliases: o.LabelAliases, Workers: o.Workers,
 		},
 		&release.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Writer: writer, Revisions: revisions,
-			Clock: clock.RealClock{}, Recorder: recorder, Workers: o.workers,
+			Clock: clock.RealClock{}, Recorder: recorder, Workers: o.Workers,
 		},
 	}
 	for _, c := range controllers {

@@ -1,0 +1,120 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+)
+
+// idleFor is how long nothing may be written. IDLE shortens or lengthens it.
+func idleFor() time.Duration {
+	if d, err := time.ParseDuration(os.Getenv("IDLE")); err == nil {
+		return d
+	}
+	return 5 * time.Minute
+}
+
+var _ = Describe("The demo", Ordered, func() {
+	var root, dir, bin string
+
+	// run runs a command in the repository, and returns what it printed.
+	run := func(name string, args ...string) string {
+		GinkgoHelper()
+		cmd := exec.Command(name, args...)
+		cmd.Dir = root
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		Expect(cmd.Run()).To(Succeed(), "%s %s printed:\n%s", name, strings.Join(args, " "), &out)
+		return out.String()
+	}
+	demo := func(verb string) string { return run(filepath.Join(bin, "demo"), "-root", root, "-dir", dir, verb) }
+	towpath := func(args ...string) string {
+		return run(filepath.Join(bin, "towpath"), append(args, "--kubeconfig", filepath.Join(dir, "kubernetes-admin.kubeconfig"))...)
+	}
+
+	BeforeAll(func() {
+		var err error
+		root, err = filepath.Abs(filepath.Join("..", ".."))
+		Expect(err).NotTo(HaveOccurred())
+		// Apart from a demo that somebody has running.
+		dir = GinkgoT().TempDir()
+		bin = filepath.Join(root, "bin")
+		run("go", "build", "-o", bin+"/", "./cmd/manager", "./cmd/towpath", "./hack/demo")
+		DeferCleanup(func() { demo("down") })
+	})
+
+	It("brings every Component up, and shows it", func() {
+		out := demo("up")
+		for _, want := range []string{
+			"team shop, cost centre cc-4711", "✔ checkout", "✔ storefront", "✔ catalogue",
+			"✔ Deployment/checkout", "namespace shop-prod", "make demo-down",
+		} {
+			Expect(out).To(ContainSubstring(want))
+		}
+		GinkgoWriter.Print(out)
+	})
+
+	It("changes nothing when it is run again", func() {
+		before := writes(filepath.Join(dir, "audit.log"))
+		Expect(demo("up")).To(ContainSubstring("✔ checkout"))
+		Expect(writes(filepath.Join(dir, "audit.log"))).To(HaveLen(len(before)), "the manager wrote during the second call")
+	})
+
+	It("says in JSON what it says in the tree", func() {
+		var status map[string]any
+		Expect(json.Unmarshal([]byte(towpath("status", "-A", "-o", "json")), &status)).To(Succeed())
+		Expect(status).NotTo(BeEmpty())
+	})
+
+	It("writes nothing while nothing changes", func() {
+		log := filepath.Join(dir, "audit.log")
+		before := writes(log)
+		Expect(before).NotTo(BeEmpty(), "the audit log must show the writes of the start, or this test could not fail")
+		Consistently(func() []string { return writes(log)[len(before):] }, idleFor(), time.Second).
+			Should(BeEmpty(), "nothing changed, so the manager and the appliers have nothing to write")
+	})
+
+	It("ends without leaving a process behind", func() {
+		demo("down")
+		Expect(run("sh", "-c", "ps -eo args | grep -F '"+dir+"' | grep -v grep || true")).To(BeEmpty())
+	})
+})
+
+// writes returns the mutating requests of the manager and of the appliers in an audit log, but for leases.
+func writes(path string) []string {
+	GinkgoHelper()
+	file, err := os.Open(path)
+	Expect(err).NotTo(HaveOccurred())
+	defer func() { _ = file.Close() }()
+	var found []string
+	scanner := bufio.NewScanner(file)
+	scanner.Buffer(nil, 1<<20)
+	for scanner.Scan() {
+		var event struct {
+			Verb             string
+			User             struct{ Username string }
+			ImpersonatedUser struct{ Username string }
+			ObjectRef        struct{ Resource, Namespace, Name, Subresource string }
+		}
+		if json.Unmarshal(scanner.Bytes(), &event) != nil {
+			continue // the last line may be half written
+		}
+		mutating := map[string]bool{"create": true, "update": true, "patch": true, "delete": true, "deletecollection": true}[event.Verb]
+		ours := strings.HasPrefix(event.User.Username, "system:serviceaccount:towpath-system:") ||
+			strings.HasPrefix(event.ImpersonatedUser.Username, "system:serviceaccount:towpath-appliers:")
+		if mutating && ours && event.ObjectRef.Resource != "leases" {
+			o := event.ObjectRef
+			found = append(found, strings.Join([]string{event.Verb, o.Resource, o.Subresource, o.Namespace + "/" + o.Name}, " "))
+		}
+	}
+	Expect(scanner.Err()).NotTo(HaveOccurred())
+	return found
+}

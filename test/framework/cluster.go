@@ -1,0 +1,335 @@
+// Package framework gives a suite a cluster with Towpath in it: a real control plane, installed as the
+// demo installs it, with the manager's controllers and webhooks in the suite's own process and with the
+// rights of the manager's service account, no others.
+//
+// A suite starts one cluster, and its specs share it: each takes names of its own (Name), so that they
+// run in any order.
+package framework
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/hack/controlplane"
+	"github.com/towpath-dev/towpath/hack/install"
+	"github.com/towpath-dev/towpath/internal/manager"
+	"github.com/towpath-dev/towpath/internal/webhookcert"
+)
+
+const (
+	// ManagerUser is whom the API server sees when the manager writes.
+	ManagerUser = "system:serviceaccount:" + platformv1alpha1.SystemNamespace + ":" + managerAccount
+
+	// LabelUnchecked, with any value, keeps Towpath's webhooks from an object: so a spec can make what they
+	// would refuse, as if it had been made before they were installed. Admission policies and the kinds'
+	// own validation hold all the same.
+	LabelUnchecked = "test.towpath.dev/unchecked"
+
+	managerAccount = "towpath-manager"
+
+	managerTimeout = 90 * time.Second
+	stopTimeout    = 30 * time.Second
+	pollInterval   = 50 * time.Millisecond
+)
+
+// Options say what a cluster has.
+type Options struct {
+	// Nodes is how many simulated nodes there are. With none, pods stay pending. kube-controller-manager
+	// runs in any case.
+	Nodes int
+	// LabelAliases are the manager's; none if nil.
+	LabelAliases map[string]string
+	// Log takes what the manager logs, such as GinkgoWriter. If nil, it goes to manager.log in Dir.
+	Log io.Writer
+}
+
+// Cluster is a control plane with Towpath installed.
+type Cluster struct {
+	// Client is the administrator's, without a cache. RBAC does not apply to it; admission policies do.
+	Client client.Client
+	// ManagerClient has the identity of the manager: for what policies allow to nobody else.
+	ManagerClient client.Client
+	// Plane is the control plane.
+	Plane *controlplane.ControlPlane
+	// Dir holds logs, certificates and the audit log. Stop removes it.
+	Dir string
+
+	options     Options
+	scheme      *runtime.Scheme
+	managerCfg  *rest.Config
+	webhookPort int
+	probePort   int
+
+	mu      sync.Mutex
+	running *run
+}
+
+// run is a manager that runs.
+type run struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+	err    error
+}
+
+// Start brings up a cluster and installs Towpath. The manager does not run yet: see StartManager. ctx
+// bounds the start only.
+func Start(ctx context.Context, options Options) (_ *Cluster, err error) {
+	c := &Cluster{options: options, scheme: runtime.NewScheme()}
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, apiextensionsv1.AddToScheme, platformv1alpha1.AddToScheme} {
+		if err := add(c.scheme); err != nil {
+			return nil, err
+		}
+	}
+	if c.Dir, err = os.MkdirTemp("", "towpath-suite-"); err != nil {
+		return nil, err
+	}
+	if c.webhookPort, c.probePort, err = freePorts(); err != nil {
+		return nil, err
+	}
+	c.Plane, err = controlplane.Start(ctx, controlplane.Options{Dir: c.Dir, Nodes: options.Nodes, AuditLog: c.auditLog()})
+	if err != nil {
+		return nil, err
+	}
+	if err := c.install(ctx); err != nil {
+		return nil, errors.Join(err, c.Stop())
+	}
+	return c, nil
+}
+
+// install puts Towpath in, and waits until it holds.
+func (c *Cluster) install(ctx context.Context) error {
+	var err error
+	if c.Client, err = client.New(c.Plane.AdminConfig(), client.Options{Scheme: c.scheme}); err != nil {
+		return err
+	}
+	url := "https://localhost:" + strconv.Itoa(c.webhookPort)
+	if err := install.Towpath(ctx, c.Client, install.Options{WebhookURL: url}); err != nil {
+		return err
+	}
+	if c.managerCfg, err = c.Plane.ServiceAccountConfig(ctx, platformv1alpha1.SystemNamespace, managerAccount); err != nil {
+		return err
+	}
+	if c.ManagerClient, err = client.New(c.managerCfg, client.Options{Scheme: c.scheme}); err != nil {
+		return err
+	}
+	if err := c.exemptUnchecked(ctx); err != nil {
+		return err
+	}
+	return c.awaitAdmission(ctx)
+}
+
+// exemptUnchecked keeps the webhooks from objects with LabelUnchecked.
+func (c *Cluster) exemptUnchecked(ctx context.Context) error {
+	var configuration admissionregistrationv1.ValidatingWebhookConfiguration
+	if err := c.Client.Get(ctx, types.NamespacedName{Name: webhookcert.ConfigurationName}, &configuration); err != nil {
+		return err
+	}
+	for i := range configuration.Webhooks {
+		configuration.Webhooks[i].ObjectSelector = &metav1.LabelSelector{
+			MatchExpressions: []metav1.LabelSelectorRequirement{{Key: LabelUnchecked, Operator: metav1.LabelSelectorOpDoesNotExist}},
+		}
+	}
+	return c.Client.Update(ctx, &configuration)
+}
+
+// awaitAdmission waits until the API server acts on the exemption and on the policy that it read last:
+// it takes a moment after they were written.
+func (c *Cluster) awaitAdmission(ctx context.Context) error {
+	return poll(ctx, stopTimeout, func(ctx context.Context) error {
+		unchecked := Template("towpath-probe", ConfigMap("config"))
+		unchecked.Labels = map[string]string{LabelUnchecked: ""}
+		if err := c.Client.Create(ctx, unchecked, client.DryRunAll); err != nil {
+			return fmt.Errorf("the webhooks are not kept from %s: %w", LabelUnchecked, err)
+		}
+		forged := Revision("towpath-probe", 1, ConfigMap("config"))
+		if err := c.Client.Create(ctx, forged, client.DryRunAll); err == nil {
+			return errors.New("the policy towpath-records does not hold yet")
+		}
+		return nil
+	})
+}
+
+// Stop ends the manager and the control plane, and removes the folder.
+func (c *Cluster) Stop() error {
+	err := c.StopManager()
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	if stopErr := c.Plane.Stop(ctx); stopErr != nil {
+		return errors.Join(err, stopErr)
+	}
+	return errors.Join(err, os.RemoveAll(c.Dir))
+}
+
+// UserClient returns a client of a user in these groups, who has the rights that RBAC gives.
+func (c *Cluster) UserClient(name string, groups ...string) (client.Client, error) {
+	cfg, err := c.Plane.UserConfig(name, groups...)
+	if err != nil {
+		return nil, err
+	}
+	return client.New(cfg, client.Options{Scheme: c.scheme})
+}
+
+// logOnce keeps what managers log in one place: controller-runtime takes a logger once a process.
+var logOnce sync.Once
+
+// StartManager starts the manager and waits until it is ready and the API server reaches its webhooks.
+// ctx bounds the start only.
+func (c *Cluster) StartManager(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.running != nil {
+		return errors.New("the manager runs already")
+	}
+	if err := c.log(); err != nil {
+		return err
+	}
+	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	r := &run{cancel: cancel, done: make(chan struct{})}
+	mgr, err := manager.New(runCtx, c.managerCfg, manager.Options{
+		MetricsAddress: "0", ProbeAddress: net.JoinHostPort("127.0.0.1", strconv.Itoa(c.probePort)),
+		WebhookHost: "127.0.0.1", WebhookPort: c.webhookPort,
+		CertDir: filepath.Join(c.Dir, "webhook-cert"), CopyCert: true,
+		LabelAliases: c.options.LabelAliases, Workers: 4, Again: true,
+	})
+	if err != nil {
+		cancel()
+		return err
+	}
+	go func() {
+		defer close(r.done)
+		r.err = mgr.Start(runCtx)
+	}()
+	c.running = r
+	if err := c.awaitManager(ctx, r); err != nil {
+		return errors.Join(err, c.stopManager())
+	}
+	return nil
+}
+
+// log sends what the manager logs where the options say.
+func (c *Cluster) log() error {
+	var err error
+	logOnce.Do(func() {
+		out := c.options.Log
+		if out == nil {
+			out, err = os.OpenFile(filepath.Join(c.Dir, "manager.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+		}
+		ctrl.SetLogger(zap.New(zap.WriteTo(out), zap.UseDevMode(true)))
+	})
+	return err
+}
+
+// awaitManager waits until the manager is ready and its webhooks answer.
+func (c *Cluster) awaitManager(ctx context.Context, r *run) error {
+	return poll(ctx, managerTimeout, func(ctx context.Context) error {
+		select {
+		case <-r.done:
+			return final{fmt.Errorf("the manager ended: %w", r.err)}
+		default:
+		}
+		if err := c.managerReady(ctx); err != nil {
+			return err
+		}
+		return c.Client.Create(ctx, Template("towpath-probe", ConfigMap("config")), client.DryRunAll)
+	})
+}
+
+func (c *Cluster) managerReady(ctx context.Context) error {
+	url := fmt.Sprintf("http://127.0.0.1:%d/readyz", c.probePort)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("the manager is not ready: %s", answer.Status)
+	}
+	return nil
+}
+
+// StopManager stops the manager, and returns what it ended with. It does nothing if none runs.
+func (c *Cluster) StopManager() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stopManager()
+}
+
+func (c *Cluster) stopManager() error {
+	r := c.running
+	if r == nil {
+		return nil
+	}
+	c.running = nil
+	r.cancel()
+	select {
+	case <-r.done:
+		return r.err
+	case <-time.After(stopTimeout):
+		return errors.New("the manager does not end")
+	}
+}
+
+// freePorts returns two ports of the loopback interface that nobody listens on.
+func freePorts() (first, second int, err error) {
+	var ports [2]int
+	for i := range ports {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return 0, 0, err
+		}
+		// Both are held until both are chosen, or the kernel could give one out twice.
+		defer func() { _ = listener.Close() }()
+		address, ok := listener.Addr().(*net.TCPAddr)
+		if !ok {
+			return 0, 0, errors.New("no TCP address")
+		}
+		ports[i] = address.Port
+	}
+	return ports[0], ports[1], nil
+}
+
+// final is an error that trying again does not mend.
+type final struct{ error }
+
+// poll calls a function until it succeeds, and returns its last error when it never does.
+func poll(ctx context.Context, timeout time.Duration, do func(context.Context) error) error {
+	var last error
+	err := wait.PollUntilContextTimeout(ctx, pollInterval, timeout, true, func(ctx context.Context) (bool, error) {
+		last = do(ctx)
+		var stop final
+		if errors.As(last, &stop) {
+			return false, stop.error
+		}
+		return last == nil, nil
+	})
+	if err != nil {
+		return errors.Join(err, last)
+	}
+	return nil
+}
