@@ -216,12 +216,15 @@ func TestRecursiveSchemaEnds(t *testing.T) {
 }
 
 func TestSourcesAreSafeForConcurrentUse(t *testing.T) {
-	crds := openapi.FromCRDs(widget(apiextensionsv1.NamespaceScoped, nil))
+	both := openapi.Union(openapi.Kubernetes(), openapi.FromCRDs(widget(apiextensionsv1.NamespaceScoped, nil)))
 	var group sync.WaitGroup
 	for range 8 {
 		group.Go(func() {
-			_, _ = openapi.Kubernetes().Kind(gvk("batch", "v1", "Job"))
-			_, _ = crds.Kind(gvk("example.com", "v1", "Widget"))
+			for _, kind := range []schema.GroupVersionKind{gvk("batch", "v1", "Job"), gvk("example.com", "v1", "Widget")} {
+				if _, err := both.Kind(kind); err != nil {
+					t.Error(err)
+				}
+			}
 		})
 	}
 	group.Wait()

@@ -13,7 +13,10 @@ import (
 )
 
 // Policies are the names of the policies that must be there, each with a binding of its name.
-var Policies = []string{"towpath-ownership", "towpath-labels", "towpath-records"}
+var Policies = []string{
+	"towpath-ownership", "towpath-labels", "towpath-records", "towpath-namespaces",
+	"towpath-bindings", "towpath-accounts", "towpath-appliers", "towpath-templates",
+}
 
 // Check returns an error that names the first policy or binding that is not there or does not deny.
 func Check(ctx context.Context, reader client.Reader) error {

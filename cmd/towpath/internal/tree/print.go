@@ -8,8 +8,6 @@ import (
 	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/util/duration"
-
-	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 )
 
 // Style is how a Report is printed.
@@ -102,8 +100,8 @@ func (s Style) component(root *node, component *Component) {
 			note = "does not exist"
 		case environment.Waiting != nil:
 			note = because(*environment.Waiting, Progressing)
-			if environment.Waiting.Reason == platformv1alpha1.ReasonReleaseFailed && environment.Release != nil {
-				note = "" // the release's own line says it better
+			if release := environment.Release; release != nil && environment.Waiting.Reason == release.Ready.Reason {
+				note = "" // the release's own line says it
 			}
 			if health == Ready {
 				health = Progressing
