@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -50,12 +51,17 @@ func strip(in any) (any, error) {
 	if !ok {
 		return in, nil
 	}
-	if _, stripped := u.GetAnnotations()[ownedAnnotation]; stripped && len(u.GetManagedFields()) == 0 {
+	annotations := u.GetAnnotations()
+	if _, stripped := annotations[ownedAnnotation]; stripped && len(u.GetManagedFields()) == 0 {
 		return in, nil // the informer hands some objects in twice
 	}
-	owned := apply.Owned(u.GetManagedFields())
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[ownedAnnotation] = apply.Owned(u.GetManagedFields())
+	delete(annotations, corev1.LastAppliedConfigAnnotation)
+	u.SetAnnotations(annotations)
 	u.SetManagedFields(nil)
-	u.SetAnnotations(map[string]string{ownedAnnotation: owned})
 	for _, field := range []string{"data", "binaryData", "stringData"} {
 		delete(u.Object, field)
 	}

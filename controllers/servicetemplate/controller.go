@@ -31,7 +31,9 @@ import (
 type Reconciler struct {
 	client.Client
 	// Kinds tells the schemas of the kinds that the cluster serves.
-	Kinds    openapi.Source
+	Kinds openapi.Source
+	// Refresh is called when a CustomResourceDefinition changes, so that Kinds looks again.
+	Refresh  func()
 	Recorder events.EventRecorder
 
 	writes freshness.Tracker[types.NamespacedName]
@@ -110,6 +112,7 @@ func (r *Reconciler) report(ctx context.Context, s *scope) error {
 
 // ofKind maps a CustomResourceDefinition to the templates that may wait for it, or may have lost it.
 func (r *Reconciler) ofKind(ctx context.Context, _ client.Object) []ctrl.Request {
+	r.Refresh()
 	var list platformv1alpha1.ServiceTemplateList
 	if err := r.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "Listing ServiceTemplates failed")

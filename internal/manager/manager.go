@@ -142,7 +142,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 	controllers := []interface{ SetupWithManager(ctrl.Manager) error }{
 		&environmentclass.Reconciler{Client: mgr.GetClient()},
 		&environment.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
-		&servicetemplate.Reconciler{Client: mgr.GetClient(), Kinds: kinds, Recorder: recorder},
+		&servicetemplate.Reconciler{Client: mgr.GetClient(), Kinds: kinds, Refresh: kinds.Refresh, Recorder: recorder},
 		&component.Reconciler{
 			Client: mgr.GetClient(), Revisions: revisions, Capabilities: capability.NewDetector(disco, clock.RealClock{}),
 			Namespaced: writer.Namespaced, Recorder: recorder, LabelAliases: o.LabelAliases, Workers: o.Workers,

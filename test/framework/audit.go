@@ -113,6 +113,11 @@ func (a Audit) About(names ...string) Audit {
 	return a.filter(func(r Request) bool { return slices.Contains(names, r.Name) || slices.Contains(names, r.Namespace) })
 }
 
+// Succeeded keeps the requests that were not refused.
+func (a Audit) Succeeded() Audit {
+	return a.filter(func(r Request) bool { return r.Code < 300 })
+}
+
 func (a Audit) filter(keep func(Request) bool) Audit {
 	var kept Audit
 	for _, r := range a {
