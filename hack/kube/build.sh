@@ -12,7 +12,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)/bin/kube
 wanted=(etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kwok stages/node stages/pod)
 
-# A workspace file or a vendoring flag of the caller must not change which versions are built.
+# A workspace file around the repository must not change which versions are built.
 export CGO_ENABLED=0 GOWORK=off
 
 SECONDS=0
@@ -72,7 +72,8 @@ if [[ -n ${TOWPATH_KUBE_ASSETS:-} ]]; then
 fi
 
 kube=$(module_field Version k8s.io/kubernetes)
-hash=$(cat "$here/go.mod" "$here/go.sum" "$here/build.sh" <(go env GOVERSION GOOS GOARCH) | sha256sum | cut -c1-12)
+# All that decides about the result; not the rest of this script, or a reworded comment would cost a build.
+hash=$({ cat "$here/go.mod" "$here/go.sum"; declare -f build; go env GOVERSION GOOS GOARCH; } | sha256sum | cut -c1-12)
 target=$root/$kube-$hash
 [[ ${1:-} == --print ]] && { echo "$target"; exit; }
 

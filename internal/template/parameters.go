@@ -101,6 +101,9 @@ func checkNames(schema *apiextensions.JSONSchemaProps, at *field.Path) field.Err
 		if !namePattern.MatchString(name) {
 			errs = append(errs, field.Invalid(here, name, "the name of a parameter must match "+namePattern.String()))
 		}
+		if escaped, ok := apiservercel.Escape(name); ok && escaped != name {
+			errs = append(errs, field.Invalid(here, name, "is a reserved word of CEL, which expressions could not name: choose another"))
+		}
 		errs = append(errs, checkNames(&property, here)...)
 	}
 	if schema.Items != nil && schema.Items.Schema != nil {
