@@ -24,6 +24,7 @@ type Commit struct {
 	// sha of the commit, in hexadecimal.
 	// +required
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{7,64}$`
+	// +kubebuilder:validation:MinLength=7
 	// +kubebuilder:validation:MaxLength=64
 	SHA string `json:"sha,omitempty"`
 	// committedAt is when the commit was made. Lead time is counted from here.
@@ -185,7 +186,7 @@ type ComponentStatus struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// conditions: Ready, Promoted, and Stalled when somebody must act first.
+	// conditions are Ready, Promoted, and Stalled when somebody must act first.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -214,6 +215,7 @@ type ComponentStatus struct {
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')",message="metadata.name must be a DNS-1035 label of at most 40 characters"
 type Component struct {
 	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard metadata of an object.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 	// spec is what the developer asks for.

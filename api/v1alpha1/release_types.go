@@ -210,7 +210,7 @@ type ReleaseObjectStatus struct {
 	// +kubebuilder:validation:MaxLength=64
 	Applied string `json:"applied,omitempty"`
 	// health of the object.
-	// +optional
+	// +required
 	Health ObjectHealth `json:"health,omitempty"`
 	// message says what the object waits for, or why it failed.
 	// +optional
@@ -224,7 +224,7 @@ type ReleaseStatus struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// conditions: Ready, Applied, and Stalled when somebody must act first.
+	// conditions are Ready, Applied, and Stalled when somebody must act first.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -263,6 +263,7 @@ type ReleaseStatus struct {
 // +kubebuilder:validation:XValidation:rule="self.spec == oldSelf.spec",message="spec must not change: a Release is an immutable record; change the Component instead"
 type Release struct {
 	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard metadata of an object.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 	// spec is the record.

@@ -85,7 +85,7 @@ type ServiceTemplateStatus struct {
 	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions: Ready, and Stalled when the template does not compile.
+	// conditions are Ready, and Stalled when the template does not compile.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -134,6 +134,7 @@ type RevisionReference struct {
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')",message="metadata.name must be a DNS-1035 label of at most 40 characters"
 type ServiceTemplate struct {
 	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard metadata of an object.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 	// spec is the golden path.
@@ -168,6 +169,7 @@ type ServiceTemplateRevisionSpec struct {
 	// revision.
 	// +required
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
+	// +kubebuilder:validation:MinLength=64
 	// +kubebuilder:validation:MaxLength=64
 	Hash string `json:"hash,omitempty"`
 	// template is the spec of the ServiceTemplate as it was.
@@ -181,7 +183,7 @@ type ServiceTemplateRevisionStatus struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// conditions: Ready, which is True from the start since only what compiled becomes a revision.
+	// conditions are Ready, which is True from the start since only what compiled becomes a revision.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -202,6 +204,7 @@ type ServiceTemplateRevisionStatus struct {
 // +kubebuilder:validation:XValidation:rule="self.spec == oldSelf.spec",message="spec must not change: a revision is an immutable record"
 type ServiceTemplateRevision struct {
 	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard metadata of an object.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 	// spec is the snapshot.

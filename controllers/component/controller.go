@@ -81,7 +81,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, r.finalize(ctx, s)
 	}
 	if err := r.addFinalizer(ctx, s); err != nil {
-		return ctrl.Result{}, err
+		return ctrl.Result{}, client.IgnoreNotFound(err) // deleted before it was seen
 	}
 	if err := r.observe(ctx, s); err != nil {
 		return ctrl.Result{}, err

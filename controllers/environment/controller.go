@@ -12,10 +12,12 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -31,7 +33,8 @@ const fieldOwner = client.FieldOwner("towpath-environment")
 // change of it finds the way back.
 const annotationHome = platformv1alpha1.LabelPrefix + "home"
 
-// retryTaken is when a namespace that belongs to somebody else is looked at again, beside its events.
+// retryTaken is when a namespace or account that belongs to somebody else is looked at again, beside its
+// events.
 const retryTaken = 2 * time.Minute
 
 // Reconciler reconciles Environments.
@@ -55,7 +58,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&platformv1alpha1.EnvironmentClass{}, handler.EnqueueRequestsFromMapFunc(r.ofClass)).
 		Watches(&platformv1alpha1.Release{}, handler.EnqueueRequestsFromMapFunc(ofRelease)).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.ofNamespace)).
-		Watches(&corev1.ServiceAccount{}, handler.EnqueueRequestsFromMapFunc(ofOwned)).
+		Watches(&corev1.Namespace{}, handler.Funcs{DeleteFunc: r.freed}).
+		Watches(&corev1.ServiceAccount{}, handler.EnqueueRequestsFromMapFunc(r.ofAccount)).
 		Watches(&rbacv1.RoleBinding{}, handler.EnqueueRequestsFromMapFunc(ofOwned)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 4, ReconciliationTimeout: time.Minute}).
 		Complete(r)
@@ -81,14 +85,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		}
 	}
 	runErr := r.run(ctx, s)
-	if err := r.report(ctx, s); err != nil {
+	if err := r.report(ctx, s, runErr); err != nil {
 		return ctrl.Result{}, err
 	}
 	return ctrl.Result{RequeueAfter: s.requeueAfter}, runErr
 }
 
 // report puts what the pass found into the status, in one write, and only where it differs.
-func (r *Reconciler) report(ctx context.Context, s *scope) error {
+func (r *Reconciler) report(ctx context.Context, s *scope, runErr error) error {
 	status, generation := &s.environment.Status, s.environment.Generation
 	status.ObservedGeneration = generation
 	switch {
@@ -96,7 +100,8 @@ func (r *Reconciler) report(ctx context.Context, s *scope) error {
 		condition.Ready(&status.Conditions, generation, platformv1alpha1.ReasonReady,
 			fmt.Sprintf("Namespace %s is there, made to class %s.", status.Namespace, s.environment.Spec.ClassRef.Name))
 	case s.problem == nil:
-		condition.Progressing(&status.Conditions, generation, platformv1alpha1.ReasonProgressing, "Making the namespace and its account.")
+		condition.Progressing(&status.Conditions, generation, platformv1alpha1.ReasonProgressing,
+			fmt.Sprintf("Making the namespace and its account failed, and is tried again: %v.", runErr))
 	case s.problem.stalled:
 		condition.Stalled(&status.Conditions, generation, s.problem.reason, s.problem.message)
 	default:
@@ -150,6 +155,36 @@ func (r *Reconciler) ofNamespace(ctx context.Context, o client.Object) []ctrl.Re
 		return nil
 	}
 	return r.requests(ctx, client.InNamespace(o.GetName()))
+}
+
+// freed wakes the Environments that wait for the name of a namespace that is gone.
+func (r *Reconciler) freed(ctx context.Context, e event.DeleteEvent, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) {
+	if ofOwned(ctx, e.Object) != nil {
+		return // its Environment is woken anyway
+	}
+	var list platformv1alpha1.EnvironmentList
+	if err := r.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Listing Environments failed")
+		return
+	}
+	for i := range list.Items {
+		if list.Items[i].Status.Namespace == e.Object.GetName() {
+			queue.Add(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
+		}
+	}
+}
+
+// ofAccount maps the account of a workload namespace to the Environment of that namespace: one that
+// nobody of ours made stands in its way until it goes.
+func (r *Reconciler) ofAccount(ctx context.Context, o client.Object) []ctrl.Request {
+	if requests := ofOwned(ctx, o); requests != nil {
+		return requests
+	}
+	var namespace corev1.Namespace
+	if err := r.Get(ctx, types.NamespacedName{Name: o.GetName()}, &namespace, client.UnsafeDisableDeepCopy); err != nil {
+		return nil
+	}
+	return ofOwned(ctx, &namespace)
 }
 
 // ofOwned maps what an Environment made to that Environment.

@@ -12,8 +12,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	rbacv1ac "k8s.io/client-go/applyconfigurations/rbac/v1"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -68,6 +70,12 @@ func (r *Reconciler) resolve(ctx context.Context, s *scope) error {
 		s.problem = &problem{platformv1alpha1.ReasonNotTeamNamespace, fmt.Sprintf(
 			"Namespace %s is no team namespace: it must bear the labels %s and %s. Ask the platform team to label it.",
 			home.Name, platformv1alpha1.LabelTeam, platformv1alpha1.LabelCostCenter), true}
+		return nil
+	}
+	if wrong := validation.IsDNS1123Label(team); len(wrong) > 0 {
+		s.problem = &problem{platformv1alpha1.ReasonNotTeamNamespace, fmt.Sprintf(
+			"Namespace %s bears %s=%s, which cannot be part of a namespace's name: it must be a DNS-1123 label, such as shop. Ask the platform team to label it so.",
+			home.Name, platformv1alpha1.LabelTeam, team), true}
 		return nil
 	}
 	if status.Team != "" && status.Team != team {
@@ -156,7 +164,8 @@ func (r *Reconciler) keepNamespace(ctx context.Context, s *scope) error {
 	return nil
 }
 
-// keepApplier makes the service account that Towpath writes as in the namespace, and its bindings.
+// keepApplier makes the service account that Towpath writes as in the namespace, and its bindings. It
+// does not take over an account that exists: the policy towpath-accounts refuses that.
 func (r *Reconciler) keepApplier(ctx context.Context, s *scope) error {
 	account := environment.Applier(s.environment.Status.Namespace)
 	var live corev1.ServiceAccount
@@ -164,7 +173,15 @@ func (r *Reconciler) keepApplier(ctx context.Context, s *scope) error {
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("reading service account %s: %w", account, err)
 	}
-	if err != nil || !contains(live.Labels, s.labels()) || !contains(live.Annotations, s.annotations()) {
+	if err == nil && live.Labels[platformv1alpha1.LabelOwnerUID] != string(s.environment.UID) {
+		s.problem = &problem{platformv1alpha1.ReasonObjectTaken, fmt.Sprintf(
+			"ServiceAccount %s in namespace %s exists and does not belong to this environment; Towpath does not take it over. Ask the platform team to delete it.",
+			account.Name, account.Namespace), true}
+		s.requeueAfter = retryTaken
+		return nil
+	}
+	if err != nil || !contains(live.Labels, s.labels()) || !contains(live.Annotations, s.annotations()) ||
+		!ptr.Equal(live.AutomountServiceAccountToken, new(bool)) {
 		intent := corev1ac.ServiceAccount(account.Name, account.Namespace).
 			WithLabels(s.labels()).WithAnnotations(s.annotations()).WithAutomountServiceAccountToken(false)
 		if err := r.Apply(ctx, intent, fieldOwner, client.ForceOwnership); err != nil {
@@ -194,8 +211,32 @@ func (r *Reconciler) keepBinding(ctx context.Context, s *scope, role string, acc
 		WithLabels(s.labels()).WithAnnotations(s.annotations()).
 		WithRoleRef(rbacv1ac.RoleRef().WithAPIGroup(rbacv1.GroupName).WithKind("ClusterRole").WithName(role)).
 		WithSubjects(rbacv1ac.Subject().WithKind(rbacv1.ServiceAccountKind).WithName(account.Name).WithNamespace(account.Namespace))
-	if err := r.Apply(ctx, intent, fieldOwner, client.ForceOwnership); err != nil {
+	err = r.Apply(ctx, intent, fieldOwner, client.ForceOwnership)
+	if apierrors.IsInvalid(err) {
+		// Somebody made a binding of that name to another role, which cannot be changed.
+		if err := r.deleteForged(ctx, key, role); err != nil {
+			return err
+		}
+		err = r.Apply(ctx, intent, fieldOwner, client.ForceOwnership)
+	}
+	if err != nil {
 		return fmt.Errorf("applying role binding %s: %w", key, err)
+	}
+	return nil
+}
+
+// deleteForged deletes a binding that stands in the place of ours and gives another role. The name is
+// Towpath's in a namespace that it made.
+func (r *Reconciler) deleteForged(ctx context.Context, key types.NamespacedName, role string) error {
+	var live rbacv1.RoleBinding
+	if err := r.Live.Get(ctx, key, &live); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	if live.RoleRef.APIGroup == rbacv1.GroupName && live.RoleRef.Kind == "ClusterRole" && live.RoleRef.Name == role {
+		return nil
+	}
+	if err := client.IgnoreNotFound(r.Delete(ctx, &live, client.Preconditions{UID: &live.UID})); err != nil {
+		return fmt.Errorf("deleting role binding %s, which gives another role: %w", key, err)
 	}
 	return nil
 }
@@ -214,6 +255,7 @@ func (r *Reconciler) finalize(ctx context.Context, s *scope) (ctrl.Result, error
 	if err != nil {
 		waiting = fmt.Sprintf("Deleting failed, and is tried again: %v.", err)
 	}
+	s.environment.Status.ObservedGeneration = s.environment.Generation
 	condition.Progressing(&s.environment.Status.Conditions, s.environment.Generation, platformv1alpha1.ReasonDeleting, waiting)
 	if patchErr := r.patchStatus(ctx, s); patchErr != nil {
 		return ctrl.Result{}, patchErr
@@ -239,39 +281,40 @@ func (r *Reconciler) emptyEnvironment(ctx context.Context, s *scope) (string, er
 	if len(releases.Items) > 0 {
 		return fmt.Sprintf("Waiting until the objects of %d Releases are gone.", len(releases.Items)), nil
 	}
-	name := s.environment.Status.Namespace
-	if name == "" {
-		return "", nil
-	}
-	var namespace corev1.Namespace
-	err := r.Get(ctx, types.NamespacedName{Name: name}, &namespace)
-	if client.IgnoreNotFound(err) != nil {
-		return "", fmt.Errorf("reading namespace %s: %w", name, err)
-	}
-	if err == nil && namespace.Labels[platformv1alpha1.LabelOwnerUID] == string(s.environment.UID) {
-		if namespace.DeletionTimestamp.IsZero() {
-			if err := client.IgnoreNotFound(r.Delete(ctx, &namespace, client.Preconditions{UID: &namespace.UID})); err != nil {
-				return "", fmt.Errorf("deleting namespace %s: %w", name, err)
-			}
-		}
-		return fmt.Sprintf("Waiting until namespace %s is gone.", name), nil
-	}
-	return "", r.deleteApplier(ctx, s)
+	return r.deleteMade(ctx, s)
 }
 
-func (r *Reconciler) deleteApplier(ctx context.Context, s *scope) error {
-	key := environment.Applier(s.environment.Status.Namespace)
-	var account corev1.ServiceAccount
-	if err := r.Get(ctx, key, &account); err != nil {
-		return client.IgnoreNotFound(err)
+// deleteMade deletes the namespace, then the account that wrote there. It finds them past the cache and
+// by their owner: the pass that made them may have been the last, with neither the status written nor the
+// cache told.
+func (r *Reconciler) deleteMade(ctx context.Context, s *scope) (string, error) {
+	owned := client.MatchingLabels{platformv1alpha1.LabelOwnerUID: string(s.environment.UID)}
+	var namespaces corev1.NamespaceList
+	if err := r.Live.List(ctx, &namespaces, owned); err != nil {
+		return "", fmt.Errorf("listing namespaces: %w", err)
 	}
-	if account.Labels[platformv1alpha1.LabelOwnerUID] != string(s.environment.UID) {
-		return nil
+	for i := range namespaces.Items {
+		namespace := &namespaces.Items[i]
+		if namespace.DeletionTimestamp.IsZero() {
+			if err := client.IgnoreNotFound(r.Delete(ctx, namespace, client.Preconditions{UID: &namespace.UID})); err != nil {
+				return "", fmt.Errorf("deleting namespace %s: %w", namespace.Name, err)
+			}
+		}
 	}
-	if err := client.IgnoreNotFound(r.Delete(ctx, &account, client.Preconditions{UID: &account.UID})); err != nil {
-		return fmt.Errorf("deleting service account %s: %w", key, err)
+	if len(namespaces.Items) > 0 {
+		return fmt.Sprintf("Waiting until namespace %s is gone.", namespaces.Items[0].Name), nil
 	}
-	return nil
+	var accounts corev1.ServiceAccountList
+	if err := r.Live.List(ctx, &accounts, owned, client.InNamespace(platformv1alpha1.ApplierNamespace)); err != nil {
+		return "", fmt.Errorf("listing service accounts: %w", err)
+	}
+	for i := range accounts.Items {
+		account := &accounts.Items[i]
+		if err := client.IgnoreNotFound(r.Delete(ctx, account, client.Preconditions{UID: &account.UID})); err != nil {
+			return "", fmt.Errorf("deleting service account %s: %w", account.Name, err)
+		}
+	}
+	return "", nil
 }
 
 // contains says whether a map holds everything that another one does.

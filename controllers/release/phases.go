@@ -156,7 +156,7 @@ func (r *Reconciler) needed(s *scope) map[childKey]int {
 			continue
 		}
 		key := inventoryKey(s.release, s.release.Spec.Inventory[i])
-		err, wait := r.refusals.standing(key, s.release.UID, r.Clock.Now())
+		wait, err := r.refusals.standing(key, s.release.UID, r.Clock.Now())
 		if err == nil {
 			needed[key] = i
 			continue
@@ -288,6 +288,9 @@ func (r *Reconciler) prune(ctx context.Context, s *scope) error {
 		if !s.ready() && !covers(keep, old) {
 			return nil
 		}
+		if old.DeletionTimestamp.IsZero() && old.Status.SupersededAt == nil {
+			return nil // it is about to be marked as superseded, and the event of that will wake the Release
+		}
 		gone, err := r.remove(ctx, old, keep)
 		if err != nil {
 			s.fail(false, platformv1alpha1.ReasonPruneFailed, fmt.Sprintf("What only Release %s had could not be deleted, and is tried again: %v.", old.Name, err))
@@ -320,8 +323,12 @@ func (r *Reconciler) letGo(ctx context.Context, release *platformv1alpha1.Releas
 	if !controllerutil.RemoveFinalizer(release, platformv1alpha1.Finalizer) {
 		return nil
 	}
-	if err := r.Patch(ctx, release, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
-		return client.IgnoreNotFound(err)
+	err := r.Patch(ctx, release, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil // gone already, or changed a moment ago: the event of that is on its way
+	}
+	if err != nil {
+		return fmt.Errorf("taking the finalizer off Release %s: %w", release.Name, err)
 	}
 	r.writes.Wrote(client.ObjectKeyFromObject(release), release.ResourceVersion)
 	for _, o := range release.Spec.Inventory {

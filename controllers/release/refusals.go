@@ -22,15 +22,15 @@ type refusal struct {
 	since, until time.Time
 }
 
-// standing returns the error of an object that must not be sent again yet, and how long not.
-func (r *refusals) standing(key childKey, release types.UID, now time.Time) (error, time.Duration) {
+// standing returns how long an object must not be sent again, and the error that it got.
+func (r *refusals) standing(key childKey, release types.UID, now time.Time) (time.Duration, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	known, ok := r.byKey[key]
 	if !ok || known.release != release || !now.Before(known.until) {
-		return nil, 0
+		return 0, nil
 	}
-	return known.err, known.until.Sub(now)
+	return known.until.Sub(now), known.err
 }
 
 // add remembers that an object was refused, and returns when to try again.

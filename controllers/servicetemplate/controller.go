@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -32,17 +33,22 @@ type Reconciler struct {
 	client.Client
 	// Kinds tells the schemas of the kinds that the cluster serves.
 	Kinds openapi.Source
-	// Refresh is called when a CustomResourceDefinition changes, so that Kinds looks again.
-	Refresh  func()
+	// Refresh makes the next answer of Kinds a new one.
+	Refresh func()
+	// Live reads past the cache.
+	Live     client.Reader
+	Clock    clock.PassiveClock
 	Recorder events.EventRecorder
 
 	writes freshness.Tracker[types.NamespacedName]
+	kinds  unsettled
 }
 
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=servicetemplates,verbs=get;list;watch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=servicetemplates/status,verbs=patch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=servicetemplaterevisions,verbs=get;list;watch;create;delete
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=servicetemplaterevisions/status,verbs=patch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases;components,verbs=get;list;watch
 // +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,verbs=get;list;watch
 
 // SetupWithManager adds the controller to the manager.
@@ -52,8 +58,9 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&platformv1alpha1.ServiceTemplate{}).
 		Watches(&platformv1alpha1.ServiceTemplateRevision{}, handler.EnqueueRequestsFromMapFunc(ofRevision)).
-		Watches(&platformv1alpha1.Release{}, handler.Funcs{DeleteFunc: enqueueTemplate}).
-		WatchesMetadata(crd, handler.EnqueueRequestsFromMapFunc(r.ofKind)).
+		Watches(&platformv1alpha1.Release{}, handler.Funcs{DeleteFunc: released}).
+		Watches(&platformv1alpha1.Component{}, handler.Funcs{UpdateFunc: repinned, DeleteFunc: unpinned}).
+		WatchesMetadata(crd, r.onKinds()).
 		WithOptions(controller.Options{ReconciliationTimeout: time.Minute}).
 		Complete(r)
 }
@@ -78,13 +85,16 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	s := &scope{serviceTemplate: serviceTemplate, before: serviceTemplate.DeepCopy(), revisions: list.Items}
 	runErr := r.run(ctx, s)
+	if s.behind {
+		return ctrl.Result{}, nil // the event of a revision is still to come
+	}
 	if err := r.report(ctx, s); err != nil {
 		return ctrl.Result{}, err
 	}
 	if runErr != nil {
 		return ctrl.Result{}, runErr
 	}
-	return ctrl.Result{}, r.prune(ctx, req.Name, s.revisions, keepLatest)
+	return ctrl.Result{RequeueAfter: r.lookAgain(s)}, r.prune(ctx, req.Name, s.revisions, keepLatest)
 }
 
 // report writes the status where it differs, and sends an event where Ready changed.
@@ -108,24 +118,6 @@ func (r *Reconciler) report(ctx context.Context, s *scope) error {
 	}
 	r.Recorder.Eventf(s.serviceTemplate, nil, kind, is.Reason, "Compile", "%s", condition.Clip(is.Message, 1000))
 	return nil
-}
-
-// ofKind maps a CustomResourceDefinition to the templates that may wait for it, or may have lost it.
-func (r *Reconciler) ofKind(ctx context.Context, _ client.Object) []ctrl.Request {
-	r.Refresh()
-	var list platformv1alpha1.ServiceTemplateList
-	if err := r.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "Listing ServiceTemplates failed")
-		return nil
-	}
-	var requests []ctrl.Request
-	for i := range list.Items {
-		st := &list.Items[i]
-		if len(st.Status.Warnings) > 0 || !meta.IsStatusConditionTrue(st.Status.Conditions, platformv1alpha1.ConditionReady) {
-			requests = append(requests, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(st)})
-		}
-	}
-	return requests
 }
 
 func ofRevision(_ context.Context, o client.Object) []ctrl.Request {

@@ -9,10 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/condition"
@@ -26,6 +24,8 @@ const (
 	keepLatest = 10
 	// maxWarnings and maxWarning bound the warnings in the status.
 	maxWarnings, maxWarning = 64, 1024
+	// maxErrors bounds the errors in a condition, so that what follows them is not cut off.
+	maxErrors = 4000
 )
 
 // scope is what one pass over a ServiceTemplate gathers.
@@ -33,6 +33,8 @@ type scope struct {
 	serviceTemplate *platformv1alpha1.ServiceTemplate
 	before          *platformv1alpha1.ServiceTemplate
 	revisions       []platformv1alpha1.ServiceTemplateRevision
+	// behind says that the cache lacks a revision that exists: nothing can be decided before it comes.
+	behind bool
 }
 
 // latest returns the newest revision, nil where there is none.
@@ -49,6 +51,12 @@ func (s *scope) latest() *platformv1alpha1.ServiceTemplateRevision {
 // run compiles the template, and makes a revision where its content is new.
 func (r *Reconciler) run(ctx context.Context, s *scope) error {
 	status, generation := &s.serviceTemplate.Status, s.serviceTemplate.Generation
+	if err := r.checkLatest(ctx, s); err != nil || s.behind {
+		return err
+	}
+	if r.kinds.at(r.Clock.Now()) {
+		r.Refresh()
+	}
 	_, warnings, errs := template.Compile(&s.serviceTemplate.Spec, r.Kinds)
 	status.Warnings = nil
 	for _, warning := range warnings[:min(len(warnings), maxWarnings)] {
@@ -62,7 +70,7 @@ func (r *Reconciler) run(ctx context.Context, s *scope) error {
 		return unavailable
 	}
 	if len(errs) > 0 {
-		message := errs.ToAggregate().Error()
+		message := condition.Clip(errs.ToAggregate().Error(), maxErrors)
 		if status.LatestRevision != nil {
 			message += fmt.Sprintf(". Revision %d keeps serving.", status.LatestRevision.Number)
 		}
@@ -70,11 +78,27 @@ func (r *Reconciler) run(ctx context.Context, s *scope) error {
 		return nil
 	}
 	ref, err := r.ensureRevision(ctx, s)
-	if err != nil {
+	if err != nil || s.behind {
 		return err
 	}
 	status.LatestRevision = ref
 	condition.Ready(&status.Conditions, generation, platformv1alpha1.ReasonCompiled, fmt.Sprintf("Compiled as revision %d.", ref.Number))
+	return nil
+}
+
+// checkLatest finds out whether the cache lacks the revision that the status names: templates and
+// revisions come to it apart. Without that, the same content could become two revisions.
+func (r *Reconciler) checkLatest(ctx context.Context, s *scope) error {
+	known := s.before.Status.LatestRevision
+	if latest := s.latest(); known == nil || latest != nil && latest.Spec.Number >= known.Number {
+		return nil
+	}
+	var rev platformv1alpha1.ServiceTemplateRevision
+	err := r.Live.Get(ctx, types.NamespacedName{Name: known.Name}, &rev)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("reading ServiceTemplateRevision %s: %w", known.Name, err)
+	}
+	s.behind = err == nil
 	return nil
 }
 
@@ -103,8 +127,8 @@ func (r *Reconciler) ensureRevision(ctx context.Context, s *scope) (*platformv1a
 		}
 		number = latest.Spec.Number + 1
 	}
-	if known := s.serviceTemplate.Status.LatestRevision; known != nil {
-		number = max(number, known.Number+1)
+	if known := s.before.Status.LatestRevision; known != nil {
+		number = max(number, known.Number+1) // also where somebody deleted that one
 	}
 	rev := &platformv1alpha1.ServiceTemplateRevision{
 		ObjectMeta: metav1.ObjectMeta{Name: revision.Name(s.serviceTemplate.Name, number)},
@@ -112,7 +136,12 @@ func (r *Reconciler) ensureRevision(ctx context.Context, s *scope) (*platformv1a
 			TemplateName: s.serviceTemplate.Name, Number: number, Hash: hash, Template: s.serviceTemplate.Spec,
 		},
 	}
-	if err := r.Create(ctx, rev); err != nil {
+	err = r.Create(ctx, rev)
+	if apierrors.IsAlreadyExists(err) {
+		s.behind = true // made in a pass that ended before it wrote the status
+		return nil, nil
+	}
+	if err != nil {
 		return nil, fmt.Errorf("creating ServiceTemplateRevision %s: %w", rev.Name, err)
 	}
 	ctrl.LoggerFrom(ctx).Info("Created a revision", "revision", rev.Name)
@@ -176,11 +205,4 @@ func (r *Reconciler) used(ctx context.Context, name string) (map[int64]bool, err
 		}
 	}
 	return used, nil
-}
-
-// enqueueTemplate wakes the template of a Release that is gone: its revision may be free now.
-func enqueueTemplate(_ context.Context, e event.DeleteEvent, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) {
-	if release, ok := e.Object.(*platformv1alpha1.Release); ok {
-		queue.Add(ctrl.Request{NamespacedName: types.NamespacedName{Name: release.Spec.Template}})
-	}
 }

@@ -116,9 +116,9 @@ func (d *demo) awaitReady(ctx context.Context) error {
 	waiting := "no Component was seen"
 	err := wait.PollUntilContextTimeout(ctx, 250*time.Millisecond, readyTimeout, true, func(ctx context.Context) (bool, error) {
 		var list platformv1alpha1.ComponentList
-		if err := d.client.List(ctx, &list); err != nil {
-			waiting = err.Error()
-			return false, nil // the API server may be busy: try on
+		listErr := d.client.List(ctx, &list)
+		if listErr != nil {
+			waiting = listErr.Error() // and try on: the API server may be busy
 		}
 		for i := range list.Items {
 			c := &list.Items[i]

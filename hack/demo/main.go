@@ -22,10 +22,10 @@ func main() {
 	}
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *root, *dir, flag.Arg(0)); err != nil {
+	err := run(ctx, *root, *dir, flag.Arg(0))
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "\ndemo failed:", err)
-		stop()
 		os.Exit(1)
 	}
 }

@@ -47,6 +47,13 @@ func TestOwned_ChangesWithWhatWeOwn(t *testing.T) {
 			t.Errorf("%s: the hash is the same: %t, want %t", name, same, tc.same)
 		}
 	}
+	// As the API server orders the items of a list, and as text.
+	ports := func(fields string) string {
+		return apply.Owned(entry(func(e *metav1.ManagedFieldsEntry) { e.FieldsV1 = metav1.NewFieldsV1(fields) }))
+	}
+	if ports(`{"f:ports":{"k:{\"port\":80}":{},"k:{\"port\":443}":{}}}`) != ports(`{"f:ports":{"k:{\"port\":443}":{},"k:{\"port\":80}":{}}}`) {
+		t.Error("the order of list items makes a difference, so that an object with two ports is written again for ever")
+	}
 	if got := apply.Owned(nil); got != "" {
 		t.Errorf("without any entry the hash is %q, want none", got)
 	}

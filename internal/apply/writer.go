@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -111,10 +112,8 @@ func (w *Writer) Apply(ctx context.Context, intent Intent) ([]Result, error) {
 			})
 		}
 		_ = group.Wait() // its functions return no errors: those stand in the results
-		for i := range intent.Objects {
-			if results[i].Err != nil {
-				return results, nil
-			}
+		if slices.ContainsFunc(results, func(r Result) bool { return r.Err != nil }) {
+			break
 		}
 	}
 	return results, nil

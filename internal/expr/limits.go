@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/google/cel-go/common/functions"
+	"github.com/google/cel-go/common/operators"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/common/types/traits"
@@ -166,6 +167,12 @@ func (c *costs) CallCost(function, overloadID string, args []ref.Val, result ref
 			}
 		}
 		return one(0)
+	case operators.Equals, operators.NotEquals, operators.In:
+		if len(args) == 2 {
+			if n := comparisonSize(function, args[0], args[1]); n > 0 {
+				return one(1 + n/10) // as for strings: ten bytes cost one
+			}
+		}
 	case mapInsertFunction:
 		return one(1)
 	case "join", "format", "distinct", "sets.contains", "sets.intersects", "sets.equivalent", "flatten":

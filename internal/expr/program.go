@@ -122,6 +122,7 @@ func newPlanner(base *baseEnv) (*planner, error) {
 			interpreter.NewAttributeFactory(base.env.Container, adapter, provider)),
 		options: []interpreter.PlannerOption{
 			interpreter.CustomDecoratorV2(lazyOptionals),
+			interpreter.CustomDecoratorV2(boundComparisons),
 			interpreter.Optimize(),
 			interpreter.CompileRegexConstants(interpreter.MatchesRegexOptimization),
 			interpreter.CostObserver(interpreter.CostTrackerFactory(tracker.Clone)),

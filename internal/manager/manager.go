@@ -5,6 +5,7 @@ package manager
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -73,6 +74,9 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	return mgr.Start(ctx)
 }
 
+// built counts the managers that this process built with Options.Again.
+var built atomic.Int64
+
 // New builds the manager with everything that it runs. The identity of cfg needs the rights of
 // config/rbac/manager.yaml, and no others.
 func New(ctx context.Context, cfg *rest.Config, o Options) (ctrl.Manager, error) {
@@ -86,7 +90,12 @@ func New(ctx context.Context, cfg *rest.Config, o Options) (ctrl.Manager, error)
 	if err := index.Register(ctx, mgr.GetFieldIndexer()); err != nil {
 		return nil, err
 	}
-	certReady, err := webhookcert.Add(mgr, webhookcert.Options{Dir: o.CertDir, Copy: o.CopyCert, ExtraDNSNames: []string{"localhost"}})
+	certificate := webhookcert.Options{Dir: o.CertDir, Copy: o.CopyCert, ExtraDNSNames: []string{"localhost"}}
+	if o.Again {
+		// The rotation does not ask the manager's options whether its name must be unique.
+		certificate.ControllerName = fmt.Sprintf("webhook-certificate-%d", built.Add(1))
+	}
+	certReady, err := webhookcert.Add(mgr, certificate)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +151,9 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 	controllers := []interface{ SetupWithManager(ctrl.Manager) error }{
 		&environmentclass.Reconciler{Client: mgr.GetClient()},
 		&environment.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
-		&servicetemplate.Reconciler{Client: mgr.GetClient(), Kinds: kinds, Refresh: kinds.Refresh, Recorder: recorder},
+		&servicetemplate.Reconciler{
+			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Kinds: kinds, Refresh: kinds.Refresh, Clock: clock.RealClock{}, Recorder: recorder,
+		},
 		&component.Reconciler{
 			Client: mgr.GetClient(), Revisions: revisions, Capabilities: capability.NewDetector(disco, clock.RealClock{}),
 			Namespaced: writer.Namespaced, Recorder: recorder, LabelAliases: o.LabelAliases, Workers: o.Workers,

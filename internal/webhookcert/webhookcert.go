@@ -3,6 +3,7 @@
 package webhookcert
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -37,6 +38,9 @@ type Options struct {
 	Copy bool
 	// ExtraDNSNames are names, beside those of the Service, that the certificate holds.
 	ExtraDNSNames []string
+	// ControllerName is the name of the controller, which must be the only one of that name in the
+	// process. Default: webhook-certificate.
+	ControllerName string
 }
 
 // Add adds the rotation to the manager. The channel is closed once the certificate is in place: the
@@ -53,7 +57,7 @@ func Add(mgr ctrl.Manager, o Options) (<-chan struct{}, error) {
 		ExtraDNSNames:  o.ExtraDNSNames,
 		IsReady:        ready,
 		Webhooks:       []rotator.WebhookInfo{{Name: ConfigurationName, Type: rotator.Validating}},
-		ControllerName: "webhook-certificate",
+		ControllerName: cmp.Or(o.ControllerName, "webhook-certificate"),
 		// Every replica serves the webhooks, so every one waits for the certificate itself.
 		RequireLeaderElection: false,
 	})

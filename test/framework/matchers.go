@@ -123,7 +123,9 @@ func (m *haveCondition) Match(actual any) (bool, error) {
 func (m *haveCondition) FailureMessage(actual any) string { return m.message(actual, "to have") }
 
 // NegatedFailureMessage implements types.GomegaMatcher.
-func (m *haveCondition) NegatedFailureMessage(actual any) string { return m.message(actual, "not to have") }
+func (m *haveCondition) NegatedFailureMessage(actual any) string {
+	return m.message(actual, "not to have")
+}
 
 func (m *haveCondition) message(actual any, verb string) string {
 	object, ok := actual.(client.Object)

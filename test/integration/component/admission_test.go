@@ -135,7 +135,6 @@ metadata: {name: "${component.name}"}
 spec:
   selector: {matchLabels: {app.kubernetes.io/name: "${component.name}"}}
   template:
-    metadata: {labels: {app.kubernetes.io/name: "${component.name}"}}
     spec:
       hostNetwork: "${params.color == 'blue'}"
       securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
@@ -161,6 +160,7 @@ spec:
 		t := &team{name: letters(framework.Name("t"), 63)}
 		home := framework.TeamNamespace(t.name)
 		home.Name = letters(framework.Name("h"), 63)
+		home.Labels[platformv1alpha1.LabelCostCenter] = letters("cc-", 63)
 		t.home = home.Name
 		Expect(admin.Create(ctx, home)).To(Succeed())
 		dev, prod := letters("d", 30), letters("p-", 30)

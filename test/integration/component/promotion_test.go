@@ -160,7 +160,9 @@ spec:
 		change(ctx, component, withImage("registry.example/shop:2.0.0-broken"))
 		Eventually(ctx, framework.Read(admin, component)).Should(And(
 			framework.HaveCondition(isReady, no, platformv1alpha1.ReasonProgressing, "dev: ", "Deployment shop"),
-			framework.HaveCondition(isPromoted, no, platformv1alpha1.ReasonWaitingForPrevious, "dev", "prod"),
+			framework.HaveCondition(isPromoted, no, platformv1alpha1.ReasonProgressing, "dev"),
+			HaveField("Status.Environments", ContainElement(And(
+				HaveField("Name", "prod"), HaveField("Reason", platformv1alpha1.ReasonWaitingForPrevious), HaveField("Image", good)))),
 			beForKstatus(status.InProgressStatus),
 		))
 		By("the deadline of its roll-out")
@@ -196,7 +198,6 @@ spec:
   replicas: 1
   selector: {matchLabels: {app.kubernetes.io/name: "${component.name}"}}
   template:
-    metadata: {labels: {app.kubernetes.io/name: "${component.name}"}}
     spec:
       nodeSelector: {kubernetes.io/os: `+node+`}
       securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}

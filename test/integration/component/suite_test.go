@@ -263,7 +263,6 @@ spec:
   strategy: {type: RollingUpdate, rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}
   selector: {matchLabels: {app.kubernetes.io/name: "${component.name}"}}
   template:
-    metadata: {labels: {app.kubernetes.io/name: "${component.name}"}}
     spec:
       nodeSelector: "${release.image.endsWith('-broken') ? optional.of({'suite/node': 'none'}) : optional.none()}"
       securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}

@@ -205,4 +205,3 @@ var _ = Describe("An EnvironmentClass", func() {
 		Expect(read(ctx, class).Spec.PodSecurity).To(Equal(platformv1alpha1.PodSecurityRestricted))
 	})
 })
-

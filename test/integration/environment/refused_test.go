@@ -258,4 +258,3 @@ func makeRelease(ctx context.Context, environment *platformv1alpha1.Environment)
 	Expect(cluster.ManagerClient.Create(ctx, release)).To(Succeed())
 	return release
 }
-

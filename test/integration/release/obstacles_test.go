@@ -1,0 +1,216 @@
+package release_test
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/test/framework"
+)
+
+var _ = Describe("A name that belongs to somebody else", func() {
+	It("is left as it is, byte for byte, and taken when it is free", func(ctx context.Context) {
+		p := newPlace(ctx)
+		foreign := p.configMap("shop-config")
+		foreign.Data = map[string]string{"theirs": "untouched"}
+		foreign.Labels = map[string]string{"app": "theirs"}
+		Expect(admin.Create(ctx, foreign)).To(Succeed())
+		before := bytesOf(ctx, foreign)
+
+		p.deploy(ctx, framework.ConfigMap("config"), framework.ConfigMap("other"))
+		Eventually(ctx, framework.Read(admin, p.release(1))).Should(And(
+			framework.BeStalled(platformv1alpha1.ReasonObjectTaken, "ConfigMap shop-config in namespace "+p.namespace, "belongs to somebody else"),
+			framework.HaveCondition(isApplied, no, platformv1alpha1.ReasonObjectTaken),
+			HaveField("Status.Objects", ContainElement(And(HaveField("Name", "shop-config"), HaveField("UID", BeEmpty())))),
+		))
+		Eventually(ctx, framework.Read(admin, p.configMap("shop-other"))).Should(HaveField("UID", Not(BeEmpty())), "its siblings are not held up")
+
+		By("events of its sibling, which must not send it again each time")
+		for _, text := range []string{"a", "b", "c", "d", "e", "f"} {
+			change(ctx, p.configMap("shop-other"), func(c *corev1.ConfigMap) { c.Data["theirs"] = text })
+		}
+		tries, err := p.writesOf("shop-config")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(len(tries)).To(BeNumerically("<=", 3), "%v", tries)
+		Expect(tries).To(HaveEach(HaveField("Code", BeNumerically(">=", http.StatusBadRequest))))
+		Consistently(ctx, func(ctx context.Context) string { return bytesOf(ctx, foreign) }).Should(Equal(before), "Towpath never touches what is not its own")
+
+		Expect(admin.Delete(ctx, foreign)).To(Succeed())
+		p.ready(ctx, 1)
+		Expect(read(ctx, foreign).Data).NotTo(HaveKey("theirs"))
+	})
+
+	It("is not deleted with the Component", func(ctx context.Context) {
+		p := newPlace(ctx)
+		component, _ := p.settle(ctx, framework.ConfigMap("config"))
+		By("an object of theirs in the place of ours, while the manager looks away")
+		Expect(cluster.StopManager()).To(Succeed())
+		Expect(admin.Delete(ctx, p.configMap("shop-config"))).To(Succeed())
+		foreign := p.configMap("shop-config")
+		Expect(admin.Create(ctx, foreign)).To(Succeed())
+		before := bytesOf(ctx, foreign)
+		Expect(cluster.StartManager(ctx)).To(Succeed())
+		Eventually(ctx, framework.Read(admin, p.release(1))).Should(framework.BeStalled(platformv1alpha1.ReasonObjectTaken))
+		Expect(admin.Delete(ctx, component)).To(Succeed())
+		Eventually(ctx, framework.Gone(admin, component)).Should(BeTrue())
+		Expect(bytesOf(ctx, foreign)).To(Equal(before))
+	})
+})
+
+var _ = Describe("An object that the API server refuses", func() {
+	It("stalls the Release with the API server's words, and is not sent again and again", func(ctx context.Context) {
+		p := newPlace(ctx)
+		component, _ := p.deploy(ctx, webOf(0), keyed())
+		change(ctx, component, func(c *platformv1alpha1.Component) { c.Spec.Parameters = framework.JSON(`{key: "not a key"}`) })
+		Eventually(ctx, framework.Read(admin, component)).Should(framework.BeStalled(platformv1alpha1.ReasonReleaseFailed, "dev: ", "ConfigMap shop-keyed", "not a key"))
+		var release platformv1alpha1.Release
+		for number := int64(1); release.Name == ""; number++ {
+			live := read(ctx, p.release(number))
+			if live.Status.SupersededAt == nil {
+				release = *live
+			}
+		}
+		Expect(&release).To(And(
+			framework.BeStalled(platformv1alpha1.ReasonApplyFailed, "ConfigMap shop-keyed in namespace "+p.namespace, "not a key", "Change the Component's parameters"),
+			framework.HaveCondition(isApplied, no, platformv1alpha1.ReasonApplyFailed)))
+
+		By("events of its sibling")
+		for replicas := int32(2); replicas < 5; replicas++ {
+			change(ctx, p.deployment(), func(d *deploymentType) { d.Spec.Replicas = &replicas })
+			Eventually(ctx, framework.Read(admin, p.deployment())).Should(HaveField("Status.AvailableReplicas", Equal(replicas)))
+		}
+		refused := func() (framework.Audit, error) {
+			tries, err := p.writesOf("shop-keyed")
+			var refused framework.Audit
+			for _, r := range tries {
+				if r.Code == http.StatusUnprocessableEntity {
+					refused = append(refused, r)
+				}
+			}
+			return refused, err
+		}
+		Expect(refused()).To(HaveLen(1), "the same object would be refused again")
+		Consistently(ctx, refused, "5s").Should(HaveLen(1), "nothing changed")
+		Consistently(ctx, framework.Read(admin, &release)).Should(framework.BeStalled(platformv1alpha1.ReasonApplyFailed), "nothing changed")
+
+		change(ctx, component, func(c *platformv1alpha1.Component) { c.Spec.Parameters = framework.JSON(`{key: better}`) })
+		Eventually(ctx, framework.Read(admin, component)).Should(framework.BeReady())
+		Expect(read(ctx, p.configMap("shop-keyed")).Data).To(Equal(map[string]string{"better": "value"}))
+	})
+})
+
+var _ = Describe("A kind that the cluster does not serve any more", func() {
+	It("is said to be missing, and made as soon as it is installed", func(ctx context.Context) {
+		p := newPlace(ctx)
+		crd := define(ctx)
+		By("a revision whose template compiled while the kind was there")
+		gadget := framework.Resource("gadget", `
+apiVersion: `+crd.Spec.Group+`/v1
+kind: `+crd.Spec.Names.Kind+`
+metadata: {name: "${component.name}"}
+spec: {color: "${release.image}"}
+`)
+		component, _ := p.settle(ctx, gadget, framework.ConfigMap("config"))
+
+		Expect(admin.Delete(ctx, crd)).To(Succeed())
+		Eventually(ctx, framework.Gone(admin, crd)).Should(BeTrue())
+		Eventually(ctx, framework.Read(admin, p.release(1))).Should(And(
+			framework.HaveCondition(isReady, no, platformv1alpha1.ReasonKindUnavailable, crd.Spec.Names.Kind+" shop"),
+			framework.HaveCondition(isApplied, no, platformv1alpha1.ReasonKindUnavailable)))
+		Expect(read(ctx, p.configMap("shop-config")).Data).NotTo(BeEmpty(), "what else there is goes on running")
+		tries, err := p.writesOf("shop")
+		Expect(err).NotTo(HaveOccurred())
+		Consistently(ctx, func() (int, error) {
+			now, err := p.writesOf("shop")
+			return len(now), err
+		}, "5s").Should(BeNumerically("<=", len(tries)+2), "no storm of tries")
+
+		Expect(admin.Create(ctx, framework.CRD(crd.Spec.Group, crd.Spec.Names.Kind))).To(Succeed())
+		p.ready(ctx, 1)
+		Expect(read(ctx, instance(crd, p.namespace, "shop")).Object).To(HaveKeyWithValue("spec", HaveKey("color")))
+		Expect(admin.Delete(ctx, component)).To(Succeed())
+		Eventually(ctx, framework.Gone(admin, component)).Should(BeTrue())
+	})
+
+	It("does not keep a Component from being deleted", func(ctx context.Context) {
+		p := newPlace(ctx)
+		crd := define(ctx)
+		component, _ := p.settle(ctx, framework.Resource("gadget", `
+apiVersion: `+crd.Spec.Group+`/v1
+kind: `+crd.Spec.Names.Kind+`
+metadata: {name: "${component.name}"}
+`))
+		Expect(admin.Delete(ctx, crd)).To(Succeed())
+		Eventually(ctx, framework.Gone(admin, crd)).Should(BeTrue())
+		Expect(admin.Delete(ctx, component)).To(Succeed())
+		Eventually(ctx, framework.Gone(admin, component)).Should(BeTrue())
+	})
+})
+
+// define installs a kind of its own, and gives the appliers and the manager their rights to it as a
+// platform team would.
+func define(ctx context.Context) *apiextensionsv1.CustomResourceDefinition {
+	GinkgoHelper()
+	group := framework.Name("g") + ".example.com"
+	crd := framework.CRD(group, "Gadget")
+	Expect(admin.Create(ctx, crd)).To(Succeed())
+	for label, verbs := range map[string][]string{
+		"platform.towpath.dev/aggregate-to-applier": {"create", "patch", "delete"},
+		"platform.towpath.dev/aggregate-to-manager": {"get", "list", "watch"},
+	} {
+		role := &rbacv1.ClusterRole{
+			ObjectMeta: metav1.ObjectMeta{GenerateName: "suite-", Labels: map[string]string{label: "true"}},
+			Rules:      []rbacv1.PolicyRule{{APIGroups: []string{group}, Resources: []string{crd.Spec.Names.Plural}, Verbs: verbs}},
+		}
+		Expect(admin.Create(ctx, role)).To(Succeed())
+		DeferCleanup(func(ctx context.Context) { _ = admin.Delete(ctx, role) })
+	}
+	DeferCleanup(func(ctx context.Context) { _ = admin.Delete(ctx, crd) })
+	Eventually(ctx, framework.Read(admin, crd)).Should(HaveField("Status.Conditions", ContainElement(
+		And(HaveField("Type", apiextensionsv1.Established), HaveField("Status", apiextensionsv1.ConditionTrue)))))
+	for _, role := range []string{"towpath-applier-extra", "towpath-manager-extra"} {
+		Eventually(ctx, framework.Read(admin, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: role}})).Should(
+			HaveField("Rules", ContainElement(HaveField("APIGroups", ConsistOf(group)))))
+	}
+	return crd
+}
+
+func instance(crd *apiextensionsv1.CustomResourceDefinition, namespace, name string) *unstructured.Unstructured {
+	u := &unstructured.Unstructured{}
+	u.SetAPIVersion(crd.Spec.Group + "/v1")
+	u.SetKind(crd.Spec.Names.Kind)
+	u.SetNamespace(namespace)
+	u.SetName(name)
+	return u
+}
+
+var _ = Describe("A workload namespace", func() {
+	It("that an administrator deletes comes back with everything in it", func(ctx context.Context) {
+		p := newPlace(ctx)
+		component, _ := p.settle(ctx, web(), framework.ConfigMap("config"))
+		namespace := read(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: p.namespace}})
+		old := read(ctx, p.deployment()).UID
+
+		Expect(admin.Delete(ctx, namespace)).To(Succeed())
+		Eventually(ctx, framework.Gone(admin, namespace)).Should(BeTrue())
+		Eventually(ctx, func(ctx context.Context) error {
+			return client.IgnoreNotFound(admin.Get(ctx, client.ObjectKeyFromObject(namespace), &corev1.Namespace{}))
+		}).Should(Succeed())
+		began := time.Now()
+		Eventually(ctx, framework.Read(admin, p.deployment())).Should(HaveField("UID", Not(Equal(old))))
+		Eventually(ctx, framework.Read(admin, component)).Should(framework.BeReady())
+		Eventually(ctx, framework.Read(admin, p.release(1))).Should(framework.BeReady())
+		Expect(framework.Gone(admin, p.release(2))(ctx)).To(BeTrue(), "the same Release makes them again")
+		GinkgoWriter.Printf("back after %s\n", time.Since(began))
+	})
+})
