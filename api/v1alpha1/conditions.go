@@ -12,7 +12,7 @@ const (
 	// version that the spec asks for. Waiting for promotion does not make a Component unready.
 	ConditionPromoted = "Promoted"
 	// ConditionApplied is True on a Release when every object of its inventory was accepted
-	// by the API server, and what only older Releases listed is pruned.
+	// by the API server. What only older Releases listed is pruned later, once this one is Ready.
 	ConditionApplied = "Applied"
 )
 
@@ -82,7 +82,8 @@ const (
 const (
 	// ReasonApplied: every object was accepted by the API server.
 	ReasonApplied = "Applied"
-	// ReasonApplyFailed: the API server refused an object; it is tried again.
+	// ReasonApplyFailed: the API server did not take an object. With Stalled, the content is refused and
+	// is tried again rarely; without, it is tried again soon.
 	ReasonApplyFailed = "ApplyFailed"
 	// ReasonObjectTaken: an object of that name exists and belongs to somebody else.
 	ReasonObjectTaken = "ObjectTaken"

@@ -129,7 +129,8 @@ type ReleaseSpec struct {
 	// commit that the image was built from, where the Component names one.
 	// +optional
 	Commit *Commit `json:"commit,omitempty"`
-	// parameters of the template: merged for this environment and with the schema's defaults.
+	// parameters of the template, merged for this environment. The defaults of the revision's schema are
+	// laid under them whenever the Release is rendered: both are immutable, so that gives the same each time.
 	// +optional
 	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:validation:Type=object

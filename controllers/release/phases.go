@@ -303,7 +303,6 @@ func (r *Reconciler) prune(ctx context.Context, s *scope) error {
 			return err
 		}
 	}
-	s.pruned = true
 	return nil
 }
 

@@ -39,9 +39,8 @@ type scope struct {
 	// children are what the cache knows of the inventory, in its order. Set by observe.
 	children []child
 
-	// applied says that all objects are as they should be, pruned that nothing of an older Release
-	// is left. Set by write and prune.
-	applied, pruned bool
+	// applied says that all objects are as they should be. Set by write.
+	applied bool
 
 	// problem is the first thing that went wrong.
 	problem *problem

@@ -5,6 +5,7 @@ package manager
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
@@ -121,7 +122,7 @@ func managerOptions(o *Options) ctrl.Options {
 		LeaderElectionID:              "towpath-manager",
 		LeaderElectionNamespace:       platformv1alpha1.SystemNamespace,
 		LeaderElectionReleaseOnCancel: true,
-		WebhookServer:                 webhook.NewServer(webhook.Options{Host: o.WebhookHost, Port: o.WebhookPort, CertDir: o.CertDir}),
+		WebhookServer:                 newWebhookServer(o),
 		Client:                        client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}}}},
 		Controller:                    config.Controller{SkipNameValidation: &o.Again},
 		Cache: cache.Options{
@@ -133,6 +134,14 @@ func managerOptions(o *Options) ctrl.Options {
 			},
 		},
 	}
+}
+
+// newWebhookServer returns a server that answers 404 to what no webhook takes. Its multiplexer is made by
+// that first registration, and not only when the server starts: webhooks are added at the same moment.
+func newWebhookServer(o *Options) webhook.Server {
+	server := webhook.NewServer(webhook.Options{Host: o.WebhookHost, Port: o.WebhookPort, CertDir: o.CertDir})
+	server.Register("/", http.NotFoundHandler())
+	return server
 }
 
 // setUp adds the controllers, the webhooks and the probes.

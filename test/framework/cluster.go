@@ -304,7 +304,7 @@ func freePorts() (first, second int, err error) {
 			return 0, 0, err
 		}
 		// Both are held until both are chosen, or the kernel could give one out twice.
-		defer func() { _ = listener.Close() }()
+		defer func() { _ = listener.Close() }() //nolint:gocritic // there are two
 		address, ok := listener.Addr().(*net.TCPAddr)
 		if !ok {
 			return 0, 0, errors.New("no TCP address")

@@ -38,15 +38,15 @@ var _ = Describe("The objects of a Release", func() {
 	It("leave the replicas to an autoscaler", func(ctx context.Context) {
 		p := newPlace(ctx)
 		p.settle(ctx, webOf(0))
-		before := p.quiet(ctx)
+		before := p.quiet(ctx).By(p.applier())
 		scale := &autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: 3}}
 		Expect(admin.SubResource("scale").Update(ctx, p.deployment(), client.WithSubResourceBody(scale))).To(Succeed())
 		Eventually(ctx, framework.Read(admin, p.deployment())).Should(HaveField("Status.AvailableReplicas", BeEquivalentTo(3)))
 		Consistently(ctx, framework.Read(admin, p.deployment())).Should(HaveField("Spec.Replicas", HaveValue(BeEquivalentTo(3))),
 			"replicas do not stand in the template: they are another's")
-		after, err := p.writesOf("shop")
+		after, err := p.writes()
 		Expect(err).NotTo(HaveOccurred())
-		Expect(after).To(HaveLen(len(before.About("shop"))))
+		Expect(after.By(p.applier())).To(HaveLen(len(before)))
 		Eventually(ctx, framework.Read(admin, p.release(1))).Should(framework.BeReady())
 	})
 })

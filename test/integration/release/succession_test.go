@@ -30,7 +30,7 @@ var _ = Describe("A newer Release", func() {
 		reviseTo(ctx, template, web(), framework.ConfigMap("config"))
 		Eventually(ctx, framework.Read(admin, p.release(3))).Should(framework.HaveCondition(isApplied, "True", platformv1alpha1.ReasonApplied))
 		Consistently(ctx, framework.Gone(admin, extra)).Should(BeFalse(), "it serves until the new Release does")
-		Expect(read(ctx, p.release(1)).Finalizers).To(HaveLen(1), "it lists what is still to be pruned")
+		Expect(read(ctx, p.release(2)).Finalizers).To(HaveLen(1), "it lists what is still to be pruned")
 
 		By("an image that does")
 		change(ctx, component, func(c *platformv1alpha1.Component) { c.Spec.Image = "registry.example/shop:3" })
@@ -84,9 +84,12 @@ var _ = Describe("A Release that is deleted by hand", func() {
 
 	It("does not bring back the one before it", func(ctx context.Context) {
 		p := newPlace(ctx)
-		component, _ := p.settle(ctx, web(), framework.ConfigMap("config"))
+		extra := framework.ConfigMap("extra")
+		extra.IncludeWhen = "${!release.image.endsWith('-broken')}"
+		component, _ := p.settle(ctx, web(), extra)
 		change(ctx, component, func(c *platformv1alpha1.Component) { c.Spec.Image = "registry.example/shop:2-broken" })
 		Eventually(ctx, framework.Read(admin, p.release(2))).Should(framework.HaveCondition(isApplied, "True", platformv1alpha1.ReasonApplied))
+		Eventually(ctx, framework.Read(admin, p.release(1))).Should(HaveField("Status.SupersededAt", Not(BeNil())))
 		Expect(read(ctx, p.release(1)).Finalizers).To(HaveLen(1), "it has not let go: the newer one is not ready")
 		generation := read(ctx, p.deployment()).Generation
 

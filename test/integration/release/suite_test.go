@@ -81,7 +81,8 @@ func (p *place) deploy(ctx context.Context, resources ...platformv1alpha1.Resour
 	GinkgoHelper()
 	template := framework.Template(framework.Name("template-"), resources...)
 	template.Spec.Parameters = framework.JSON(`{type: object, properties: {key: {type: string, default: good}}}`)
-	Expect(admin.Create(ctx, template)).To(Succeed())
+	// A kind that was defined a moment ago is not known to the webhook at once.
+	Eventually(ctx, func(ctx context.Context) error { return admin.Create(ctx, template) }).Should(Succeed())
 	Eventually(ctx, framework.Read(admin, template)).Should(framework.BeReady())
 	component := framework.Component(p.home, "shop", template.Name, "dev")
 	Expect(admin.Create(ctx, component)).To(Succeed())
