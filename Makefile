@@ -18,7 +18,7 @@ VERSION_PKG := github.com/towpath-dev/towpath/internal/version
 LDFLAGS := -s -w -X $(VERSION_PKG).Version=$(VERSION) -X $(VERSION_PKG).Commit=$(COMMIT) -X $(VERSION_PKG).Date=$(DATE)
 
 # How long each fuzz target runs in test-fuzz.
-FUZZTIME ?= 10s
+FUZZTIME ?= 5s
 # Further arguments of go test, such as TESTFLAGS="-v -run TestX".
 TESTFLAGS ?=
 
@@ -165,5 +165,5 @@ test-integration: kube ## Run the tests that start a control plane.
 test-fuzz: ## Run each fuzz target for FUZZTIME.
 	@{ grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' api cmd controllers internal || true; } | sort | \
 	  while IFS=: read -r file func; do \
-	    go test -run='^$$' -fuzz="^$${func#func }$$" -fuzztime=$(FUZZTIME) "./$${file%/*}" </dev/null; \
+	    go test -run='^$$' -fuzz="^$${func#func }$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=5x "./$${file%/*}" </dev/null; \
 	  done

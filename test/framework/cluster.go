@@ -42,8 +42,8 @@ const (
 	// ManagerUser is whom the API server sees when the manager writes.
 	ManagerUser = "system:serviceaccount:" + platformv1alpha1.SystemNamespace + ":" + managerAccount
 
-	// LabelUnchecked, with any value, keeps Towpath's webhooks from an object: so a spec can make what they
-	// would refuse, as if it had been made before they were installed. Admission policies and the kinds'
+	// LabelUnchecked keeps Towpath's webhooks from an object that bears it, with any value: so a spec can make
+	// what they would refuse, as if it had been made before they were installed. Admission policies and the kinds'
 	// own validation hold all the same.
 	LabelUnchecked = "test.towpath.dev/unchecked"
 

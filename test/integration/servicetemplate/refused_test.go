@@ -33,7 +33,7 @@ var _ = Describe("A template that does not compile", func() {
 			Expect(read(ctx, good).Generation).To(Equal(int64(1)))
 		},
 		Entry("an unknown variable", with(`{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {value: "${componet.name}"}}`),
-			`spec.resources[config].object.data`, `${componet.name}`, `componet`, `component`),
+			`spec.resources[config].object.data`, `${componet.name}`, `did you mean component`),
 		Entry("an unknown parameter", with(`{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {value: "${params.sise}"}}`),
 			`spec.resources[config].object.data`, `${params.sise}`, `sise`),
 		Entry("a wrong type for the field", with(`
