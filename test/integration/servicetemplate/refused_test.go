@@ -115,7 +115,7 @@ var _ = Describe("A template that does not compile", func() {
 			st.Spec.Resources = nil
 			for _, id := range strings.Split("abcdefghijklmnopqrstuvwxyz", "") {
 				st.Spec.Resources = append(st.Spec.Resources, framework.Resource(id, `
-{apiVersion: v1, kind: ConfigMap, metadata: {name: `+id+`}, data: {value: "${nothing.that.exists.anywhere + nothing.that.ever.did}"}}`))
+{apiVersion: v1, kind: ConfigMap, metadata: {name: x-`+id+`}, data: {value: "${nothing.that.exists.anywhere + nothing.that.ever.did}"}}`))
 			}
 		})
 		Eventually(ctx, framework.Read(admin, st)).Should(framework.BeStalled("CompileFailed", "spec.resources[a]", "Revision 1 keeps serving."))
