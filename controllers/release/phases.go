@@ -286,10 +286,10 @@ func (r *Reconciler) prune(ctx context.Context, s *scope) error {
 	for i := range s.older {
 		old := &s.older[i]
 		if !s.ready() && !covers(keep, old) {
-			return nil
+			continue
 		}
 		if old.DeletionTimestamp.IsZero() && old.Status.SupersededAt == nil {
-			return nil // it is about to be marked as superseded, and the event of that will wake the Release
+			continue // it is about to be marked as superseded, and the event of that will wake the Release
 		}
 		gone, err := r.remove(ctx, old, keep)
 		if err != nil {
@@ -297,7 +297,7 @@ func (r *Reconciler) prune(ctx context.Context, s *scope) error {
 			return err
 		}
 		if !gone {
-			return nil // the event of its deletion will wake the Release
+			continue // the event of its deletion will wake the Release
 		}
 		if err := r.letGo(ctx, old); err != nil {
 			return err

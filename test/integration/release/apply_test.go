@@ -35,7 +35,7 @@ var _ = Describe("The objects of a Release", func() {
 		Consistently(ctx, p.writes, "5s").Should(HaveLen(len(requests)), "a steady state writes nothing")
 	})
 
-	PIt("leave the replicas to an autoscaler", func(ctx context.Context) {
+	It("leave the replicas to an autoscaler", func(ctx context.Context) {
 		p := newPlace(ctx)
 		p.settle(ctx, webOf(0))
 		before := p.quiet(ctx).By(p.applier())

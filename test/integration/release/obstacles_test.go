@@ -142,7 +142,7 @@ spec: {color: "${release.image}"}
 		Eventually(ctx, framework.Gone(admin, component)).Should(BeTrue())
 	})
 
-	PIt("does not keep a Component from being deleted", func(ctx context.Context) {
+	It("does not keep a Component from being deleted", func(ctx context.Context) {
 		p := newPlace(ctx)
 		crd := define(ctx)
 		component, _ := p.settle(ctx, framework.Resource("gadget", `

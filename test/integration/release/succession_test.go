@@ -19,7 +19,7 @@ import (
 type deploymentType = appsv1.Deployment
 
 var _ = Describe("A newer Release", func() {
-	PIt("takes the place of the older, and only once it is ready prunes what that alone had", func(ctx context.Context) {
+	It("takes the place of the older, and only once it is ready prunes what that alone had", func(ctx context.Context) {
 		p := newPlace(ctx)
 		component, template := p.settle(ctx, web(), framework.ConfigMap("config"), framework.ConfigMap("extra"))
 		extra := read(ctx, p.configMap("shop-extra"))
