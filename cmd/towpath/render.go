@@ -14,6 +14,7 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/offline"
+	"github.com/towpath-dev/towpath/internal/render"
 )
 
 // renderFlags are the flags of render besides those that find files.
@@ -90,6 +91,9 @@ func (f *renderFlags) complete(cmd *cobra.Command) error {
 		if strings.Count(capability, "/") != 2 {
 			return &trouble{err: fmt.Errorf("--capabilities %q: must be group/version/Kind, such as gateway.networking.k8s.io/v1/HTTPRoute", capability), next: help}
 		}
+	}
+	if err := render.CheckAliases(f.settings.LabelAliases); err != nil {
+		return &trouble{err: err, next: help}
 	}
 	f.settings.Tier, f.settings.OwnerUID = platformv1alpha1.Tier(f.tier), types.UID(f.ownerUID)
 	return nil

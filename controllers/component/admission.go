@@ -3,6 +3,8 @@ package component
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -71,21 +73,21 @@ func (v *Validator) validate(ctx context.Context, component *platformv1alpha1.Co
 }
 
 // ValidateParameters checks the parameters of a Component, merged for each environment of its path,
-// against a template. An error that every environment has for the same reason is reported once, at
-// spec.parameters.
+// against a template. An error that an environment only inherits is reported at spec.parameters, once;
+// what every environment of the path mends there is no error.
 func ValidateParameters(compiled *template.Template, spec *platformv1alpha1.ComponentSpec) field.ErrorList {
 	basePath := field.NewPath("spec", "parameters")
 	base, err := template.DecodeParameters(spec.Parameters)
 	if err != nil {
 		return field.ErrorList{field.Invalid(basePath, string(spec.Parameters.Raw), err.Error())}
 	}
+	_, ofBase := compiled.ResolveParameters(base, basePath)
+	inherited := map[string]bool{}
 	var errs field.ErrorList
-	seen := map[string]bool{}
 	for _, environment := range spec.Environments {
 		if environment.Parameters == nil {
-			// What an environment does not change can only be wrong in the parameters of all.
-			if _, problems := compiled.ResolveParameters(base, basePath); len(problems) > 0 {
-				errs = appendNew(errs, seen, problems)
+			for _, problem := range ofBase {
+				inherited[problem.Error()] = true
 			}
 			continue
 		}
@@ -96,19 +98,18 @@ func ValidateParameters(compiled *template.Template, spec *platformv1alpha1.Comp
 			continue
 		}
 		_, problems := compiled.ResolveParameters(template.MergeParameters(base, over), at)
-		errs = appendNew(errs, seen, problems)
-	}
-	return errs
-}
-
-func appendNew(errs field.ErrorList, seen map[string]bool, more field.ErrorList) field.ErrorList {
-	for _, err := range more {
-		if message := err.Error(); !seen[message] {
-			seen[message] = true
-			errs = append(errs, err)
+		for _, problem := range problems {
+			asBase := *problem
+			asBase.Field = basePath.String() + strings.TrimPrefix(problem.Field, at.String())
+			if slices.ContainsFunc(ofBase, func(b *field.Error) bool { return b.Error() == asBase.Error() }) {
+				inherited[asBase.Error()] = true
+			} else {
+				errs = append(errs, problem)
+			}
 		}
 	}
-	return errs
+	ofBase = slices.DeleteFunc(ofBase, func(b *field.Error) bool { return !inherited[b.Error()] })
+	return append(ofBase, errs...)
 }
 
 // template returns the revision that the Component asks for, or a warning where there is none yet.

@@ -83,6 +83,15 @@ func (r *Reconciler) remove(ctx context.Context, release *platformv1alpha1.Relea
 // find reads an object of an inventory past the cache, and returns it only where it is ours: deleting
 // on the word of a stale cache could leave an object behind, or hit another's.
 func (r *Reconciler) find(ctx context.Context, release *platformv1alpha1.Release, o platformv1alpha1.ReleaseObject) (*metav1.PartialObjectMetadata, error) {
+	live, err := r.read(ctx, release, o)
+	if err != nil || live == nil || live.Labels[platformv1alpha1.LabelOwnerUID] != string(release.Spec.Component.UID) {
+		return nil, err
+	}
+	return live, nil
+}
+
+// read reads the metadata of an object of an inventory past the cache; nil where there is none.
+func (r *Reconciler) read(ctx context.Context, release *platformv1alpha1.Release, o platformv1alpha1.ReleaseObject) (*metav1.PartialObjectMetadata, error) {
 	live := &metav1.PartialObjectMetadata{}
 	live.SetGroupVersionKind(gvkOf(o))
 	err := r.Live.Get(ctx, types.NamespacedName{Namespace: release.Spec.Environment.Namespace, Name: o.Name}, live)
@@ -91,8 +100,6 @@ func (r *Reconciler) find(ctx context.Context, release *platformv1alpha1.Release
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("reading %s %s: %w", o.Kind, o.Name, err)
-	case live.Labels[platformv1alpha1.LabelOwnerUID] != string(release.Spec.Component.UID):
-		return nil, nil
 	}
 	return live, nil
 }

@@ -178,14 +178,15 @@ func (r *Reconciler) record(ctx context.Context, s *scope, results []apply.Resul
 		status := &s.release.Status.Objects[i]
 		key := inventoryKey(s.release, status.ReleaseObject)
 		if result.Err != nil {
-			s.refuse(i, result.Err)
+			err := r.explain(ctx, s.release, status.ReleaseObject, result.Err)
+			s.refuse(i, err)
 			switch {
-			case apply.KindUnavailable(result.Err):
+			case apply.KindUnavailable(err):
 				s.lookAgain(retryUnavailable)
-			case apply.Final(result.Err):
-				s.lookAgain(r.refusals.add(key, s.release.UID, result.Err, r.Clock.Now()))
+			case apply.Final(err):
+				s.lookAgain(r.refusals.add(key, s.release.UID, err, r.Clock.Now()))
 			default:
-				errs = append(errs, result.Err)
+				errs = append(errs, err)
 			}
 			continue
 		}
@@ -206,6 +207,22 @@ func (r *Reconciler) record(ctx context.Context, s *scope, results []apply.Resul
 	}
 	s.applied = len(errs) == 0 && written == wanted && s.problem == nil
 	return errors.Join(errs...)
+}
+
+// explain looks whose an object is that the API server refused. It validates before it asks the
+// ownership policy: another's Deployment with another selector is refused as invalid.
+func (r *Reconciler) explain(ctx context.Context, release *platformv1alpha1.Release, o platformv1alpha1.ReleaseObject, refused error) error {
+	if !apply.Final(refused) || apply.Taken(refused) {
+		return refused
+	}
+	live, err := r.read(ctx, release, o)
+	if err != nil || live == nil || live.Labels[platformv1alpha1.LabelOwnerUID] == string(release.Spec.Component.UID) {
+		return refused // what the API server said stands, and is true either way
+	}
+	return &apply.ObjectError{
+		APIVersion: o.APIVersion, Kind: o.Kind, Namespace: release.Spec.Environment.Namespace, Name: o.Name,
+		Doing: "applying", Err: apply.ErrTaken,
+	}
 }
 
 // refuse takes the error of one object into the status.

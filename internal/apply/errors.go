@@ -47,9 +47,14 @@ func (e *ObjectError) Error() string {
 // Unwrap returns the cause.
 func (e *ObjectError) Unwrap() error { return e.Err }
 
-// Taken says that the object exists and belongs to somebody else.
+// ErrTaken is the cause of an ObjectError where a look at the object, after the API server had refused
+// the write, showed that it belongs to somebody else.
+var ErrTaken = errors.New("it belongs to somebody else")
+
+// Taken says that the object exists and belongs to somebody else. The API server validates before it
+// asks the policy: of a foreign object with other immutable fields only ErrTaken tells.
 func Taken(err error) bool {
-	return err != nil && (apierrors.IsForbidden(err) || apierrors.IsInvalid(err)) &&
+	return errors.Is(err, ErrTaken) || err != nil && (apierrors.IsForbidden(err) || apierrors.IsInvalid(err)) &&
 		strings.Contains(err.Error(), "'"+ownershipPolicy+"'")
 }
 

@@ -232,6 +232,17 @@ func TestHoldsEveryPodTemplateToTheLevel(t *testing.T) {
 	}
 }
 
+func TestSchedulingIsHeldAtEveryLevel(t *testing.T) {
+	for _, level := range []platformv1alpha1.PodSecurityLevel{
+		platformv1alpha1.PodSecurityRestricted, platformv1alpha1.PodSecurityBaseline, platformv1alpha1.PodSecurityPrivileged,
+	} {
+		p := policy()
+		p.PodSecurity = level
+		expect(t, guard.Check([]guard.Object{object(t, deploymentWith("nodeName: control-plane"))}, p), guard.RuleScheduling, "spec.template.spec.nodeName", "control-plane")
+		expect(t, guard.Check([]guard.Object{object(t, deploymentWith("priorityClassName: system-node-critical"))}, p), guard.RuleScheduling, "spec.template.spec.priorityClassName", "system-node-critical")
+	}
+}
+
 func TestBaselineAcceptsWhatRestrictedRefuses(t *testing.T) {
 	root := object(t, strings.Replace(deployment, "$POD", "{containers: [{name: a, image: b}]}", 1))
 	expect(t, guard.Check([]guard.Object{root}, policy()), guard.RulePodSecurity, "spec.template.spec", "runAsNonRoot")

@@ -26,15 +26,14 @@ func (c *check) pods() {
 			continue
 		}
 		c.templateMetadata(template)
-		if c.policy.PodSecurity == platformv1alpha1.PodSecurityPrivileged {
-			continue
-		}
 		pod := corev1.PodTemplateSpec{}
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(template.object, &pod); err != nil {
 			c.refuse(template.path, RulePodSecurity, "it cannot be read as a pod template: %v; correct the type of the field", err)
 			continue
 		}
-		c.standards(template.path, &pod)
+		if c.policy.PodSecurity != platformv1alpha1.PodSecurityPrivileged {
+			c.standards(template.path, &pod)
+		}
 		c.scheduling(field(template.path, "spec"), &pod.Spec)
 	}
 }
@@ -77,7 +76,7 @@ func detail(result policy.AggregateCheckResult, i int) string {
 	return "no details"
 }
 
-// scheduling refuses two fields that the standards leave alone: one puts a pod on a node of choice
+// scheduling refuses, at every level, two fields that the standards leave alone: one puts a pod on a node of choice
 // past taints and quotas of the scheduler, the other lets it evict everybody else's pods.
 func (c *check) scheduling(path string, pod *corev1.PodSpec) {
 	if pod.NodeName != "" {

@@ -35,6 +35,7 @@ import (
 	"github.com/towpath-dev/towpath/internal/capability"
 	"github.com/towpath-dev/towpath/internal/index"
 	"github.com/towpath-dev/towpath/internal/openapi/live"
+	"github.com/towpath-dev/towpath/internal/render"
 	"github.com/towpath-dev/towpath/internal/revision"
 	"github.com/towpath-dev/towpath/internal/walls"
 	"github.com/towpath-dev/towpath/internal/webhookcert"
@@ -81,6 +82,9 @@ var built atomic.Int64
 // New builds the manager with everything that it runs. The identity of cfg needs the rights of
 // config/rbac/manager.yaml, and no others.
 func New(ctx context.Context, cfg *rest.Config, o Options) (ctrl.Manager, error) {
+	if err := render.CheckAliases(o.LabelAliases); err != nil {
+		return nil, err
+	}
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS = -1 // the API server's priority and fairness decides, not a limit of our own
 	cfg.UserAgent = "towpath-manager"

@@ -2,8 +2,12 @@ package render
 
 import (
 	"errors"
+	"fmt"
 	"maps"
+	"slices"
 	"strings"
+
+	"k8s.io/apimachinery/pkg/api/validate/content"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/label"
@@ -42,6 +46,34 @@ func Labels(in Input) map[string]string {
 // ReleaseLabels returns every label of the objects of a Release.
 func ReleaseLabels(r *platformv1alpha1.Release) map[string]string {
 	return Labels(inputOf(r))
+}
+
+// maxAliases is the most that a Release holds.
+const maxAliases = 16
+
+// CheckAliases says what is wrong with further labels as they are configured: each needs a key that
+// Kubernetes accepts and that is not one of ours, and the name of a label whose value it repeats, in
+// full or without Towpath's prefix. Rendering leaves out those that are wrong, silently.
+func CheckAliases(aliases map[string]string) error {
+	if len(aliases) > maxAliases {
+		return fmt.Errorf("%d label aliases are given; at most %d are allowed", len(aliases), maxAliases)
+	}
+	known := Labels(Input{})
+	for _, alias := range slices.Sorted(maps.Keys(aliases)) {
+		if problems := content.IsLabelKey(alias); len(problems) > 0 {
+			return fmt.Errorf("label alias %q: a label key %s", alias, strings.Join(problems, ", "))
+		}
+		if _, ours := known[alias]; ours || strings.HasPrefix(alias, platformv1alpha1.LabelPrefix) {
+			return fmt.Errorf("label alias %q: the key is Towpath's own; choose another", alias)
+		}
+		of := aliases[alias]
+		_, full := known[of]
+		if _, short := known[platformv1alpha1.LabelPrefix+of]; !full && !short {
+			return fmt.Errorf("label alias %q: Towpath has no label %q; it must be one of %s",
+				alias, of, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+		}
+	}
+	return nil
 }
 
 // setLabels sets the labels on an object, on every pod template in it, and on its claim templates.

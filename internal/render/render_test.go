@@ -284,6 +284,31 @@ func list(n int) string {
 	return `{"list": [` + strings.Join(names, ",") + "]}"
 }
 
+func TestCheckAliases(t *testing.T) {
+	many := map[string]string{}
+	for i := range 17 {
+		many[fmt.Sprintf("a%d", i)] = "team"
+	}
+	for name, c := range map[string]struct {
+		aliases map[string]string
+		want    string
+	}{
+		"none":              {nil, ""},
+		"short and full":    {map[string]string{"team": "team", "example.com/owner": v1alpha1.LabelTeam, "version": "app.kubernetes.io/version"}, ""},
+		"too many":          {many, "17 label aliases"},
+		"no label key":      {map[string]string{"not a key": "team"}, `label alias "not a key"`},
+		"a key of ours":     {map[string]string{"platform.towpath.dev/mine": "team"}, "Towpath's own"},
+		"a standard key":    {map[string]string{"app.kubernetes.io/name": "team"}, "Towpath's own"},
+		"no such label":     {map[string]string{"team": "teem"}, `no label "teem"; it must be one of app.kubernetes.io/instance`},
+		"alias of an alias": {map[string]string{"team": "team", "owner": "owner-team"}, `no label "owner-team"`},
+	} {
+		err := render.CheckAliases(c.aliases)
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		}
+	}
+}
+
 func TestLabels(t *testing.T) {
 	r := release(`{}`)
 	r.Spec.Team, r.Spec.CostCenter, r.Spec.Image = "Shop & Co", "4711/a", "checkout@sha256:"+strings.Repeat("0123456789abcdef", 4)

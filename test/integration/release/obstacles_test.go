@@ -50,6 +50,26 @@ var _ = Describe("A name that belongs to somebody else", func() {
 		Expect(read(ctx, foreign).Data).NotTo(HaveKey("theirs"))
 	})
 
+	It("is named so also where the API server would refuse the change as invalid", func(ctx context.Context) {
+		p := newPlace(ctx)
+		foreign := p.deployment()
+		labels := map[string]string{"app": "theirs"}
+		foreign.Spec.Selector = &metav1.LabelSelector{MatchLabels: labels} // immutable, and not ours
+		foreign.Spec.Template.Labels = labels
+		foreign.Spec.Template.Spec.Containers = []corev1.Container{{Name: "theirs", Image: "registry.example/theirs:1"}}
+		foreign.Spec.Replicas = new(int32)
+		Expect(admin.Create(ctx, foreign)).To(Succeed())
+		Eventually(ctx, framework.Read(admin, foreign)).Should(HaveField("Status.ObservedGeneration", BeEquivalentTo(1)))
+		before := bytesOf(ctx, foreign)
+
+		p.deploy(ctx, web())
+		Eventually(ctx, framework.Read(admin, p.release(1))).Should(
+			framework.BeStalled(platformv1alpha1.ReasonObjectTaken, "Deployment shop in namespace "+p.namespace, "belongs to somebody else"))
+		Expect(bytesOf(ctx, foreign)).To(Equal(before))
+		Expect(admin.Delete(ctx, foreign)).To(Succeed())
+		p.ready(ctx, 1)
+	})
+
 	It("is not deleted with the Component", func(ctx context.Context) {
 		p := newPlace(ctx)
 		component, _ := p.settle(ctx, framework.ConfigMap("config"))
