@@ -42,6 +42,7 @@ type Reconciler struct {
 
 	writes freshness.Tracker[types.NamespacedName]
 	kinds  unsettled
+	gone   gone
 }
 
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=servicetemplates,verbs=get;list;watch
@@ -78,8 +79,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	if err != nil || !serviceTemplate.DeletionTimestamp.IsZero() {
 		r.writes.Forget(req.NamespacedName)
+		if wait := r.gone.since(req.Name, len(list.Items) > 0, r.Clock.Now()); wait > 0 {
+			return ctrl.Result{RequeueAfter: wait}, nil
+		}
 		return ctrl.Result{}, r.prune(ctx, req.Name, list.Items, 0)
 	}
+	r.gone.forget(req.Name)
 	if r.writes.Stale(req.NamespacedName, serviceTemplate.ResourceVersion) {
 		return ctrl.Result{}, nil // the event of our own last write is still to come
 	}

@@ -3,6 +3,8 @@ package servicetemplate
 import (
 	"context"
 	"fmt"
+	"sync"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -22,6 +24,8 @@ import (
 const (
 	// keepLatest is how many of the newest revisions are kept though no Release refers to them.
 	keepLatest = 10
+	// pruneGrace is how long the revisions of a template that is gone are kept in any case.
+	pruneGrace = 10 * time.Second
 	// maxWarnings and maxWarning bound the warnings in the status.
 	maxWarnings, maxWarning = 64, 1024
 	// maxErrors bounds the errors in a condition, so that what follows them is not cut off.
@@ -161,6 +165,38 @@ func (r *Reconciler) accept(ctx context.Context, rev *platformv1alpha1.ServiceTe
 		return fmt.Errorf("writing the status of ServiceTemplateRevision %s: %w", rev.Name, err)
 	}
 	return nil
+}
+
+// gone knows since when templates do not exist. The zero value knows none.
+type gone struct {
+	mu    sync.Mutex
+	times map[string]time.Time
+}
+
+// since returns how long the revisions of a template that is gone must still be left alone: a Release
+// that was made of one a moment ago may not be in the cache yet.
+func (g *gone) since(name string, hasRevisions bool, now time.Time) time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !hasRevisions {
+		delete(g.times, name)
+		return 0
+	}
+	first, ok := g.times[name]
+	if !ok {
+		if g.times == nil {
+			g.times = map[string]time.Time{}
+		}
+		first = now
+		g.times[name] = now
+	}
+	return first.Add(pruneGrace).Sub(now)
+}
+
+func (g *gone) forget(name string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.times, name)
 }
 
 // prune deletes revisions that no Release and no pin refers to, but for the newest ones.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -29,6 +30,8 @@ type demo struct {
 	plane     *controlplane.ControlPlane
 	client    client.Client
 	manager   *manager
+	// components are those of the sample. A second call must not wait for what a user has added.
+	components []client.ObjectKey
 }
 
 func newDemo(root, dir string) *demo {
@@ -108,34 +111,56 @@ func (d *demo) applyCatalog(ctx context.Context) error {
 }
 
 func (d *demo) applySamples(ctx context.Context) error {
-	return install.Files(ctx, d.client, filepath.Join(d.root, "config", "samples"))
+	objects, err := install.Files(ctx, d.client, filepath.Join(d.root, "config", "samples"))
+	for _, object := range objects {
+		if object.GetKind() == "Component" {
+			d.components = append(d.components, client.ObjectKeyFromObject(object))
+		}
+	}
+	return err
 }
 
-// awaitReady waits for every Component, and names the first that is not there yet when it gives up.
+// awaitReady waits for the sample's Components, and says of each what it waits for when it gives up.
 func (d *demo) awaitReady(ctx context.Context) error {
-	waiting := "no Component was seen"
+	var waiting []string
 	err := wait.PollUntilContextTimeout(ctx, 250*time.Millisecond, readyTimeout, true, func(ctx context.Context) (bool, error) {
-		var list platformv1alpha1.ComponentList
-		listErr := d.client.List(ctx, &list)
-		if listErr != nil {
-			waiting = listErr.Error() // and try on: the API server may be busy
-		}
-		for i := range list.Items {
-			c := &list.Items[i]
-			for _, kind := range []string{platformv1alpha1.ConditionReady, platformv1alpha1.ConditionPromoted} {
-				condition := meta.FindStatusCondition(c.Status.Conditions, kind)
-				if condition == nil || condition.Status != metav1.ConditionTrue || c.Status.ObservedGeneration != c.Generation {
-					waiting = fmt.Sprintf("Component %s/%s is not %s: %+v", c.Namespace, c.Name, kind, condition)
-					return false, nil
-				}
+		var now []string
+		for _, key := range d.components {
+			what, err := d.waitsFor(ctx, key)
+			if err != nil {
+				what = err.Error() // and try on: the API server may be busy
+			}
+			if ctx.Err() != nil {
+				return false, nil // what was seen before the time ran out says more
+			}
+			if what != "" {
+				now = append(now, what)
 			}
 		}
-		return len(list.Items) > 0, nil
+		waiting = now
+		return len(waiting) == 0, nil
 	})
 	if err != nil {
-		return fmt.Errorf("%w: %s", err, waiting)
+		return fmt.Errorf("not Ready after %s: %s", readyTimeout, strings.Join(waiting, "; "))
 	}
 	return nil
+}
+
+// waitsFor says why a Component is not Ready everywhere; nothing where it is.
+func (d *demo) waitsFor(ctx context.Context, key client.ObjectKey) (string, error) {
+	var component platformv1alpha1.Component
+	if err := d.client.Get(ctx, key, &component); err != nil {
+		return "", err
+	}
+	for _, kind := range []string{platformv1alpha1.ConditionReady, platformv1alpha1.ConditionPromoted} {
+		switch c := meta.FindStatusCondition(component.Status.Conditions, kind); {
+		case c == nil || component.Status.ObservedGeneration != component.Generation:
+			return fmt.Sprintf("Component %s was not looked at yet", key), nil
+		case c.Status != metav1.ConditionTrue:
+			return fmt.Sprintf("Component %s is not %s: %s: %s", key, kind, c.Reason, c.Message), nil
+		}
+	}
+	return "", nil
 }
 
 // show prints the tree as a user would ask for it, and what to try next.
@@ -150,7 +175,7 @@ func (d *demo) show(ctx context.Context) error {
 		relative = d.plane.AdminKubeconfig()
 	}
 	fmt.Printf(`
-The cluster is up. Try:
+The cluster is up. Its pods are simulated: there is nothing behind port-forward and logs. Try:
   export KUBECONFIG=$PWD/%s
   kubectl get towpath -A
   kubectl -n team-shop patch component checkout --type merge -p '{"spec":{"image":"registry.example/shop/checkout:2.0.0"}}'

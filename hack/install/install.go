@@ -3,9 +3,11 @@
 package install
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -151,25 +153,27 @@ func Catalog(ctx context.Context, c client.Client) error {
 	})
 }
 
-// Files applies every YAML file of a folder, in the order of their names.
-func Files(ctx context.Context, c client.Client, dir string) error {
+// Files applies every YAML file of a folder, in the order of their names, and returns the objects.
+func Files(ctx context.Context, c client.Client, dir string) ([]*unstructured.Unstructured, error) {
 	paths, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
 	if err != nil {
-		return err
+		return nil, err
 	}
+	var all []*unstructured.Unstructured
 	for _, path := range paths {
 		if strings.HasSuffix(path, "kustomization.yaml") {
 			continue
 		}
 		objects, err := decode(path)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if err := Apply(ctx, c, objects...); err != nil {
-			return fmt.Errorf("%s: %w", filepath.Base(path), err)
+			return nil, fmt.Errorf("%s: %w", filepath.Base(path), err)
 		}
+		all = append(all, objects...)
 	}
-	return nil
+	return all, nil
 }
 
 func decode(path string) ([]*unstructured.Unstructured, error) {
@@ -183,7 +187,7 @@ func decode(path string) ([]*unstructured.Unstructured, error) {
 	for {
 		object := &unstructured.Unstructured{}
 		if err := decoder.Decode(&object.Object); err != nil {
-			if err.Error() == "EOF" {
+			if errors.Is(err, io.EOF) {
 				return objects, nil
 			}
 			return nil, fmt.Errorf("%s: %w", path, err)
@@ -231,7 +235,7 @@ func poll(ctx context.Context, what string, do func(context.Context) error) erro
 		return last == nil, nil
 	})
 	if err != nil {
-		return fmt.Errorf("%s: %w", what, errors.Join(last))
+		return fmt.Errorf("%s: %w", what, cmp.Or(last, err))
 	}
 	return nil
 }

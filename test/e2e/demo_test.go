@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"sigs.k8s.io/yaml"
 )
 
 // idleFor is how long nothing may be written. IDLE shortens or lengthens it.
@@ -72,6 +74,32 @@ var _ = Describe("The demo", Ordered, func() {
 		var status map[string]any
 		Expect(json.Unmarshal([]byte(towpath("status", "-A", "-o", "json")), &status)).To(Succeed())
 		Expect(status).NotTo(BeEmpty())
+	})
+
+	It("renders on the command line the bytes that are in the cluster", func() {
+		kubectl := func(args ...string) string {
+			return run(filepath.Join(bin, "kube", "current", "kubectl"), append(args, "--kubeconfig", filepath.Join(dir, "kubernetes-admin.kubeconfig"))...)
+		}
+		files := GinkgoT().TempDir()
+		Expect(os.WriteFile(filepath.Join(files, "revisions.yaml"), []byte(kubectl("get", "servicetemplaterevisions", "-o", "yaml")), 0o600)).To(Succeed())
+		releases := filepath.Join(files, "releases.yaml")
+		Expect(os.WriteFile(releases, []byte(kubectl("get", "releases", "-n", "team-shop", "-o", "yaml")), 0o600)).To(Succeed())
+
+		rendered := strings.Split(run(filepath.Join(bin, "towpath"), "render", "-f", releases, "--templates", files), "\n---\n")
+		Expect(len(rendered)).To(BeNumerically(">=", 2*3*5), "three Components in two environments")
+		for i, text := range rendered {
+			file := filepath.Join(files, fmt.Sprintf("object-%d.yaml", i))
+			Expect(os.WriteFile(file, []byte(text), 0o600)).To(Succeed())
+			var o struct{ Metadata struct{ Namespace string } }
+			Expect(yaml.Unmarshal([]byte(text), &o)).To(Succeed())
+			// Fields that the controller's write did not have, or had otherwise, would change the object or who
+			// owns its fields. A write of the same changes nothing, not even the time of the last one.
+			Eventually(func(g Gomega) {
+				applied := kubectl("apply", "-f", file, "--server-side", "--field-manager=towpath-release", "--dry-run=server", "--validate=false",
+					"--as=system:serviceaccount:towpath-appliers:"+o.Metadata.Namespace, "--show-managed-fields", "-o", "json")
+				g.Expect(applied).To(MatchJSON(kubectl("get", "-f", file, "--show-managed-fields", "-o", "json")))
+			}).Should(Succeed(), "a controller of Kubernetes may write a status between the two reads")
+		}
 	})
 
 	It("writes nothing while nothing changes", func() {

@@ -82,12 +82,12 @@ var _ = Describe("What a Component asks for", func() {
 			`spec.parameters.colour: `,
 			`spec.environments[staging].parameters.port: `, `"many": must be of type integer`,
 			`spec.environments[staging].parameters.color: Unsupported value: "red": supported values: "blue", "green"`,
-			`spec.environments[staging].parameters.colour: `,
 			`spec.environments[prod].parameters.deadline: Invalid value: 0: `, `greater than or equal to 1`,
 		} {
 			Expect(err).To(MatchError(ContainSubstring(text)))
 		}
 		Expect(err).NotTo(MatchError(ContainSubstring("environments[dev]")), "dev changes nothing: its errors stand at spec.parameters")
+		Expect(err).NotTo(MatchError(ContainSubstring("environments[staging].parameters.colour")), "it is inherited")
 		Expect(err).NotTo(MatchError(ContainSubstring("environments[prod].parameters.port")))
 		Expect(err).NotTo(MatchError(ContainSubstring("environments[prod].parameters.colour")))
 

@@ -119,8 +119,11 @@ var _ = Describe("A revision", func() {
 	It("is kept while a Component is pinned to it, and goes when the pin does", func(ctx context.Context) {
 		st := created(ctx, configMap("one"))
 		first, second := pinned(ctx, st, 1), pinned(ctx, st, 1)
+		setContent(ctx, st, "two")
+		awaitRevision(ctx, st, 2)
 		Expect(admin.Delete(ctx, st)).To(Succeed())
-		// The deletion has woken the template: a revision that nobody held would be gone within two seconds.
+		Eventually(ctx, numbers(st)).Should(Equal([]int64{1}), "nobody refers to revision 2")
+		// Revision 2 is gone since a moment: had the Components not held it, revision 1 would be too.
 		Consistently(ctx, numbers(st)).Should(Equal([]int64{1}))
 
 		By("deleting one Component, and unpinning the other")

@@ -168,6 +168,9 @@ func because(condition Condition, health Health) string {
 	if condition.Message == "" {
 		return ": " + condition.Reason
 	}
+	if condition.Reason == string(health) {
+		return ": " + oneLine(condition.Message) // the health stands before it
+	}
 	return ": " + condition.Reason + ": " + oneLine(condition.Message)
 }
 
