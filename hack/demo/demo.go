@@ -126,19 +126,14 @@ func (d *demo) awaitReady(ctx context.Context) error {
 	err := wait.PollUntilContextTimeout(ctx, 250*time.Millisecond, readyTimeout, true, func(ctx context.Context) (bool, error) {
 		var now []string
 		for _, key := range d.components {
-			what, err := d.waitsFor(ctx, key)
-			if err != nil {
-				what = err.Error() // and try on: the API server may be busy
-			}
-			if ctx.Err() != nil {
-				return false, nil // what was seen before the time ran out says more
-			}
-			if what != "" {
+			if what := d.waitsFor(ctx, key); what != "" {
 				now = append(now, what)
 			}
 		}
-		waiting = now
-		return len(waiting) == 0, nil
+		if ctx.Err() == nil { // else what was seen before the time ran out says more
+			waiting = now
+		}
+		return len(now) == 0, nil
 	})
 	if err != nil {
 		return fmt.Errorf("not Ready after %s: %s", readyTimeout, strings.Join(waiting, "; "))
@@ -147,20 +142,20 @@ func (d *demo) awaitReady(ctx context.Context) error {
 }
 
 // waitsFor says why a Component is not Ready everywhere; nothing where it is.
-func (d *demo) waitsFor(ctx context.Context, key client.ObjectKey) (string, error) {
+func (d *demo) waitsFor(ctx context.Context, key client.ObjectKey) string {
 	var component platformv1alpha1.Component
 	if err := d.client.Get(ctx, key, &component); err != nil {
-		return "", err
+		return err.Error()
 	}
 	for _, kind := range []string{platformv1alpha1.ConditionReady, platformv1alpha1.ConditionPromoted} {
 		switch c := meta.FindStatusCondition(component.Status.Conditions, kind); {
 		case c == nil || component.Status.ObservedGeneration != component.Generation:
-			return fmt.Sprintf("Component %s was not looked at yet", key), nil
+			return fmt.Sprintf("Component %s was not looked at yet", key)
 		case c.Status != metav1.ConditionTrue:
-			return fmt.Sprintf("Component %s is not %s: %s: %s", key, kind, c.Reason, c.Message), nil
+			return fmt.Sprintf("Component %s is not %s: %s: %s", key, kind, c.Reason, c.Message)
 		}
 	}
-	return "", nil
+	return ""
 }
 
 // show prints the tree as a user would ask for it, and what to try next.
