@@ -25,8 +25,13 @@ import (
 	"github.com/towpath-dev/towpath/internal/freshness"
 )
 
-// ownedAnnotation carries, on cached children only, the hash of the fields that Towpath owns.
-const ownedAnnotation = "towpath.cache/owned"
+// Annotations of cached children only.
+const (
+	// ownedAnnotation carries the hash of the fields that Towpath owns.
+	ownedAnnotation = "towpath.cache/owned"
+	// replicasAnnotation says that spec.replicas is one of them.
+	replicasAnnotation = "towpath.cache/owns-replicas"
+)
 
 // newChildCache returns a cache of the objects that Releases make: those that bear an owner-uid,
 // without what is large and not needed to judge their readiness.
@@ -58,7 +63,11 @@ func strip(in any) (any, error) {
 	if annotations == nil {
 		annotations = map[string]string{}
 	}
-	annotations[ownedAnnotation] = apply.Owned(u.GetManagedFields())
+	managed := u.GetManagedFields()
+	annotations[ownedAnnotation] = apply.Owned(managed)
+	if apply.OwnsReplicas(managed) {
+		annotations[replicasAnnotation] = "true"
+	}
 	delete(annotations, corev1.LastAppliedConfigAnnotation)
 	u.SetAnnotations(annotations)
 	u.SetManagedFields(nil)
@@ -86,6 +95,15 @@ type child struct {
 
 // owned returns the hash of our fields on the live object.
 func (c child) owned() string { return c.live.GetAnnotations()[ownedAnnotation] }
+
+// replicas returns the number of replicas that the object runs with, where Towpath set it.
+func (c child) replicas() (int64, bool) {
+	if c.live == nil || c.live.GetAnnotations()[replicasAnnotation] == "" {
+		return 0, false
+	}
+	n, ok, err := unstructured.NestedInt64(c.live.Object, "spec", "replicas")
+	return n, ok && err == nil
+}
 
 // children watches the objects of all Releases, kind by kind, from when a Release first needs one.
 type children struct {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -126,13 +127,24 @@ func (r *Reconciler) write(ctx context.Context, s *scope) error {
 		return nil
 	}
 	namespace := s.release.Spec.Environment.Namespace
+	find := func(o render.Object) (i int, ok bool) {
+		i, ok = needed[childKey{o.Object.GroupVersionKind(), types.NamespacedName{Namespace: namespace, Name: o.Object.GetName()}}]
+		return i, ok
+	}
 	results, err := r.Writer.Apply(ctx, apply.Intent{
 		User:    environment.ApplierUser(namespace),
 		Policy:  r.policy(s.release),
 		Objects: s.objects,
 		Write: func(o render.Object) bool {
-			_, ok := needed[childKey{o.Object.GroupVersionKind(), types.NamespacedName{Namespace: namespace, Name: o.Object.GetName()}}]
+			_, ok := find(o)
 			return ok
+		},
+		Replicas: func(o render.Object) (int64, bool) {
+			i, ok := find(o)
+			if _, set, _ := unstructured.NestedFieldNoCopy(o.Object.Object, "spec", "replicas"); !ok || set {
+				return 0, false
+			}
+			return s.children[i].replicas()
 		},
 	})
 	var refused *apply.RefusedError

@@ -21,7 +21,7 @@ const FieldOwner = "towpath-release"
 func Owned(entries []metav1.ManagedFieldsEntry) string {
 	for i := range entries {
 		e := &entries[i]
-		if e.Manager != FieldOwner || e.Operation != metav1.ManagedFieldsOperationApply || e.Subresource != "" || e.FieldsV1 == nil {
+		if !ours(e) {
 			continue
 		}
 		h := sha256.New()

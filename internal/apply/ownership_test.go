@@ -97,3 +97,26 @@ func TestErrors_AreToldApart(t *testing.T) {
 		}
 	}
 }
+
+func TestOwnsReplicas(t *testing.T) {
+	fields := func(text string) func(*metav1.ManagedFieldsEntry) {
+		return func(e *metav1.ManagedFieldsEntry) { e.FieldsV1 = metav1.NewFieldsV1(text) }
+	}
+	for name, tc := range map[string]struct {
+		change func(*metav1.ManagedFieldsEntry)
+		want   bool
+	}{
+		"ours":           {nil, true},
+		"not in the set": {fields(`{"f:spec":{"f:template":{}}}`), false},
+		"of another":     {func(e *metav1.ManagedFieldsEntry) { e.Manager = "helm" }, false},
+		"elsewhere":      {fields(`{"f:status":{"f:replicas":{}}}`), false},
+		"unreadable":     {fields(`[]`), false},
+	} {
+		if got := apply.OwnsReplicas(entry(tc.change)); got != tc.want {
+			t.Errorf("%s: got %t, want %t", name, got, tc.want)
+		}
+	}
+	if apply.OwnsReplicas(nil) {
+		t.Error("replicas of an object that nobody owns are not ours")
+	}
+}

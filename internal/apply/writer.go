@@ -69,6 +69,9 @@ type Intent struct {
 	Objects []render.Object
 	// Write says which of them to write; nil means all.
 	Write func(render.Object) bool
+	// Replicas tells how many pods a workload runs whose number was ours and is left to an autoscaler from
+	// now on, so that it stays as it is until that changes it; nil means that there is none.
+	Replicas func(render.Object) (replicas int64, ok bool)
 }
 
 // Result is what came of one object.
@@ -107,7 +110,7 @@ func (w *Writer) Apply(ctx context.Context, intent Intent) ([]Result, error) {
 				continue
 			}
 			group.Go(func() error {
-				results[i] = w.applyOne(groupCtx, intent.User, intent.Policy.Namespace, o)
+				results[i] = w.applyOne(groupCtx, &intent, o)
 				return nil
 			})
 		}
@@ -119,7 +122,8 @@ func (w *Writer) Apply(ctx context.Context, intent Intent) ([]Result, error) {
 	return results, nil
 }
 
-func (w *Writer) applyOne(ctx context.Context, user, namespace string, o render.Object) Result {
+func (w *Writer) applyOne(ctx context.Context, intent *Intent, o render.Object) Result {
+	namespace := intent.Policy.Namespace
 	fail := func(err error) Result {
 		return Result{Err: &ObjectError{
 			APIVersion: o.Object.GetAPIVersion(), Kind: o.Object.GetKind(), Namespace: namespace, Name: o.Object.GetName(),
@@ -134,20 +138,16 @@ func (w *Writer) applyOne(ctx context.Context, user, namespace string, o render.
 	if err != nil {
 		return fail(err)
 	}
-	answer, err := w.client.Patch(types.ApplyPatchType).
-		AbsPath(path...).
-		Param("fieldManager", FieldOwner).
-		Param("force", "true").
-		SetHeader("Accept", metadataOnly).
-		SetHeader(transport.ImpersonateUserHeader, user).
-		Body(body).
-		Do(ctx).Raw()
-	if err != nil {
-		return fail(statusError(answer, err))
+	if intent.Replicas != nil {
+		if replicas, ok := intent.Replicas(o); ok {
+			if err := w.handOver(ctx, intent.User, namespace, o, replicas); err != nil {
+				return fail(err)
+			}
+		}
 	}
 	var applied metav1.PartialObjectMetadata
-	if err := json.Unmarshal(answer, &applied); err != nil {
-		return fail(fmt.Errorf("reading the answer: %w", err))
+	if err := w.patch(ctx, intent.User, FieldOwner, path, body, &applied); err != nil {
+		return fail(err)
 	}
 	return Result{
 		Written: true, UID: applied.UID, ResourceVersion: applied.ResourceVersion, Owned: Owned(applied.ManagedFields),

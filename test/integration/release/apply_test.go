@@ -51,6 +51,34 @@ var _ = Describe("The objects of a Release", func() {
 	})
 })
 
+var _ = Describe("The number of pods", func() {
+	It("stays as it is when a Release leaves it to an autoscaler, and is taken back by a later one", func(ctx context.Context) {
+		p := newPlace(ctx)
+		_, template := p.settle(ctx, webOf(3))
+		before := read(ctx, p.deployment())
+		Expect(before.Spec.Replicas).To(HaveValue(BeEquivalentTo(3)))
+
+		reviseTo(ctx, template, webOf(0))
+		p.ready(ctx, 2)
+		after := read(ctx, p.deployment())
+		Expect(after.Spec.Replicas).To(HaveValue(BeEquivalentTo(3)), "one pod, the default, would be an outage")
+		Expect(after.Generation).To(Equal(before.Generation+1), "one change, of the history limit: never another number in between")
+
+		By("an autoscaler")
+		scale := &autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: 4}}
+		Expect(admin.SubResource("scale").Update(ctx, p.deployment(), client.WithSubResourceBody(scale))).To(Succeed())
+		Eventually(ctx, framework.Read(admin, p.deployment())).Should(HaveField("Status.AvailableReplicas", BeEquivalentTo(4)))
+		p.quiet(ctx)
+		Expect(read(ctx, p.deployment()).Spec.Replicas).To(HaveValue(BeEquivalentTo(4)))
+
+		By("a fixed number again")
+		reviseTo(ctx, template, webOf(2))
+		p.ready(ctx, 3)
+		Expect(read(ctx, p.deployment()).Spec.Replicas).To(HaveValue(BeEquivalentTo(2)))
+		p.quiet(ctx)
+	})
+})
+
 var _ = Describe("Drift", func() {
 	It("of a field of ours is mended, whoever changed it", func(ctx context.Context) {
 		p := newPlace(ctx)

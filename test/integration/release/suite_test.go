@@ -4,6 +4,7 @@ package release_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -192,7 +193,7 @@ func web() platformv1alpha1.ResourceTemplate { return webOf(1) }
 
 // webOf is web with a number of replicas; with none, the field is left to others.
 func webOf(replicas int) platformv1alpha1.ResourceTemplate {
-	count := "replicas: 1"
+	count := fmt.Sprintf("replicas: %d", replicas)
 	if replicas == 0 {
 		count = "revisionHistoryLimit: 5"
 	}
