@@ -137,6 +137,14 @@ type ComponentSpec struct {
 	// +kubebuilder:validation:MaxItems=128
 	SecretEnv []SecretEnvVar `json:"secretEnv,omitempty"`
 
+	// uses are the Components of the same namespace that this one needs. They must not use each other in a
+	// circle, and one that is used cannot be deleted. Default: none.
+	// +optional
+	// +listType=map
+	// +listMapKey=component
+	// +kubebuilder:validation:MaxItems=16
+	Uses []Use `json:"uses,omitempty"`
+
 	// environments is the path, in order. A version enters the first one, and goes to the next one
 	// as soon as it is Ready in the one before. Taking an environment out of the path deletes what
 	// the Component runs there.

@@ -72,6 +72,12 @@ const (
 	ReasonEnvironmentNotReady = "EnvironmentNotReady"
 	// ReasonWaitingForPrevious: the version must become Ready in the environment before.
 	ReasonWaitingForPrevious = "WaitingForPrevious"
+	// ReasonUsesInvalid: the Component cannot use what spec.uses names: they use each other in a circle, or
+	// two of them have one name.
+	ReasonUsesInvalid = "UsesInvalid"
+	// ReasonWaitingForProvider: a Component that this one uses does not exist, does not run in the environment,
+	// or was not Ready there yet.
+	ReasonWaitingForProvider = "WaitingForProvider"
 	// ReasonPromoted: every environment of the path runs the version of the spec.
 	ReasonPromoted = "Promoted"
 	// ReasonReleaseFailed: the Release assigned to an environment failed.

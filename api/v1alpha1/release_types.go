@@ -7,7 +7,7 @@ import (
 )
 
 // Cause says why a Release was made.
-// +kubebuilder:validation:Enum=ImageChange;ParameterChange;TemplateRollout;Promotion;Manual
+// +kubebuilder:validation:Enum=ImageChange;ParameterChange;TemplateRollout;ProviderChange;Promotion;Manual
 type Cause string
 
 // The causes.
@@ -18,6 +18,8 @@ const (
 	CauseParameterChange Cause = "ParameterChange"
 	// CauseTemplateRollout: another revision of the template; the version is the same.
 	CauseTemplateRollout Cause = "TemplateRollout"
+	// CauseProviderChange: what a Component that it uses gives has changed; version and revision are the same.
+	CauseProviderChange Cause = "ProviderChange"
 	// CausePromotion: the version became Ready in the environment before.
 	CausePromotion Cause = "Promotion"
 	// CauseManual: the Release before was deleted by hand and is made again.
@@ -113,7 +115,7 @@ type ReleaseSpec struct {
 	// revision of the template that the Release is rendered from.
 	// +required
 	Revision RevisionReference `json:"revision,omitzero"`
-	// version is the hash of what is promoted: image, commit, parameters and variables, in hexadecimal.
+	// version is the hash of what is promoted: image, commit, parameters, variables and uses, in hexadecimal.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
@@ -173,6 +175,21 @@ type ReleaseSpec struct {
 	// podSecurity is the level that the pods must meet.
 	// +required
 	PodSecurity PodSecurityLevel `json:"podSecurity,omitempty"`
+	// uses are the Components that this one uses, with what they gave when the Release was made.
+	// +optional
+	// +listType=map
+	// +listMapKey=component
+	// +kubebuilder:validation:MaxItems=16
+	Uses []ReleaseUse `json:"uses,omitempty"`
+	// outputs are what those who use the Component get in this environment, once the Release was Ready.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=32
+	Outputs []ReleaseOutput `json:"outputs,omitempty"`
+	// endpoint is where those who use the Component connect. Default: none.
+	// +optional
+	Endpoint *ReleaseEndpoint `json:"endpoint,omitempty"`
 	// inventory lists every object that the Release makes. Deleting and pruning go by it alone.
 	// +required
 	// +listType=atomic

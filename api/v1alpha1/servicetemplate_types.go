@@ -32,6 +32,18 @@ type ServiceTemplateSpec struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
 	Resources []ResourceTemplate `json:"resources,omitempty"`
+
+	// outputs are what a Component of this golden path tells those who use it. Default: none.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=32
+	Outputs []TemplateOutput `json:"outputs,omitempty"`
+
+	// endpoint is where those who use a Component of this golden path connect: their network policy is opened
+	// for exactly that. Default: none, nothing can be called.
+	// +optional
+	Endpoint *TemplateEndpoint `json:"endpoint,omitempty"`
 }
 
 // ResourceTemplate makes one object, or with forEach one object for each element of a list.

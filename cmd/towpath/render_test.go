@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 
@@ -179,4 +180,41 @@ func compacted(t *testing.T, data json.RawMessage) string {
 		t.Fatal(err)
 	}
 	return string(compact)
+}
+
+func TestRenderTakesOutputsFromTheFiles(t *testing.T) {
+	files := []string{"render", "-f", "testdata/uses/components.yaml,testdata/team.yaml", "shop"}
+	got := offlineCall(t, "", files...)
+	for _, want := range []string{"host: orders-db.shop-prod\n", "variables: DB_HOST\n", "connections: orders-db 5432\n"} {
+		if got.code != exitOK || !strings.Contains(got.out, want) {
+			t.Errorf("want %q, got %+v", want, got)
+		}
+	}
+	if lint := offlineCall(t, "", "lint", "testdata/uses/components.yaml", "testdata/team.yaml"); lint.code != exitOK {
+		t.Errorf("got %+v", lint)
+	}
+}
+
+func TestCirclesAndMissingProvidersAreFoundInFiles(t *testing.T) {
+	data, err := os.ReadFile("testdata/uses/components.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(data)
+	alone, _, _ := strings.Cut(text, "---\napiVersion: platform.towpath.dev/v1alpha1\nkind: Component\nmetadata: {name: orders-db")
+	got := offlineCall(t, alone, "render", "-f", "-")
+	if want := "note: not told, so assumed: what orders-db gives as db (add the file of Component orders-db)"; got.code != exitOK || !strings.Contains(got.err, want) || !strings.Contains(got.out, "host: none\n") {
+		t.Errorf("want %q, got %+v", want, got)
+	}
+	got = offlineCall(t, alone, "lint", "-")
+	if want := "what it becomes in prod is not checked, for lack of what orders-db gives as db"; got.code != exitOK || !strings.Contains(got.out, want) {
+		t.Errorf("want %q, got %+v", want, got)
+	}
+	circle := text[:len(text)-1] + "\n  uses: [{component: shop}]\n"
+	for _, verb := range [][]string{{"lint", "-"}, {"render", "-f", "-"}} {
+		got = offlineCall(t, circle, verb...)
+		if want := "components must not use each other in a circle: shop -> orders-db -> shop"; got.code != exitFindings || !strings.Contains(got.out+got.err, want) {
+			t.Errorf("%s: want %q, got %+v", verb[0], want, got)
+		}
+	}
 }

@@ -62,7 +62,7 @@ func (s *scope) path() []promotion.Step {
 	path := make([]promotion.Step, len(s.stops))
 	for i := range s.stops {
 		st := &s.stops[i]
-		path[i] = promotion.Step{Name: st.name, Blocked: st.blocked, Version: st.version}
+		path[i] = promotion.Step{Name: st.name, Blocked: st.blocked, Version: st.version, Stale: st.stale}
 		for _, release := range st.releases {
 			path[i].Releases = append(path[i].Releases, planned(release))
 		}
@@ -175,6 +175,12 @@ func (r *Reconciler) build(ctx context.Context, s *scope, st *stop) (*platformv1
 		st.problem = renderProblem(release, renderErr)
 		return nil, nil
 	}
+	provided, renderErr := render.Provided(compiled, release)
+	if renderErr != nil {
+		st.problem = renderProblem(release, renderErr)
+		return nil, nil
+	}
+	release.Spec.Outputs, release.Spec.Endpoint = provided.Outputs, provided.Endpoint
 	release.Spec.Inventory = render.Inventory(objects)
 	guarded := make([]guard.Object, len(objects))
 	for i, o := range objects {
@@ -237,15 +243,16 @@ func (r *Reconciler) assemble(ctx context.Context, s *scope, st *stop, ref platf
 	}
 	spec := &release.Spec
 	if current := st.current(); next.Version != st.version && current != nil {
-		// The revision goes first, alone, with the version that runs.
+		// The version that runs goes on: with another revision, which goes first and alone, or with what those
+		// give now whom it uses.
 		spec.Image, spec.Commit, spec.Parameters = current.Spec.Image, current.Spec.Commit, current.Spec.Parameters
-		spec.Env, spec.SecretEnv = current.Spec.Env, current.Spec.SecretEnv
+		spec.Env, spec.SecretEnv, spec.Uses = current.Spec.Env, current.Spec.SecretEnv, st.runningUses
 	} else {
 		if spec.Parameters, err = template.EncodeParameters(st.parameters); err != nil {
 			return nil, err
 		}
 		spec.Image, spec.Commit = component.Spec.Image, component.Spec.Commit
-		spec.Env, spec.SecretEnv = component.Spec.Env, component.Spec.SecretEnv
+		spec.Env, spec.SecretEnv, spec.Uses = component.Spec.Env, component.Spec.SecretEnv, st.uses
 	}
 	if err := controllerutil.SetControllerReference(component, release, r.Scheme()); err != nil {
 		return nil, fmt.Errorf("owning Release %s: %w", release.Name, err)

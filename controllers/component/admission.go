@@ -40,20 +40,84 @@ func (v *Validator) ValidateCreate(ctx context.Context, component *platformv1alp
 }
 
 // ValidateUpdate checks a changed Component. One that is being deleted may change as it likes.
-func (v *Validator) ValidateUpdate(ctx context.Context, _, component *platformv1alpha1.Component) (admission.Warnings, error) {
+func (v *Validator) ValidateUpdate(ctx context.Context, before, component *platformv1alpha1.Component) (admission.Warnings, error) {
 	if !component.DeletionTimestamp.IsZero() {
 		return nil, nil
 	}
-	return v.validate(ctx, component)
+	errs, err := v.left(ctx, before, component)
+	if err != nil {
+		return nil, apierrors.NewInternalError(err)
+	}
+	return v.validate(ctx, component, errs...)
 }
 
-// ValidateDelete allows every deletion.
-func (v *Validator) ValidateDelete(context.Context, *platformv1alpha1.Component) (admission.Warnings, error) {
-	return nil, nil
+// left refuses to take an environment out of the path where others use the Component there.
+func (v *Validator) left(ctx context.Context, before, component *platformv1alpha1.Component) (field.ErrorList, error) {
+	var errs field.ErrorList
+	for _, step := range before.Spec.Environments {
+		if runsIn(component, step.Name) {
+			continue
+		}
+		names, err := users(ctx, v.Reader, component, step.Name)
+		if err != nil {
+			return nil, err
+		}
+		if len(names) > 0 {
+			errs = append(errs, field.Forbidden(field.NewPath("spec", "environments"), fmt.Sprintf(
+				"must keep %s: %s uses the Component there", step.Name, strings.Join(names, ", "))))
+		}
+	}
+	return errs, nil
 }
 
-// validate reports every error of the parameters at once, for each environment of the path.
-func (v *Validator) validate(ctx context.Context, component *platformv1alpha1.Component) (admission.Warnings, error) {
+// use refuses uses that cannot be, and warns of those that do not exist.
+func (v *Validator) use(ctx context.Context, component *platformv1alpha1.Component) (admission.Warnings, field.ErrorList, error) {
+	at := field.NewPath("spec", "uses")
+	if err := checkUses(ctx, v.Reader, component); err != nil {
+		if apierrors.ReasonForError(err) != "" {
+			return nil, nil, err
+		}
+		return nil, field.ErrorList{field.Invalid(at, field.OmitValueType{}, err.Error())}, nil
+	}
+	var warnings admission.Warnings
+	for _, use := range component.Spec.Uses {
+		var provider platformv1alpha1.Component
+		err := v.Reader.Get(ctx, types.NamespacedName{Namespace: component.Namespace, Name: use.Component}, &provider)
+		if client.IgnoreNotFound(err) != nil {
+			return nil, nil, fmt.Errorf("reading Component %s: %w", use.Component, err)
+		}
+		if err != nil {
+			warnings = append(warnings, fmt.Sprintf("%s: Component %s does not exist (yet): the Component waits for it", at.Key(use.Component), use.Component))
+			continue
+		}
+		for _, step := range component.Spec.Environments {
+			if !runsIn(&provider, step.Name) {
+				warnings = append(warnings, fmt.Sprintf("%s: Component %s does not run in %s (yet): the Component waits for it there", at.Key(use.Component), use.Component, step.Name))
+			}
+		}
+	}
+	return warnings, nil, nil
+}
+
+// ValidateDelete refuses to delete a Component that others use.
+func (v *Validator) ValidateDelete(ctx context.Context, component *platformv1alpha1.Component) (admission.Warnings, error) {
+	if !component.DeletionTimestamp.IsZero() {
+		return nil, nil
+	}
+	names, err := users(ctx, v.Reader, component, "")
+	if err != nil {
+		return nil, apierrors.NewInternalError(err)
+	}
+	if len(names) == 0 {
+		return nil, nil
+	}
+	return nil, apierrors.NewForbidden(platformv1alpha1.GroupVersion.WithResource("components").GroupResource(), component.Name, fmt.Errorf(
+		"it is used by %s: delete these first, or take it out of their spec.uses", strings.Join(names, ", ")))
+}
+
+// validate reports every error at once, those given among them, with the parameters checked for each
+// environment of the path.
+func (v *Validator) validate(ctx context.Context, component *platformv1alpha1.Component, errs ...*field.Error) (admission.Warnings, error) {
 	compiled, warning, err := v.template(ctx, component)
 	if err != nil {
 		return nil, apierrors.NewInternalError(err)
@@ -62,10 +126,16 @@ func (v *Validator) validate(ctx context.Context, component *platformv1alpha1.Co
 	if err != nil {
 		return nil, apierrors.NewInternalError(err)
 	}
-	if compiled == nil {
-		return append(warnings, warning), nil
+	unknown, wrong, err := v.use(ctx, component)
+	if err != nil {
+		return nil, apierrors.NewInternalError(err)
 	}
-	errs := ValidateParameters(compiled, &component.Spec)
+	warnings, errs = append(warnings, unknown...), append(errs, wrong...)
+	if compiled == nil {
+		warnings = append(warnings, warning)
+	} else {
+		errs = append(errs, ValidateParameters(compiled, &component.Spec)...)
+	}
 	if len(errs) == 0 {
 		return warnings, nil
 	}

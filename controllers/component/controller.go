@@ -6,16 +6,19 @@ package component
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/freshness"
@@ -62,6 +65,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&platformv1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.ofEnvironment)).
 		Watches(&platformv1alpha1.ServiceTemplateRevision{}, handler.EnqueueRequestsFromMapFunc(r.ofRevision)).
 		Watches(&platformv1alpha1.ServiceTemplate{}, handler.EnqueueRequestsFromMapFunc(r.ofTemplate)).
+		Watches(&platformv1alpha1.Component{}, handler.EnqueueRequestsFromMapFunc(r.usersOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&platformv1alpha1.Release{}, handler.EnqueueRequestsFromMapFunc(r.usersOfRelease), builder.WithPredicates(provides())).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Workers, ReconciliationTimeout: time.Minute}).
 		Complete(r)
 }
@@ -112,10 +117,17 @@ func (r *Reconciler) patchMetadata(ctx context.Context, s *scope) error {
 	return nil
 }
 
-// finalize deletes every Release, waits until their objects are gone, and lets the Component go.
+// finalize waits until nobody uses the Component, deletes every Release, waits until their objects are gone, and lets the Component go.
 func (r *Reconciler) finalize(ctx context.Context, s *scope) error {
 	if !controllerutil.ContainsFinalizer(s.component, platformv1alpha1.Finalizer) {
 		return nil
+	}
+	names, err := users(ctx, r.Client, s.component, "")
+	if err != nil {
+		return err
+	}
+	if len(names) > 0 {
+		return r.reportDeleting(ctx, s, fmt.Sprintf("Waiting until nobody uses it any more; %s still does.", strings.Join(names, ", ")))
 	}
 	var releases platformv1alpha1.ReleaseList
 	if err := r.List(ctx, &releases, client.InNamespace(s.component.Namespace),
@@ -134,7 +146,7 @@ func (r *Reconciler) finalize(ctx context.Context, s *scope) error {
 		}
 	}
 	if left > 0 {
-		return r.reportDeleting(ctx, s, left)
+		return r.reportDeleting(ctx, s, fmt.Sprintf("Waiting until the objects of %d Releases are gone.", left))
 	}
 	controllerutil.RemoveFinalizer(s.component, platformv1alpha1.Finalizer)
 	return client.IgnoreNotFound(r.patchMetadata(ctx, s))

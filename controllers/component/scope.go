@@ -51,6 +51,10 @@ type stop struct {
 	// highest is the highest number of any Release by the Component's name here.
 	highest int64
 	blocked *promotion.Wait
+	// uses is what the version of the spec uses, runningUses what the current Release uses, both with what that
+	// gives now. stale says that the current Release has something else.
+	uses, runningUses []platformv1alpha1.ReleaseUse
+	stale             bool
 
 	// decision and problem are set by act.
 	decision promotion.Decision
@@ -120,7 +124,10 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) error {
 	for i := range s.stops {
 		s.stops[i].sort()
 	}
-	return r.findTarget(ctx, s)
+	if err := r.findTarget(ctx, s); err != nil || s.problem != nil {
+		return err
+	}
+	return r.findUses(ctx, s)
 }
 
 // place puts a Release to the environment of the path that it belongs to.

@@ -153,9 +153,8 @@ func (s *scope) reportPromoted(conditions *[]metav1.Condition, generation int64)
 }
 
 // reportDeleting says what the deletion waits for.
-func (r *Reconciler) reportDeleting(ctx context.Context, s *scope, left int) error {
-	condition.Progressing(&s.component.Status.Conditions, s.component.Generation, platformv1alpha1.ReasonDeleting,
-		fmt.Sprintf("Waiting until the objects of %d Releases are gone.", left))
+func (r *Reconciler) reportDeleting(ctx context.Context, s *scope, awaited string) error {
+	condition.Progressing(&s.component.Status.Conditions, s.component.Generation, platformv1alpha1.ReasonDeleting, awaited)
 	return r.patchStatus(ctx, s)
 }
 

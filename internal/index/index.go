@@ -25,6 +25,8 @@ const (
 	ComponentTemplate = "component.template"
 	// ComponentEnvironment finds Components by the names in their path.
 	ComponentEnvironment = "component.environment"
+	// ComponentUses finds Components by the names of those that they use.
+	ComponentUses = "component.uses"
 	// EnvironmentClass finds Environments by the name of their class.
 	EnvironmentClass = "environment.class"
 	// RevisionTemplate finds ServiceTemplateRevisions by the name of their template.
@@ -51,6 +53,7 @@ func Register(ctx context.Context, indexer client.FieldIndexer) error {
 		{&platformv1alpha1.Release{}, ReleaseTemplate, one(func(r *platformv1alpha1.Release) string { return r.Spec.Template })},
 		{&platformv1alpha1.Component{}, ComponentTemplate, one(func(c *platformv1alpha1.Component) string { return c.Spec.TemplateRef.Name })},
 		{&platformv1alpha1.Component{}, ComponentEnvironment, path},
+		{&platformv1alpha1.Component{}, ComponentUses, uses},
 		{&platformv1alpha1.Environment{}, EnvironmentClass, one(func(e *platformv1alpha1.Environment) string { return e.Spec.ClassRef.Name })},
 		{&platformv1alpha1.ServiceTemplateRevision{}, RevisionTemplate, one(func(r *platformv1alpha1.ServiceTemplateRevision) string { return r.Spec.TemplateName })},
 	} {
@@ -69,6 +72,18 @@ func one[T client.Object](value func(T) string) client.IndexerFunc {
 		}
 		return nil
 	}
+}
+
+func uses(o client.Object) []string {
+	component, ok := o.(*platformv1alpha1.Component)
+	if !ok {
+		return nil
+	}
+	names := make([]string, 0, len(component.Spec.Uses))
+	for _, u := range component.Spec.Uses {
+		names = append(names, u.Component)
+	}
+	return names
 }
 
 func path(o client.Object) []string {

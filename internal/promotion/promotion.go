@@ -34,6 +34,8 @@ type Step struct {
 	// SameCode says that Version has the image and commit of the current or lost Release, so that it
 	// differs in parameters or variables alone. Meaningless where there is neither.
 	SameCode bool
+	// Stale says that what the current Release uses gives something else by now.
+	Stale bool
 	// Releases made here, oldest first, without those that are being deleted. The last is current.
 	Releases []Release
 	// Lost is the Release that ran here until somebody deleted it, nil where none was. What it made
@@ -97,11 +99,14 @@ func decide(step, before *Step, target int64, fits func(string, int64) bool) Dec
 		if revision := assign(current, before, target); revision != current.Revision {
 			return Decision{Next: &Next{step.Version, revision, platformv1alpha1.CauseTemplateRollout}}
 		}
-		return Decision{}
+		return Decision{Next: refresh(step, current)}
 	}
 	// A version that ran here until its Release was deleted need not wait again.
 	again := step.Lost != nil && step.Lost.Version == step.Version
 	if wait := awaitBefore(step, before); wait != nil && !again {
+		if current != nil && step.Stale {
+			return Decision{Next: refresh(step, current)}
+		}
 		return Decision{Wait: wait}
 	}
 	if current == nil {
@@ -115,6 +120,14 @@ func decide(step, before *Step, target int64, fits func(string, int64) bool) Dec
 		return Decision{Next: &Next{step.Version, revision, firstCause(step, before)}}
 	}
 	return Decision{Next: change(step, current, before, target, fits)}
+}
+
+// refresh makes the Release that runs again, with what those give whom it uses; nil where that is the same.
+func refresh(step *Step, current *Release) *Next {
+	if !step.Stale {
+		return nil
+	}
+	return &Next{current.Version, current.Revision, platformv1alpha1.CauseProviderChange}
 }
 
 // change replaces the version that runs. The revision stays, unless the new version only fits the

@@ -95,6 +95,16 @@ func TestPlan(t *testing.T) {
 			prod: promotion.Step{Releases: []promotion.Release{ready("v1", 3)}},
 			want: []promotion.Decision{next("v1", 4, "TemplateRollout"), nothing},
 		},
+		"what is used gives something else": {
+			dev: promotion.Step{Stale: true, Releases: []promotion.Release{ready("v1", 2)}}, target: 2,
+			prod: promotion.Step{Stale: true, Releases: []promotion.Release{ready("v1", 1)}},
+			want: []promotion.Decision{next("v1", 2, "ProviderChange"), next("v1", 2, "TemplateRollout")},
+		},
+		"what the version that runs uses gives something else, while the next one waits": {
+			dev: promotion.Step{Releases: []promotion.Release{rolling("v1", 2)}}, target: 2,
+			prod: promotion.Step{Stale: true, Releases: []promotion.Release{ready("v0", 1)}},
+			want: []promotion.Decision{nothing, next("v0", 1, "ProviderChange")},
+		},
 		"a missing environment holds what comes after it": {
 			dev: promotion.Step{Blocked: missing}, target: 1,
 			want: []promotion.Decision{{Wait: missing}, waits(devFirst)},
@@ -166,7 +176,7 @@ func TestPlan_KeepsItsPromises(t *testing.T) {
 			}
 			version, target := 0, int64(1)
 			for range 120 {
-				switch random.IntN(6) {
+				switch random.IntN(7) {
 				case 0:
 					version++
 					for i := range path {
@@ -174,6 +184,8 @@ func TestPlan_KeepsItsPromises(t *testing.T) {
 					}
 				case 1:
 					target++
+				case 6:
+					path[random.IntN(len(path))].Stale = true
 				case 2, 3:
 					settle(&path[random.IntN(len(path))], random.IntN(5) > 0)
 				default:
@@ -233,13 +245,13 @@ func carryOut(t *testing.T, path []promotion.Step, target int64, decisions []pro
 		if !revision {
 			t.Fatalf("%s gets revision %d, which %s has never had Ready", path[i].Name, made[i].Revision, path[i-1].Name)
 		}
-		if !version && decision.Next.Cause != platformv1alpha1.CauseTemplateRollout {
+		if !version && decision.Next.Cause != platformv1alpha1.CauseTemplateRollout && decision.Next.Cause != platformv1alpha1.CauseProviderChange {
 			t.Fatalf("%s gets version %s, which was never Ready in %s", path[i].Name, made[i].Version, path[i-1].Name)
 		}
 	}
 	for i, release := range made {
 		if release != nil {
-			path[i].Releases = append(path[i].Releases, *release)
+			path[i].Releases, path[i].Stale = append(path[i].Releases, *release), false
 		}
 	}
 }

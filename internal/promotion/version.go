@@ -17,13 +17,18 @@ const versionLength = 16
 
 // Version identifies what is promoted, as it is in one environment: the image, the commit, the
 // parameters merged for that environment (without the template's defaults, which belong to the
-// revision) and the variables. The order of keys in the parameters does not matter.
+// revision), the variables and what is used (not what that gives: it differs from environment to
+// environment). The order of keys in the parameters does not matter.
 func Version(spec *platformv1alpha1.ComponentSpec, parameters map[string]any) (string, error) {
 	var commit string
 	if spec.Commit != nil {
 		commit = spec.Commit.SHA
 	}
-	canonical, err := json.Marshal([]any{spec.Image, commit, parameters, orNone(spec.Env), orNone(spec.SecretEnv)})
+	hashed := []any{spec.Image, commit, parameters, orNone(spec.Env), orNone(spec.SecretEnv)}
+	if len(spec.Uses) > 0 {
+		hashed = append(hashed, spec.Uses)
+	}
+	canonical, err := json.Marshal(hashed)
 	if err != nil {
 		return "", fmt.Errorf("hashing the version: %w", err)
 	}

@@ -47,6 +47,8 @@ type Input struct {
 	Parameters map[string]any
 	Env        []platformv1alpha1.EnvVar
 	SecretEnv  []platformv1alpha1.SecretEnvVar
+	// Uses are the Components that are used, with what they give.
+	Uses []platformv1alpha1.ReleaseUse
 	// Capabilities are the optional APIs that the cluster has, as group/version/Kind.
 	Capabilities []string
 	// LabelAliases are further label keys, each with the Towpath label whose value it repeats.
@@ -98,7 +100,7 @@ func inputOf(r *platformv1alpha1.Release) Input {
 		Team: s.Team, CostCenter: s.CostCenter,
 		Environment: Environment{Name: s.Environment.Name, Namespace: s.Environment.Namespace, Class: s.Environment.Class, Tier: s.Environment.Tier},
 		Template:    s.Template, Revision: s.Revision.Number, Image: s.Image,
-		Env: s.Env, SecretEnv: s.SecretEnv, Capabilities: s.Capabilities, LabelAliases: s.LabelAliases,
+		Env: s.Env, SecretEnv: s.SecretEnv, Uses: s.Uses, Capabilities: s.Capabilities, LabelAliases: s.LabelAliases,
 	}
 	if s.Commit != nil {
 		in.Commit = s.Commit.SHA
@@ -119,6 +121,38 @@ func Release(t *template.Template, r *platformv1alpha1.Release) ([]Object, error
 	}
 	in.Parameters = resolved
 	return Render(t, in)
+}
+
+// Provided returns what a Release gives those who use its Component, with the same errors as Release.
+func Provided(t *template.Template, r *platformv1alpha1.Release) (*template.Provided, error) {
+	in, err := InputOf(r)
+	if err != nil {
+		return nil, err
+	}
+	resolved, errs := t.ResolveParameters(in.Parameters, nil)
+	if len(errs) > 0 {
+		return nil, &template.ParameterError{Errors: errs}
+	}
+	in.Parameters = resolved
+	return Provide(t, in)
+}
+
+// Provide returns what a Component gives those who use it. Where the template names no labels of the pods, they
+// are found by those of the Component and the environment.
+func Provide(t *template.Template, in Input) (*template.Provided, error) {
+	labels := Labels(in)
+	provided, err := t.Provide(variables(in), func(e template.Evaluated) error {
+		return finish(&unstructured.Unstructured{Object: e.Object}, in, labels)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if e := provided.Endpoint; e != nil && len(e.PodLabels) == 0 {
+		e.PodLabels = map[string]string{
+			platformv1alpha1.LabelComponent: in.Component, platformv1alpha1.LabelEnvironment: in.Environment.Name,
+		}
+	}
+	return provided, nil
 }
 
 // Render makes the objects, ordered by wave, then as in the template, then by name.
@@ -179,45 +213,6 @@ func finish(object *unstructured.Unstructured, in Input, labels map[string]strin
 	}
 	object.SetNamespace(in.Environment.Namespace)
 	return setLabels(object.Object, labels)
-}
-
-// variables are the values of the variables that templates use.
-func variables(in Input) map[string]any {
-	parameters := in.Parameters
-	if parameters == nil {
-		parameters = map[string]any{}
-	}
-	return map[string]any{
-		"params": parameters,
-		"component": map[string]any{
-			"name": in.Component, "namespace": in.HomeNamespace, "team": in.Team, "costCenter": in.CostCenter, "env": environmentVariables(in),
-		},
-		"environment": map[string]any{
-			"name": in.Environment.Name, "namespace": in.Environment.Namespace, "tier": string(in.Environment.Tier), "class": in.Environment.Class,
-		},
-		"release":      map[string]any{"image": in.Image, "commit": in.Commit, "revision": in.Revision},
-		"capabilities": slices.Clone(in.Capabilities),
-	}
-}
-
-// environmentVariables is the complete list of EnvVars of a container: the plain ones, then those
-// from Secrets, each in the order given.
-func environmentVariables(in Input) []any {
-	list := make([]any, 0, len(in.Env)+len(in.SecretEnv))
-	for _, e := range in.Env {
-		variable := map[string]any{"name": e.Name}
-		if e.Value != "" { // the API server drops an empty value, and would seem to have changed ours
-			variable["value"] = e.Value
-		}
-		list = append(list, variable)
-	}
-	for _, e := range in.SecretEnv {
-		list = append(list, map[string]any{
-			"name":      e.Name,
-			"valueFrom": map[string]any{"secretKeyRef": map[string]any{"name": e.SecretKeyRef.Name, "key": e.SecretKeyRef.Key}},
-		})
-	}
-	return list
 }
 
 // Inventory lists rendered objects as a Release does.

@@ -66,7 +66,7 @@ func (c *compiler) run() {
 		c.params = c.template.parameters.declType()
 	}
 	c.read(at.Child("resources"))
-	c.objects = append(c.objects, componentType, environmentType, releaseType)
+	c.objects = append(c.objects, componentType, connectionType, environmentType, releaseType)
 	if c.params != nil {
 		c.objects = append(c.objects, c.params)
 	}
@@ -89,6 +89,7 @@ func (c *compiler) run() {
 	for i := range c.sources {
 		c.resource(&c.sources[i], variables)
 	}
+	c.provide(at)
 	c.checkNames()
 	if len(c.errs) == 0 {
 		c.order()
@@ -165,12 +166,17 @@ func (c *compiler) kind(s *source) bool {
 	return true
 }
 
-// refersTo says whether any resource may refer to one: types of kinds are large.
+// refersTo says whether any resource or output may refer to one: types of kinds are large.
 func (c *compiler) refersTo(id string) bool {
 	name := variablePrefix + id
 	for i := range c.spec.Resources {
 		r := &c.spec.Resources[i]
 		if strings.Contains(string(r.Object.Raw), name) || strings.Contains(r.IncludeWhen, name) || strings.Contains(r.ForEach, name) {
+			return true
+		}
+	}
+	for _, o := range c.spec.Outputs {
+		if strings.Contains(o.Value, name) || o.SecretKeyRef != nil && strings.Contains(o.SecretKeyRef.Name+o.SecretKeyRef.Key, name) {
 			return true
 		}
 	}

@@ -18,7 +18,7 @@ func TestCompileRefuses(t *testing.T) {
 		want       string // every error, a line each; one that ends in … is a beginning
 	}{
 		{"an unknown variable", with(configMap, deployment(`replicas: "${parms.port}"`, "")),
-			at + `spec.replicas: Invalid value: "${parms.port}": there is no variable parms here: use one of capabilities, component, environment, params, release, resources.<id> (did you mean params?)`},
+			at + `spec.replicas: Invalid value: "${parms.port}": there is no variable parms here: use one of capabilities, component, environment, params, release, resources.<id>, uses (did you mean params?)`},
 		{"an unknown parameter", with(deployment(`replicas: "${params.replicas.mn}"`, "")),
 			at + `spec.replicas: Invalid value: "${params.replicas.mn}": params.replicas has no field mn: use one of max, min (did you mean min?)`},
 		{"an unknown field of a variable", with(deployment("", `, command: ["${release.tag}"]`)),

@@ -13,17 +13,22 @@ const maxElements = 100
 
 // EvalError says which expression of a template failed, and where.
 type EvalError struct {
-	// Resource is the id of the resource, Path the place in it, Expression its source.
+	// Resource is the id of the resource, empty for outputs and the endpoint; Path is the place in it,
+	// Expression its source.
 	Resource, Path, Expression string
 	Err                        error
 }
 
 // Error names the place, the expression and the cause.
 func (e *EvalError) Error() string {
-	if e.Expression == "" {
-		return fmt.Sprintf("resource %s: %s: %v", e.Resource, e.Path, e.Err)
+	place := e.Path
+	if e.Resource != "" {
+		place = "resource " + e.Resource + ": " + e.Path
 	}
-	return fmt.Sprintf("resource %s: %s: ${%s}: %v", e.Resource, e.Path, e.Expression, e.Err)
+	if e.Expression == "" {
+		return fmt.Sprintf("%s: %v", place, e.Err)
+	}
+	return fmt.Sprintf("%s: ${%s}: %v", place, e.Expression, e.Err)
 }
 
 // Unwrap returns the cause.
@@ -40,21 +45,30 @@ type Evaluated struct {
 // then of the template. finish is called with each object as it is done, and may change it: what
 // others see as resources.<id> is the changed one. The error is an *EvalError, or that of finish.
 func (t *Template) Evaluate(variables map[string]any, finish func(Evaluated) error) (err error) {
-	defer func() {
-		if p := recover(); p != nil { // as in Compile
-			err = fmt.Errorf("evaluating the template failed: %v", p)
-		}
-	}()
+	defer recovered(&err)
+	_, err = t.evaluateAll(variables, finish)
+	return err
+}
+
+// recovered turns a panic of a library into an error, as in Compile.
+func recovered(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("evaluating the template failed: %v", p)
+	}
+}
+
+// evaluateAll gives the objects, and returns the evaluator that knows them.
+func (t *Template) evaluateAll(variables map[string]any, finish func(Evaluated) error) (*evaluator, error) {
 	e := &evaluator{variables: make(map[string]any, len(variables)+len(t.resources)), budget: expr.NewBudget()}
 	for name, value := range variables {
 		e.variables[name] = value
 	}
 	for _, r := range t.resources {
 		if err := e.evaluate(r, finish); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return e, nil
 }
 
 // evaluate gives the objects of one resource, and makes them known to the others.

@@ -2,7 +2,6 @@ package template
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -224,19 +223,12 @@ func (e *evaluator) text(parts []part, at *field.Path) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		switch v := v.(type) {
-		case string:
-			b.WriteString(v)
-		case bool:
-			b.WriteString(strconv.FormatBool(v))
-		case int64:
-			b.WriteString(strconv.FormatInt(v, 10))
-		case float64:
-			b.WriteString(strconv.FormatFloat(v, 'g', -1, 64))
-		default:
+		text, ok := asText(v)
+		if !ok {
 			return nil, &EvalError{Resource: e.resource, Path: at.String(), Expression: p.program.Source,
 				Err: fmt.Errorf("it gives %s, and only a string, number or bool can stand inside a longer string", kindOf(v))}
 		}
+		b.WriteString(text)
 	}
 	return b.String(), nil
 }

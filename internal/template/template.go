@@ -21,6 +21,8 @@ type Template struct {
 	parameters   *parameters
 	resources    []*resource
 	capabilities []string
+	outputs      []output
+	endpoint     *endpoint
 }
 
 // resource is one compiled resource.

@@ -12,6 +12,13 @@ var (
 	componentType = object("Component", map[string]*apiservercel.DeclType{
 		"name": apiservercel.StringType, "namespace": apiservercel.StringType, "team": apiservercel.StringType,
 		"costCenter": apiservercel.StringType, "env": apiservercel.NewListType(apiservercel.DynType, -1),
+		"connections": apiservercel.NewListType(connectionType, -1),
+	})
+	// connectionType is where a Component that is used can be called.
+	connectionType = object("Connection", map[string]*apiservercel.DeclType{
+		"component": apiservercel.StringType, "as": apiservercel.StringType,
+		"podLabels": apiservercel.NewMapType(apiservercel.StringType, apiservercel.StringType, -1),
+		"ports":     apiservercel.NewListType(apiservercel.IntType, -1),
 	})
 	environmentType = object("Environment", map[string]*apiservercel.DeclType{
 		"name": apiservercel.StringType, "namespace": apiservercel.StringType, "tier": apiservercel.StringType, "class": apiservercel.StringType,
@@ -40,6 +47,8 @@ func (c *compiler) variables() []expr.Variable {
 		{Name: "component", Type: componentType.CelType()},
 		{Name: "environment", Type: environmentType.CelType()},
 		{Name: "release", Type: releaseType.CelType()},
+		// The names of what is used are the Component's, and the outputs its provider's: neither is known here.
+		{Name: "uses", Type: cel.MapType(cel.StringType, cel.MapType(cel.StringType, cel.DynType))},
 		{Name: "capabilities", Type: cel.ListType(cel.StringType)},
 	}
 }

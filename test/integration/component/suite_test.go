@@ -154,9 +154,15 @@ func deploy(ctx context.Context, component *platformv1alpha1.Component) *platfor
 	GinkgoHelper()
 	Expect(developer.Create(ctx, component)).To(Succeed())
 	DeferCleanup(func(ctx context.Context) {
-		Expect(client.IgnoreNotFound(admin.Delete(ctx, component))).To(Succeed())
+		Eventually(ctx, func(ctx context.Context) error {
+			return client.IgnoreNotFound(admin.Delete(ctx, component))
+		}).Should(Succeed(), "the webhook's cache may still hold a Component that used it")
 	})
 	return component
+}
+
+func (t *team) configMap(environment, name string) *corev1.ConfigMap {
+	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: t.workload(environment), Name: name}}
 }
 
 // publish makes a template and waits until it compiled; it goes after the spec.

@@ -87,8 +87,16 @@ func (w *World) lintComponent(component *Component) {
 		w.brokenTemplate(t)
 		return
 	}
-	for i := range component.Spec.Environments {
-		if parameters, ok := w.resolve(component, i, t.compiled); ok {
+	if !w.checkUses(component) {
+		return
+	}
+	for i, step := range component.Spec.Environments {
+		parameters, ok := w.resolve(component, i, t.compiled)
+		_, missing := w.used(component, step.Name, &Settings{})
+		for _, what := range missing {
+			w.report(component.document, "spec.uses", Warning, "what it becomes in %s is not checked, for lack of %s", step.Name, what)
+		}
+		if ok && len(missing) == 0 {
 			w.lintRendering(component, i, t, parameters)
 		}
 	}
@@ -105,6 +113,7 @@ func (w *World) lintRendering(component *Component, index int, t *Template, para
 			settings := &Settings{Tier: tier, Capabilities: capabilities}
 			at := w.placeOf(component, name, settings)
 			in := w.input(component, at, t, parameters, settings)
+			in.Uses, _ = w.used(component, name, settings)
 			if _, ok := w.render(component.document, fmt.Sprintf("spec.environments[%d]", index), t, in, at.podSecurity); !ok {
 				return
 			}

@@ -228,17 +228,30 @@ func (w *World) Render(selection Selection, settings *Settings) []Result {
 				w.brokenTemplate(t)
 				continue
 			}
-			if parameters, ok := w.resolve(component, i, t.compiled); ok {
-				at := w.placeOf(component, step.Name, settings)
-				in := w.input(component, at, t, parameters, settings)
-				path := fmt.Sprintf("spec.environments[%d]", i)
-				if objects, ok := w.render(component.document, path, t, in, at.podSecurity); ok {
-					results = append(results, Result{component.Name, step.Name, objects, at.assumed})
-				}
+			if result := w.renderComponent(component, i, t, settings); result != nil {
+				results = append(results, *result)
 			}
 		}
 	}
 	return append(results, w.renderReleases(selection)...)
+}
+
+// renderComponent renders a Component in one environment of its path; nil where something is in the way.
+func (w *World) renderComponent(component *Component, index int, t *Template, settings *Settings) *Result {
+	name := component.Spec.Environments[index].Name
+	parameters, ok := w.resolve(component, index, t.compiled)
+	if !ok || !w.checkUses(component) {
+		return nil
+	}
+	at := w.placeOf(component, name, settings)
+	in := w.input(component, at, t, parameters, settings)
+	var missing []string
+	in.Uses, missing = w.used(component, name, settings)
+	objects, ok := w.render(component.document, fmt.Sprintf("spec.environments[%d]", index), t, in, at.podSecurity)
+	if !ok {
+		return nil
+	}
+	return &Result{component.Name, name, objects, append(at.assumed, missing...)}
 }
 
 // renderReleases renders Releases, which tell everything themselves.
