@@ -42,6 +42,9 @@ const (
 	retryUnavailable = time.Minute
 	// retryDefined is for a kind whose definition has just changed: discovery follows a moment later.
 	retryDefined = 2 * time.Second
+	// lookFirst and lookLast bound how often the pods of a workload that is not ready are looked at: after half
+	// as long as it has not been.
+	lookFirst, lookLast = 10 * time.Second, 5 * time.Minute
 	// retryUnlisted is for a kind whose watch has not listed yet.
 	retryUnlisted = 5 * time.Second
 )
@@ -60,12 +63,14 @@ type Reconciler struct {
 
 	children children
 	refusals refusals
+	looks    looks
 	writes   freshness.Tracker[types.NamespacedName]
 }
 
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases/status,verbs=patch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=components;environments;servicetemplaterevisions,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=list
 // +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 

@@ -40,6 +40,9 @@ func (r *Reconciler) run(ctx context.Context, s *scope) error {
 	}
 	writeErr := r.write(ctx, s)
 	r.judge(s)
+	if err := r.diagnose(ctx, s); err != nil {
+		return err
+	}
 	if writeErr != nil || !s.applied {
 		return writeErr
 	}
@@ -359,6 +362,7 @@ func (r *Reconciler) letGo(ctx context.Context, release *platformv1alpha1.Releas
 		return fmt.Errorf("taking the finalizer off Release %s: %w", release.Name, err)
 	}
 	r.writes.Wrote(client.ObjectKeyFromObject(release), release.ResourceVersion)
+	r.looks.forget(release.UID)
 	for _, o := range release.Spec.Inventory {
 		r.refusals.forgetOf(inventoryKey(release, o), release.UID)
 	}

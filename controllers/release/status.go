@@ -71,6 +71,7 @@ func (r *Reconciler) reportReady(s *scope) {
 // supersede marks a Release whose place a newer one took. It is Ready in the sense of kstatus: there
 // is nothing left for it to do.
 func (r *Reconciler) supersede(ctx context.Context, s *scope) error {
+	r.looks.forget(s.release.UID)
 	status := &s.release.Status
 	if status.SupersededAt != nil {
 		return nil

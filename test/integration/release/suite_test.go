@@ -212,6 +212,7 @@ spec:
       containers:
       - name: app
         image: "${release.image}"
+        env: "${component.env}"
         ports: [{name: https, containerPort: 443}, {name: http, containerPort: 80}, {name: metrics, containerPort: 9090}]
         securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
 `)
