@@ -17,6 +17,18 @@ DATE    ?= $(shell git log -1 --format=%cI 2>/dev/null || echo unknown)
 VERSION_PKG := github.com/towpath-dev/towpath/internal/version
 LDFLAGS := -s -w -X $(VERSION_PKG).Version=$(VERSION) -X $(VERSION_PKG).Commit=$(COMMIT) -X $(VERSION_PKG).Date=$(DATE)
 
+# The manager's image, and what docker-buildx builds it for and pushes.
+IMG ?= towpath:dev
+PLATFORMS ?= linux/amd64,linux/arm64
+# Where the image's binary comes from: build compiles it in the image of Go, host takes one that is
+# compiled here, which needs no image of others.
+BINARY ?= build
+DOCKER ?= docker
+# The cluster is that of KUBECONFIG.
+KUBECTL ?= kubectl
+# What uninstall does with what Components run: keep or delete.
+WORKLOADS ?= keep
+
 # How long each fuzz target runs in test-fuzz.
 FUZZTIME ?= 5s
 # Further arguments of go test, such as TESTFLAGS="-v -run TestX".
@@ -43,6 +55,27 @@ help: ## Show this help.
 .PHONY: build
 build: ## Build bin/manager and bin/towpath.
 	CGO_ENABLED=0 go build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/manager ./cmd/towpath
+
+# One folder for each platform, as the Dockerfile looks for it.
+.PHONY: host-binaries
+host-binaries:
+	@platforms='$(PLATFORMS)'; for platform in $${platforms//,/ }; do \
+	  echo "building the manager for $$platform"; \
+	  CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} \
+	    go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/image/$${platform/\//-}/manager ./cmd/manager; \
+	done
+
+DOCKER_ARGS = --build-arg BINARY=$(BINARY) --build-arg LDFLAGS='$(LDFLAGS)' \
+  --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) --tag $(IMG)
+
+.PHONY: docker-build
+docker-build: PLATFORMS := linux/$(shell go env GOARCH)
+docker-build: $(if $(filter host,$(BINARY)),host-binaries) ## Build the manager's image IMG for this machine.
+	DOCKER_BUILDKIT=1 $(DOCKER) build $(DOCKER_ARGS) .
+
+.PHONY: docker-buildx
+docker-buildx: $(if $(filter host,$(BINARY)),host-binaries) ## Build the manager's image IMG for PLATFORMS, and push it.
+	$(DOCKER) buildx build --platform $(PLATFORMS) --push $(DOCKER_ARGS) .
 
 .PHONY: demo
 demo: kube build ## Run the main job on a local control plane, and leave it up.
@@ -85,6 +118,40 @@ $(BIN)/govulncheck: hack/tools/go.mod hack/tools/go.sum
 $(BIN)/golangci-lint: hack/tools/golangci-lint/go.mod hack/tools/golangci-lint/go.sum hack/tools/golangci-lint/main.go
 	CGO_ENABLED=0 go -C hack/tools/golangci-lint build -o $@ .
 	@touch $@
+
+##@ Installation
+
+APPLY = $(KUBECTL) apply --server-side --field-manager=towpath-install
+
+.PHONY: install
+install: ## Install kinds, namespaces, rights and admission policies, without the manager.
+	@for part in crd namespaces rbac policy; do $(APPLY) -k config/$$part; done
+	$(KUBECTL) wait --for=condition=Established --timeout=1m -f config/crd/bases
+
+# The image is set in a folder of its own: the tree stays as it is.
+.PHONY: deploy
+deploy: $(BIN)/kustomize ## Install everything, with the manager's image IMG, and wait until it runs.
+	@mkdir -p $(BIN)/_deploy
+	@printf '%s\n' 'resources: [../../config/default]' 'sortOptions: {order: fifo}' >$(BIN)/_deploy/kustomization.yaml
+	@cd $(BIN)/_deploy && $(BIN)/kustomize edit set image towpath=$(IMG)
+	$(BIN)/kustomize build $(BIN)/_deploy | $(APPLY) -f -
+	$(KUBECTL) -n towpath-system rollout status deployment/towpath-manager --timeout=5m
+
+.PHONY: catalog
+catalog: ## Install the golden paths and environment classes; the manager must run.
+	$(APPLY) -f config/catalog/classes $(patsubst %,-f %,$(wildcard config/catalog/*/template.yaml))
+
+# The webhooks first: without a manager they refuse everything.
+.PHONY: undeploy
+undeploy: ## Remove the manager and its webhooks; all else stays, and workloads run on.
+	$(KUBECTL) delete --ignore-not-found validatingwebhookconfigurations towpath-validating
+	$(KUBECTL) -n towpath-system delete --ignore-not-found -l app.kubernetes.io/part-of=towpath \
+	  deployments,poddisruptionbudgets,services,configmaps,secrets
+	$(KUBECTL) -n towpath-system wait --for=delete pods -l app.kubernetes.io/name=towpath-manager --timeout=2m
+
+.PHONY: uninstall
+uninstall: build ## Remove all of Towpath; workloads run on unless WORKLOADS=delete.
+	$(BIN)/towpath uninstall --workloads=$(WORKLOADS) --yes
 
 ##@ Development
 

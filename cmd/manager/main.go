@@ -16,15 +16,16 @@ import (
 )
 
 func main() {
-	options := defaultOptions()
-	bind(options, flag.CommandLine)
 	logging := zap.Options{TimeEncoder: zapcore.RFC3339TimeEncoder}
 	logging.BindFlags(flag.CommandLine)
-	flag.Parse()
+	configuration, err := configure(flag.CommandLine, os.Args[1:])
 	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logging)))
 	log := ctrl.Log.WithName("setup")
 	log.Info("Starting", "version", version.Version, "commit", version.Commit)
-	if err := run(ctrl.SetupSignalHandler(), options); err != nil {
+	if err == nil {
+		err = run(ctrl.SetupSignalHandler(), configuration)
+	}
+	if err != nil {
 		log.Error(err, "The manager ended")
 		fmt.Fprintln(os.Stderr, "towpath manager:", err)
 		os.Exit(1)
@@ -32,10 +33,10 @@ func main() {
 }
 
 // run finds the cluster and runs the manager there until the context ends.
-func run(ctx context.Context, options *manager.Options) error {
+func run(ctx context.Context, configuration *manager.Configuration) error {
 	cfg, err := ctrl.GetConfig()
 	if err != nil {
 		return fmt.Errorf("finding the cluster: %w", err)
 	}
-	return manager.Run(ctx, cfg, *options)
+	return manager.Run(ctx, cfg, manager.Options{Configuration: *configuration})
 }

@@ -3,33 +3,46 @@ package main
 import (
 	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/towpath-dev/towpath/internal/manager"
 )
 
-func defaultOptions() *manager.Options {
-	return &manager.Options{
-		MetricsAddress: "0", ProbeAddress: ":8081", WebhookPort: 9443,
-		CertDir: filepath.Join(os.TempDir(), "towpath-webhook-cert"), LeaderElection: true, Workers: 8,
+// configure reads the arguments, and the file that they name. Flags win over the file: they are parsed
+// again once it is read.
+func configure(flags *flag.FlagSet, arguments []string) (*manager.Configuration, error) {
+	configuration := manager.DefaultConfiguration()
+	file := flags.String("config", "", "File with the configuration, a "+manager.ConfigurationKind+" of "+manager.ConfigurationAPIVersion+". Flags win over it.")
+	bind(configuration, flags)
+	if err := flags.Parse(arguments); err != nil {
+		return nil, err
 	}
+	if flags.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q: the manager takes flags alone", flags.Arg(0))
+	}
+	if *file == "" {
+		return configuration, nil
+	}
+	read, err := manager.ReadConfiguration(*file)
+	if err != nil {
+		return nil, err
+	}
+	*configuration = *read
+	return configuration, flags.Parse(arguments)
 }
 
-// bind makes flags of the options.
-func bind(o *manager.Options, flags *flag.FlagSet) {
-	flags.StringVar(&o.MetricsAddress, "metrics-bind-address", o.MetricsAddress, "Address of the metrics endpoint; 0 for none.")
-	flags.StringVar(&o.ProbeAddress, "health-probe-bind-address", o.ProbeAddress, "Address of /healthz and /readyz.")
-	flags.StringVar(&o.WebhookHost, "webhook-host", o.WebhookHost, "Address that the webhook server listens on; empty for all.")
-	flags.IntVar(&o.WebhookPort, "webhook-port", o.WebhookPort, "Port of the webhook server.")
-	flags.StringVar(&o.CertDir, "webhook-cert-dir", o.CertDir, "Folder with tls.crt and tls.key of the webhook server.")
-	flags.BoolVar(&o.CopyCert, "webhook-cert-copy", o.CopyCert,
-		"Write the certificate from its Secret to --webhook-cert-dir: for a manager outside of the cluster, where no kubelet mounts it.")
-	flags.BoolVar(&o.LeaderElection, "leader-elect", o.LeaderElection, "Elect a leader, so that several replicas may run.")
-	flags.Var((*aliases)(&o.LabelAliases), "label-alias",
-		"Further label with the value of one of Towpath's, as alias=label, such as cost-center=platform.towpath.dev/cost-center; may be given several times.")
-	flags.IntVar(&o.Workers, "workers", o.Workers, "How many Components and how many Releases are reconciled at once.")
+// bind makes flags of the fields that one run may want otherwise.
+func bind(c *manager.Configuration, flags *flag.FlagSet) {
+	flags.StringVar(&c.Metrics.BindAddress, "metrics-bind-address", c.Metrics.BindAddress, "Address of the metrics endpoint; 0 for none.")
+	flags.StringVar(&c.Health.BindAddress, "health-probe-bind-address", c.Health.BindAddress, "Address of /healthz and /readyz; 0 for none.")
+	flags.StringVar(&c.Webhook.Host, "webhook-host", c.Webhook.Host, "Address that the webhook server listens on; empty for all.")
+	flags.IntVar(&c.Webhook.Port, "webhook-port", c.Webhook.Port, "Port of the webhook server.")
+	flags.StringVar(&c.Webhook.CertDir, "webhook-cert-dir", c.Webhook.CertDir, "Folder with tls.crt and tls.key of the webhook server.")
+	flags.BoolVar(&c.Webhook.CopyCert, "webhook-cert-copy", c.Webhook.CopyCert, "Write the certificate from its Secret to --webhook-cert-dir.")
+	flags.BoolVar(&c.LeaderElection.Enabled, "leader-elect", c.LeaderElection.Enabled, "Elect a leader, so that several replicas may run.")
+	flags.Var((*aliases)(&c.LabelAliases), "label-alias",
+		"Further label with the value of one of Towpath's, as alias=label, such as cost-center=platform.towpath.dev/cost-center; may be given several times. Added to those of the file.")
+	flags.IntVar(&c.Workers, "workers", c.Workers, "How many Components and how many Releases are reconciled at once.")
 }
 
 // aliases are the values of --label-alias.

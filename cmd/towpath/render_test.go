@@ -93,15 +93,22 @@ next: leave -e out to see all environments
 // webService is the golden path and its compiled form.
 func webService(t *testing.T) (*platformv1alpha1.ServiceTemplate, *template.Template) {
 	t.Helper()
-	found := &platformv1alpha1.ServiceTemplate{}
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(config.Catalog()[0].Object, found); err != nil {
-		t.Fatal(err)
+	for _, object := range config.Catalog() {
+		if object.GetName() != "web-service" {
+			continue
+		}
+		found := &platformv1alpha1.ServiceTemplate{}
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, found); err != nil {
+			t.Fatal(err)
+		}
+		compiled, _, errs := template.Compile(&found.Spec, nil)
+		if len(errs) > 0 {
+			t.Fatal(errs.ToAggregate())
+		}
+		return found, compiled
 	}
-	compiled, _, errs := template.Compile(&found.Spec, nil)
-	if len(errs) > 0 {
-		t.Fatal(errs.ToAggregate())
-	}
-	return found, compiled
+	t.Fatal("the catalogue has no web-service")
+	return nil, nil
 }
 
 // The controller makes a Release, and renders that: so does this test, for a Component of the

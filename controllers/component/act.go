@@ -224,10 +224,6 @@ func (r *Reconciler) assemble(ctx context.Context, s *scope, st *stop, ref platf
 			Name:       promotion.ReleaseName(component.Name, st.name, number),
 			Namespace:  component.Namespace,
 			Finalizers: []string{platformv1alpha1.Finalizer},
-			Labels: map[string]string{
-				platformv1alpha1.LabelTeam: env.Status.Team, platformv1alpha1.LabelComponent: component.Name,
-				platformv1alpha1.LabelEnvironment: st.name,
-			},
 		},
 		Spec: platformv1alpha1.ReleaseSpec{
 			Number:    number,
@@ -254,6 +250,8 @@ func (r *Reconciler) assemble(ctx context.Context, s *scope, st *stop, ref platf
 		spec.Image, spec.Commit = component.Spec.Image, component.Spec.Commit
 		spec.Env, spec.SecretEnv, spec.Uses = component.Spec.Env, component.Spec.SecretEnv, st.uses
 	}
+	release.Labels = render.ReleaseLabels(release)
+	delete(release.Labels, platformv1alpha1.LabelOwnerUID) // a Release is found by its owner reference
 	if err := controllerutil.SetControllerReference(component, release, r.Scheme()); err != nil {
 		return nil, fmt.Errorf("owning Release %s: %w", release.Name, err)
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -31,6 +33,8 @@ type Capabilities interface {
 	// Available returns those of the given group/version/Kind names that the cluster serves now, in
 	// the order given.
 	Available(ctx context.Context, names []string) ([]string, error)
+	// Changed says that a CustomResourceDefinition has just come, changed or gone.
+	Changed()
 }
 
 // Reconciler reconciles Components.
@@ -52,6 +56,7 @@ type Reconciler struct {
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=components,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=components/status,verbs=patch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases,verbs=get;list;watch;create;delete
+// +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,verbs=get;list;watch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=environments;servicetemplates;servicetemplaterevisions,verbs=get;list;watch
 
 // SetupWithManager adds the controller to the manager.
@@ -59,8 +64,15 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Workers == 0 {
 		r.Workers = 8
 	}
+	definition := &metav1.PartialObjectMetadata{}
+	definition.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
+	defined := func(context.Context, client.Object) []ctrl.Request {
+		r.Capabilities.Changed()
+		return nil // what runs stays as it is: the next Release has what came
+	}
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&platformv1alpha1.Component{}).
+		WatchesMetadata(definition, handler.EnqueueRequestsFromMapFunc(defined)).
 		Owns(&platformv1alpha1.Release{}).
 		Watches(&platformv1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.ofEnvironment)).
 		Watches(&platformv1alpha1.ServiceTemplateRevision{}, handler.EnqueueRequestsFromMapFunc(r.ofRevision)).

@@ -180,15 +180,15 @@ func (r *Reconciler) findEnvironment(ctx context.Context, namespace string, st *
 			Reason:  platformv1alpha1.ReasonEnvironmentNotReady,
 			Message: fmt.Sprintf("Environment %s is being deleted.", st.name),
 		}
+	case ready != nil && ready.Status != metav1.ConditionTrue:
+		st.blocked = &promotion.Wait{
+			Reason:  platformv1alpha1.ReasonEnvironmentNotReady,
+			Message: fmt.Sprintf("Environment %s is not ready: %s", st.name, ready.Message),
+		}
 	case ready == nil || environment.Status.Namespace == "":
 		st.blocked = &promotion.Wait{
 			Reason:  platformv1alpha1.ReasonEnvironmentNotReady,
 			Message: fmt.Sprintf("Environment %s is not ready yet.", st.name),
-		}
-	case ready.Status != metav1.ConditionTrue:
-		st.blocked = &promotion.Wait{
-			Reason:  platformv1alpha1.ReasonEnvironmentNotReady,
-			Message: fmt.Sprintf("Environment %s is not ready: %s", st.name, ready.Message),
 		}
 	}
 	return nil

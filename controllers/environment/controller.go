@@ -42,6 +42,8 @@ type Reconciler struct {
 	client.Client
 	// Live reads past the cache.
 	Live client.Reader
+	// LabelAliases are further label keys for cost tools, each with the Towpath label whose value it repeats.
+	LabelAliases map[string]string
 
 	writes freshness.Tracker[types.NamespacedName]
 }
@@ -75,7 +77,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if r.writes.Stale(req.NamespacedName, environment.ResourceVersion) {
 		return ctrl.Result{}, nil // the event of our own last write is still to come
 	}
-	s := &scope{environment: environment, before: environment.DeepCopy()}
+	s := &scope{environment: environment, before: environment.DeepCopy(), aliases: r.LabelAliases}
 	if !environment.DeletionTimestamp.IsZero() {
 		return r.finalize(ctx, s)
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/towpath-dev/towpath/internal/environment"
 	"github.com/towpath-dev/towpath/internal/index"
 	"github.com/towpath-dev/towpath/internal/label"
+	"github.com/towpath-dev/towpath/internal/render"
 )
 
 // applierRoles are the ClusterRoles that an applier is bound to in its namespace.
@@ -35,6 +36,8 @@ type scope struct {
 	environment *platformv1alpha1.Environment
 	before      *platformv1alpha1.Environment
 
+	// aliases are the further labels of the manager's configuration.
+	aliases map[string]string
 	// done says that everything is there.
 	done         bool
 	problem      *problem
@@ -105,7 +108,9 @@ func (r *Reconciler) resolve(ctx context.Context, s *scope) error {
 // labels are what every object of the Environment bears.
 func (s *scope) labels() map[string]string {
 	status := &s.environment.Status
-	return map[string]string{
+	labels := map[string]string{
+		"app.kubernetes.io/name":          s.environment.Name,
+		"app.kubernetes.io/instance":      status.Namespace,
 		"app.kubernetes.io/managed-by":    platformv1alpha1.ManagedBy,
 		"app.kubernetes.io/part-of":       label.Value(status.Team),
 		platformv1alpha1.LabelTeam:        status.Team,
@@ -114,6 +119,8 @@ func (s *scope) labels() map[string]string {
 		platformv1alpha1.LabelCostCenter:  status.CostCenter,
 		platformv1alpha1.LabelOwnerUID:    string(s.environment.UID),
 	}
+	render.AddAliases(labels, s.aliases)
+	return labels
 }
 
 func (s *scope) annotations() map[string]string {
@@ -148,7 +155,7 @@ func (r *Reconciler) keepNamespace(ctx context.Context, s *scope) error {
 		return fmt.Errorf("reading namespace %s: %w", name, err)
 	case live.Labels[platformv1alpha1.LabelOwnerUID] != string(s.environment.UID):
 		s.problem = &problem{platformv1alpha1.ReasonNamespaceTaken, fmt.Sprintf(
-			"Namespace %s exists and does not belong to this environment; Towpath does not take it over. Delete it, or give the environment another name.", name), true}
+			"Namespace %s exists and does not belong to this environment; Towpath does not take it over. Give the environment another name, or ask the platform team whose it is.", name), true}
 		s.requeueAfter = retryTaken
 		return nil
 	case !live.DeletionTimestamp.IsZero():

@@ -45,6 +45,8 @@ const (
 	// lookFirst and lookLast bound how often the pods of a workload that is not ready are looked at: after half
 	// as long as it has not been.
 	lookFirst, lookLast = 10 * time.Second, 5 * time.Minute
+	// retryUnguarded is for when the admission policies do not stand.
+	retryUnguarded = 30 * time.Second
 	// retryUnlisted is for a kind whose watch has not listed yet.
 	retryUnlisted = 5 * time.Second
 )

@@ -155,6 +155,12 @@ func (r *Reconciler) write(ctx context.Context, s *scope) error {
 		s.fail(true, platformv1alpha1.ReasonRefused, refused.Error())
 		return err
 	}
+	var unguarded *apply.UnguardedError
+	if errors.As(err, &unguarded) {
+		s.fail(false, platformv1alpha1.ReasonApplyFailed, "Nothing is written to any workload namespace: "+unguarded.Err.Error()+". This is for the platform team.")
+		s.lookAgain(retryUnguarded)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -386,13 +392,16 @@ func (r *Reconciler) judge(s *scope) {
 }
 
 // rule returns the template's own rule of readiness for a resource, nil for none.
-func (r *Reconciler) rule(s *scope, resource string) readiness.ReadyWhen {
+func (r *Reconciler) rule(s *scope, resource string) *readiness.ReadyWhen {
 	if s.template == nil || !s.template.HasReadyWhen(resource) {
 		return nil
 	}
-	return func(self map[string]any) (bool, error) {
-		ready, _, err := s.template.ReadyWhen(resource, self)
-		return ready, err
+	return &readiness.ReadyWhen{
+		Expression: s.template.ReadyWhenSource(resource),
+		Eval: func(self map[string]any) (bool, error) {
+			ready, _, err := s.template.ReadyWhen(resource, self)
+			return ready, err
+		},
 	}
 }
 

@@ -19,23 +19,32 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/hack/controlplane"
 	"github.com/towpath-dev/towpath/hack/install"
+	"github.com/towpath-dev/towpath/hack/process"
 )
 
 // readyTimeout is how long the sample may take to become Ready.
 const readyTimeout = 90 * time.Second
+
+// labelAliases are the labels that OpenCost reads by default.
+var labelAliases = []string{
+	"--label-alias", "team=team", "--label-alias", "env=environment", "--label-alias", "app=component",
+	"--label-alias", "owner=team", "--label-alias", "cost-center=cost-center",
+}
 
 // demo is one demo cluster, in a folder of its own.
 type demo struct {
 	root, dir string
 	plane     *controlplane.ControlPlane
 	client    client.Client
-	manager   *manager
+	manager   *process.Manager
 	// components are those of the sample. A second call must not wait for what a user has added.
 	components []client.ObjectKey
 }
 
 func newDemo(root, dir string) *demo {
-	return &demo{root: root, dir: dir, manager: newManager(dir, filepath.Join(root, "bin", "manager"))}
+	return &demo{root: root, dir: dir, manager: &process.Manager{
+		Dir: filepath.Join(dir, "manager"), Binary: filepath.Join(root, "bin", "manager"), Arguments: labelAliases,
+	}}
 }
 
 // up brings everything about that is not there yet.
@@ -49,12 +58,12 @@ func (d *demo) up(ctx context.Context) error {
 		{"control plane: etcd, API server, controllers, scheduler, kwok", d.startPlane},
 		{"install: kinds, rights, admission policies, webhooks", d.install},
 		{"manager: as its own service account", d.startManager},
-		{"golden paths: environment classes and web-service", d.applyCatalog},
-		{"sample: team shop, dev and prod, three Components", d.applySamples},
+		{"golden paths: environment classes and the catalogue", d.applyCatalog},
+		{"sample: team shop, dev and prod, as in config/samples", d.applySamples},
 		{"waiting until every Component is Ready in dev and prod", d.awaitReady},
 	} {
 		if err := step(s.what, func() error { return s.do(ctx) }); err != nil {
-			return fmt.Errorf("%w\nlogs: %s and %s", err, d.manager.log(), filepath.Join(d.dir, "logs"))
+			return fmt.Errorf("%w\nlogs: %s and %s", err, d.manager.Log(), filepath.Join(d.dir, "logs"))
 		}
 	}
 	fmt.Printf("  all Ready after %.1fs\n\n", time.Since(start).Seconds())
@@ -63,7 +72,7 @@ func (d *demo) up(ctx context.Context) error {
 
 // down ends everything and removes the folder.
 func (d *demo) down(ctx context.Context) error {
-	if err := d.manager.stop(ctx); err != nil {
+	if err := d.manager.Stop(ctx); err != nil {
 		return err
 	}
 	if err := controlplane.Stop(ctx, d.dir); err != nil {
@@ -92,18 +101,11 @@ func (d *demo) startPlane(ctx context.Context) error {
 }
 
 func (d *demo) install(ctx context.Context) error {
-	return install.Towpath(ctx, d.client, install.Options{WebhookURL: d.manager.webhookURL()})
+	return install.Towpath(ctx, d.client, install.Options{WebhookURL: d.manager.WebhookURL()})
 }
 
 func (d *demo) startManager(ctx context.Context) error {
-	cfg, err := d.plane.ServiceAccountConfig(ctx, platformv1alpha1.SystemNamespace, "towpath-manager")
-	if err != nil {
-		return err
-	}
-	if err := controlplane.WriteKubeconfig(d.manager.kubeconfig(), cfg); err != nil {
-		return err
-	}
-	return d.manager.start(ctx)
+	return d.manager.Start(ctx, d.plane)
 }
 
 func (d *demo) applyCatalog(ctx context.Context) error {

@@ -207,7 +207,11 @@ func Apply(ctx context.Context, c client.Client, objects ...*unstructured.Unstru
 		}
 		what := fmt.Sprintf("applying %s %s", object.GetKind(), object.GetName())
 		err := poll(ctx, what, func(ctx context.Context) error {
-			err := c.Apply(ctx, client.ApplyConfigurationFromUnstructured(object.DeepCopy()), fieldOwner, client.ForceOwnership)
+			applied := object.DeepCopy()
+			err := c.Apply(ctx, client.ApplyConfigurationFromUnstructured(applied), fieldOwner, client.ForceOwnership)
+			if err == nil && applied.GetDeletionTimestamp() != nil {
+				return errors.New("it is being deleted, and will be made anew when it is gone")
+			}
 			if apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) {
 				return final{err}
 			}

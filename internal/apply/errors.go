@@ -31,6 +31,16 @@ func (e *RefusedError) Error() string {
 	return strings.Join(messages, "; ")
 }
 
+// UnguardedError says that the admission policies do not stand without which a write could change an object
+// of somebody else, so that nothing was written.
+type UnguardedError struct{ Err error }
+
+// Error repeats what is wrong with the policies.
+func (e *UnguardedError) Error() string { return "nothing is written: " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *UnguardedError) Unwrap() error { return e.Err }
+
 // ObjectError says which object could not be written, and why.
 type ObjectError struct {
 	APIVersion, Kind, Namespace, Name string

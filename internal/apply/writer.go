@@ -30,13 +30,15 @@ const metadataOnly = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=
 
 // Writer writes rendered objects. It is safe for concurrent use.
 type Writer struct {
-	client rest.Interface
-	mapper meta.RESTMapper
+	client   rest.Interface
+	mapper   meta.RESTMapper
+	standing func(context.Context) error
 }
 
 // NewWriter returns a Writer over one connection. The identity of cfg must be allowed to
-// impersonate the service accounts in the appliers' namespace, and needs no other right.
-func NewWriter(cfg *rest.Config, httpClient *http.Client, mapper meta.RESTMapper) (*Writer, error) {
+// impersonate the service accounts in the appliers' namespace, and needs no other right. standing says
+// what is wrong with the admission policies that writing relies on; it is asked before every Apply.
+func NewWriter(cfg *rest.Config, httpClient *http.Client, mapper meta.RESTMapper, standing func(context.Context) error) (*Writer, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
 	cfg.GroupVersion = &schema.GroupVersion{}
@@ -45,7 +47,7 @@ func NewWriter(cfg *rest.Config, httpClient *http.Client, mapper meta.RESTMapper
 	if err != nil {
 		return nil, fmt.Errorf("building the client of the appliers: %w", err)
 	}
-	return &Writer{client: client, mapper: mapper}, nil
+	return &Writer{client: client, mapper: mapper, standing: standing}, nil
 }
 
 // Namespaced says whether objects of a kind live in namespaces, and whether the API server knows
@@ -90,9 +92,12 @@ type Result struct {
 // Apply writes the objects wave by wave, those of one wave at once, and returns a result for each
 // in the order given. An object that fails does not hold up its siblings, but the waves after its
 // own are left alone, since they depend on it. The error is a *RefusedError when the guard refuses
-// any object: then nothing was written.
+// any object, and an *UnguardedError when the admission policies do not stand: then nothing was written.
 func (w *Writer) Apply(ctx context.Context, intent Intent) ([]Result, error) {
 	results := make([]Result, len(intent.Objects))
+	if err := w.standing(ctx); err != nil {
+		return results, &UnguardedError{Err: err}
+	}
 	guarded := make([]guard.Object, len(intent.Objects))
 	last := 0
 	for i, o := range intent.Objects {

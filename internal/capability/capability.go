@@ -13,9 +13,13 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// freshFor is how long an answer of the API server is believed. A CustomResourceDefinition that
-// comes or goes shows in Releases made after that time.
-const freshFor = 30 * time.Second
+const (
+	// freshFor is how long an answer of the API server is believed.
+	freshFor = 30 * time.Second
+	// settle is how long after a change of a CustomResourceDefinition no answer is kept: discovery follows the
+	// event some time later, and sends none of its own.
+	settle = 15 * time.Second
+)
 
 // Detector asks the API server's discovery, a group and version at a time. It is safe for
 // concurrent use.
@@ -23,8 +27,9 @@ type Detector struct {
 	discovery discovery.DiscoveryInterface
 	clock     clock.PassiveClock
 
-	mu     sync.Mutex
-	served map[string]answer
+	mu      sync.Mutex
+	served  map[string]answer
+	changed time.Time
 }
 
 type answer struct {
@@ -35,6 +40,13 @@ type answer struct {
 // NewDetector returns a Detector.
 func NewDetector(d discovery.DiscoveryInterface, c clock.PassiveClock) *Detector {
 	return &Detector{discovery: d, clock: c, served: map[string]answer{}}
+}
+
+// Changed says that a CustomResourceDefinition has just come, changed or gone.
+func (d *Detector) Changed() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.changed = d.clock.Now()
 }
 
 // Available returns those of the given names, each group/version/Kind (or version/Kind for the core
@@ -62,7 +74,7 @@ func (d *Detector) kinds(groupVersion string) (map[string]bool, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := d.clock.Now()
-	if known, ok := d.served[groupVersion]; ok && now.Sub(known.at) < freshFor {
+	if known, ok := d.served[groupVersion]; ok && now.Sub(known.at) < freshFor && known.at.Sub(d.changed) > settle {
 		return known.kinds, nil
 	}
 	kinds := map[string]bool{}

@@ -37,7 +37,7 @@ func Pods(pods []corev1.Pod) string {
 				return missingSecret(pod, found[1])
 			}
 			if found := noKey.FindStringSubmatch(waiting.Message); found != nil {
-				return fmt.Sprintf(`Secret %s in namespace %s has no key %s. Add it: kubectl -n %s patch secret %s --type merge -p '{"stringData":{"%s":"…"}}'`,
+				return fmt.Sprintf(`Secret %s in namespace %s has no key %s. Add it: kubectl -n %s patch secret %s --type merge -p '{"stringData":{%q:"…"}}'`,
 					found[2], pod.Namespace, found[1], pod.Namespace, found[2], found[1])
 			}
 			return fmt.Sprintf("Container %s cannot start: %s", status.Name, waiting.Message)

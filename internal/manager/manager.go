@@ -21,8 +21,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
-	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -35,33 +33,15 @@ import (
 	"github.com/towpath-dev/towpath/internal/capability"
 	"github.com/towpath-dev/towpath/internal/index"
 	"github.com/towpath-dev/towpath/internal/openapi/live"
-	"github.com/towpath-dev/towpath/internal/render"
 	"github.com/towpath-dev/towpath/internal/revision"
 	"github.com/towpath-dev/towpath/internal/walls"
 	"github.com/towpath-dev/towpath/internal/webhookcert"
 )
 
-// Options say where the manager serves, and how it works.
+// Options say what runs.
 type Options struct {
-	// MetricsAddress is the address of the metrics endpoint; 0 for none.
-	MetricsAddress string
-	// ProbeAddress is the address of /healthz and /readyz.
-	ProbeAddress string
-	// WebhookHost is the address that the webhook server listens on; empty for all.
-	WebhookHost string
-	// WebhookPort is the port of the webhook server.
-	WebhookPort int
-	// CertDir is the folder with tls.crt and tls.key of the webhook server.
-	CertDir string
-	// CopyCert writes the certificate from its Secret to CertDir: for a manager outside of the
-	// cluster, where no kubelet mounts it.
-	CopyCert bool
-	// LeaderElection elects a leader, so that several replicas may run.
-	LeaderElection bool
-	// LabelAliases are further labels, each with the one of Towpath's whose value it repeats.
-	LabelAliases map[string]string
-	// Workers is how many Components and how many Releases are reconciled at once.
-	Workers int
+	// Configuration is what a file and flags may set.
+	Configuration Configuration
 	// Again says that this process may have built a manager before, as a test does that restarts
 	// it: the names of controllers are then not held to be unique in the process.
 	Again bool
@@ -82,7 +62,7 @@ var built atomic.Int64
 // New builds the manager with everything that it runs. The identity of cfg needs the rights of
 // config/rbac/manager.yaml, and no others.
 func New(ctx context.Context, cfg *rest.Config, o Options) (ctrl.Manager, error) {
-	if err := render.CheckAliases(o.LabelAliases); err != nil {
+	if err := o.Configuration.Validate(); err != nil {
 		return nil, err
 	}
 	cfg = rest.CopyConfig(cfg)
@@ -95,7 +75,9 @@ func New(ctx context.Context, cfg *rest.Config, o Options) (ctrl.Manager, error)
 	if err := index.Register(ctx, mgr.GetFieldIndexer()); err != nil {
 		return nil, err
 	}
-	certificate := webhookcert.Options{Dir: o.CertDir, Copy: o.CopyCert, ExtraDNSNames: []string{"localhost"}}
+	certificate := webhookcert.Options{
+		Dir: o.Configuration.Webhook.CertDir, Copy: o.Configuration.Webhook.CopyCert, ExtraDNSNames: []string{"localhost", metricsHost},
+	}
 	if o.Again {
 		// The rotation does not ask the manager's options whether its name must be unique.
 		certificate.ControllerName = fmt.Sprintf("webhook-certificate-%d", built.Add(1))
@@ -114,19 +96,23 @@ func New(ctx context.Context, cfg *rest.Config, o Options) (ctrl.Manager, error)
 }
 
 func managerOptions(o *Options) ctrl.Options {
+	c := &o.Configuration
 	scheme := runtime.NewScheme()
 	_ = clientgoscheme.AddToScheme(scheme)
 	_ = platformv1alpha1.AddToScheme(scheme)
 	ours := labels.SelectorFromSet(labels.Set{"app.kubernetes.io/managed-by": platformv1alpha1.ManagedBy})
 	return ctrl.Options{
 		Scheme:                        scheme,
-		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress, SecureServing: true, FilterProvider: filters.WithAuthenticationAndAuthorization},
-		HealthProbeBindAddress:        o.ProbeAddress,
-		LeaderElection:                o.LeaderElection,
+		Metrics:                       metricsOptions(c),
+		HealthProbeBindAddress:        c.Health.BindAddress,
+		LeaderElection:                c.LeaderElection.Enabled,
+		LeaseDuration:                 seconds(c.LeaderElection.LeaseDurationSeconds),
+		RenewDeadline:                 seconds(c.LeaderElection.RenewDeadlineSeconds),
+		RetryPeriod:                   seconds(c.LeaderElection.RetryPeriodSeconds),
 		LeaderElectionID:              "towpath-manager",
 		LeaderElectionNamespace:       platformv1alpha1.SystemNamespace,
 		LeaderElectionReleaseOnCancel: true,
-		WebhookServer:                 newWebhookServer(o),
+		WebhookServer:                 newWebhookServer(&c.Webhook),
 		Client:                        client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}}}},
 		Controller:                    config.Controller{SkipNameValidation: &o.Again},
 		Cache: cache.Options{
@@ -142,8 +128,8 @@ func managerOptions(o *Options) ctrl.Options {
 
 // newWebhookServer returns a server that answers 404 to what no webhook takes. Its multiplexer is made by
 // that first registration, and not only when the server starts: webhooks are added at the same moment.
-func newWebhookServer(o *Options) webhook.Server {
-	server := webhook.NewServer(webhook.Options{Host: o.WebhookHost, Port: o.WebhookPort, CertDir: o.CertDir})
+func newWebhookServer(c *WebhookConfiguration) webhook.Server {
+	server := webhook.NewServer(webhook.Options{Host: c.Host, Port: c.Port, CertDir: c.CertDir})
 	server.Register("/", http.NotFoundHandler())
 	return server
 }
@@ -154,7 +140,8 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 	if err != nil {
 		return fmt.Errorf("building the discovery client: %w", err)
 	}
-	writer, err := apply.NewWriter(mgr.GetConfig(), mgr.GetHTTPClient(), mgr.GetRESTMapper())
+	standing := func(ctx context.Context) error { return walls.Check(ctx, mgr.GetClient()) }
+	writer, err := apply.NewWriter(mgr.GetConfig(), mgr.GetHTTPClient(), mgr.GetRESTMapper(), standing)
 	if err != nil {
 		return err
 	}
@@ -163,17 +150,17 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 	recorder := mgr.GetEventRecorder("towpath")
 	controllers := []interface{ SetupWithManager(ctrl.Manager) error }{
 		&environmentclass.Reconciler{Client: mgr.GetClient()},
-		&environment.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
+		&environment.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), LabelAliases: o.Configuration.LabelAliases},
 		&servicetemplate.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Kinds: kinds, Refresh: kinds.Refresh, Clock: clock.RealClock{}, Recorder: recorder,
 		},
 		&component.Reconciler{
 			Client: mgr.GetClient(), Revisions: revisions, Capabilities: capability.NewDetector(disco, clock.RealClock{}),
-			Namespaced: writer.Namespaced, Recorder: recorder, LabelAliases: o.LabelAliases, Workers: o.Workers,
+			Namespaced: writer.Namespaced, Recorder: recorder, LabelAliases: o.Configuration.LabelAliases, Workers: o.Configuration.Workers,
 		},
 		&release.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Writer: writer, Revisions: revisions,
-			Clock: clock.RealClock{}, Recorder: recorder, Workers: o.Workers,
+			Clock: clock.RealClock{}, Recorder: recorder, Workers: o.Configuration.Workers,
 		},
 	}
 	for _, c := range controllers {
@@ -189,6 +176,9 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 		return err
 	}
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return err
+	}
+	if err := mgr.AddReadyzCheck("policies", func(req *http.Request) error { return standing(req.Context()) }); err != nil {
 		return err
 	}
 	return mgr.AddReadyzCheck("webhooks", hooks.ready)

@@ -4,12 +4,13 @@
 // Two things move along a path, and never in one step where that can be helped. A version (image,
 // commit, parameters, variables) is promoted: it enters an environment once it was Ready in the one
 // before. A revision of the template is assigned: an environment follows the newest revision (or the
-// pin), but never beyond what the environment before it has had Ready. Keeping the two apart means
+// pin), but never beyond what the environment before it has had Ready, with the same version. Keeping the two apart means
 // that when an environment breaks, one glance at its Release tells which of them did it.
 package promotion
 
 import (
 	"fmt"
+	"slices"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 )
@@ -112,7 +113,7 @@ func decide(step, before *Step, target int64, fits func(string, int64) bool) Dec
 	if current == nil {
 		revision := target
 		if before != nil {
-			revision = min(target, highestReady(before.Releases))
+			revision = min(target, highest(before.shown()))
 		}
 		if step.Lost != nil && fits(step.Version, step.Lost.Revision) {
 			revision = step.Lost.Revision // it changes apart from the version, as ever
@@ -130,14 +131,21 @@ func refresh(step *Step, current *Release) *Next {
 	return &Next{current.Version, current.Revision, platformv1alpha1.CauseProviderChange}
 }
 
-// change replaces the version that runs. The revision stays, unless the new version only fits the
-// revision that the environment would get anyway: then the revision goes first, alone, and if the
-// old version does not fit it either (a new required parameter does that), both change at once,
-// since there is no other way on.
+// change replaces the version that runs. The revision stays, but for two cases. Where the new version only
+// fits the revision that the environment would get anyway, the revision goes first, alone; if the old version
+// does not fit it either (a new required parameter does that), both change at once, since there is no other
+// way on. And where the new version was only ever Ready with a later revision, both change at once too: what
+// was never tried before this environment is not tried here.
 func change(step *Step, current *Release, before *Step, target int64, fits func(string, int64) bool) *Next {
 	next := &Next{step.Version, current.Revision, changeCause(step, before)}
 	revision := assign(current, before, target)
-	if revision == current.Revision || fits(step.Version, current.Revision) || !fits(step.Version, revision) {
+	if fits(step.Version, current.Revision) || !fits(step.Version, revision) {
+		if pair := paired(current, before, target); fits(step.Version, pair) {
+			next.Revision = pair
+		}
+		return next
+	}
+	if revision == current.Revision {
 		return next
 	}
 	if fits(current.Version, revision) {
@@ -153,7 +161,52 @@ func assign(current *Release, before *Step, target int64) int64 {
 	if target <= current.Revision || before == nil {
 		return target
 	}
-	return max(current.Revision, min(target, highestReady(before.Releases)))
+	return max(current.Revision, min(target, highest(before.shown())))
+}
+
+// paired returns the revision that a new version should come with: the one that runs, unless the version was
+// Ready in the environment before with later ones alone. Then it is known not to work, or not known to work,
+// with the one that runs, and the two change together.
+func paired(current *Release, before *Step, target int64) int64 {
+	if before == nil {
+		return current.Revision
+	}
+	earliest := int64(0)
+	for _, r := range before.Releases {
+		if r.HadReady && r.Version == before.Version && (earliest == 0 || r.Revision < earliest) {
+			earliest = r.Revision
+		}
+	}
+	if earliest > target {
+		return current.Revision
+	}
+	return max(current.Revision, earliest)
+}
+
+// shown returns the revisions that an environment has had Ready: with its version, where it has had that Ready
+// at all, else with any.
+func (s *Step) shown() []int64 {
+	var any, same []int64
+	for _, r := range s.Releases {
+		if !r.HadReady {
+			continue
+		}
+		any = append(any, r.Revision)
+		if r.Version == s.Version {
+			same = append(same, r.Revision)
+		}
+	}
+	if len(same) > 0 {
+		return same
+	}
+	return any
+}
+
+func highest(revisions []int64) int64 {
+	if len(revisions) == 0 {
+		return 0
+	}
+	return slices.Max(revisions)
 }
 
 // awaitBefore says what keeps the version out of the environment, if anything.
@@ -180,16 +233,6 @@ func awaitBefore(step, before *Step) *Wait {
 		}
 	}
 	return waiting
-}
-
-func highestReady(releases []Release) int64 {
-	var highest int64
-	for _, r := range releases {
-		if r.HadReady {
-			highest = max(highest, r.Revision)
-		}
-	}
-	return highest
 }
 
 func firstCause(step, before *Step) platformv1alpha1.Cause {

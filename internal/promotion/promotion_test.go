@@ -3,6 +3,7 @@ package promotion_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -104,6 +105,21 @@ func TestPlan(t *testing.T) {
 			dev: promotion.Step{Releases: []promotion.Release{rolling("v1", 2)}}, target: 2,
 			prod: promotion.Step{Stale: true, Releases: []promotion.Release{ready("v0", 1)}},
 			want: []promotion.Decision{nothing, next("v0", 1, "ProviderChange")},
+		},
+		"a version that was Ready with a later revision alone comes with that one": {
+			dev: promotion.Step{Releases: []promotion.Release{ready("v0", 1), rolling("v1", 1), ready("v1", 2)}}, target: 2,
+			prod: promotion.Step{Releases: []promotion.Release{ready("v0", 1)}},
+			want: []promotion.Decision{nothing, next("v1", 2, "Promotion")},
+		},
+		"a revision that was Ready with another version alone waits": {
+			dev: promotion.Step{Releases: []promotion.Release{ready("v0", 2), ready("v1", 1), rolling("v1", 2)}}, target: 2,
+			prod: promotion.Step{Releases: []promotion.Release{ready("v1", 1)}},
+			want: []promotion.Decision{nothing, nothing},
+		},
+		"a version goes on where the revision is later already": {
+			dev: promotion.Step{Releases: []promotion.Release{ready("v1", 1)}}, target: 1,
+			prod: promotion.Step{Releases: []promotion.Release{ready("v0", 1)}},
+			want: []promotion.Decision{nothing, next("v1", 1, "Promotion")},
 		},
 		"a missing environment holds what comes after it": {
 			dev: promotion.Step{Blocked: missing}, target: 1,
@@ -217,6 +233,12 @@ func settle(step *promotion.Step, ok bool) {
 	}
 }
 
+func hadReady(step *promotion.Step, version string, revision int64) bool {
+	return slices.ContainsFunc(step.Releases, func(r promotion.Release) bool {
+		return r.HadReady && r.Version == version && r.Revision == revision
+	})
+}
+
 func carryOut(t *testing.T, path []promotion.Step, target int64, decisions []promotion.Decision) {
 	t.Helper()
 	made := make([]*promotion.Release, len(path))
@@ -230,7 +252,8 @@ func carryOut(t *testing.T, path []promotion.Step, target int64, decisions []pro
 		}
 		if n := len(path[i].Releases); n > 0 {
 			was := path[i].Releases[n-1]
-			if was.Version != made[i].Version && was.Revision != made[i].Revision {
+			both := was.Version != made[i].Version && was.Revision != made[i].Revision
+			if both && (i == 0 || hadReady(&path[i-1], made[i].Version, was.Revision)) {
 				t.Fatalf("%s changes version and revision at once: %+v to %+v", path[i].Name, was, *made[i])
 			}
 		}
@@ -241,6 +264,11 @@ func carryOut(t *testing.T, path []promotion.Step, target int64, decisions []pro
 		for _, r := range path[i-1].Releases {
 			version = version || r.HadReady && r.Version == made[i].Version
 			revision = revision || r.HadReady && r.Revision >= made[i].Revision
+		}
+		rises := len(path[i].Releases) == 0 || made[i].Revision > path[i].Releases[len(path[i].Releases)-1].Revision
+		if rises && made[i].Version == path[i-1].Version && !hadReady(&path[i-1], made[i].Version, made[i].Revision) &&
+			slices.ContainsFunc(path[i-1].Releases, func(r promotion.Release) bool { return r.HadReady && r.Version == made[i].Version }) {
+			t.Fatalf("%s gets %+v, a pair which %s has never had Ready", path[i].Name, *made[i], path[i-1].Name)
 		}
 		if !revision {
 			t.Fatalf("%s gets revision %d, which %s has never had Ready", path[i].Name, made[i].Revision, path[i-1].Name)

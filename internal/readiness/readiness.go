@@ -25,8 +25,13 @@ import (
 // maxMessage is what Release.status.objects[].message takes, in characters.
 const maxMessage = 1024
 
-// ReadyWhen evaluates a template's own rule on the live object. Nil means that there is none.
-type ReadyWhen func(self map[string]any) (bool, error)
+// ReadyWhen is a template's own rule.
+type ReadyWhen struct {
+	// Expression is its source, for messages.
+	Expression string
+	// Eval evaluates it on the live object.
+	Eval func(self map[string]any) (bool, error)
+}
 
 // Of returns the health of a live object and a short message for people; nil live is Missing.
 //
@@ -35,7 +40,7 @@ type ReadyWhen func(self map[string]any) (bool, error)
 // and one that reports its own failure is Failed while the rule is not fulfilled. A rule that fails
 // to evaluate is not fulfilled: fields of status are often absent at first. live is not changed,
 // unless the rule does.
-func Of(live *unstructured.Unstructured, rule ReadyWhen) (platformv1alpha1.ObjectHealth, string) {
+func Of(live *unstructured.Unstructured, rule *ReadyWhen) (platformv1alpha1.ObjectHealth, string) {
 	if live == nil || live.Object == nil {
 		return platformv1alpha1.ObjectMissing, "the object does not exist"
 	}
@@ -61,7 +66,7 @@ func failed(format string, args ...any) outcome {
 	return outcome{platformv1alpha1.ObjectFailed, fmt.Sprintf(format, args...)}
 }
 
-func of(live *unstructured.Unstructured, rule ReadyWhen) outcome {
+func of(live *unstructured.Unstructured, rule *ReadyWhen) outcome {
 	object := live.Object
 	if text(object, "metadata", "deletionTimestamp") != "" {
 		return progressing("the object is being deleted")
@@ -75,16 +80,16 @@ func of(live *unstructured.Unstructured, rule ReadyWhen) outcome {
 	if rule == nil {
 		return own
 	}
-	fulfilled, err := rule(object)
+	fulfilled, err := rule.Eval(object)
 	switch {
 	case err == nil && fulfilled:
 		return ready("readyWhen is true")
 	case own.health == platformv1alpha1.ObjectFailed:
 		return own
 	case err != nil:
-		return progressing("readyWhen cannot be evaluated yet: %v", err)
+		return progressing("the template's rule of readiness, %s, cannot be evaluated yet: %v", rule.Expression, err)
 	}
-	return progressing("readyWhen is false")
+	return progressing("the template's rule of readiness, %s, is false; look at the object's status", rule.Expression)
 }
 
 // rules are the kinds whose readiness is not left to kstatus.

@@ -242,23 +242,23 @@ func TestMissing(t *testing.T) {
 }
 
 func TestReadyWhenTakesThePlaceOfTheKindsOwnReadiness(t *testing.T) {
-	answer := func(ready bool, err error) readiness.ReadyWhen {
-		return func(self map[string]any) (bool, error) {
+	answer := func(ready bool, err error) *readiness.ReadyWhen {
+		return &readiness.ReadyWhen{Expression: "${self.ok}", Eval: func(self map[string]any) (bool, error) {
 			if self["kind"] == nil {
 				t.Error("the rule does not see the object")
 			}
 			return ready, err
-		}
+		}}
 	}
 	const failedJob = `{apiVersion: batch/v1, kind: Job, status: {conditions: [{type: Failed, status: "True", reason: R, message: M}]}}`
 	for name, c := range map[string]struct {
 		object string
-		rule   readiness.ReadyWhen
+		rule   *readiness.ReadyWhen
 		want
 	}{
 		"true on an unready object":          {`{apiVersion: v1, kind: Service, spec: {type: LoadBalancer}}`, answer(true, nil), want{isReady, "readyWhen is true"}},
-		"false on a ready object":            {`{apiVersion: v1, kind: ConfigMap}`, answer(false, nil), want{isProgressing, "readyWhen is false"}},
-		"an error":                           {`{apiVersion: v1, kind: ConfigMap}`, answer(false, errors.New("no such key: status")), want{isProgressing, "readyWhen cannot be evaluated yet: no such key: status"}},
+		"false on a ready object":            {`{apiVersion: v1, kind: ConfigMap}`, answer(false, nil), want{isProgressing, "the template's rule of readiness, ${self.ok}, is false; look at the object's status"}},
+		"an error":                           {`{apiVersion: v1, kind: ConfigMap}`, answer(false, errors.New("no such key: status")), want{isProgressing, "the template's rule of readiness, ${self.ok}, cannot be evaluated yet: no such key: status"}},
 		"false on a failed object":           {failedJob, answer(false, nil), want{isFailed, "the job failed: R: M"}},
 		"true on a failed object":            {failedJob, answer(true, nil), want{isReady, "readyWhen is true"}},
 		"true on one that is being deleted":  {`{apiVersion: v1, kind: ConfigMap, metadata: {deletionTimestamp: "2026-01-01T00:00:00Z"}}`, answer(true, nil), want{isProgressing, "the object is being deleted"}},
@@ -274,7 +274,7 @@ func TestReadyWhenTakesThePlaceOfTheKindsOwnReadiness(t *testing.T) {
 
 func TestMessagesAreBounded(t *testing.T) {
 	live := object(t, `{apiVersion: v1, kind: ConfigMap}`)
-	_, message := readiness.Of(live, func(map[string]any) (bool, error) { return false, errors.New(strings.Repeat("ä", 5000)) })
+	_, message := readiness.Of(live, &readiness.ReadyWhen{Eval: func(map[string]any) (bool, error) { return false, errors.New(strings.Repeat("ä", 5000)) }})
 	if got := utf8.RuneCountInString(message); got != 1024 {
 		t.Errorf("%d characters, want 1024", got)
 	}

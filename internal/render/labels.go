@@ -30,17 +30,23 @@ func Labels(in Input) map[string]string {
 		platformv1alpha1.LabelCostCenter:  label.Value(in.CostCenter),
 		platformv1alpha1.LabelOwnerUID:    string(in.OwnerUID),
 	}
-	all := maps.Clone(labels) // an alias of an alias would depend on the order of the map
-	for alias, of := range in.LabelAliases {
-		value, ok := labels[of]
+	AddAliases(labels, in.LabelAliases)
+	return labels
+}
+
+// AddAliases adds further labels with the values of others, as they are configured. One of a label that is
+// not there is left out.
+func AddAliases(labels, aliases map[string]string) {
+	values := maps.Clone(labels) // an alias of an alias would depend on the order of the map
+	for alias, of := range aliases {
+		value, ok := values[of]
 		if !ok {
-			value, ok = labels[platformv1alpha1.LabelPrefix+of]
+			value, ok = values[platformv1alpha1.LabelPrefix+of]
 		}
-		if _, taken := labels[alias]; ok && !taken {
-			all[alias] = value
+		if _, taken := values[alias]; ok && !taken {
+			labels[alias] = value
 		}
 	}
-	return all
 }
 
 // ReleaseLabels returns every label of the objects of a Release.

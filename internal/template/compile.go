@@ -236,11 +236,36 @@ func (c *compiler) resource(s *source, variables []expr.Variable) {
 	c.checkMetadata(s)
 	w := &walker{compiler: c, env: env, refs: refs, native: native(s.gvk.Group)}
 	r.object = w.walk(s.object, s.schema, s.path.Child("object"), 0)
+	for _, id := range c.scaled(s) {
+		refs[id] = true
+	}
 	for id := range refs {
 		r.refs = append(r.refs, id)
 	}
 	slices.Sort(r.refs)
 	c.template.resources = append(c.template.resources, r)
+}
+
+// scaled finds the resources that an autoscaler may scale, so that it comes after them: written before, it
+// finds nothing to scale and waits, and where the name of its target belongs to somebody else, it would
+// scale theirs.
+func (c *compiler) scaled(s *source) []string {
+	spec, _ := s.object["spec"].(map[string]any)
+	target, ok := spec["scaleTargetRef"].(map[string]any)
+	if !ok {
+		return nil
+	}
+	kind, _ := target["kind"].(string)
+	if kind == "" {
+		kind = "Deployment" // KEDA's default
+	}
+	var ids []string
+	for i := range c.sources {
+		if other := &c.sources[i]; other.ID != s.ID && other.gvk.Kind == kind {
+			ids = append(ids, other.ID)
+		}
+	}
+	return ids
 }
 
 // checkMissing refuses a kind that the cluster does not serve, except where includeWhen asks first

@@ -89,6 +89,14 @@ func (t *Template) HasReadyWhen(id string) bool {
 	return r != nil && r.readyWhen != nil
 }
 
+// ReadyWhenSource returns a resource's own readiness rule as it is written; empty where it has none.
+func (t *Template) ReadyWhenSource(id string) string {
+	if !t.HasReadyWhen(id) {
+		return ""
+	}
+	return "${" + t.resource(id).readyWhen.Source + "}"
+}
+
 // ReadyWhen evaluates a resource's own readiness rule on a live object. defined is false where the
 // resource has none.
 func (t *Template) ReadyWhen(id string, self map[string]any) (ready, defined bool, err error) {

@@ -33,8 +33,8 @@ const (
 type Options struct {
 	// Dir is the folder that the webhook server reads tls.crt and tls.key from.
 	Dir string
-	// Copy writes the Secret's content to Dir. In a pod the kubelet does that; outside of a cluster
-	// nobody else would.
+	// Copy writes the certificate from its Secret to Dir. Outside of a cluster nobody else would, and in a
+	// pod the kubelet takes up to two minutes for a Secret that is filled once the pod runs.
 	Copy bool
 	// ExtraDNSNames are names, beside those of the Service, that the certificate holds.
 	ExtraDNSNames []string
@@ -72,7 +72,7 @@ func Add(mgr ctrl.Manager, o Options) (<-chan struct{}, error) {
 	return ready, nil
 }
 
-// copier keeps a folder in step with a Secret, as the kubelet does for a pod.
+// copier keeps a folder in step with a Secret.
 type copier struct {
 	reader client.Reader
 	secret types.NamespacedName
@@ -117,8 +117,9 @@ func (c *copier) copy(ctx context.Context) error {
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return err
 	}
-	for name, content := range secret.Data {
-		if err := writeFile(filepath.Join(c.dir, filepath.Base(name)), content); err != nil {
+	// Not the key of the authority, which is in the Secret too: no server needs it.
+	for _, name := range []string{"tls.key", "tls.crt"} {
+		if err := writeFile(filepath.Join(c.dir, name), secret.Data[name]); err != nil {
 			return err
 		}
 	}

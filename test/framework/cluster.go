@@ -61,6 +61,10 @@ type Options struct {
 	Nodes int
 	// LabelAliases are the manager's; none if nil.
 	LabelAliases map[string]string
+	// Metrics makes the manager serve metrics, at MetricsAddress.
+	Metrics bool
+	// LeaderElection makes the manager hold the lease, as it does in a pod.
+	LeaderElection bool
 	// Log takes what the manager logs, such as GinkgoWriter. If nil, it goes to manager.log in Dir.
 	Log io.Writer
 }
@@ -81,6 +85,7 @@ type Cluster struct {
 	managerCfg  *rest.Config
 	webhookPort int
 	probePort   int
+	metricsPort int
 
 	mu      sync.Mutex
 	running *run
@@ -105,7 +110,7 @@ func Start(ctx context.Context, options Options) (_ *Cluster, err error) {
 	if c.Dir, err = os.MkdirTemp("", "towpath-suite-"); err != nil {
 		return nil, err
 	}
-	if c.webhookPort, c.probePort, err = freePorts(); err != nil {
+	if err := freePorts(&c.webhookPort, &c.probePort, &c.metricsPort); err != nil {
 		return nil, err
 	}
 	c.Plane, err = controlplane.Start(ctx, controlplane.Options{Dir: c.Dir, Nodes: options.Nodes, AuditLog: c.auditLog()})
@@ -207,12 +212,7 @@ func (c *Cluster) StartManager(ctx context.Context) error {
 	}
 	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	r := &run{cancel: cancel, done: make(chan struct{})}
-	mgr, err := manager.New(runCtx, c.managerCfg, manager.Options{
-		MetricsAddress: "0", ProbeAddress: net.JoinHostPort("127.0.0.1", strconv.Itoa(c.probePort)),
-		WebhookHost: "127.0.0.1", WebhookPort: c.webhookPort,
-		CertDir: filepath.Join(c.Dir, "webhook-cert"), CopyCert: true,
-		LabelAliases: c.options.LabelAliases, Workers: 4, Again: true,
-	})
+	mgr, err := manager.New(runCtx, c.managerCfg, manager.Options{Configuration: *c.configuration(), Again: true})
 	if err != nil {
 		cancel()
 		return err
@@ -227,6 +227,27 @@ func (c *Cluster) StartManager(ctx context.Context) error {
 	}
 	return nil
 }
+
+// configuration is what the manager runs with: on the loopback interface, and not many at once.
+func (c *Cluster) configuration() *manager.Configuration {
+	configuration := manager.DefaultConfiguration()
+	if c.options.Metrics {
+		configuration.Metrics.BindAddress = c.MetricsAddress()
+	}
+	configuration.Health.BindAddress = loopback(c.probePort)
+	configuration.Webhook = manager.WebhookConfiguration{
+		Host: "127.0.0.1", Port: c.webhookPort, CertDir: filepath.Join(c.Dir, "webhook-cert"), CopyCert: true,
+	}
+	configuration.LeaderElection.Enabled = c.options.LeaderElection
+	configuration.LabelAliases = c.options.LabelAliases
+	configuration.Workers = 4
+	return configuration
+}
+
+// MetricsAddress is where the manager serves metrics, if Options.Metrics says so.
+func (c *Cluster) MetricsAddress() string { return loopback(c.metricsPort) }
+
+func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
 // log sends what the manager logs where the options say.
 func (c *Cluster) log() error {
@@ -249,14 +270,15 @@ func (c *Cluster) awaitManager(ctx context.Context, r *run) error {
 			return final{fmt.Errorf("the manager ended: %w", r.err)}
 		default:
 		}
-		if err := c.managerReady(ctx); err != nil {
+		if err := c.Ready(ctx); err != nil {
 			return err
 		}
 		return c.Client.Create(ctx, Template("towpath-probe", ConfigMap("config")), client.DryRunAll)
 	})
 }
 
-func (c *Cluster) managerReady(ctx context.Context) error {
+// Ready returns an error while the manager does not say that it is ready.
+func (c *Cluster) Ready(ctx context.Context) error {
 	url := fmt.Sprintf("http://127.0.0.1:%d/readyz", c.probePort)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -295,23 +317,22 @@ func (c *Cluster) stopManager() error {
 	}
 }
 
-// freePorts returns two ports of the loopback interface that nobody listens on.
-func freePorts() (first, second int, err error) {
-	var ports [2]int
-	for i := range ports {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
+// freePorts sets ports of the loopback interface that nobody listens on.
+func freePorts(ports ...*int) error {
+	for _, port := range ports {
+		listener, err := net.Listen("tcp", loopback(0))
 		if err != nil {
-			return 0, 0, err
+			return err
 		}
-		// Both are held until both are chosen, or the kernel could give one out twice.
-		defer func() { _ = listener.Close() }() //nolint:gocritic // there are two
+		// Each is held until all are chosen, or the kernel could give one out twice.
+		defer func() { _ = listener.Close() }() //nolint:gocritic // there are few
 		address, ok := listener.Addr().(*net.TCPAddr)
 		if !ok {
-			return 0, 0, errors.New("no TCP address")
+			return errors.New("no TCP address")
 		}
-		ports[i] = address.Port
+		*port = address.Port
 	}
-	return ports[0], ports[1], nil
+	return nil
 }
 
 // final is an error that trying again does not mend.

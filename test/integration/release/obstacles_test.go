@@ -7,6 +7,8 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -70,6 +72,29 @@ var _ = Describe("A name that belongs to somebody else", func() {
 		p.ready(ctx, 1)
 	})
 
+	It("is not scaled either", func(ctx context.Context) {
+		p := newPlace(ctx)
+		foreign := p.deployment()
+		foreign.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": "theirs"}}
+		foreign.Spec.Template.Labels = foreign.Spec.Selector.MatchLabels
+		foreign.Spec.Template.Spec.Containers = []corev1.Container{{Name: "theirs", Image: "registry.example/theirs:1"}}
+		Expect(admin.Create(ctx, foreign)).To(Succeed())
+		p.deploy(ctx, webOf(0), framework.Resource("autoscaler", `
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: "${component.name}"}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: "${component.name}"}
+  minReplicas: 2
+  maxReplicas: 4
+  metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 70}}}]
+`))
+		Eventually(ctx, framework.Read(admin, p.release(1))).Should(framework.BeStalled(platformv1alpha1.ReasonObjectTaken))
+		scaler := &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: "shop"}}
+		Consistently(ctx, framework.Gone(admin, scaler)).Should(BeTrue(), "an autoscaler comes after what it scales")
+		Expect(read(ctx, foreign).Spec.Replicas).To(HaveValue(BeEquivalentTo(1)))
+	})
+
 	It("is not deleted with the Component", func(ctx context.Context) {
 		p := newPlace(ctx)
 		component, _ := p.settle(ctx, framework.ConfigMap("config"))
@@ -84,6 +109,31 @@ var _ = Describe("A name that belongs to somebody else", func() {
 		Expect(admin.Delete(ctx, component)).To(Succeed())
 		Eventually(ctx, framework.Gone(admin, component)).Should(BeTrue())
 		Expect(bytesOf(ctx, foreign)).To(Equal(before))
+	})
+})
+
+var _ = Describe("An admission policy that does not stand", func() {
+	It("stops every write until it does", func(ctx context.Context) {
+		p := newPlace(ctx)
+		p.settle(ctx, framework.ConfigMap("config"))
+		binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: "towpath-ownership"}}
+		binding = read(ctx, binding)
+		again := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: binding.Name, Labels: binding.Labels}, Spec: binding.Spec,
+		}
+		Expect(admin.Delete(ctx, binding)).To(Succeed())
+		DeferCleanup(func(ctx context.Context) {
+			Expect(client.IgnoreAlreadyExists(admin.Create(ctx, again.DeepCopy()))).To(Succeed())
+			Eventually(ctx, cluster.Ready).Should(Succeed())
+		})
+		Eventually(ctx, cluster.Ready).ShouldNot(Succeed(), "the manager is not ready while a wall is down")
+		Expect(admin.Delete(ctx, p.configMap("shop-config"))).To(Succeed())
+		Eventually(ctx, framework.Read(admin, p.release(1))).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonApplyFailed,
+			"Nothing is written to any workload namespace", "towpath-ownership is not installed"))
+		Consistently(ctx, framework.Gone(admin, p.configMap("shop-config"))).Should(BeTrue())
+
+		Expect(admin.Create(ctx, again.DeepCopy())).To(Succeed())
+		p.ready(ctx, 1)
 	})
 })
 

@@ -199,12 +199,14 @@ func (a *advisor) release(home, component string, environment *Environment) bool
 		return true
 	}
 	found := false
+	failed := slices.ContainsFunc(release.Objects, func(o Object) bool { return o.Health == Failed })
 	for _, object := range release.Objects {
-		if object.Health == Ready || object.Health == Unknown {
-			continue
+		if object.Health == Ready || object.Health == Unknown || failed && object.Health != Failed {
+			continue // beside one that failed, others only wait
 		}
 		found = true
-		if object.Kind == "Deployment" || object.Kind == "StatefulSet" || object.Kind == "Job" {
+		if release.Ready.Reason != platformv1alpha1.ReasonObjectTaken &&
+			(object.Kind == "Deployment" || object.Kind == "StatefulSet" || object.Kind == "Job") {
 			pods := platformv1alpha1.LabelComponent + "=" + component
 			a.kubectl(why, environment.Namespace, "describe %s %s", strings.ToLower(object.Kind), object.Name)
 			a.kubectl("its pods", environment.Namespace, "get pods -l %s", pods)

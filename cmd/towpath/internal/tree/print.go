@@ -88,7 +88,10 @@ func (s Style) component(root *node, component *Component) {
 	case "True":
 		promoted = ", promoted"
 	case "False":
-		promoted = ", not promoted" + because(component.Promoted, Progressing)
+		promoted = ", not promoted"
+		if component.Promoted.Message != component.Ready.Message {
+			promoted += because(component.Promoted, Progressing)
+		}
 	}
 	branch := root.add("%s %s  %s  %s%s%s", s.mark(component.Health), component.Name, component.revisions(),
 		s.paint(component.Health), because(component.Ready, component.Health), promoted)
@@ -102,6 +105,9 @@ func (s Style) component(root *node, component *Component) {
 			note = because(*environment.Waiting, Progressing)
 			if release := environment.Release; release != nil && environment.Waiting.Reason == release.Ready.Reason {
 				note = "" // the release's own line says it
+			}
+			if note != "" && strings.HasSuffix(component.Ready.Message, environment.Waiting.Message) {
+				note = ": " + environment.Waiting.Reason // the Component's own line says the rest
 			}
 			if health == Ready {
 				health = Progressing
@@ -174,9 +180,14 @@ func because(condition Condition, health Health) string {
 	return ": " + condition.Reason + ": " + oneLine(condition.Message)
 }
 
-// oneLine keeps a message from breaking the tree.
+// oneLine keeps a message from breaking the tree. Of one with several lines it gives the first.
 func oneLine(message string) string {
-	return strings.Join(strings.Fields(message), " ")
+	first, rest, several := strings.Cut(strings.TrimSpace(message), "\n")
+	first = strings.Join(strings.Fields(first), " ")
+	if several {
+		first += fmt.Sprintf(" (and %d more)", strings.Count(rest, "\n")+1)
+	}
+	return first
 }
 
 func orNone(value string) string {

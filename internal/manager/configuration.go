@@ -1,0 +1,268 @@
+package manager
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/json"
+	"sigs.k8s.io/yaml"
+
+	"github.com/towpath-dev/towpath/internal/render"
+)
+
+// ConfigurationAPIVersion and ConfigurationKind are what a configuration file begins with. Fields of a
+// version are only added to; what changes or goes needs another version.
+const (
+	ConfigurationAPIVersion = "config.platform.towpath.dev/v1alpha1"
+	ConfigurationKind       = "ManagerConfiguration"
+)
+
+const (
+	// noAddress stands for an endpoint that is not served.
+	noAddress = "0"
+
+	maxWorkers = 100
+	// maxLeaseSeconds bounds how long nobody reconciles after a leader died.
+	maxLeaseSeconds = 600
+	// retryJitter is by how much client-go lengthens the wait between two tries at the lease.
+	retryJitter = 1.2
+)
+
+// Configuration is the file that the flag --config names. It is a versioned kind, but no object of
+// the API server, hence it stands here and not in api/, where each kind is served. A field that is left
+// out has its default; one that does not exist is an error. Flags win over the file.
+type Configuration struct {
+	metav1.TypeMeta `json:",inline"`
+
+	// Metrics is the metrics endpoint.
+	Metrics MetricsConfiguration `json:"metrics"`
+	// Health is where the probes are answered.
+	Health HealthConfiguration `json:"health"`
+	// Webhook is the server of the admission webhooks.
+	Webhook WebhookConfiguration `json:"webhook"`
+	// LeaderElection decides which of several replicas reconciles. All of them serve webhooks.
+	LeaderElection LeaderElectionConfiguration `json:"leaderElection"`
+	// LabelAliases are further labels on all that Towpath makes, each with the one of Towpath's whose
+	// value it repeats, such as "cost-center: platform.towpath.dev/cost-center". A change reaches each
+	// Component with its next Release. Default: none. At most 16.
+	LabelAliases map[string]string `json:"labelAliases,omitempty"`
+	// Workers is how many Components and how many Releases are reconciled at once. Default: 8. 1 to 100.
+	Workers int `json:"workers"`
+}
+
+// MetricsConfiguration is the metrics endpoint, /metrics. It is served by TLS with the certificate of the
+// webhooks, to callers whose token may get the path /metrics: see the ClusterRole towpath-metrics-reader.
+type MetricsConfiguration struct {
+	// BindAddress is where it listens, as host:port; "0" for no metrics. Default: "0".
+	BindAddress string `json:"bindAddress"`
+}
+
+// HealthConfiguration is where the probes are answered.
+type HealthConfiguration struct {
+	// BindAddress is where /healthz and /readyz listen, as host:port; "0" for no probes. Default: ":8081".
+	BindAddress string `json:"bindAddress"`
+}
+
+// WebhookConfiguration is the server of the admission webhooks.
+type WebhookConfiguration struct {
+	// Host is the address that it listens on: a name or an IP. Default: "", all of them.
+	Host string `json:"host"`
+	// Port is where it listens. Default: 9443. 1 to 65535.
+	Port int `json:"port"`
+	// CertDir is the folder with its certificate, tls.crt and tls.key. Default: towpath-webhook-cert in
+	// the folder for temporary files.
+	CertDir string `json:"certDir"`
+	// CopyCert makes the manager write the certificate from its Secret to CertDir itself, within a second
+	// of when it is made and within a minute of when it changes. Where it is false, somebody else must
+	// bring it there. Default: false.
+	CopyCert bool `json:"copyCert"`
+}
+
+// LeaderElectionConfiguration decides which of several replicas reconciles.
+type LeaderElectionConfiguration struct {
+	// Enabled elects a leader by a Lease in towpath-system. Without, only one replica may run.
+	// Default: true.
+	Enabled bool `json:"enabled"`
+	// LeaseDurationSeconds is how long the others wait for a leader that does not answer; one that ends in
+	// order lets go at once. Default: 15. 1 to 600.
+	LeaseDurationSeconds int `json:"leaseDurationSeconds"`
+	// RenewDeadlineSeconds is how long a leader tries to keep the lease before it ends. Less than
+	// leaseDurationSeconds. Default: 10.
+	RenewDeadlineSeconds int `json:"renewDeadlineSeconds"`
+	// RetryPeriodSeconds is how long it waits between two tries. Less than renewDeadlineSeconds by a fifth.
+	// Default: 2.
+	RetryPeriodSeconds int `json:"retryPeriodSeconds"`
+}
+
+// DefaultConfiguration is what holds without a file and without flags.
+func DefaultConfiguration() *Configuration {
+	return &Configuration{
+		TypeMeta: metav1.TypeMeta{APIVersion: ConfigurationAPIVersion, Kind: ConfigurationKind},
+		Metrics:  MetricsConfiguration{BindAddress: noAddress},
+		Health:   HealthConfiguration{BindAddress: ":8081"},
+		Webhook:  WebhookConfiguration{Port: 9443, CertDir: filepath.Join(os.TempDir(), "towpath-webhook-cert")},
+		LeaderElection: LeaderElectionConfiguration{
+			Enabled: true, LeaseDurationSeconds: 15, RenewDeadlineSeconds: 10, RetryPeriodSeconds: 2,
+		},
+		Workers: 8,
+	}
+}
+
+// ReadConfiguration reads a file. Its values are checked when a manager is made of them (Validate), since
+// flags may still change them.
+func ReadConfiguration(path string) (*Configuration, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	configuration, err := decodeConfiguration(data)
+	if err != nil {
+		return nil, fmt.Errorf("configuration %s: %w", path, err)
+	}
+	return configuration, nil
+}
+
+// decodeConfiguration decodes a file over the defaults, and returns every fault of its form at once.
+func decodeConfiguration(data []byte) (*Configuration, error) {
+	if err := oneDocument(data); err != nil {
+		return nil, err
+	}
+	text, err := yaml.YAMLToJSONStrict(data)
+	if err != nil {
+		return nil, err
+	}
+	var meta metav1.TypeMeta
+	// A file of another version has other fields: saying that they are unknown would help nobody.
+	if err := json.UnmarshalCaseSensitivePreserveInts(text, &meta); err != nil {
+		return nil, err
+	}
+	if meta.APIVersion != ConfigurationAPIVersion || meta.Kind != ConfigurationKind {
+		return nil, fmt.Errorf("it is apiVersion %q, kind %q; this manager reads apiVersion %s, kind %s",
+			meta.APIVersion, meta.Kind, ConfigurationAPIVersion, ConfigurationKind)
+	}
+	configuration := DefaultConfiguration()
+	strict, err := json.UnmarshalStrict(text, configuration)
+	if err != nil {
+		return nil, err
+	}
+	return configuration, errors.Join(strict...)
+}
+
+// oneDocument refuses a file whose second document would be ignored.
+func oneDocument(data []byte) error {
+	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(data)))
+	documents := 0
+	for {
+		document, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		var content any
+		if err := yaml.Unmarshal(document, &content); err != nil {
+			return err
+		}
+		if content == nil {
+			continue
+		}
+		if documents++; documents > 1 {
+			return errors.New("it holds more than one document")
+		}
+	}
+}
+
+// Validate returns every value that cannot work, with its field.
+func (c *Configuration) Validate() error {
+	errs := c.validateServers()
+	election := field.NewPath("leaderElection")
+	lease, renew, retry := c.LeaderElection.LeaseDurationSeconds, c.LeaderElection.RenewDeadlineSeconds, c.LeaderElection.RetryPeriodSeconds
+	errs = append(errs, upTo(election.Child("leaseDurationSeconds"), lease, maxLeaseSeconds)...)
+	errs = append(errs, upTo(election.Child("renewDeadlineSeconds"), renew, maxLeaseSeconds)...)
+	errs = append(errs, upTo(election.Child("retryPeriodSeconds"), retry, maxLeaseSeconds)...)
+	if renew >= lease {
+		errs = append(errs, field.Invalid(election.Child("renewDeadlineSeconds"), renew, fmt.Sprintf("must be less than leaseDurationSeconds, which is %d", lease)))
+	}
+	if float64(retry)*retryJitter >= float64(renew) {
+		errs = append(errs, field.Invalid(election.Child("retryPeriodSeconds"), retry, fmt.Sprintf("must be less than renewDeadlineSeconds, which is %d, by a fifth", renew)))
+	}
+	if err := render.CheckAliases(c.LabelAliases); err != nil {
+		errs = append(errs, field.Invalid(field.NewPath("labelAliases"), c.LabelAliases, err.Error()))
+	}
+	errs = append(errs, upTo(field.NewPath("workers"), c.Workers, maxWorkers)...)
+	if err := errs.ToAggregate(); err != nil {
+		return fmt.Errorf("the manager's configuration is invalid: %w", err)
+	}
+	return nil
+}
+
+// validateServers checks what the manager listens on.
+func (c *Configuration) validateServers() field.ErrorList {
+	metrics, health, webhook := field.NewPath("metrics", "bindAddress"), field.NewPath("health", "bindAddress"), field.NewPath("webhook")
+	errs := append(address(metrics, c.Metrics.BindAddress), address(health, c.Health.BindAddress)...)
+	if c.Webhook.Host != "" && len(validation.IsDNS1123Subdomain(c.Webhook.Host)) > 0 && net.ParseIP(c.Webhook.Host) == nil {
+		errs = append(errs, field.Invalid(webhook.Child("host"), c.Webhook.Host, "must be a name or an IP, without a port"))
+	}
+	errs = append(errs, upTo(webhook.Child("port"), c.Webhook.Port, 65535)...)
+	if c.Webhook.CertDir == "" {
+		errs = append(errs, field.Required(webhook.Child("certDir"), "name a folder"))
+	}
+	if len(errs) > 0 {
+		return errs
+	}
+	// The second server on a port would end the manager, which says less.
+	taken := map[string]*field.Path{strconv.Itoa(c.Webhook.Port): webhook.Child("port")}
+	for _, server := range []struct {
+		path *field.Path
+		bind string
+	}{{metrics, c.Metrics.BindAddress}, {health, c.Health.BindAddress}} {
+		if server.bind == noAddress {
+			continue
+		}
+		_, port, _ := net.SplitHostPort(server.bind) // checked above
+		if other := taken[port]; other != nil {
+			errs = append(errs, field.Invalid(server.path, server.bind, fmt.Sprintf("must have another port than %s", other)))
+		}
+		taken[port] = server.path
+	}
+	return errs
+}
+
+// address checks what an endpoint listens on.
+func address(path *field.Path, value string) field.ErrorList {
+	if value == noAddress {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(value)
+	number, notNumber := strconv.Atoi(port)
+	if err != nil || notNumber != nil || number < 1 || number > 65535 {
+		return field.ErrorList{field.Invalid(path, value, `must be host:port, :port for all addresses, or "0" for none`)}
+	}
+	return nil
+}
+
+func upTo(path *field.Path, value, high int) field.ErrorList {
+	if value < 1 || value > high {
+		return field.ErrorList{field.Invalid(path, value, fmt.Sprintf("must be from 1 to %d", high))}
+	}
+	return nil
+}
+
+// seconds is a number of them as client-go wants it.
+func seconds(n int) *time.Duration {
+	d := time.Duration(n) * time.Second
+	return &d
+}

@@ -1,0 +1,163 @@
+package manager
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+const head = "apiVersion: config.platform.towpath.dev/v1alpha1\nkind: ManagerConfiguration\n"
+
+func TestAFileIsReadOverTheDefaults(t *testing.T) {
+	got, err := decodeConfiguration([]byte("# a comment\n" + head + `
+metrics: {bindAddress: ":8443"}
+webhook: {host: 127.0.0.1, copyCert: true}
+leaderElection: {enabled: false, leaseDurationSeconds: 60}
+labelAliases: {cost-center: platform.towpath.dev/cost-center}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := DefaultConfiguration()
+	want.Metrics.BindAddress = ":8443"
+	want.Webhook.Host, want.Webhook.CopyCert = "127.0.0.1", true
+	want.LeaderElection.Enabled, want.LeaderElection.LeaseDurationSeconds = false, 60
+	want.LabelAliases = map[string]string{"cost-center": "platform.towpath.dev/cost-center"}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+	if err := got.Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTheDefaultsAreValid(t *testing.T) {
+	if err := DefaultConfiguration().Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTheFileThatIsInstalledIsValid(t *testing.T) {
+	got, err := ReadConfiguration(filepath.Join("..", "..", "config", "manager", "configuration", "manager.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := got.Validate(); err != nil {
+		t.Error(err)
+	}
+	if !got.LeaderElection.Enabled || got.Metrics.BindAddress == noAddress {
+		t.Errorf("several replicas need an election, and metrics are on: %+v", got)
+	}
+}
+
+func TestFaultsOfFormAreNamed(t *testing.T) {
+	for name, c := range map[string]struct {
+		file  string
+		wants []string
+	}{
+		"unknown fields, all at once": {head + "metrics: {bindAdress: x}\nworker: 3\n", []string{`unknown field "metrics.bindAdress"`, `unknown field "worker"`}},
+		"another case":                {head + "Workers: 3\n", []string{`unknown field "Workers"`}},
+		"a field twice":               {head + "workers: 3\nworkers: 4\n", []string{`key "workers" already set`}},
+		"a wrong type":                {head + "webhook: {port: high}\n", []string{"webhook.port", "int"}},
+		"another version": {
+			"apiVersion: config.platform.towpath.dev/v1\nkind: ManagerConfiguration\nelse: 1\n",
+			[]string{"config.platform.towpath.dev/v1\"", "this manager reads apiVersion config.platform.towpath.dev/v1alpha1, kind ManagerConfiguration"},
+		},
+		"another kind":      {"apiVersion: config.platform.towpath.dev/v1alpha1\nkind: Configuration\n", []string{`kind "Configuration"`}},
+		"nothing":           {"", []string{`apiVersion ""`}},
+		"no YAML":           {head + "workers: [\n", []string{"yaml"}},
+		"a second document": {head + "---\n" + head, []string{"more than one document"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "manager.yaml")
+			if err := os.WriteFile(path, []byte(c.file), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := ReadConfiguration(path)
+			if err == nil {
+				t.Fatal("it is accepted")
+			}
+			for _, want := range append(c.wants, path) {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q lacks %q", err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestEveryWrongValueIsNamedAtOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*Configuration)
+		wants  []string
+	}{
+		"addresses": {
+			func(c *Configuration) { c.Metrics.BindAddress, c.Health.BindAddress = "8443", ":99999" },
+			[]string{`metrics.bindAddress: Invalid value: "8443": must be host:port`, `health.bindAddress: Invalid value: ":99999"`},
+		},
+		"no address": {
+			func(c *Configuration) { c.Metrics.BindAddress = "" },
+			[]string{`metrics.bindAddress: Invalid value: ""`},
+		},
+		"two servers on one port": {
+			func(c *Configuration) { c.Metrics.BindAddress, c.Health.BindAddress = ":9443", "127.0.0.1:9443" },
+			[]string{"metrics.bindAddress: Invalid value: \":9443\": must have another port than webhook.port", "must have another port than metrics.bindAddress"},
+		},
+		"webhook": {
+			func(c *Configuration) { c.Webhook = WebhookConfiguration{Host: "localhost:9443", Port: 70000} },
+			[]string{"webhook.host: Invalid value", "webhook.port: Invalid value: 70000: must be from 1 to 65535", "webhook.certDir: Required value"},
+		},
+		"lease": {
+			func(c *Configuration) {
+				c.LeaderElection = LeaderElectionConfiguration{LeaseDurationSeconds: 601, RenewDeadlineSeconds: 700, RetryPeriodSeconds: 0}
+			},
+			[]string{
+				"leaseDurationSeconds: Invalid value: 601: must be from 1 to 600", "renewDeadlineSeconds: Invalid value: 700: must be less than leaseDurationSeconds",
+				"retryPeriodSeconds: Invalid value: 0: must be from 1 to 600",
+			},
+		},
+		"retry too slow for the deadline": {
+			func(c *Configuration) { c.LeaderElection.RetryPeriodSeconds = 9 },
+			[]string{"leaderElection.retryPeriodSeconds: Invalid value: 9: must be less than renewDeadlineSeconds, which is 10, by a fifth"},
+		},
+		"aliases and workers": {
+			func(c *Configuration) { c.LabelAliases, c.Workers = map[string]string{"team": "nothing"}, 0 },
+			[]string{"labelAliases", `has no label "nothing"`, "workers: Invalid value: 0: must be from 1 to 100"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			configuration := DefaultConfiguration()
+			c.change(configuration)
+			err := configuration.Validate()
+			if err == nil {
+				t.Fatal("it is accepted")
+			}
+			for _, want := range c.wants {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q lacks %q", err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestTheExampleOfTheGuideIsValid(t *testing.T) {
+	guide, err := os.ReadFile(filepath.Join("..", "..", "docs", "guides", "install.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, found := strings.Cut(string(guide), "```yaml\n"+head)
+	if !found {
+		t.Fatal("the guide has no example")
+	}
+	example, _, _ := strings.Cut(after, "```")
+	configuration, err := decodeConfiguration([]byte(head + example))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := configuration.Validate(); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,187 @@
+package uninstall_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/uninstall"
+	"github.com/towpath-dev/towpath/test/framework"
+)
+
+var _ = Describe("Where the workloads stay", Ordered, func() {
+	var cluster *framework.Cluster
+	var admin client.Client
+	var before map[string]string
+	release := &platformv1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Namespace: "team-shop", Name: "web-dev-1"}}
+
+	BeforeAll(func(ctx context.Context) {
+		cluster = start(ctx)
+		admin = cluster.Client
+		makeShop(ctx, admin)
+		before = workloads(ctx, admin)
+		Expect(before).To(HaveKey("Deployment web"))
+	})
+
+	It("takes no finalizer off while a manager still runs outside of the cluster", func(ctx context.Context) {
+		err := run(ctx, admin, uninstall.Keep, 5*time.Second)
+		Expect(err).To(MatchError(ContainSubstring("a manager still runs, outside of the Deployment")))
+		Expect(admin.Get(ctx, client.ObjectKeyFromObject(release), release)).To(Succeed())
+		Expect(release.Finalizers).To(ContainElement(platformv1alpha1.Finalizer))
+	})
+
+	It("removes everything of Towpath, and leaves every object of a workload as it was", func(ctx context.Context) {
+		Expect(cluster.StopManager()).To(Succeed())
+		// One that was to be deleted, and could not be, goes without taking its objects with it.
+		Expect(admin.Delete(ctx, framework.Component("team-shop", "web", "web", "dev"))).To(Succeed())
+		Expect(run(ctx, admin, uninstall.Keep, time.Minute)).To(Succeed())
+		expectGone(ctx, admin)
+		Expect(workloads(ctx, admin)).To(Equal(before))
+		Consistently(ctx, func(ctx context.Context) map[string]string { return workloads(ctx, admin) }).Should(Equal(before))
+	})
+
+	It("lets people change what was Towpath's", func(ctx context.Context) {
+		deployment := &appsv1.Deployment{}
+		Expect(admin.Get(ctx, client.ObjectKey{Namespace: "shop-dev", Name: "web"}, deployment)).To(Succeed())
+		delete(deployment.Labels, platformv1alpha1.LabelTeam)
+		Expect(admin.Update(ctx, deployment)).To(Succeed())
+		namespace := &corev1.Namespace{}
+		Expect(admin.Get(ctx, client.ObjectKey{Name: "shop-dev"}, namespace)).To(Succeed())
+		delete(namespace.Labels, platformv1alpha1.LabelOwnerUID)
+		Expect(admin.Update(ctx, namespace)).To(Succeed())
+	})
+
+	It("does nothing when there is nothing left", func(ctx context.Context) {
+		Expect(run(ctx, admin, uninstall.Keep, time.Minute)).To(Succeed())
+	})
+})
+
+var _ = Describe("Where the workloads go", Ordered, func() {
+	var cluster *framework.Cluster
+	var admin client.Client
+
+	BeforeAll(func(ctx context.Context) {
+		cluster = start(ctx)
+		admin = cluster.Client
+		makeShop(ctx, admin)
+	})
+
+	It("changes nothing where no manager runs, which alone could delete them", func(ctx context.Context) {
+		Expect(cluster.StopManager()).To(Succeed())
+		Expect(run(ctx, admin, uninstall.Delete, time.Minute)).To(MatchError(ContainSubstring("no manager runs")))
+		Expect(admin.Get(ctx, client.ObjectKey{Namespace: "team-shop", Name: "web"}, &platformv1alpha1.Component{})).To(Succeed())
+		Expect(cluster.StartManager(ctx)).To(Succeed())
+	})
+
+	It("deletes them before the manager goes", func(ctx context.Context) {
+		done := make(chan error, 1)
+		go func() {
+			defer GinkgoRecover()
+			done <- run(ctx, admin, uninstall.Delete, time.Minute)
+		}()
+		Eventually(ctx, framework.Gone(admin, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop-dev"}})).Should(BeTrue())
+		// In a pod it ends with its Deployment.
+		Eventually(ctx, func(ctx context.Context) (int, error) {
+			var left platformv1alpha1.EnvironmentList
+			err := admin.List(ctx, &left)
+			return len(left.Items), err
+		}).Should(BeZero())
+		Expect(cluster.StopManager()).To(Succeed())
+		Eventually(ctx, done).WithTimeout(time.Minute).Should(Receive(BeNil()))
+		expectGone(ctx, admin)
+	})
+})
+
+func run(ctx context.Context, c client.Client, what uninstall.Workloads, timeout time.Duration) error {
+	return uninstall.Run(ctx, c, uninstall.Options{Workloads: what, Timeout: timeout, Progress: GinkgoWriter})
+}
+
+// makeShop makes a team with an environment and a Component in it, and waits until that is Ready.
+func makeShop(ctx context.Context, admin client.Client) {
+	GinkgoHelper()
+	template := framework.Template("web", framework.ConfigMap("settings"), framework.Resource("deployment", `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: "${component.name}"}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app.kubernetes.io/name: "${component.name}"}}
+  template:
+    spec:
+      securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
+      containers:
+      - name: app
+        image: "${release.image}"
+        securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
+`))
+	Expect(admin.Create(ctx, template)).To(Succeed())
+	Eventually(ctx, framework.Read(admin, template)).Should(framework.BeReady())
+	component := framework.Component("team-shop", "web", "web", "dev")
+	for _, object := range []client.Object{
+		framework.Class("development", platformv1alpha1.TierDevelopment), framework.TeamNamespace("shop"),
+		framework.Environment("team-shop", "dev", "development"), component,
+	} {
+		Expect(admin.Create(ctx, object)).To(Succeed())
+	}
+	Eventually(ctx, framework.Read(admin, component)).Should(framework.BeReady())
+}
+
+// workloads are the objects in the workload namespace, each with its UID, and its generation where a
+// change of it would matter.
+func workloads(ctx context.Context, admin client.Client) map[string]string {
+	GinkgoHelper()
+	found := map[string]string{}
+	for _, kind := range []schema.GroupVersionKind{
+		{Group: "apps", Version: "v1", Kind: "Deployment"}, {Group: "apps", Version: "v1", Kind: "ReplicaSet"},
+		{Version: "v1", Kind: "Pod"}, {Version: "v1", Kind: "ConfigMap"},
+	} {
+		list := &metav1.PartialObjectMetadataList{}
+		list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
+		Expect(admin.List(ctx, list, client.InNamespace("shop-dev"))).To(Succeed())
+		for _, item := range list.Items {
+			found[kind.Kind+" "+item.Name] = fmt.Sprintf("%s, generation %d, deleted %v", item.UID, item.Generation, item.DeletionTimestamp)
+		}
+	}
+	return found
+}
+
+// expectGone makes sure that nothing of the installation is left.
+func expectGone(ctx context.Context, admin client.Client) {
+	GinkgoHelper()
+	for _, kind := range []schema.GroupVersionKind{
+		{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"},
+		{Group: "admissionregistration.k8s.io", Version: "v1", Kind: "ValidatingWebhookConfiguration"},
+		{Group: "admissionregistration.k8s.io", Version: "v1", Kind: "ValidatingAdmissionPolicy"},
+		{Group: "admissionregistration.k8s.io", Version: "v1", Kind: "ValidatingAdmissionPolicyBinding"},
+		{Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "ClusterRole"},
+		{Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "ClusterRoleBinding"},
+		{Version: "v1", Kind: "Namespace"},
+	} {
+		list := &metav1.PartialObjectMetadataList{}
+		list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
+		Expect(admin.List(ctx, list)).To(Succeed())
+		for _, item := range list.Items {
+			Expect(item.Name).NotTo(ContainSubstring("towpath"), kind.Kind)
+		}
+	}
+	var bindings rbacv1.RoleBindingList
+	Expect(admin.List(ctx, &bindings)).To(Succeed())
+	for _, binding := range bindings.Items {
+		Expect(strings.HasPrefix(binding.Name, "towpath-")).To(BeFalse(), binding.Namespace+"/"+binding.Name)
+	}
+	err := admin.List(ctx, &platformv1alpha1.ComponentList{})
+	Expect(meta.IsNoMatchError(err) || apierrors.IsNotFound(err)).To(BeTrue(), "Components are still served: %v", err)
+}
