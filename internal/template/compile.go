@@ -207,6 +207,8 @@ func (s *source) variable() expr.Variable {
 func (c *compiler) resource(s *source, variables []expr.Variable) {
 	r := &resource{id: s.ID, apiVersion: s.gvk.GroupVersion().String(), kind: s.gvk.Kind}
 	refs := map[string]bool{}
+	before := len(c.template.capabilities)
+	defer func() { r.capabilities = slices.Clone(c.template.capabilities[before:]) }()
 	env := c.env
 	if s.ForEach != "" {
 		r.forEach = c.condition(s.path.Child("forEach"), s.ForEach, env, refs, isList, "a list")

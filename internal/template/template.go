@@ -33,6 +33,8 @@ type resource struct {
 	readyWhen            *expr.Program
 	// refs are the ids of the resources that expressions here refer to.
 	refs []string
+	// capabilities are the optional APIs that expressions here ask for.
+	capabilities []string
 	// wave is 0 where there are none, else one more than the highest wave of these.
 	wave int
 }
@@ -82,6 +84,19 @@ func Hash(spec *platformv1alpha1.ServiceTemplateSpec) (string, error) {
 // Capabilities returns the optional APIs that expressions of the template ask for, as
 // group/version/Kind, sorted.
 func (t *Template) Capabilities() []string { return t.capabilities }
+
+// AskedBy returns the ids of the resources whose expressions ask for an optional API, sorted;
+// outputs and the endpoint, which may ask too, have none.
+func (t *Template) AskedBy(capability string) []string {
+	var ids []string
+	for _, r := range t.resources {
+		if slices.Contains(r.capabilities, capability) {
+			ids = append(ids, r.id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
 
 // HasReadyWhen says whether a resource has a readiness rule of its own.
 func (t *Template) HasReadyWhen(id string) bool {
