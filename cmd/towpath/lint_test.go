@@ -27,7 +27,7 @@ testdata/wrong.yaml:8: Component/one: spec.parameters.greetng: Invalid value: no
 testdata/wrong.yaml:9: Component/one: spec.parameters.size: Invalid value: 12: must be less than or equal to 9
 testdata/wrong.yaml:12: warning: Component/one: spec.environments[1].name: "qa": the files have no such Environment in namespace team-shop; they have prod
 testdata/wrong.yaml:14: Component/one: spec.environments[1].parameters.greeting: Too long: may not be more than 20 bytes
-testdata/wrong.yaml:20: Component/two: spec.templateRef.name: Invalid value: "web-servce": must be a ServiceTemplate of the files, of --templates or of the catalogue, which have broken, scheduled-job, settings, stateful-service, static-site, web-service, worker
+testdata/wrong.yaml:20: Component/two: spec.templateRef.name: Invalid value: "web-servce": must be a ServiceTemplate of the files, of --templates or of the catalogue, which have broken, postgres, scheduled-job, settings, stateful-service, static-site, web-service, worker
 testdata/wrong.yaml:27: Component/Three: metadata.name: Invalid value: "Three": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')
 testdata/wrong.yaml:28: Component/Three: spec.environments: Required value
 testdata/wrong.yaml:31: Component/Three: spec.replicas: Forbidden: there is no such field; check its spelling and its indentation

@@ -34,16 +34,19 @@ const (
 	httpRoute    = "gateway.networking.k8s.io/v1/HTTPRoute"
 	scaledObject = "keda.sh/v1alpha1/ScaledObject"
 	localQueue   = "kueue.x-k8s.io/v1beta1/LocalQueue"
+	pgCluster    = "postgresql.cnpg.io/v1/Cluster"
 )
 
 // goldenPaths are all that ship, by name.
-var goldenPaths = []*goldenPath{scheduledJob, statefulService, staticSite, webService, worker}
+var goldenPaths = []*goldenPath{postgres, scheduledJob, statefulService, staticSite, webService, worker}
 
 // goldenPath is one of them as the tests see it.
 type goldenPath struct {
 	name string
 	// optional are the kinds that it makes only where the cluster has them.
 	optional []string
+	// alone is one that never runs more than one pod, so that no budget can keep another.
+	alone bool
 	// inputs have a golden file each.
 	inputs map[string]input
 	// wrong are parameters that it must refuse, each with the error.
@@ -131,6 +134,16 @@ func each(t *testing.T, test func(t *testing.T, r rendered)) {
 	for _, p := range goldenPaths {
 		t.Run(p.name, func(t *testing.T) { p.each(t, test) })
 	}
+}
+
+// eachWithPods leaves out the inputs whose pods an operator makes, from a Cluster.
+func eachWithPods(t *testing.T, test func(t *testing.T, r rendered)) {
+	t.Helper()
+	each(t, func(t *testing.T, r rendered) {
+		if !has(r, "cluster") {
+			test(t, r)
+		}
+	})
 }
 
 // parse reads parameters. The API server hands whole numbers on as int64, YAML as float64.

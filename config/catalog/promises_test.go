@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -28,7 +29,7 @@ func TestPodsMeetTheRestrictedStandard(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	each(t, func(t *testing.T, r rendered) {
+	eachWithPods(t, func(t *testing.T, r rendered) {
 		pod := workloadOf(t, r).pod
 		level := api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}
 		for _, result := range evaluator.EvaluatePod(level, &pod.ObjectMeta, &pod.Spec) {
@@ -40,7 +41,7 @@ func TestPodsMeetTheRestrictedStandard(t *testing.T) {
 }
 
 func TestPodsWriteOnlyToBoundedFolders(t *testing.T) {
-	each(t, func(t *testing.T, r rendered) {
+	eachWithPods(t, func(t *testing.T, r rendered) {
 		pod := workloadOf(t, r).pod.Spec
 		if !*pod.Containers[0].SecurityContext.ReadOnlyRootFilesystem {
 			t.Error("the root must be read-only")
@@ -54,7 +55,7 @@ func TestPodsWriteOnlyToBoundedFolders(t *testing.T) {
 }
 
 func TestPodsReserveWhatTheyNeed(t *testing.T) {
-	each(t, func(t *testing.T, r rendered) {
+	eachWithPods(t, func(t *testing.T, r rendered) {
 		got := workloadOf(t, r).pod.Spec.Containers[0].Resources
 		if got.Requests.Cpu().IsZero() || got.Requests.Memory().IsZero() || got.Limits.Memory().Cmp(*got.Requests.Memory()) < 0 {
 			t.Errorf("it must reserve CPU and memory, and be limited to no less memory: %v", got)
@@ -66,9 +67,9 @@ func TestPodsReserveWhatTheyNeed(t *testing.T) {
 }
 
 func TestPodsHaveAnIdentityWithoutAToken(t *testing.T) {
-	each(t, func(t *testing.T, r rendered) {
+	eachWithPods(t, func(t *testing.T, r rendered) {
 		pod, account := workloadOf(t, r).pod.Spec, get[corev1.ServiceAccount](t, r, "serviceAccount")
-		if pod.ServiceAccountName != account.Name || account.Name != r.Component {
+		if pod.ServiceAccountName != account.Name || !strings.HasPrefix(account.Name, r.Component) {
 			t.Errorf("pods run as %q, and the account is %q", pod.ServiceAccountName, account.Name)
 		}
 		if *pod.AutomountServiceAccountToken || *account.AutomountServiceAccountToken || *pod.EnableServiceLinks {
@@ -78,7 +79,7 @@ func TestPodsHaveAnIdentityWithoutAToken(t *testing.T) {
 }
 
 func TestPodsGetTheVariablesOfTheComponent(t *testing.T) {
-	each(t, func(t *testing.T, r rendered) {
+	eachWithPods(t, func(t *testing.T, r rendered) {
 		names := map[string]int{}
 		for _, variable := range workloadOf(t, r).pod.Spec.Containers[0].Env {
 			names[variable.Name]++
@@ -97,7 +98,7 @@ func TestPodsGetTheVariablesOfTheComponent(t *testing.T) {
 }
 
 func TestThePodOutlivesItsDrain(t *testing.T) {
-	each(t, func(t *testing.T, r rendered) {
+	eachWithPods(t, func(t *testing.T, r rendered) {
 		pod := workloadOf(t, r).pod.Spec
 		var delay int64
 		if hook := pod.Containers[0].Lifecycle; hook != nil {
@@ -113,7 +114,7 @@ func TestThePodOutlivesItsDrain(t *testing.T) {
 }
 
 func TestAPodLosesItsTrafficBeforeItsLife(t *testing.T) {
-	each(t, func(t *testing.T, r rendered) {
+	eachWithPods(t, func(t *testing.T, r rendered) {
 		container := workloadOf(t, r).pod.Spec.Containers[0]
 		ready, live, start := container.ReadinessProbe, container.LivenessProbe, container.StartupProbe
 		if (live == nil) != (start == nil) {
@@ -160,7 +161,7 @@ func TestARollOutWaitsLongerThanAPodMayStart(t *testing.T) {
 }
 
 func TestReplicasHaveOneWriter(t *testing.T) {
-	each(t, func(t *testing.T, r rendered) {
+	eachWithPods(t, func(t *testing.T, r rendered) {
 		writers := 0
 		for _, there := range []bool{has(r, "autoscaler"), has(r, "scaledObject"), written(t, r)} {
 			if there {
@@ -190,9 +191,9 @@ func written(t *testing.T, r rendered) bool {
 }
 
 func TestTheDisruptionBudgetNeverBlocks(t *testing.T) {
-	each(t, func(t *testing.T, r rendered) {
+	eachWithPods(t, func(t *testing.T, r rendered) {
 		budget, ok := find[policyv1.PodDisruptionBudget](t, r, "disruptionBudget")
-		if lasting := workloadOf(t, r).kind != "CronJob"; ok != lasting {
+		if lasting := workloadOf(t, r).kind != "CronJob" && !r.path.alone; ok != lasting {
 			t.Fatalf("pods that last: %v, a PodDisruptionBudget: %v", lasting, ok)
 		}
 		if !ok {
@@ -205,7 +206,7 @@ func TestTheDisruptionBudgetNeverBlocks(t *testing.T) {
 }
 
 func TestSelectorsChooseThePodsAndNeverChange(t *testing.T) {
-	each(t, func(t *testing.T, r rendered) {
+	eachWithPods(t, func(t *testing.T, r rendered) {
 		found := workloadOf(t, r)
 		want := map[string]string{platformv1alpha1.LabelComponent: r.Component, platformv1alpha1.LabelEnvironment: r.Environment.Name}
 		selectors := map[string]map[string]string{}
@@ -245,8 +246,10 @@ func TestEverythingIsLabelledAndPassesTheGuard(t *testing.T) {
 		}
 		onPods := maps.Clone(want)
 		delete(onPods, platformv1alpha1.LabelOwnerUID)
-		if got := workloadOf(t, r).pod.Labels; !maps.Equal(got, onPods) {
-			t.Errorf("pods bear %v, and must bear %v", got, onPods)
+		if !has(r, "cluster") {
+			if got := workloadOf(t, r).pod.Labels; !maps.Equal(got, onPods) {
+				t.Errorf("pods bear %v, and must bear %v", got, onPods)
+			}
 		}
 		refusals := guard.Check(objects, guard.Policy{
 			Namespace: r.Environment.Namespace, Labels: want, PodSecurity: platformv1alpha1.PodSecurityRestricted,
@@ -260,6 +263,7 @@ func TestEverythingIsLabelledAndPassesTheGuard(t *testing.T) {
 
 // longestName is what Kubernetes, or the label that a controller makes from the name, leaves room for.
 var longestName = map[string]int{
+	"Cluster":                 50, // CloudNativePG takes no more
 	"CronJob":                 52, // its Jobs add the minute
 	"Deployment":              52, // its ReplicaSets and pods add hashes
 	"HorizontalPodAutoscaler": 63,

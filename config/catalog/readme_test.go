@@ -42,12 +42,15 @@ func TestTheIndexListsEveryPath(t *testing.T) {
 
 // A developer who knows one README finds everything in the next.
 func TestREADMEsHaveTheSameStructure(t *testing.T) {
-	want := []string{
-		"## What your image must do", "## What you get", "## Parameters", "## How to …",
-		"## What it guarantees", "## Why it is so", "## Known limits",
-	}
 	for _, p := range goldenPaths {
 		found, _ := p.load(t)
+		want := []string{
+			"## What your image must do", "## What you get", "## What others get", "## Parameters", "## How to …",
+			"## What it guarantees", "## Why it is so", "## Known limits",
+		}
+		if len(found.Spec.Outputs) == 0 {
+			want = slices.DeleteFunc(want, func(s string) bool { return s == "## What others get" })
+		}
 		var got []string
 		readme := p.readme(t)
 		for line := range strings.Lines(readme) {
@@ -185,6 +188,28 @@ func TestREADMEsListNoParameterThatIsGone(t *testing.T) {
 			if schema == nil {
 				t.Errorf("%s lists %s, which is no parameter", p.name, path)
 			}
+		}
+	}
+}
+
+func TestREADMEsListTheOutputs(t *testing.T) {
+	for _, p := range goldenPaths {
+		found, _ := p.load(t)
+		want := map[string]bool{}
+		for _, output := range found.Spec.Outputs {
+			want[output.Name] = true
+		}
+		got := map[string]bool{}
+		_, table, _ := strings.Cut(p.readme(t), "\n## What others get\n")
+		table, _, _ = strings.Cut(table, "\n## ")
+		for line := range strings.Lines(table) {
+			if rest, ok := strings.CutPrefix(line, "| `"); ok {
+				name, _, _ := strings.Cut(rest, "`")
+				got[name] = true
+			}
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("%s lists the outputs %v, and gives %v", p.name, slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
 		}
 	}
 }
