@@ -34,6 +34,11 @@ FUZZTIME ?= 5s
 # Further arguments of go test, such as TESTFLAGS="-v -run TestX".
 TESTFLAGS ?=
 
+# What a benchmark makes and how often; PROFILE=1 writes profiles of the manager to build/bench.
+N ?= 1000
+RUNS ?= 3
+PROFILE ?=
+
 # What "make manifests generate" writes, and "make verify" compares.
 GENERATED := config/crd/bases api/v1alpha1/zz_generated.deepcopy.go
 
@@ -234,3 +239,15 @@ test-fuzz: ## Run each fuzz target for FUZZTIME.
 	  while IFS=: read -r file func; do \
 	    go test -run='^$$' -fuzz="^$${func#func }$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=5x "./$${file%/*}" </dev/null; \
 	  done
+
+##@ Benchmarks
+
+BENCH = go run ./hack/bench -n $(N) -runs $(RUNS) $(if $(PROFILE),-profile)
+
+.PHONY: bench
+bench: kube build ## Measure N Components against a bare client; RUNS=3, PROFILE=1 for profiles.
+	$(BENCH) components
+
+.PHONY: bench-ready
+bench-ready: kube build ## Measure until N Components are Ready, with simulated nodes.
+	$(BENCH) components-ready

@@ -35,6 +35,7 @@ func configure(flags *flag.FlagSet, arguments []string) (*manager.Configuration,
 func bind(c *manager.Configuration, flags *flag.FlagSet) {
 	flags.StringVar(&c.Metrics.BindAddress, "metrics-bind-address", c.Metrics.BindAddress, "Address of the metrics endpoint; 0 for none.")
 	flags.StringVar(&c.Health.BindAddress, "health-probe-bind-address", c.Health.BindAddress, "Address of /healthz and /readyz; 0 for none.")
+	flags.StringVar(&c.Profiling.BindAddress, "pprof-bind-address", c.Profiling.BindAddress, "Address of /debug/pprof, on the loopback interface; 0 for none.")
 	flags.StringVar(&c.Webhook.Host, "webhook-host", c.Webhook.Host, "Address that the webhook server listens on; empty for all.")
 	flags.IntVar(&c.Webhook.Port, "webhook-port", c.Webhook.Port, "Port of the webhook server.")
 	flags.StringVar(&c.Webhook.CertDir, "webhook-cert-dir", c.Webhook.CertDir, "Folder with tls.crt and tls.key of the webhook server.")

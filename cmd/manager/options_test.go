@@ -30,14 +30,15 @@ func parse(t *testing.T, file string, arguments ...string) (*manager.Configurati
 func TestFlagsWinOverTheFile(t *testing.T) {
 	got, err := parse(t, `
 workers: 3
+profiling: {bindAddress: "localhost:6060"}
 webhook: {port: 1000, copyCert: true}
 leaderElection: {enabled: true}
 labelAliases: {team: team, env: environment}
-`, "--webhook-port=2000", "--leader-elect=false", "--label-alias=env=tier", "--label-alias=app=component")
+`, "--pprof-bind-address=127.0.0.1:6061", "--webhook-port=2000", "--leader-elect=false", "--label-alias=env=tier", "--label-alias=app=component")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Webhook.Port != 2000 || got.LeaderElection.Enabled {
+	if got.Webhook.Port != 2000 || got.LeaderElection.Enabled || got.Profiling.BindAddress != "127.0.0.1:6061" {
 		t.Errorf("the flags do not win: %+v", got)
 	}
 	if got.Workers != 3 || !got.Webhook.CopyCert {

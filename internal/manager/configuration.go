@@ -50,6 +50,8 @@ type Configuration struct {
 	Metrics MetricsConfiguration `json:"metrics"`
 	// Health is where the probes are answered.
 	Health HealthConfiguration `json:"health"`
+	// Profiling is where the manager's profiles are served.
+	Profiling ProfilingConfiguration `json:"profiling"`
 	// Webhook is the server of the admission webhooks.
 	Webhook WebhookConfiguration `json:"webhook"`
 	// LeaderElection decides which of several replicas reconciles. All of them serve webhooks.
@@ -72,6 +74,15 @@ type MetricsConfiguration struct {
 // HealthConfiguration is where the probes are answered.
 type HealthConfiguration struct {
 	// BindAddress is where /healthz and /readyz listen, as host:port; "0" for no probes. Default: ":8081".
+	BindAddress string `json:"bindAddress"`
+}
+
+// ProfilingConfiguration is where the manager's profiles are served, below /debug/pprof. Whoever reaches it
+// may read them, and they show what is in memory: hence it listens on the loopback interface alone, where
+// `kubectl port-forward` reaches it.
+type ProfilingConfiguration struct {
+	// BindAddress is where it listens, as host:port with a host of the loopback interface; "0" for no
+	// profiles. Default: "0".
 	BindAddress string `json:"bindAddress"`
 }
 
@@ -109,10 +120,11 @@ type LeaderElectionConfiguration struct {
 // DefaultConfiguration is what holds without a file and without flags.
 func DefaultConfiguration() *Configuration {
 	return &Configuration{
-		TypeMeta: metav1.TypeMeta{APIVersion: ConfigurationAPIVersion, Kind: ConfigurationKind},
-		Metrics:  MetricsConfiguration{BindAddress: noAddress},
-		Health:   HealthConfiguration{BindAddress: ":8081"},
-		Webhook:  WebhookConfiguration{Port: 9443, CertDir: filepath.Join(os.TempDir(), "towpath-webhook-cert")},
+		TypeMeta:  metav1.TypeMeta{APIVersion: ConfigurationAPIVersion, Kind: ConfigurationKind},
+		Metrics:   MetricsConfiguration{BindAddress: noAddress},
+		Health:    HealthConfiguration{BindAddress: ":8081"},
+		Profiling: ProfilingConfiguration{BindAddress: noAddress},
+		Webhook:   WebhookConfiguration{Port: 9443, CertDir: filepath.Join(os.TempDir(), "towpath-webhook-cert")},
 		LeaderElection: LeaderElectionConfiguration{
 			Enabled: true, LeaseDurationSeconds: 15, RenewDeadlineSeconds: 10, RetryPeriodSeconds: 2,
 		},
@@ -212,7 +224,9 @@ func (c *Configuration) Validate() error {
 // validateServers checks what the manager listens on.
 func (c *Configuration) validateServers() field.ErrorList {
 	metrics, health, webhook := field.NewPath("metrics", "bindAddress"), field.NewPath("health", "bindAddress"), field.NewPath("webhook")
+	profiling := field.NewPath("profiling", "bindAddress")
 	errs := append(address(metrics, c.Metrics.BindAddress), address(health, c.Health.BindAddress)...)
+	errs = append(errs, loopback(profiling, c.Profiling.BindAddress)...)
 	if c.Webhook.Host != "" && len(validation.IsDNS1123Subdomain(c.Webhook.Host)) > 0 && net.ParseIP(c.Webhook.Host) == nil {
 		errs = append(errs, field.Invalid(webhook.Child("host"), c.Webhook.Host, "must be a name or an IP, without a port"))
 	}
@@ -228,7 +242,7 @@ func (c *Configuration) validateServers() field.ErrorList {
 	for _, server := range []struct {
 		path *field.Path
 		bind string
-	}{{metrics, c.Metrics.BindAddress}, {health, c.Health.BindAddress}} {
+	}{{metrics, c.Metrics.BindAddress}, {health, c.Health.BindAddress}, {profiling, c.Profiling.BindAddress}} {
 		if server.bind == noAddress {
 			continue
 		}
@@ -250,6 +264,18 @@ func address(path *field.Path, value string) field.ErrorList {
 	number, notNumber := strconv.Atoi(port)
 	if err != nil || notNumber != nil || number < 1 || number > 65535 {
 		return field.ErrorList{field.Invalid(path, value, `must be host:port, :port for all addresses, or "0" for none`)}
+	}
+	return nil
+}
+
+// loopback checks what an endpoint listens on that nobody elsewhere may reach.
+func loopback(path *field.Path, value string) field.ErrorList {
+	if errs := address(path, value); len(errs) > 0 || value == noAddress {
+		return errs
+	}
+	host, _, _ := net.SplitHostPort(value) // checked above
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return field.ErrorList{field.Invalid(path, value, "must be on the loopback interface, such as 127.0.0.1:6060: profiles show what is in memory")}
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ const head = "apiVersion: config.platform.towpath.dev/v1alpha1\nkind: ManagerCon
 func TestAFileIsReadOverTheDefaults(t *testing.T) {
 	got, err := decodeConfiguration([]byte("# a comment\n" + head + `
 metrics: {bindAddress: ":8443"}
+profiling: {bindAddress: "localhost:6060"}
 webhook: {host: 127.0.0.1, copyCert: true}
 leaderElection: {enabled: false, leaseDurationSeconds: 60}
 labelAliases: {cost-center: platform.towpath.dev/cost-center}
@@ -21,7 +22,7 @@ labelAliases: {cost-center: platform.towpath.dev/cost-center}
 		t.Fatal(err)
 	}
 	want := DefaultConfiguration()
-	want.Metrics.BindAddress = ":8443"
+	want.Metrics.BindAddress, want.Profiling.BindAddress = ":8443", "localhost:6060"
 	want.Webhook.Host, want.Webhook.CopyCert = "127.0.0.1", true
 	want.LeaderElection.Enabled, want.LeaderElection.LeaseDurationSeconds = false, 60
 	want.LabelAliases = map[string]string{"cost-center": "platform.towpath.dev/cost-center"}
@@ -104,6 +105,18 @@ func TestEveryWrongValueIsNamedAtOnce(t *testing.T) {
 		"two servers on one port": {
 			func(c *Configuration) { c.Metrics.BindAddress, c.Health.BindAddress = ":9443", "127.0.0.1:9443" },
 			[]string{"metrics.bindAddress: Invalid value: \":9443\": must have another port than webhook.port", "must have another port than metrics.bindAddress"},
+		},
+		"profiles for everybody": {
+			func(c *Configuration) { c.Profiling.BindAddress = ":6060" },
+			[]string{`profiling.bindAddress: Invalid value: ":6060": must be on the loopback interface`},
+		},
+		"profiles on the network": {
+			func(c *Configuration) { c.Profiling.BindAddress = "10.0.0.1:6060" },
+			[]string{`profiling.bindAddress: Invalid value: "10.0.0.1:6060": must be on the loopback interface`},
+		},
+		"profiles on a taken port": {
+			func(c *Configuration) { c.Profiling.BindAddress = "127.0.0.1:8081" },
+			[]string{`profiling.bindAddress: Invalid value: "127.0.0.1:8081": must have another port than health.bindAddress`},
 		},
 		"webhook": {
 			func(c *Configuration) { c.Webhook = WebhookConfiguration{Host: "localhost:9443", Port: 70000} },

@@ -105,6 +105,7 @@ func managerOptions(o *Options) ctrl.Options {
 		Scheme:                        scheme,
 		Metrics:                       metricsOptions(c),
 		HealthProbeBindAddress:        c.Health.BindAddress,
+		PprofBindAddress:              c.Profiling.BindAddress,
 		LeaderElection:                c.LeaderElection.Enabled,
 		LeaseDuration:                 seconds(c.LeaderElection.LeaseDurationSeconds),
 		RenewDeadline:                 seconds(c.LeaderElection.RenewDeadlineSeconds),
