@@ -182,6 +182,9 @@ func buildRelease(release *platformv1alpha1.Release) *Release {
 		Ready:     conditionOf(release.Status.Conditions, platformv1alpha1.ConditionReady),
 		Objects:   []Object{},
 	}
+	if endpoint := release.Spec.Endpoint; endpoint != nil {
+		built.Ports = endpoint.Ports
+	}
 	states := map[platformv1alpha1.ReleaseObject]platformv1alpha1.ReleaseObjectStatus{}
 	for _, state := range release.Status.Objects {
 		states[state.ReleaseObject] = state

@@ -105,6 +105,8 @@ type Release struct {
 	CreatedAt metav1.Time            `json:"createdAt"`
 	Health    Health                 `json:"health"`
 	Ready     Condition              `json:"ready"`
+	// Ports of the pods that others call, where the golden path names any.
+	Ports []int32 `json:"ports,omitempty"`
 	// Objects, in the order of the inventory.
 	Objects []Object `json:"objects"`
 }

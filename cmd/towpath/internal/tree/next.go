@@ -86,13 +86,13 @@ func (a *advisor) allWell(report *Report, components int) {
 	for i := range report.Teams {
 		for _, component := range report.Teams[i].Components {
 			for _, environment := range component.Environments {
-				if environment.Release == nil {
+				if environment.Release == nil || len(environment.Release.Ports) == 0 {
 					continue
 				}
 				for _, object := range environment.Release.Objects {
-					if object.Kind == "Service" && object.APIVersion == "v1" {
+					if object.Kind == "Deployment" || object.Kind == "StatefulSet" {
 						a.kubectl("call "+component.Name+" in "+environment.Name, environment.Namespace,
-							"port-forward service/%s 8080:http", object.Name)
+							"port-forward %s/%s 8080:%d", strings.ToLower(object.Kind), object.Name, environment.Release.Ports[0])
 					}
 				}
 				if len(a.steps) > 0 {

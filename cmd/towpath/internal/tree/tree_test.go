@@ -91,7 +91,7 @@ team shop, cost centre cc-4711, namespace team-shop
 │        └─ ✔ Service/checkout  Ready
 └─ ✔ environment qa  Staging, class staging, namespace shop-qa  no Component runs here
 
-next: kubectl -n shop-dev port-forward service/checkout 8080:http
+next: kubectl -n shop-dev port-forward deployment/checkout 8080:8080
       # call checkout in dev
 `)
 }
@@ -105,7 +105,7 @@ team shop, cost centre cc-4711, namespace team-shop
    └─ ✔ prod  Production, class production, namespace shop-prod
       └─ ✔ release 1  registry.example/shop/checkout:1.4.2  Promotion, 90m ago  Ready
 
-next: kubectl -n shop-dev port-forward service/checkout 8080:http
+next: kubectl -n shop-dev port-forward deployment/checkout 8080:8080
       # call checkout in dev
 `)
 }
