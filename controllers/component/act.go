@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -21,6 +23,10 @@ import (
 
 // historyLimit is how many superseded Releases are kept for each environment.
 const historyLimit = 10
+
+// settleFor is how long a new version may take to show whether it works before a new revision of the template
+// is rolled out over it: as long as Deployments are given by default.
+const settleFor = 10 * time.Minute
 
 // NamespacedFunc says whether objects of a kind live in namespaces, and whether the cluster knows
 // the kind at all.
@@ -66,6 +72,9 @@ func (s *scope) path() []promotion.Step {
 		for _, release := range st.releases {
 			path[i].Releases = append(path[i].Releases, planned(release))
 		}
+		if n := len(path[i].Releases); n > 0 && path[i].Releases[n-1].Settling {
+			s.requeueAfter = settleFor // the event of its outcome comes first, as a rule
+		}
 		ran := st.current()
 		if ran == nil {
 			path[i].Lost, ran = s.loss(st)
@@ -81,8 +90,14 @@ func (s *scope) path() []promotion.Step {
 func planned(release *platformv1alpha1.Release) promotion.Release {
 	return promotion.Release{
 		Name: release.Name, Version: release.Spec.Version, Revision: release.Spec.Revision.Number,
-		HadReady: release.Status.ReadyAt != nil, Ready: isReady(release),
+		HadReady: release.Status.ReadyAt != nil, Ready: isReady(release), Settling: settling(release),
 	}
+}
+
+// settling says whether a Release may still become Ready soon.
+func settling(release *platformv1alpha1.Release) bool {
+	return release.Status.ReadyAt == nil && !meta.IsStatusConditionTrue(release.Status.Conditions, platformv1alpha1.ConditionStalled) &&
+		time.Since(release.CreationTimestamp.Time) < settleFor
 }
 
 // loss is what ran in an environment that has no current Release, as planning sees it and as it was;

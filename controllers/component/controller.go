@@ -107,7 +107,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err := r.report(ctx, s); err != nil {
 		return ctrl.Result{}, err
 	}
-	return ctrl.Result{}, actErr
+	return ctrl.Result{RequeueAfter: s.requeueAfter}, actErr
 }
 
 // addFinalizer holds the Component until its Releases are gone.

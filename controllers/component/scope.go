@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -32,6 +33,8 @@ type scope struct {
 	// were made anew since.
 	strays []*platformv1alpha1.Release
 
+	// requeueAfter is when to look again though no event came; zero for never.
+	requeueAfter time.Duration
 	// problem keeps any environment from getting a Release. Set by observe.
 	problem *problem
 }

@@ -22,6 +22,8 @@ type Release struct {
 	Revision int64
 	// HadReady says that the Release was Ready at some time, Ready that it is now.
 	HadReady, Ready bool
+	// Settling says that the Release is young, and neither was Ready nor failed yet.
+	Settling bool
 }
 
 // Step is one environment of the path and what ran there.
@@ -50,6 +52,13 @@ func (s *Step) current() *Release {
 		return nil
 	}
 	return &s.Releases[len(s.Releases)-1]
+}
+
+// settling says that a new version has just come, and has yet to show whether it works with the revision that
+// was there. The next revision waits for that, so that the two can be told apart, and go on one by one.
+func (s *Step) settling() bool {
+	n := len(s.Releases)
+	return n > 1 && s.Releases[n-1].Settling && s.Releases[n-1].Version != s.Releases[n-2].Version
 }
 
 // Wait says what an environment waits for.
@@ -97,7 +106,7 @@ func decide(step, before *Step, target int64, fits func(string, int64) bool) Dec
 	}
 	current := step.current()
 	if current != nil && current.Version == step.Version {
-		if revision := assign(current, before, target); revision != current.Revision {
+		if revision := assign(current, before, target); revision != current.Revision && !step.settling() {
 			return Decision{Next: &Next{step.Version, revision, platformv1alpha1.CauseTemplateRollout}}
 		}
 		return Decision{Next: refresh(step, current)}

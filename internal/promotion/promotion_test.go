@@ -106,6 +106,20 @@ func TestPlan(t *testing.T) {
 			prod: promotion.Step{Stale: true, Releases: []promotion.Release{ready("v0", 1)}},
 			want: []promotion.Decision{nothing, next("v0", 1, "ProviderChange")},
 		},
+		"a revision waits until a new version has shown whether it works": {
+			dev: promotion.Step{Releases: []promotion.Release{ready("v0", 1), {Version: "v1", Revision: 1, Settling: true}}}, target: 2,
+			prod: promotion.Step{Releases: []promotion.Release{ready("v0", 1)}},
+			want: []promotion.Decision{nothing, waits(devFirst)},
+		},
+		"a revision does not wait for one that is being rolled out": {
+			dev: promotion.Step{Releases: []promotion.Release{ready("v1", 1), {Version: "v1", Revision: 2, Settling: true}}}, target: 3,
+			want: []promotion.Decision{next("v1", 3, "TemplateRollout"), next("v1", 1, "Promotion")},
+		},
+		"a revision does not wait for a version that failed": {
+			dev: promotion.Step{Releases: []promotion.Release{ready("v0", 1), rolling("v1", 1)}}, target: 2,
+			prod: promotion.Step{Releases: []promotion.Release{ready("v0", 1)}},
+			want: []promotion.Decision{next("v1", 2, "TemplateRollout"), waits(devFirst)},
+		},
 		"a version that was Ready with a later revision alone comes with that one": {
 			dev: promotion.Step{Releases: []promotion.Release{ready("v0", 1), rolling("v1", 1), ready("v1", 2)}}, target: 2,
 			prod: promotion.Step{Releases: []promotion.Release{ready("v0", 1)}},

@@ -298,11 +298,11 @@ spec:
 		settled(ctx, component)
 		deployment := read(ctx, deploymentOf(t.workload("dev"), "shop"))
 		Expect(deployment.Spec.Template.Spec.Containers[0].Env).To(HaveExactElements(
-			corev1.EnvVar{Name: "LEVEL", Value: "debug"},
-			corev1.EnvVar{Name: "EMPTY"},
 			corev1.EnvVar{Name: "PASSWORD", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
 				LocalObjectReference: corev1.LocalObjectReference{Name: "db"}, Key: "password",
 			}}},
+			corev1.EnvVar{Name: "LEVEL", Value: "debug"},
+			corev1.EnvVar{Name: "EMPTY"},
 		))
 		By("a name that stands in both")
 		change := read(ctx, component)
