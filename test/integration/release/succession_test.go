@@ -27,7 +27,7 @@ var _ = Describe("A newer Release", func() {
 
 		By("a revision without it that does not get ready")
 		broken := web()
-		broken.Object.Raw = bytes.Replace(broken.Object.Raw, []byte("-broken"), []byte("shop:1"), 1)
+		broken.Object.Raw = bytes.Replace(broken.Object.Raw, []byte("-broken"), []byte("shop:1.0.0"), 1)
 		reviseTo(ctx, template, broken, framework.ConfigMap("config"))
 		Eventually(ctx, framework.Read(admin, p.release(1))).Should(framework.HaveCondition(isReady, "True", platformv1alpha1.ReasonSuperseded, "shop-dev-2 took its place"))
 		Eventually(ctx, framework.Read(admin, p.release(2))).Should(framework.HaveCondition(isApplied, "True", platformv1alpha1.ReasonApplied))
