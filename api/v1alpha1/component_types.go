@@ -80,6 +80,7 @@ type SecretKeyReference struct {
 }
 
 // PathEnvironment is one step of a Component's path.
+// +kubebuilder:validation:XValidation:rule="has(self.adopt) == has(oldSelf.adopt) && (!has(self.adopt) || self.adopt == oldSelf.adopt)",message="adopt must not change while the environment is in the path: names and selectors of what runs depend on it; take the environment out of the path and put it in again"
 type PathEnvironment struct {
 	// name of an Environment in the Component's namespace. It need not exist yet: the Component
 	// waits for it.
@@ -94,6 +95,12 @@ type PathEnvironment struct {
 	// +kubebuilder:validation:Type=object
 	// +kubebuilder:pruning:PreserveUnknownFields
 	Parameters *apiextensionsv1.JSON `json:"parameters,omitempty"`
+	// adopt names objects that run in the environment already. The first Release takes them over as they were
+	// found, without waiting for the environment before: it adds labels and changes nothing else. The first
+	// new version after that brings the golden path, in the order of the path as ever. Default: none, and
+	// everything is made new.
+	// +optional
+	Adopt *Adoption `json:"adopt,omitempty"`
 }
 
 // ComponentSpec is a service and its path through the environments.
@@ -154,6 +161,13 @@ type ComponentSpec struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	Environments []PathEnvironment `json:"environments,omitempty"`
+
+	// deletionPolicy says what becomes of what the Component runs when it is deleted, or leaves an environment.
+	// Delete: it is deleted. Orphan: it runs on, without the labels and the ownership of Towpath, and Towpath
+	// ignores it from then on. Labels on pods stay, since taking them off would restart the pods.
+	// +optional
+	// +kubebuilder:default=Delete
+	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 }
 
 // ComponentEnvironmentStatus is the state of a Component in one environment.

@@ -26,6 +26,8 @@ const (
 	ReasonDeleting = "Deleting"
 	// ReasonNotTeamNamespace: the namespace lacks the labels of a team namespace.
 	ReasonNotTeamNamespace = "NotTeamNamespace"
+	// ReasonConsentMissing: what is to be taken over does not bear the annotation that allows it.
+	ReasonConsentMissing = "ConsentMissing"
 )
 
 // Reasons of a ServiceTemplate and of a ServiceTemplateRevision.
@@ -50,6 +52,8 @@ const (
 	ReasonClassNotFound = "ClassNotFound"
 	// ReasonNamespaceTaken: the workload namespace exists and belongs to somebody else.
 	ReasonNamespaceTaken = "NamespaceTaken"
+	// ReasonNamespaceNotFound: the namespace that the Environment is to adopt does not exist.
+	ReasonNamespaceNotFound = "NamespaceNotFound"
 	// ReasonNamespaceTerminating: the workload namespace is being deleted and will be made anew.
 	ReasonNamespaceTerminating = "NamespaceTerminating"
 )
@@ -93,6 +97,8 @@ const (
 	ReasonApplyFailed = "ApplyFailed"
 	// ReasonObjectTaken: an object of that name exists and belongs to somebody else.
 	ReasonObjectTaken = "ObjectTaken"
+	// ReasonObjectNotFound: an object that is to be taken over does not exist.
+	ReasonObjectNotFound = "ObjectNotFound"
 	// ReasonKindUnavailable: the cluster does not serve a kind that the Release needs.
 	ReasonKindUnavailable = "KindUnavailable"
 	// ReasonRolloutFailed: an object reports that its roll-out failed.

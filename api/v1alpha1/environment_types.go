@@ -99,12 +99,23 @@ type ClassReference struct {
 }
 
 // EnvironmentSpec is a place to run.
+// +kubebuilder:validation:XValidation:rule="has(self.adoptNamespace) == has(oldSelf.adoptNamespace) && (!has(self.adoptNamespace) || self.adoptNamespace == oldSelf.adoptNamespace)",message="adoptNamespace must not change: make another Environment"
 type EnvironmentSpec struct {
 	// classRef names the EnvironmentClass that the environment is made to. It must not change: make
 	// another Environment, and put it into the path of the Components that should move.
 	// +required
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="classRef must not change: make another Environment"
 	ClassRef ClassReference `json:"classRef,omitzero"`
+
+	// adoptNamespace is the name of a namespace that exists already, and becomes the workload namespace in place
+	// of a new one. The namespace must bear the annotation platform.towpath.dev/adopt-by with the Environment as
+	// namespace/name, so that nobody takes what is another's. It is kept, with all that Towpath did not make,
+	// when the Environment is deleted. Default: a new namespace <team>-<environment>.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	AdoptNamespace string `json:"adoptNamespace,omitempty"`
 }
 
 // EnvironmentStatus is what the controller made.
@@ -140,7 +151,8 @@ type EnvironmentStatus struct {
 }
 
 // Environment is a place where Components of one team run. It owns one workload namespace, made to
-// its class; deleting the Environment deletes that namespace, after the Releases in it.
+// its class; deleting the Environment deletes that namespace, after the Releases in it, unless the
+// namespace was adopted or bears the annotation platform.towpath.dev/keep: "true".
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status

@@ -7,7 +7,7 @@ import (
 )
 
 // Cause says why a Release was made.
-// +kubebuilder:validation:Enum=ImageChange;ParameterChange;TemplateRollout;ProviderChange;Promotion;Manual
+// +kubebuilder:validation:Enum=ImageChange;ParameterChange;TemplateRollout;ProviderChange;Promotion;Adoption;Manual
 type Cause string
 
 // The causes.
@@ -22,6 +22,8 @@ const (
 	CauseProviderChange Cause = "ProviderChange"
 	// CausePromotion: the version became Ready in the environment before.
 	CausePromotion Cause = "Promotion"
+	// CauseAdoption: objects that ran already are taken over as they were found.
+	CauseAdoption Cause = "Adoption"
 	// CauseManual: the Release before was deleted by hand and is made again.
 	CauseManual Cause = "Manual"
 )
@@ -190,6 +192,10 @@ type ReleaseSpec struct {
 	// endpoint is where those who use the Component connect. Default: none.
 	// +optional
 	Endpoint *ReleaseEndpoint `json:"endpoint,omitempty"`
+	// adopt names the objects that keep the names and the selector under which they were found. A Release with
+	// the cause Adoption makes nothing else, and leaves them as they are.
+	// +optional
+	Adopt *Adoption `json:"adopt,omitempty"`
 	// inventory lists every object that the Release makes. Deleting and pruning go by it alone.
 	// +required
 	// +listType=atomic

@@ -29,10 +29,6 @@ import (
 // fieldOwner owns the fields of what an Environment makes.
 const fieldOwner = client.FieldOwner("towpath-environment")
 
-// annotationHome names, on what an Environment makes, the Environment as namespace/name, so that a
-// change of it finds the way back.
-const annotationHome = platformv1alpha1.LabelPrefix + "home"
-
 // retryTaken is when a namespace or account that belongs to somebody else is looked at again, beside its
 // events.
 const retryTaken = 2 * time.Minute
@@ -191,7 +187,7 @@ func (r *Reconciler) ofAccount(ctx context.Context, o client.Object) []ctrl.Requ
 
 // ofOwned maps what an Environment made to that Environment.
 func ofOwned(_ context.Context, o client.Object) []ctrl.Request {
-	home, ok := o.GetAnnotations()[annotationHome]
+	home, ok := o.GetAnnotations()[platformv1alpha1.AnnotationHome]
 	if !ok {
 		return nil
 	}

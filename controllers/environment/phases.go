@@ -124,7 +124,7 @@ func (s *scope) labels() map[string]string {
 }
 
 func (s *scope) annotations() map[string]string {
-	return map[string]string{annotationHome: s.environment.Namespace + "/" + s.environment.Name}
+	return map[string]string{platformv1alpha1.AnnotationHome: s.environment.Namespace + "/" + s.environment.Name}
 }
 
 // keepNamespace makes the namespace, and keeps its labels. It never takes over a namespace that
