@@ -1,14 +1,15 @@
 package v1alpha1
 
-// Annotations of adopting and leaving.
+// Annotations of adopting and leaving, and one label.
 const (
+	// LabelAsFound stands on an object that was taken over and is still as it was found: only labels of Towpath
+	// were added. It goes with the first Release that writes the object in full. It is a label since a Deployment
+	// counts a change of its annotations as a new generation.
+	LabelAsFound = LabelPrefix + "as-found"
 	// AnnotationAdoptBy is the consent to be taken over. On an object of a workload namespace, its value is the
 	// name of the Component that may take it over; on a namespace, the Environment as namespace/name. Whoever
 	// may change the object may give it; without it Towpath touches nothing that it did not make.
 	AnnotationAdoptBy = LabelPrefix + "adopt-by"
-	// AnnotationAsFound stands on an object that was taken over and is still as it was found: only labels and
-	// annotations of Towpath were added. It goes with the first Release that writes the object in full.
-	AnnotationAsFound = LabelPrefix + "as-found"
 	// AnnotationKeep set to "true" on a workload namespace, by somebody who may change namespaces, keeps the
 	// namespace and all that is in it when its Environment is deleted.
 	AnnotationKeep = LabelPrefix + "keep"

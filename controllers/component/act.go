@@ -68,7 +68,7 @@ func (s *scope) path() []promotion.Step {
 	path := make([]promotion.Step, len(s.stops))
 	for i := range s.stops {
 		st := &s.stops[i]
-		path[i] = promotion.Step{Name: st.name, Blocked: st.blocked, Version: st.version, Stale: st.stale}
+		path[i] = promotion.Step{Name: st.name, Blocked: st.blocked, Version: st.version, Adopts: st.adopt != nil, Stale: st.stale}
 		for _, release := range st.releases {
 			path[i].Releases = append(path[i].Releases, planned(release))
 		}
@@ -91,6 +91,7 @@ func planned(release *platformv1alpha1.Release) promotion.Release {
 	return promotion.Release{
 		Name: release.Name, Version: release.Spec.Version, Revision: release.Spec.Revision.Number,
 		HadReady: release.Status.ReadyAt != nil, Ready: isReady(release), Settling: settling(release),
+		AsFound: release.Spec.Cause == platformv1alpha1.CauseAdoption,
 	}
 }
 
@@ -203,6 +204,7 @@ func (r *Reconciler) build(ctx context.Context, s *scope, st *stop) (*platformv1
 	}
 	refusals := guard.Check(guarded, guard.Policy{
 		Namespace: release.Spec.Environment.Namespace, Labels: render.ReleaseLabels(release),
+		PodLabels: render.PodLabels(release), AsFound: release.Spec.Cause == platformv1alpha1.CauseAdoption,
 		PodSecurity: release.Spec.PodSecurity, Namespaced: r.Namespaced,
 	})
 	if len(refusals) > 0 {
@@ -249,7 +251,7 @@ func (r *Reconciler) assemble(ctx context.Context, s *scope, st *stop, ref platf
 			Template: component.Spec.TemplateRef.Name, Revision: ref,
 			Version: next.Version, Cause: next.Cause,
 			Capabilities: capabilities, Team: env.Status.Team, CostCenter: env.Status.CostCenter,
-			LabelAliases: r.LabelAliases, PodSecurity: env.Status.PodSecurity,
+			LabelAliases: r.LabelAliases, PodSecurity: env.Status.PodSecurity, Adopt: st.adopt.DeepCopy(),
 		},
 	}
 	spec := &release.Spec

@@ -45,6 +45,8 @@ type stop struct {
 	// parameters are merged for this environment, without the template's defaults.
 	parameters map[string]any
 	version    string
+	// adopt is what the environment has already and the Component takes over, nil for nothing.
+	adopt *platformv1alpha1.Adoption
 	// environment is nil where it does not exist.
 	environment *platformv1alpha1.Environment
 	// releases that are not being deleted, oldest first; the last one runs, unless lost does.
@@ -112,7 +114,7 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) error {
 		if err != nil {
 			return err
 		}
-		st := stop{name: step.Name, parameters: template.MergeParameters(base, over)}
+		st := stop{name: step.Name, adopt: step.Adopt, parameters: template.MergeParameters(base, over)}
 		if st.version, err = promotion.Version(&s.component.Spec, st.parameters); err != nil {
 			return err
 		}

@@ -149,6 +149,9 @@ func (r *Reconciler) ofNamespace(ctx context.Context, o client.Object) []ctrl.Re
 	if requests := ofOwned(ctx, o); requests != nil {
 		return requests
 	}
+	if namespace, name, ok := cut(o.GetAnnotations()[platformv1alpha1.AnnotationAdoptBy]); ok {
+		return []ctrl.Request{{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}}}
+	}
 	if o.GetLabels()[platformv1alpha1.LabelTeam] == "" {
 		return nil
 	}

@@ -16,14 +16,10 @@ import (
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	rbacv1ac "k8s.io/client-go/applyconfigurations/rbac/v1"
 	"k8s.io/utils/ptr"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
-	"github.com/towpath-dev/towpath/internal/condition"
 	"github.com/towpath-dev/towpath/internal/environment"
-	"github.com/towpath-dev/towpath/internal/index"
 	"github.com/towpath-dev/towpath/internal/label"
 	"github.com/towpath-dev/towpath/internal/render"
 )
@@ -101,6 +97,9 @@ func (r *Reconciler) resolve(ctx context.Context, s *scope) error {
 	status.Tier, status.PodSecurity = class.Spec.Tier, class.Spec.PodSecurity
 	if status.Namespace == "" {
 		status.Namespace = environment.NamespaceName(team, s.environment.Name)
+		if adopted := s.environment.Spec.AdoptNamespace; adopted != "" {
+			status.Namespace = adopted
+		}
 	}
 	return nil
 }
@@ -138,7 +137,14 @@ func (r *Reconciler) keepNamespace(ctx context.Context, s *scope) error {
 	}
 	var live corev1.Namespace
 	err := r.Get(ctx, types.NamespacedName{Name: name}, &live)
-	if apierrors.IsNotFound(err) {
+	if s.environment.Spec.AdoptNamespace != "" {
+		if client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("reading namespace %s: %w", name, err)
+		}
+		if s.problem = s.mayAdopt(&live, err == nil); s.problem != nil {
+			return nil
+		}
+	} else if apierrors.IsNotFound(err) {
 		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels, Annotations: s.annotations()}}
 		err = r.Create(ctx, namespace, fieldOwner)
 		if err == nil {
@@ -153,7 +159,7 @@ func (r *Reconciler) keepNamespace(ctx context.Context, s *scope) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("reading namespace %s: %w", name, err)
-	case live.Labels[platformv1alpha1.LabelOwnerUID] != string(s.environment.UID):
+	case live.Labels[platformv1alpha1.LabelOwnerUID] != string(s.environment.UID) && s.environment.Spec.AdoptNamespace == "":
 		s.problem = &problem{platformv1alpha1.ReasonNamespaceTaken, fmt.Sprintf(
 			"Namespace %s exists and does not belong to this environment; Towpath does not take it over. Give the environment another name, or ask the platform team whose it is.", name), true}
 		s.requeueAfter = retryTaken
@@ -246,82 +252,6 @@ func (r *Reconciler) deleteForged(ctx context.Context, key types.NamespacedName,
 		return fmt.Errorf("deleting role binding %s, which gives another role: %w", key, err)
 	}
 	return nil
-}
-
-// finalize takes the Environment away: first the Releases in it, then the namespace, then the
-// service account that wrote there.
-func (r *Reconciler) finalize(ctx context.Context, s *scope) (ctrl.Result, error) {
-	if !controllerutil.ContainsFinalizer(s.environment, platformv1alpha1.Finalizer) {
-		return ctrl.Result{}, nil
-	}
-	waiting, err := r.emptyEnvironment(ctx, s)
-	if err == nil && waiting == "" {
-		controllerutil.RemoveFinalizer(s.environment, platformv1alpha1.Finalizer)
-		return ctrl.Result{}, client.IgnoreNotFound(r.patchMetadata(ctx, s))
-	}
-	if err != nil {
-		waiting = fmt.Sprintf("Deleting failed, and is tried again: %v.", err)
-	}
-	s.environment.Status.ObservedGeneration = s.environment.Generation
-	condition.Progressing(&s.environment.Status.Conditions, s.environment.Generation, platformv1alpha1.ReasonDeleting, waiting)
-	if patchErr := r.patchStatus(ctx, s); patchErr != nil {
-		return ctrl.Result{}, patchErr
-	}
-	return ctrl.Result{}, err
-}
-
-// emptyEnvironment deletes what is left, in order, and says what it waits for; nothing when all is gone.
-func (r *Reconciler) emptyEnvironment(ctx context.Context, s *scope) (string, error) {
-	var releases platformv1alpha1.ReleaseList
-	if err := r.List(ctx, &releases, client.InNamespace(s.environment.Namespace),
-		client.MatchingFields{index.ReleaseEnvironment: string(s.environment.UID)}); err != nil {
-		return "", fmt.Errorf("listing Releases: %w", err)
-	}
-	for i := range releases.Items {
-		release := &releases.Items[i]
-		if release.DeletionTimestamp.IsZero() {
-			if err := client.IgnoreNotFound(r.Delete(ctx, release, client.Preconditions{UID: &release.UID})); err != nil {
-				return "", fmt.Errorf("deleting Release %s: %w", release.Name, err)
-			}
-		}
-	}
-	if len(releases.Items) > 0 {
-		return fmt.Sprintf("Waiting until the objects of %d Releases are gone.", len(releases.Items)), nil
-	}
-	return r.deleteMade(ctx, s)
-}
-
-// deleteMade deletes the namespace, then the account that wrote there. It finds them past the cache and
-// by their owner: the pass that made them may have been the last, with neither the status written nor the
-// cache told.
-func (r *Reconciler) deleteMade(ctx context.Context, s *scope) (string, error) {
-	owned := client.MatchingLabels{platformv1alpha1.LabelOwnerUID: string(s.environment.UID)}
-	var namespaces corev1.NamespaceList
-	if err := r.Live.List(ctx, &namespaces, owned); err != nil {
-		return "", fmt.Errorf("listing namespaces: %w", err)
-	}
-	for i := range namespaces.Items {
-		namespace := &namespaces.Items[i]
-		if namespace.DeletionTimestamp.IsZero() {
-			if err := client.IgnoreNotFound(r.Delete(ctx, namespace, client.Preconditions{UID: &namespace.UID})); err != nil {
-				return "", fmt.Errorf("deleting namespace %s: %w", namespace.Name, err)
-			}
-		}
-	}
-	if len(namespaces.Items) > 0 {
-		return fmt.Sprintf("Waiting until namespace %s is gone.", namespaces.Items[0].Name), nil
-	}
-	var accounts corev1.ServiceAccountList
-	if err := r.Live.List(ctx, &accounts, owned, client.InNamespace(platformv1alpha1.ApplierNamespace)); err != nil {
-		return "", fmt.Errorf("listing service accounts: %w", err)
-	}
-	for i := range accounts.Items {
-		account := &accounts.Items[i]
-		if err := client.IgnoreNotFound(r.Delete(ctx, account, client.Preconditions{UID: &account.UID})); err != nil {
-			return "", fmt.Errorf("deleting service account %s: %w", account.Name, err)
-		}
-	}
-	return "", nil
 }
 
 // contains says whether a map holds everything that another one does.

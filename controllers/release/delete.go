@@ -21,12 +21,18 @@ import (
 //
 // Where a newer Release runs, that one prunes and lets this one go. Where the Component still wants
 // the environment, the Component controller makes a new Release, which then does the same: deleting
-// a Release by hand interrupts nothing. Else everything of the inventory goes.
+// a Release by hand interrupts nothing. Else everything of the inventory goes, or is let go where the Component
+// says so.
 func (r *Reconciler) finalize(ctx context.Context, s *scope) (ctrl.Result, error) {
 	if len(s.release.Finalizers) == 0 || s.successor != nil || s.wanted {
 		return ctrl.Result{}, nil
 	}
-	gone, err := r.remove(ctx, s.release, nil)
+	gone, err := s.orphan, error(nil)
+	if s.orphan {
+		err = r.letAllGo(ctx, s.release)
+	} else {
+		gone, err = r.remove(ctx, s.release, nil)
+	}
 	if err == nil && gone {
 		for _, o := range s.release.Spec.Inventory {
 			r.children.writes.Forget(inventoryKey(s.release, o))

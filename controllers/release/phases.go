@@ -129,6 +129,11 @@ func (r *Reconciler) write(ctx context.Context, s *scope) error {
 		s.applied = s.problem == nil
 		return nil
 	}
+	wanted := len(needed)
+	uids, err := r.prepareFound(ctx, s, needed)
+	if err != nil {
+		return err
+	}
 	namespace := s.release.Spec.Environment.Namespace
 	find := func(o render.Object) (i int, ok bool) {
 		i, ok = needed[childKey{o.Object.GroupVersionKind(), types.NamespacedName{Namespace: namespace, Name: o.Object.GetName()}}]
@@ -141,6 +146,9 @@ func (r *Reconciler) write(ctx context.Context, s *scope) error {
 		Write: func(o render.Object) bool {
 			_, ok := find(o)
 			return ok
+		},
+		UID: func(o render.Object) types.UID {
+			return uids[childKey{o.Object.GroupVersionKind(), types.NamespacedName{Namespace: namespace, Name: o.Object.GetName()}}]
 		},
 		Replicas: func(o render.Object) (int64, bool) {
 			i, ok := find(o)
@@ -164,7 +172,7 @@ func (r *Reconciler) write(ctx context.Context, s *scope) error {
 	if err != nil {
 		return err
 	}
-	return r.record(ctx, s, results, len(needed))
+	return r.record(ctx, s, results, wanted)
 }
 
 // needed finds the objects that are not as we left them, but for those that the API server has just
@@ -261,6 +269,9 @@ func (s *scope) classify(err error) {
 		return
 	}
 	what := fmt.Sprintf("%s %s in namespace %s", object.Kind, object.Name, object.Namespace)
+	if s.classifyFound(object, what) {
+		return
+	}
 	switch {
 	case apply.Taken(err):
 		s.fail(true, platformv1alpha1.ReasonObjectTaken, fmt.Sprintf(
@@ -309,6 +320,8 @@ func (r *Reconciler) policy(release *platformv1alpha1.Release) guard.Policy {
 	return guard.Policy{
 		Namespace:   release.Spec.Environment.Namespace,
 		Labels:      render.ReleaseLabels(release),
+		PodLabels:   render.PodLabels(release),
+		AsFound:     release.Spec.Cause == platformv1alpha1.CauseAdoption,
 		PodSecurity: release.Spec.PodSecurity,
 		Namespaced:  r.Writer.Namespaced,
 	}

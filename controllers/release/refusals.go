@@ -1,6 +1,7 @@
 package release
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -42,7 +43,7 @@ func (r *refusals) add(key childKey, release types.UID, err error, now time.Time
 		since = known.since
 	}
 	wait := retryRefused
-	if apply.Taken(err) {
+	if apply.Taken(err) || errors.Is(err, errNoConsent) || errors.Is(err, errNotThere) {
 		wait = min(max(now.Sub(since), retryTakenFirst), retryTakenLast)
 	}
 	if r.byKey == nil {

@@ -29,6 +29,8 @@ type scope struct {
 	wanted bool
 	// abandoned says that the Component is gone.
 	abandoned bool
+	// orphan says that what the Release made is let go when it is deleted, and not deleted.
+	orphan bool
 	// ending says that the Component or the Environment is being deleted, and the Release next.
 	ending bool
 
@@ -106,6 +108,7 @@ func (r *Reconciler) findOwners(ctx context.Context, s *scope) error {
 	if s.abandoned = err != nil || component.UID != spec.Component.UID; s.abandoned {
 		return nil
 	}
+	s.orphan = component.Spec.DeletionPolicy == platformv1alpha1.DeletionOrphan
 	s.ending = !component.DeletionTimestamp.IsZero()
 	if s.ending || !slices.ContainsFunc(component.Spec.Environments,
 		func(e platformv1alpha1.PathEnvironment) bool { return e.Name == spec.Environment.Name }) {

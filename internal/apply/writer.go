@@ -71,6 +71,9 @@ type Intent struct {
 	Objects []render.Object
 	// Write says which of them to write; nil means all.
 	Write func(render.Object) bool
+	// UID tells which object must be there already, for those that are taken over; empty for those that may be
+	// made. Nil means that there are none of the former.
+	UID func(render.Object) types.UID
 	// Replicas tells how many pods a workload runs whose number was ours and is left to an autoscaler from
 	// now on, so that it stays as it is until that changes it; nil means that there is none.
 	Replicas func(render.Object) (replicas int64, ok bool)
@@ -139,7 +142,14 @@ func (w *Writer) applyOne(ctx context.Context, intent *Intent, o render.Object) 
 	if err != nil {
 		return fail(err)
 	}
-	body, err := o.Object.MarshalJSON()
+	object := o.Object
+	if intent.UID != nil {
+		if uid := intent.UID(o); uid != "" {
+			object = object.DeepCopy()
+			object.SetUID(uid) // the API server makes nothing where that is not there
+		}
+	}
+	body, err := object.MarshalJSON()
 	if err != nil {
 		return fail(err)
 	}

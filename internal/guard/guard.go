@@ -11,6 +11,7 @@ package guard
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -34,6 +35,12 @@ type Policy struct {
 	// Labels that every object must bear with exactly these values, owner-uid among them. Pod
 	// templates must bear all of them but owner-uid.
 	Labels map[string]string
+	// PodLabels are values of app.kubernetes.io/name and instance that pod templates may bear in place of those
+	// of Labels, since a workload that was taken over finds its pods by them. Others are never replaced: what
+	// a team pays goes by them.
+	PodLabels map[string]string
+	// AsFound says that the objects are only marked as taken over, and must hold nothing but metadata.
+	AsFound bool
 	// PodSecurity is the level that pods must meet. Anything but Baseline and Privileged counts as
 	// Restricted.
 	PodSecurity platformv1alpha1.PodSecurityLevel
@@ -127,9 +134,22 @@ func (c *check) run() {
 	}
 	c.metadata()
 	c.labels()
+	if c.policy.AsFound {
+		c.metadataOnly()
+		return
+	}
 	c.pods()
 	c.service()
 	c.claims()
+}
+
+// metadataOnly checks that the object says nothing about what was found.
+func (c *check) metadataOnly() {
+	for _, key := range slices.Sorted(maps.Keys(c.object.Object)) {
+		if key != "apiVersion" && key != "kind" && key != "metadata" {
+			c.refuse(key, RuleObject, "what is taken over stays as it was found; only metadata may be written")
+		}
+	}
 }
 
 func (c *check) refuse(path, rule, format string, args ...any) {

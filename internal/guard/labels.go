@@ -15,27 +15,38 @@ import (
 func (c *check) labels() {
 	metadata, _ := c.object.Object["metadata"].(map[string]any)
 	labels, _ := metadata["labels"].(map[string]any)
-	c.required("metadata.labels", labels, "")
+	c.required("metadata.labels", labels, c.policy.Labels, nil)
 	for _, template := range c.templates() {
-		if template.labelled {
+		if template.labelled && !c.policy.AsFound {
 			metadata, _ := template.object["metadata"].(map[string]any)
 			labels, _ := metadata["labels"].(map[string]any)
-			c.required(template.path+".metadata.labels", labels, platformv1alpha1.LabelOwnerUID)
+			c.required(template.path+".metadata.labels", labels, c.onPods(), c.policy.PodLabels)
 		}
 	}
 	c.reserved("", c.object.Object)
 }
 
-// required checks that the labels of the policy are there, but for one.
-func (c *check) required(path string, labels map[string]any, except string) {
-	for _, key := range slices.Sorted(maps.Keys(c.policy.Labels)) {
-		if key == except {
-			continue
-		}
-		want := c.policy.Labels[key]
+// Replaceable says whether pod templates may bear another value of a label of Towpath, so that a workload
+// which was taken over still finds its pods.
+func Replaceable(key string) bool {
+	return key == "app.kubernetes.io/name" || key == "app.kubernetes.io/instance"
+}
+
+// onPods are the labels that pod templates must bear.
+func (c *check) onPods() map[string]string {
+	labels := maps.Clone(c.policy.Labels)
+	delete(labels, platformv1alpha1.LabelOwnerUID)
+	return labels
+}
+
+// required checks that labels are there, with their values, or those that a few may have instead.
+func (c *check) required(path string, labels map[string]any, wanted, instead map[string]string) {
+	for _, key := range slices.Sorted(maps.Keys(wanted)) {
+		want := wanted[key]
 		switch got, ok := labels[key]; {
 		case !ok:
 			c.refuse(field(path, key), RuleLabels, "the label is missing, and must be %q; do not build labels in a way that drops those of Towpath", want)
+		case Replaceable(key) && instead[key] != "" && got == instead[key]:
 		case got != want && !strings.HasPrefix(key, platformv1alpha1.LabelPrefix):
 			// Those of the prefix are compared by reserved, wherever they stand.
 			c.refuse(field(path, key), RuleLabels, "the label is %q and must be %q; take it out of the template: Towpath sets it", text(got), want)

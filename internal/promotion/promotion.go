@@ -22,6 +22,9 @@ type Release struct {
 	Revision int64
 	// HadReady says that the Release was Ready at some time, Ready that it is now.
 	HadReady, Ready bool
+	// AsFound says that the Release took over what ran already, and left it as it was: it has shown nothing of
+	// the golden path.
+	AsFound bool
 	// Settling says that the Release is young, and neither was Ready nor failed yet.
 	Settling bool
 }
@@ -37,6 +40,8 @@ type Step struct {
 	// SameCode says that Version has the image and commit of the current or lost Release, so that it
 	// differs in parameters or variables alone. Meaningless where there is neither.
 	SameCode bool
+	// Adopts says that what runs here already is to be taken over first.
+	Adopts bool
 	// Stale says that what the current Release uses gives something else by now.
 	Stale bool
 	// Releases made here, oldest first, without those that are being deleted. The last is current.
@@ -59,6 +64,11 @@ func (s *Step) current() *Release {
 func (s *Step) settling() bool {
 	n := len(s.Releases)
 	return n > 1 && s.Releases[n-1].Settling && s.Releases[n-1].Version != s.Releases[n-2].Version
+}
+
+// adopts says that what was found is still to be taken over: nothing of the golden path ran here yet.
+func (s *Step) adopts() bool {
+	return s.Adopts && len(s.Releases) == 0 && (s.Lost == nil || s.Lost.AsFound)
 }
 
 // Wait says what an environment waits for.
@@ -104,8 +114,14 @@ func decide(step, before *Step, target int64, fits func(string, int64) bool) Dec
 	if step.Blocked != nil {
 		return Decision{Wait: step.Blocked}
 	}
+	if step.adopts() {
+		return Decision{Next: &Next{step.Version, target, platformv1alpha1.CauseAdoption}}
+	}
 	current := step.current()
 	if current != nil && current.Version == step.Version {
+		if current.AsFound {
+			return Decision{} // the golden path comes with the next version, and not before
+		}
 		if revision := assign(current, before, target); revision != current.Revision && !step.settling() {
 			return Decision{Next: &Next{step.Version, revision, platformv1alpha1.CauseTemplateRollout}}
 		}
@@ -114,15 +130,18 @@ func decide(step, before *Step, target int64, fits func(string, int64) bool) Dec
 	// A version that ran here until its Release was deleted need not wait again.
 	again := step.Lost != nil && step.Lost.Version == step.Version
 	if wait := awaitBefore(step, before); wait != nil && !again {
-		if current != nil && step.Stale {
+		if current != nil && step.Stale && !current.AsFound {
 			return Decision{Next: refresh(step, current)}
 		}
 		return Decision{Wait: wait}
 	}
-	if current == nil {
+	if current == nil || current.AsFound {
 		revision := target
 		if before != nil {
 			revision = min(target, highest(before.shown()))
+		}
+		if current != nil {
+			return Decision{Next: &Next{step.Version, revision, changeCause(step, before)}}
 		}
 		if step.Lost != nil && fits(step.Version, step.Lost.Revision) {
 			revision = step.Lost.Revision // it changes apart from the version, as ever
@@ -182,7 +201,7 @@ func paired(current *Release, before *Step, target int64) int64 {
 	}
 	earliest := int64(0)
 	for _, r := range before.Releases {
-		if r.HadReady && r.Version == before.Version && (earliest == 0 || r.Revision < earliest) {
+		if r.HadReady && !r.AsFound && r.Version == before.Version && (earliest == 0 || r.Revision < earliest) {
 			earliest = r.Revision
 		}
 	}
@@ -197,7 +216,7 @@ func paired(current *Release, before *Step, target int64) int64 {
 func (s *Step) shown() []int64 {
 	var any, same []int64
 	for _, r := range s.Releases {
-		if !r.HadReady {
+		if !r.HadReady || r.AsFound {
 			continue
 		}
 		any = append(any, r.Revision)
@@ -229,6 +248,10 @@ func awaitBefore(step, before *Step) *Wait {
 	}
 	current := before.current()
 	if before.Blocked != nil || current == nil || current.Version != before.Version {
+		return waiting
+	}
+	if current.AsFound {
+		waiting.Message = fmt.Sprintf("The version runs in %s as it was found there, without the golden path; the next version goes on to %s.", before.Name, step.Name)
 		return waiting
 	}
 	if current.Ready {

@@ -51,7 +51,11 @@ func AddAliases(labels, aliases map[string]string) {
 
 // ReleaseLabels returns every label of the objects of a Release.
 func ReleaseLabels(r *platformv1alpha1.Release) map[string]string {
-	return Labels(inputOf(r))
+	labels := Labels(inputOf(r))
+	if r.Spec.Cause == platformv1alpha1.CauseAdoption {
+		labels[platformv1alpha1.LabelAsFound] = "true"
+	}
+	return labels
 }
 
 // maxAliases is the most that a Release holds.

@@ -53,6 +53,8 @@ type Input struct {
 	Capabilities []string
 	// LabelAliases are further label keys, each with the Towpath label whose value it repeats.
 	LabelAliases map[string]string
+	// Adopt names what keeps the names and the selector under which it was found; nil for nothing.
+	Adopt *platformv1alpha1.Adoption
 }
 
 // Object is one rendered object.
@@ -100,7 +102,7 @@ func inputOf(r *platformv1alpha1.Release) Input {
 		Team: s.Team, CostCenter: s.CostCenter,
 		Environment: Environment{Name: s.Environment.Name, Namespace: s.Environment.Namespace, Class: s.Environment.Class, Tier: s.Environment.Tier},
 		Template:    s.Template, Revision: s.Revision.Number, Image: s.Image,
-		Env: s.Env, SecretEnv: s.SecretEnv, Uses: s.Uses, Capabilities: s.Capabilities, LabelAliases: s.LabelAliases,
+		Env: s.Env, SecretEnv: s.SecretEnv, Uses: s.Uses, Capabilities: s.Capabilities, LabelAliases: s.LabelAliases, Adopt: s.Adopt,
 	}
 	if s.Commit != nil {
 		in.Commit = s.Commit.SHA
@@ -109,7 +111,8 @@ func inputOf(r *platformv1alpha1.Release) Input {
 }
 
 // Release renders a Release with its template: the defaults of the template's schema are laid under
-// the parameters first. The error is a *template.ParameterError where they do not fit.
+// the parameters first. One that only takes over has the objects that were found, with nothing but metadata.
+// The error is a *template.ParameterError where the parameters do not fit.
 func Release(t *template.Template, r *platformv1alpha1.Release) ([]Object, error) {
 	in, err := InputOf(r)
 	if err != nil {
@@ -120,7 +123,11 @@ func Release(t *template.Template, r *platformv1alpha1.Release) ([]Object, error
 		return nil, &template.ParameterError{Errors: errs}
 	}
 	in.Parameters = resolved
-	return Render(t, in)
+	objects, err := Render(t, in)
+	if err == nil && r.Spec.Cause == platformv1alpha1.CauseAdoption {
+		objects = asFound(objects, r.Spec.Adopt)
+	}
+	return objects, err
 }
 
 // Provided returns what a Release gives those who use its Component, with the same errors as Release.
@@ -141,11 +148,17 @@ func Provided(t *template.Template, r *platformv1alpha1.Release) (*template.Prov
 // are found by those of the Component and the environment.
 func Provide(t *template.Template, in Input) (*template.Provided, error) {
 	labels := Labels(in)
+	adopted := newAdopter(in.Adopt, labels)
 	provided, err := t.Provide(variables(in), func(e template.Evaluated) error {
-		return finish(&unstructured.Unstructured{Object: e.Object}, in, labels)
+		object := &unstructured.Unstructured{Object: e.Object}
+		adopted.rename(e.Resource, object)
+		return finish(object, in, labels)
 	})
 	if err != nil {
 		return nil, err
+	}
+	if e := provided.Endpoint; e != nil && in.Adopt != nil && len(in.Adopt.PodSelector) > 0 {
+		e.PodLabels = in.Adopt.PodSelector // pods from before the golden path bear no others
 	}
 	if e := provided.Endpoint; e != nil && len(e.PodLabels) == 0 {
 		e.PodLabels = map[string]string{
@@ -159,10 +172,12 @@ func Provide(t *template.Template, in Input) (*template.Provided, error) {
 func Render(t *template.Template, in Input) ([]Object, error) {
 	var objects []Object
 	labels := Labels(in)
+	adopted := newAdopter(in.Adopt, labels)
 	seen := map[string]string{}
 	size := 0
 	err := t.Evaluate(variables(in), func(e template.Evaluated) error {
 		object := &unstructured.Unstructured{Object: e.Object}
+		adopted.rename(e.Resource, object)
 		if err := finish(object, in, labels); err != nil {
 			return &Error{Resource: e.Resource, Path: "metadata", Err: err}
 		}
@@ -183,6 +198,9 @@ func Render(t *template.Template, in Input) ([]Object, error) {
 		return nil
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := adopted.finish(objects); err != nil {
 		return nil, err
 	}
 	sortElements(objects)

@@ -273,7 +273,8 @@ func (w *World) renderReleases(selection Selection) []Result {
 			continue
 		}
 		objects, err := render.Release(t.compiled, release.Release)
-		policy := guard.Policy{Namespace: spec.Environment.Namespace, Labels: render.ReleaseLabels(release.Release), PodSecurity: spec.PodSecurity}
+		policy := guard.Policy{Namespace: spec.Environment.Namespace, Labels: render.ReleaseLabels(release.Release), PodSecurity: spec.PodSecurity,
+			PodLabels: render.PodLabels(release.Release), AsFound: spec.Cause == platformv1alpha1.CauseAdoption}
 		if w.accept(release.document, "spec", t, objects, err, policy) {
 			results = append(results, Result{spec.Component.Name, spec.Environment.Name, objects, nil})
 		}

@@ -1,0 +1,79 @@
+package environment
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+)
+
+// mayAdopt says what keeps the Environment from having a namespace that exists already; nil for nothing.
+func (s *scope) mayAdopt(live *corev1.Namespace, exists bool) *problem {
+	name := s.environment.Spec.AdoptNamespace
+	home := s.annotations()[platformv1alpha1.AnnotationHome]
+	allow := fmt.Sprintf("kubectl annotate namespace %s %s=%s", name, platformv1alpha1.AnnotationAdoptBy, home)
+	owner := live.Labels[platformv1alpha1.LabelOwnerUID]
+	switch {
+	case reserved(name):
+		return &problem{platformv1alpha1.ReasonNamespaceTaken, fmt.Sprintf(
+			"spec.adoptNamespace is %s, which belongs to Kubernetes or to Towpath and is never taken over. Make the environment anew with another namespace.", name), true}
+	case !exists:
+		return &problem{platformv1alpha1.ReasonNamespaceNotFound, fmt.Sprintf(
+			"Namespace %s, which spec.adoptNamespace names, does not exist. Whoever may make namespaces must make it, then allow to take it over: %s", name, allow), false}
+	case owner == string(s.environment.UID):
+		return nil
+	case owner != "" || live.Labels[platformv1alpha1.LabelTeam] != "":
+		return &problem{platformv1alpha1.ReasonNamespaceTaken, fmt.Sprintf(
+			"Namespace %s, which spec.adoptNamespace names, is the home of a team, or belongs to another environment; Towpath does not take it over. Make the environment anew with another namespace.", name), true}
+	case live.Annotations[platformv1alpha1.AnnotationAdoptBy] != home:
+		return &problem{platformv1alpha1.ReasonConsentMissing, fmt.Sprintf(
+			"Namespace %s is to be taken over, and nobody who may change namespaces has allowed it. Ask for it: %s", name, allow), true}
+	}
+	return nil
+}
+
+// reserved says whether a namespace is one of Kubernetes' or of Towpath's own. The policy towpath-namespaces
+// refuses these too.
+func reserved(name string) bool {
+	return name == "default" || strings.HasPrefix(name, "kube-") || name == platformv1alpha1.SystemNamespace || name == platformv1alpha1.ApplierNamespace
+}
+
+// keeps says whether a namespace outlives its Environment.
+func (s *scope) keeps(namespace *corev1.Namespace) bool {
+	return namespace.Annotations[platformv1alpha1.AnnotationKeep] == "true" || namespace.Name == s.environment.Spec.AdoptNamespace
+}
+
+// letGo takes the rights of the applier and the labels of Towpath off a namespace, and leaves everything else in
+// it as it is. The pod security stays: whoever deletes an Environment must not loosen what runs.
+func (r *Reconciler) letGo(ctx context.Context, s *scope, namespace *corev1.Namespace) error {
+	for _, role := range applierRoles {
+		binding := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: role}}
+		if err := client.IgnoreNotFound(r.Delete(ctx, binding)); err != nil {
+			return fmt.Errorf("deleting role binding %s/%s: %w", namespace.Name, role, err)
+		}
+	}
+	labels := map[string]any{}
+	for key, value := range s.labels() {
+		if strings.HasPrefix(key, platformv1alpha1.LabelPrefix) || namespace.Labels[key] == value {
+			labels[key] = nil
+		}
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"uid": namespace.UID, "labels": labels, "annotations": map[string]any{platformv1alpha1.AnnotationHome: nil},
+	}})
+	if err != nil {
+		return err
+	}
+	if err := client.IgnoreNotFound(r.Patch(ctx, namespace, client.RawPatch(types.MergePatchType, patch), fieldOwner)); err != nil {
+		return fmt.Errorf("letting go of namespace %s: %w", namespace.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,140 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/apply"
+	"github.com/towpath-dev/towpath/internal/environment"
+	"github.com/towpath-dev/towpath/internal/render"
+)
+
+// What keeps an object from being taken over, as the cause of an *apply.ObjectError.
+var (
+	errNotThere  = errors.New("it does not exist")
+	errNoConsent = errors.New("it does not bear the annotation that allows to take it over")
+	errInFull    = errors.New("an earlier Release wrote it in full, so that it is not as it was found any more")
+)
+
+// adopts says whether a Release takes over what was found, and does nothing else.
+func adopts(release *platformv1alpha1.Release) bool {
+	return release.Spec.Cause == platformv1alpha1.CauseAdoption
+}
+
+// keepsFound says whether an object of the inventory is one that was found and keeps its name.
+func keepsFound(release *platformv1alpha1.Release, o platformv1alpha1.ReleaseObject) bool {
+	return release.Spec.Adopt != nil && slices.ContainsFunc(release.Spec.Adopt.Objects, func(found platformv1alpha1.AdoptedObject) bool {
+		return found.Resource == o.Resource && found.Name == o.Name
+	})
+}
+
+// prepareFound looks, before the first write of a Release to objects that were found, whether they may be
+// written, past the cache: what is not Towpath's yet is not in it. Those that may not are taken out of needed. It
+// returns the UIDs of those that must be there.
+func (r *Reconciler) prepareFound(ctx context.Context, s *scope, needed map[childKey]int) (map[childKey]types.UID, error) {
+	uids := map[childKey]types.UID{}
+	for key, i := range needed {
+		o := s.release.Spec.Inventory[i]
+		if !keepsFound(s.release, o) || !adopts(s.release) && s.release.Status.Objects[i].Applied != "" {
+			continue
+		}
+		live, err := r.read(ctx, s.release, o)
+		if err != nil {
+			return nil, err
+		}
+		if cause := mayWrite(s.release, live); cause != nil {
+			err := &apply.ObjectError{
+				APIVersion: o.APIVersion, Kind: o.Kind, Namespace: s.release.Spec.Environment.Namespace, Name: o.Name,
+				Doing: "taking over", Err: cause,
+			}
+			s.refuse(i, err)
+			s.lookAgain(r.refusals.add(key, s.release.UID, err, r.Clock.Now()))
+			delete(needed, key)
+			continue
+		}
+		switch {
+		case adopts(s.release):
+			uids[key] = live.UID
+		case live != nil && live.Labels[platformv1alpha1.LabelAsFound] != "":
+			namespace := s.release.Spec.Environment.Namespace
+			if err := r.Writer.TakeOver(ctx, environment.ApplierUser(namespace), namespace, o, live); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return uids, nil
+}
+
+// mayWrite says what keeps a Release from writing an object that was found; nil for nothing.
+func mayWrite(release *platformv1alpha1.Release, live *metav1.PartialObjectMetadata) error {
+	if live == nil {
+		if adopts(release) {
+			return errNotThere
+		}
+		return nil // it was deleted since: it is made anew
+	}
+	owner := live.Labels[platformv1alpha1.LabelOwnerUID]
+	switch {
+	case owner == string(release.Spec.Component.UID):
+		if adopts(release) && live.Labels[platformv1alpha1.LabelAsFound] == "" {
+			return errInFull
+		}
+		return nil
+	case owner != "" || !adopts(release):
+		return apply.ErrTaken
+	case live.Annotations[platformv1alpha1.AnnotationAdoptBy] != release.Spec.Component.Name:
+		return errNoConsent
+	}
+	return nil
+}
+
+// classifyFound turns what keeps an object from being taken over into a reason that helps, and says whether it
+// was that.
+func (s *scope) classifyFound(object *apply.ObjectError, what string) bool {
+	component := s.release.Spec.Component.Name
+	switch {
+	case errors.Is(object, errNotThere):
+		s.fail(false, platformv1alpha1.ReasonObjectNotFound, fmt.Sprintf(
+			"%s is to be taken over, and does not exist. Make it, or take the environment out of spec.environments of Component %s and put it in again without it in adopt.", what, component))
+	case errors.Is(object, errNoConsent):
+		s.fail(true, platformv1alpha1.ReasonConsentMissing, fmt.Sprintf(
+			"%s is to be taken over, and whoever it belongs to has not allowed it. To allow it: kubectl -n %s annotate %s %s %s=%s",
+			what, object.Namespace, strings.ToLower(object.Kind), object.Name, platformv1alpha1.AnnotationAdoptBy, component))
+	case errors.Is(object, errInFull):
+		s.fail(true, platformv1alpha1.ReasonObjectTaken, fmt.Sprintf(
+			"%s cannot be taken over as it was found: %v. Take the environment out of spec.environments of Component %s, and put it in again without it in adopt.", what, object.Err, component))
+	default:
+		return false
+	}
+	return true
+}
+
+// letAllGo takes the labels and the ownership of Towpath off everything that a Release listed and that is still
+// its Component's.
+func (r *Reconciler) letAllGo(ctx context.Context, release *platformv1alpha1.Release) error {
+	namespace := release.Spec.Environment.Namespace
+	if ended, err := r.namespaceEnded(ctx, namespace); err != nil || ended {
+		return err
+	}
+	labels := render.ReleaseLabels(release)
+	for _, o := range release.Spec.Inventory {
+		live, err := r.find(ctx, release, o)
+		if err != nil {
+			return err
+		}
+		if live == nil || !live.DeletionTimestamp.IsZero() {
+			continue
+		}
+		if err := r.Writer.LetGo(ctx, environment.ApplierUser(namespace), namespace, o, live, labels); err != nil {
+			return err
+		}
+	}
+	return nil
+}
