@@ -66,9 +66,19 @@ func (s *Step) settling() bool {
 	return n > 1 && s.Releases[n-1].Settling && s.Releases[n-1].Version != s.Releases[n-2].Version
 }
 
-// adopts says that what was found is still to be taken over: nothing of the golden path ran here yet.
+// adopts says that what was found is still to be taken over: nothing of the golden path ran here yet, and no
+// Release tries it already.
 func (s *Step) adopts() bool {
-	return s.Adopts && len(s.Releases) == 0 && (s.Lost == nil || s.Lost.AsFound)
+	if !s.Adopts || s.Lost != nil && !s.Lost.AsFound {
+		return false
+	}
+	for i := range s.Releases {
+		if !s.Releases[i].AsFound || s.Releases[i].HadReady && s.Lost == nil {
+			return false
+		}
+	}
+	current := s.current()
+	return current == nil || current.Version != s.Version
 }
 
 // Wait says what an environment waits for.

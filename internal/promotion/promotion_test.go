@@ -22,6 +22,10 @@ func rolling(version string, revision int64) promotion.Release {
 	return promotion.Release{Version: version, Revision: revision}
 }
 
+func asFound(version string, revision int64, ready bool) promotion.Release {
+	return promotion.Release{Version: version, Revision: revision, AsFound: true, HadReady: ready, Ready: ready}
+}
+
 func next(version string, revision int64, cause platformv1alpha1.Cause) promotion.Decision {
 	return promotion.Decision{Next: &promotion.Next{Version: version, Revision: revision, Cause: cause}}
 }
@@ -41,6 +45,31 @@ func TestPlan(t *testing.T) {
 		fits      promotion.Fits
 		want      []promotion.Decision
 	}{
+		"what runs already is taken over at once, wherever it is": {
+			dev: promotion.Step{Adopts: true}, prod: promotion.Step{Adopts: true}, target: 3,
+			want: []promotion.Decision{next("v1", 3, "Adoption"), next("v1", 3, "Adoption")},
+		},
+		"what could not be taken over yet is not overrun by a new version": {
+			dev: promotion.Step{Adopts: true, Releases: []promotion.Release{asFound("v0", 3, false)}}, target: 3,
+			want: []promotion.Decision{next("v1", 3, "Adoption"), waits(devFirst)},
+		},
+		"what was taken over stays as found until the next version": {
+			dev: promotion.Step{Adopts: true, Stale: true, Releases: []promotion.Release{asFound("v1", 3, true)}}, target: 4,
+			want: []promotion.Decision{nothing, waits("The version runs in dev as it was found there, without the golden path; the next version goes on to prod.")},
+		},
+		"the next version brings the golden path": {
+			dev: promotion.Step{Adopts: true, Releases: []promotion.Release{asFound("v0", 3, true)}}, target: 4,
+			want: []promotion.Decision{next("v1", 4, "ImageChange"), waits(devFirst)},
+		},
+		"the next version brings the golden path where that was shown": {
+			dev:  promotion.Step{Releases: []promotion.Release{ready("v1", 3)}},
+			prod: promotion.Step{Adopts: true, Releases: []promotion.Release{asFound("v0", 2, true)}}, target: 3,
+			want: []promotion.Decision{nothing, next("v1", 3, "Promotion")},
+		},
+		"what was taken over is taken over again when its Release is deleted": {
+			dev: promotion.Step{Adopts: true, Lost: &promotion.Release{Version: "v1", Revision: 3, AsFound: true, HadReady: true}}, target: 3,
+			want: []promotion.Decision{next("v1", 3, "Adoption"), waits(devFirst)},
+		},
 		"a new Component enters the first environment alone": {
 			target: 3,
 			want:   []promotion.Decision{next("v1", 3, "ImageChange"), waits(devFirst)},

@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"context"
+	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -72,6 +73,47 @@ var _ = Describe("The manager", func() {
 		}
 		Expect(manager.Patch(ctx, namespace(work, nil), patch, client.DryRunAll)).To(Succeed())
 		Expect(manager.Delete(ctx, namespace(work, nil), client.DryRunAll)).To(Succeed())
+	})
+
+	It("takes over a namespace that it was given, and lets go of that alone", func(ctx context.Context) {
+		const environment = "team-shop/prod"
+		adopted := func(name string) *unstructured.Unstructured {
+			u := object("v1", "Namespace", "", name, workloadLabels(), nil)
+			u.SetAnnotations(map[string]string{platformv1alpha1.AnnotationHome: environment})
+			return u
+		}
+		take := func(name string, opts ...client.ApplyOption) error {
+			return manager.Apply(ctx, asApply(adopted(name)), append(opts, owner, client.ForceOwnership)...)
+		}
+		give := func(name, by string) {
+			GinkgoHelper()
+			patch := mergePatch(`{"metadata":{"annotations":{"` + platformv1alpha1.AnnotationAdoptBy + `":"` + by + `"}}}`)
+			Expect(admin.Patch(ctx, namespace(name, nil), patch)).To(Succeed())
+		}
+		none := `{"metadata":{"labels":{`
+		for key := range workloadLabels() {
+			if !strings.HasPrefix(key, "pod-security") {
+				none += `"` + key + `":null,`
+			}
+		}
+		letGo := mergePatch(strings.TrimSuffix(none, ",") + `}}}`)
+		Expect(admin.Create(ctx, namespace("legacy", nil))).To(Succeed())
+		Expect(take("legacy")).To(beDeniedBy("towpath-namespaces"), "to nobody")
+		give("legacy", "team-shop/other")
+		Expect(take("legacy")).To(beDeniedBy("towpath-namespaces"), "to another")
+		for _, name := range []string{home, "default", "kube-system", platformv1alpha1.SystemNamespace} {
+			give(name, environment)
+			Expect(take(name)).To(beDeniedBy("towpath-namespaces"), name)
+			give(name, "")
+		}
+		give("legacy", environment)
+		Expect(take("legacy")).To(Succeed())
+		Expect(manager.Patch(ctx, namespace("legacy", nil), letGo)).To(Succeed())
+
+		Expect(manager.Patch(ctx, namespace(work, nil), letGo)).To(beDeniedBy("towpath-namespaces"), "one that it made")
+		Expect(admin.Patch(ctx, namespace(work, nil), mergePatch(`{"metadata":{"annotations":{"`+platformv1alpha1.AnnotationKeep+`":"true"}}}`))).To(Succeed())
+		Expect(manager.Patch(ctx, namespace(work, nil), letGo, client.DryRunAll)).To(Succeed(), "one that is to be kept")
+		Expect(admin.Patch(ctx, namespace(work, nil), mergePatch(`{"metadata":{"annotations":{"`+platformv1alpha1.AnnotationKeep+`":null}}}`))).To(Succeed())
 	})
 
 	It("does not give a workload namespace another owner", func(ctx context.Context) {

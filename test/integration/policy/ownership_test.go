@@ -10,6 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 )
 
 // ways are all requests by which an applier could change or adopt an object that exists. Each gets
@@ -87,9 +89,52 @@ var _ = Describe("An applier", func() {
 		})
 	}
 
-	It("does not disown its object", func(ctx context.Context) {
-		own := made(ctx, applier, configMap(work, "own", map[string]string{ownerUID: "component-1"}))
-		Expect(applier.Patch(ctx, own.DeepCopy(), mergePatch(`{"metadata":{"labels":{"`+ownerUID+`":null}}}`))).To(beDeniedBy("towpath-ownership"))
+	It("disowns its object with all labels of Towpath, and changing nothing else, or not at all", func(ctx context.Context) {
+		own := made(ctx, applier, configMap(work, "own", map[string]string{ownerUID: "component-1", platformv1alpha1.LabelComponent: "shop"}))
+		all := `"labels":{"` + ownerUID + `":null,"` + platformv1alpha1.LabelComponent + `":null}`
+		for what, patch := range map[string]string{
+			"one label":            `{"metadata":{"labels":{"` + ownerUID + `":null}}}`,
+			"the content with all": `{"metadata":{` + all + `},"data":{"key":"changed"}}`,
+		} {
+			Expect(applier.Patch(ctx, own.DeepCopy(), mergePatch(patch))).To(beDeniedBy("towpath-ownership"), what)
+		}
+		Expect(applier.Patch(ctx, own.DeepCopy(), mergePatch(`{"metadata":{`+all+`}}`))).To(Succeed())
+	})
+
+	It("takes over what it was given, for the Component that was named, and changing nothing else", func(ctx context.Context) {
+		labels := map[string]string{ownerUID: "component-1", platformv1alpha1.LabelComponent: "shop", platformv1alpha1.LabelAsFound: "true"}
+		given := func(name, to string, labels map[string]string) *unstructured.Unstructured {
+			foreign := configMap(work, name, labels)
+			foreign.SetAnnotations(map[string]string{platformv1alpha1.AnnotationAdoptBy: to})
+			return foreign
+		}
+		take := func(name string, labels map[string]string) *unstructured.Unstructured {
+			return object("v1", "ConfigMap", work, name, labels, nil)
+		}
+		for what, foreign := range map[string]*unstructured.Unstructured{
+			"to nobody":         configMap(work, "given", nil),
+			"to another":        given("given", "other", nil),
+			"to no name":        given("given", "", nil),
+			"by another of us":  given("given", "shop", map[string]string{ownerUID: "component-2"}),
+			"with its own mark": given("given", "none", nil),
+		} {
+			maker := admin
+			if len(foreign.GetLabels()) > 0 {
+				maker = applier // nobody else may label it
+			}
+			Expect(maker.Create(ctx, foreign)).To(Succeed(), what)
+			Expect(applier.Apply(ctx, asApply(take("given", labels)), owner, client.ForceOwnership)).To(beDeniedBy("towpath-ownership"), what)
+			Expect(admin.Delete(ctx, foreign)).To(Succeed())
+		}
+		foreign := made(ctx, admin, given("given", "shop", nil))
+		content := take("given", labels)
+		Expect(unstructured.SetNestedField(content.Object, "taken", "data", "key")).To(Succeed())
+		Expect(applier.Apply(ctx, asApply(content), owner, client.ForceOwnership)).To(beDeniedBy("towpath-ownership"), "with content")
+		inFull := map[string]string{ownerUID: "component-1", platformv1alpha1.LabelComponent: "shop"}
+		Expect(applier.Apply(ctx, asApply(take("given", inFull)), owner, client.ForceOwnership)).To(beDeniedBy("towpath-ownership"), "without the mark")
+		Expect(applier.Delete(ctx, foreign.DeepCopy())).To(beDeniedBy("towpath-ownership"), "a delete")
+		Expect(applier.Apply(ctx, asApply(take("given", labels)), owner, client.ForceOwnership)).To(Succeed())
+		Expect(live(ctx, foreign).Object["data"]).To(Equal(foreign.Object["data"]))
 	})
 
 	It("creates an object only with an owner", func(ctx context.Context) {
