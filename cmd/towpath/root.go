@@ -108,7 +108,7 @@ Exit codes: 0 in order, 1 findings, 2 the command could not do its work.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &trouble{err: err, next: cmd.CommandPath() + " --help"}
 	})
-	root.AddCommand(newLint(std), newRender(std), newConvert(std), newStatus(connect, std), newCapabilities(connect, std), newUninstall(connect, std), newVersion(connect, std))
+	root.AddCommand(newLint(std), newRender(std), newConvert(std), newStatus(connect, std), newAdopt(connect, std), newCapabilities(connect, std), newUninstall(connect, std), newVersion(connect, std))
 	root.SetHelpCommand(&cobra.Command{Hidden: true})
 	return root
 }

@@ -94,8 +94,9 @@ func (d *differ) maps(path string, found, golden map[string]any) {
 		switch {
 		case had && has:
 			d.compare(here, key, f, g)
-		case has:
+		case has && (strings.Contains(here, "metadata.") || !isDefault(key, g)): // a default is there already
 			d.add(here, Added, nil, g)
+		case has:
 		case !defaulted(here, key, f, found):
 			d.removed(here, f)
 		}
@@ -227,7 +228,7 @@ func defaulted(path, key string, value any, parent map[string]any) bool {
 	switch {
 	case strings.Contains(path, "metadata.") || strings.HasPrefix(path, "data"): // keys there mean nothing else
 		return false
-	case slices.ContainsFunc(defaults[key], func(d any) bool { return reflect.DeepEqual(d, value) }):
+	case isDefault(key, value):
 		return true
 	case path == "spec.replicas": // an autoscaler's, and left as it is
 		return true
@@ -283,4 +284,8 @@ func show(value any) string {
 		return strings.ToValidUTF8(string(text[:maxShown]), "") + "…"
 	}
 	return string(text)
+}
+
+func isDefault(key string, value any) bool {
+	return slices.ContainsFunc(defaults[key], func(d any) bool { return reflect.DeepEqual(d, value) })
 }

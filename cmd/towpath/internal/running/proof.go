@@ -1,4 +1,4 @@
-package survey
+package running
 
 import (
 	"context"

@@ -1,6 +1,6 @@
-// Package survey finds a workload that runs already, with what belongs to it, and proves by a dry run what taking
+// Package running finds a workload that runs already, with what belongs to it, and proves by a dry run what taking
 // it over changes. It reads with the caller's own rights, and writes nothing.
-package survey
+package running
 
 import (
 	"context"
