@@ -121,7 +121,11 @@ func proofText(p *running.Proof) string {
 	case !p.Unchanged:
 		return fmt.Sprintf("NOT PROVEN: the dry run changes it (generation %d -> %d): a webhook may do that; do not go on before you know which", p.Before, p.After)
 	}
-	return fmt.Sprintf("generation %d before, %d after: nothing restarts", p.Before, p.After)
+	text := fmt.Sprintf("generation %d before, %d after, spec the same: nothing restarts", p.Before, p.After)
+	if p.Annotated != 0 {
+		text += fmt.Sprintf("\n    (with the labels; the annotation makes it %d, since Kubernetes counts those of a Deployment: its pod template\n    is the same, and no ReplicaSet is made)", p.Annotated)
+	}
+	return text
 }
 
 // sayFirstVersion prints what the first new version will change, by object.

@@ -97,7 +97,7 @@ func TestAdoptProposesAndProves(t *testing.T) {
 		"        podSelector:\n          app: checkout\n",
 		"  kubectl annotate namespace legacy platform.towpath.dev/adopt-by=team-shop/prod\n",
 		"  kubectl -n legacy annotate deployment/checkout platform.towpath.dev/adopt-by=checkout\n",
-		"Deployment/checkout  generation 4 before, 4 after: nothing restarts\n",
+		"Deployment/checkout  generation 4 before, 4 after, spec the same: nothing restarts",
 		`WARNING: class production holds pods to "restricted", and those that run now would be refused:`,
 		"    + NetworkPolicy/checkout\n",
 		"    + spec.template.spec.enableServiceLinks: added false\n",

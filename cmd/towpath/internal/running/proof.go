@@ -22,6 +22,8 @@ type Proof struct {
 	Object *unstructured.Unstructured
 	// Before and After are metadata.generation, which counts the changes of what is wanted: equal, no pod restarts.
 	Before, After int64
+	// Annotated is the generation with the annotation too, where only that makes the API server count on.
+	Annotated int64
 	// Unchanged says that the generation and everything but metadata stay as they are.
 	Unchanged bool
 	// WithoutLabels says that an admission policy keeps the caller from setting Towpath's labels, so that the dry run went without.
@@ -43,7 +45,18 @@ func Prove(ctx context.Context, writer client.Writer, object *unstructured.Unstr
 		return proof
 	}
 	proof.After = after.GetGeneration()
-	proof.Unchanged = proof.Before == proof.After && reflect.DeepEqual(wanted(object), wanted(after))
+	same := reflect.DeepEqual(wanted(object), wanted(after))
+	if same && proof.After != proof.Before && object.GetKind() == "Deployment" && !proof.WithoutLabels {
+		// The API server counts a change of a Deployment's annotations as one of what is wanted. Whether
+		// anything else was counted shows without them.
+		bare, err := dryRun(ctx, writer, object, labels, nil)
+		if err != nil {
+			proof.Err = err
+			return proof
+		}
+		proof.Annotated, proof.After = proof.After, bare.GetGeneration()
+	}
+	proof.Unchanged = same && proof.Before == proof.After
 	return proof
 }
 
