@@ -1,0 +1,169 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/yaml"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/cmd/towpath/internal/adopt"
+	"github.com/towpath-dev/towpath/cmd/towpath/internal/running"
+)
+
+// print writes the manifests and the report. With a format the report goes to standard error.
+func (a *adoption) print(std streams, as format) error {
+	manifests, err := a.manifests(as)
+	if err != nil {
+		return err
+	}
+	var before, after strings.Builder
+	a.sayFound(&before)
+	a.sayConsent(&after)
+	a.sayTakeover(&after)
+	a.sayFirstVersion(&after)
+	a.sayNotes(&after)
+	if as == formatText {
+		text := before.String() + "\nmanifests\n\n" + indent(manifests) + after.String()
+		_, err = io.WriteString(std.out, text)
+	} else if _, err = io.WriteString(std.out, manifests); err == nil {
+		_, err = io.WriteString(std.err, before.String()+after.String())
+	}
+	if err == nil && len(a.proposal.Unmapped) > 0 {
+		err = errFindings
+	}
+	return err
+}
+
+func indent(text string) string {
+	return "  " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n  ") + "\n"
+}
+
+func (a *adoption) manifests(as format) (string, error) {
+	var list []map[string]any
+	if e := a.environment; e != nil {
+		list = append(list, map[string]any{"apiVersion": e.APIVersion, "kind": e.Kind, "spec": e.Spec,
+			"metadata": map[string]any{"name": e.Name, "namespace": e.Namespace}})
+	}
+	list = append(list, written(a.proposal.Component))
+	var out strings.Builder
+	if as == formatJSON {
+		err := printValue(&out, as, map[string]any{"apiVersion": "v1", "kind": "List", "items": list})
+		return out.String(), err
+	}
+	for i, document := range list {
+		text, err := yaml.Marshal(document)
+		if err != nil {
+			return "", err
+		}
+		if i > 0 {
+			out.WriteString("---\n")
+		}
+		out.Write(text)
+	}
+	return out.String(), nil
+}
+
+func (a *adoption) sayFound(out *strings.Builder) {
+	component := a.proposal.Component
+	fmt.Fprintf(out, "found in namespace %s, for golden path %s\n", a.namespace, component.Spec.TemplateRef.Name)
+	for _, match := range a.proposal.Matches {
+		fmt.Fprintf(out, "  %s/%s  stands for resource %s\n", match.Found.GetKind(), match.Found.GetName(), match.Resource)
+	}
+	for _, stranger := range a.proposal.Strangers {
+		fmt.Fprintf(out, "  %s/%s  has no place in the golden path: it is left alone, now and later\n", stranger.GetKind(), stranger.GetName())
+	}
+}
+
+// sayConsent prints the commands by which the owners of the objects agree.
+func (a *adoption) sayConsent(out *strings.Builder) {
+	out.WriteString("\nconsent, before the manifests are applied\n")
+	if e := a.environment; e != nil {
+		fmt.Fprintf(out, "  %s annotate namespace %s %s=%s/%s\n", a.kubectl, a.namespace, platformv1alpha1.AnnotationAdoptBy, e.Namespace, e.Name)
+	}
+	for _, match := range a.proposal.Matches {
+		fmt.Fprintf(out, "  %s -n %s annotate %s/%s %s=%s\n", a.kubectl, a.namespace,
+			strings.ToLower(match.Found.GetKind()), match.Found.GetName(), platformv1alpha1.AnnotationAdoptBy, a.proposal.Component.Name)
+	}
+}
+
+// sayTakeover prints what taking over changes, with the proof.
+func (a *adoption) sayTakeover(out *strings.Builder) {
+	out.WriteString("\ntaking over adds labels and annotations to these objects, and changes nothing else; by dry run\n")
+	without := false
+	for i := range a.proofs {
+		p := &a.proofs[i]
+		without = without || p.WithoutLabels
+		fmt.Fprintf(out, "  %s/%s  %s\n", p.Object.GetKind(), p.Object.GetName(), proofText(p))
+	}
+	if without {
+		out.WriteString("  An admission policy lets only Towpath set its labels in this namespace, so the dry run went without them;\n" +
+			"  labels in the metadata of an object are no part of what the generation counts.\n")
+	}
+	if len(a.insecure) > 0 {
+		fmt.Fprintf(out, "\nWARNING: class %s holds pods to %q, and those that run now would be refused:\n", a.class.Name, strings.ToLower(string(a.class.Spec.PodSecurity)))
+		for _, reason := range a.insecure {
+			fmt.Fprintf(out, "  %s\n", reason)
+		}
+		out.WriteString("  They run on. But a pod that is made again before the first new version (a drained node, an eviction, more\n" +
+			"  replicas) is REFUSED. Choose a class of a lower level first, or bring the first new version at once.\n")
+	}
+}
+
+func proofText(p *running.Proof) string {
+	switch {
+	case apierrors.IsForbidden(p.Err):
+		return "NOT PROVEN: you may not patch it, and a dry run needs that: " + p.Err.Error()
+	case p.Err != nil:
+		return "NOT PROVEN: " + p.Err.Error()
+	case !p.Unchanged:
+		return fmt.Sprintf("NOT PROVEN: the dry run changes it (generation %d -> %d): a webhook may do that; do not go on before you know which", p.Before, p.After)
+	}
+	text := fmt.Sprintf("generation %d before, %d after, spec the same: nothing restarts", p.Before, p.After)
+	if p.Annotated != 0 {
+		text += fmt.Sprintf("\n    (with the labels; the annotation makes it %d, since Kubernetes counts those of a Deployment: its pod template\n    is the same, and no ReplicaSet is made)", p.Annotated)
+	}
+	return text
+}
+
+// sayFirstVersion prints what the first new version will change, by object.
+func (a *adoption) sayFirstVersion(out *strings.Builder) {
+	out.WriteString("\nthe first new version (another image, parameter or variable) changes\n")
+	object := ""
+	for i := range a.proposal.Differences {
+		d := &a.proposal.Differences[i]
+		if d.Object != object {
+			object = d.Object
+			fmt.Fprintf(out, "  %s\n", object)
+		}
+		fmt.Fprintf(out, "    %s %s\n", mark(d.Kind), d.String())
+	}
+	if object == "" {
+		out.WriteString("  nothing but labels\n")
+	}
+	if len(a.proposal.New) > 0 {
+		out.WriteString("and makes\n")
+		for _, made := range a.proposal.New {
+			fmt.Fprintf(out, "    + %s/%s\n", made.Kind, made.Name)
+		}
+	}
+}
+
+func mark(kind adopt.DifferenceKind) string {
+	return map[adopt.DifferenceKind]string{adopt.Added: "+", adopt.Removed: "-", adopt.Changed: "~"}[kind]
+}
+
+func (a *adoption) sayNotes(out *strings.Builder) {
+	if len(a.managers) > 0 {
+		fmt.Fprintf(out, "\nnote: fields of %s are set by %s: once it is taken over, nothing else may write it any more, or both change it back and forth\n",
+			a.proposal.Matches[0].Found.GetKind(), strings.Join(a.managers, ", "))
+	}
+	for _, note := range append(a.notes, a.proposal.Notes...) {
+		fmt.Fprintf(out, "note: %s\n", note)
+	}
+	for i := range a.proposal.Unmapped {
+		fmt.Fprintf(out, "not mapped: %s\n", a.proposal.Unmapped[i].String())
+	}
+}

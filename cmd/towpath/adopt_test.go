@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/cmd/towpath/internal/cluster"
+	"github.com/towpath-dev/towpath/cmd/towpath/internal/manifest"
+)
+
+const legacy = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: checkout, namespace: legacy, generation: 4}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: checkout}}
+  template:
+    metadata: {labels: {app: checkout}}
+    spec:
+      containers:
+      - {name: app, image: "registry.example/shop/checkout:1", ports: [{name: http, containerPort: 8080}], command: [/run]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: checkout, namespace: legacy}
+spec: {selector: {app: checkout}, ports: [{name: http, port: 80, targetPort: http}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: other, namespace: legacy}
+spec: {selector: {app: other}, ports: [{port: 80}]}
+`
+
+func legacyObjects(t *testing.T) []client.Object {
+	t.Helper()
+	documents, problems := manifest.Parse("test", []byte(legacy))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	path, _ := webService(t)
+	objects := []client.Object{home(), path, &platformv1alpha1.EnvironmentClass{
+		ObjectMeta: metav1.ObjectMeta{Name: "production"},
+		Spec:       platformv1alpha1.EnvironmentClassSpec{Tier: platformv1alpha1.TierProduction, PodSecurity: platformv1alpha1.PodSecurityRestricted},
+	}}
+	for _, document := range documents {
+		objects = append(objects, document.Object)
+	}
+	return objects
+}
+
+// dryRun answers an apply as an API server does: the object as it is, with the metadata merged.
+func dryRun(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
+	var given client.PatchOptions
+	given.ApplyOptions(options)
+	if len(given.DryRun) == 0 || given.FieldManager != "towpath-release" || patch.Type() != types.ApplyPatchType {
+		return errors.New("adopt must not write")
+	}
+	labels := object.GetLabels()
+	if err := c.Get(ctx, client.ObjectKeyFromObject(object), object); err != nil {
+		return err
+	}
+	object.SetLabels(labels)
+	return nil
+}
+
+func adoptCall(t *testing.T, objects []client.Object, args ...string) call {
+	t.Helper()
+	return with(t, func(flags cluster.Flags) (*cluster.Cluster, error) {
+		fakes := fake.NewClientBuilder().WithScheme(cluster.Scheme()).WithObjects(objects...).Build()
+		return &cluster.Cluster{Client: interceptor.NewClient(fakes, interceptor.Funcs{Patch: dryRun}), Namespace: flags.Namespace}, nil
+	}, "", append([]string{"towpath"}, args...)...)
+}
+
+var adoptCheckout = []string{"adopt", "deployment/checkout", "-n", "legacy", "--template", "web-service", "--home", "team-shop", "-e", "prod"}
+
+func TestAdoptProposesAndProves(t *testing.T) {
+	got := adoptCall(t, legacyObjects(t), append(adoptCheckout, "--class", "production")...)
+	if got.code != exitFindings || got.err != "" {
+		t.Errorf("code %d, stderr %s", got.code, got.err)
+	}
+	for _, want := range []string{
+		"Deployment/checkout  stands for resource deployment\n",
+		"Service/checkout  stands for resource service\n",
+		"    adoptNamespace: legacy\n",
+		"        podSelector:\n          app: checkout\n",
+		"  kubectl annotate namespace legacy platform.towpath.dev/adopt-by=team-shop/prod\n",
+		"  kubectl -n legacy annotate deployment/checkout platform.towpath.dev/adopt-by=checkout\n",
+		"Deployment/checkout  generation 4 before, 4 after, spec the same: nothing restarts",
+		`WARNING: class production holds pods to "restricted", and those that run now would be refused:`,
+		"    + NetworkPolicy/checkout\n",
+		"    + spec.template.spec.enableServiceLinks: added false\n",
+		`not mapped: Deployment/checkout: spec.template.spec.containers[name=app].command: ["/run"]`,
+	} {
+		if !strings.Contains(got.out, want) {
+			t.Errorf("want %q in\n%s", want, got.out)
+		}
+	}
+	if strings.Contains(got.out, "Service/other") {
+		t.Errorf("a Service of others is named:\n%s", got.out)
+	}
+}
+
+func TestAdoptPrintsTheManifestsAlone(t *testing.T) {
+	objects := append(legacyObjects(t), &platformv1alpha1.Environment{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "team-shop", Name: "prod"},
+		Spec:       platformv1alpha1.EnvironmentSpec{ClassRef: platformv1alpha1.ClassReference{Name: "production"}},
+		Status:     platformv1alpha1.EnvironmentStatus{Namespace: "legacy"},
+	})
+	got := adoptCall(t, objects, append(adoptCheckout, "-o", "yaml", "--component", "shop")...)
+	if got.code != exitFindings || !strings.Contains(got.err, "not mapped: ") {
+		t.Errorf("code %d, stderr %s", got.code, got.err)
+	}
+	if want := `apiVersion: platform.towpath.dev/v1alpha1
+kind: Component
+metadata:
+  name: shop
+  namespace: team-shop
+spec:
+  environments:
+  - adopt:
+      objects:
+      - name: checkout
+        resource: deployment
+      - name: checkout
+        resource: service
+      podSelector:
+        app: checkout
+    name: prod
+  image: registry.example/shop/checkout:1
+  parameters:
+    probes:
+      handler: TCP
+    replicas:
+      max: 2
+  templateRef:
+    name: web-service
+`; got.out != want {
+		t.Errorf("got\n%s", got.out)
+	}
+}
+
+func TestAdoptSaysWhatIsMissing(t *testing.T) {
+	expect(t, adoptCall(t, legacyObjects(t), adoptCheckout...), exitTrouble, "", `
+towpath: environment team-shop/prod does not exist yet, so its class must be named
+next: give --class; see kubectl get environmentclasses
+`)
+	expect(t, adoptCall(t, nil, append(adoptCheckout, "--class", "production")...), exitTrouble, "", `
+towpath: Deployment checkout does not exist in namespace legacy
+next: kubectl -n legacy get deployments
+`)
+	wrong := append([]string{"adopt", "pod/checkout"}, adoptCheckout[2:]...)
+	expect(t, adoptCall(t, nil, wrong...), exitTrouble, "", `
+towpath: "pod/checkout" must be deployment/NAME, statefulset/NAME or cronjob/NAME
+next: towpath adopt --help
+`)
+	objects := legacyObjects(t)
+	objects[0] = &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "team-shop"}}
+	if got := adoptCall(t, objects, append(adoptCheckout, "--class", "production")...); !strings.Contains(got.err, "namespace team-shop is no home of a team") {
+		t.Errorf("got %+v", got)
+	}
+	objects = legacyObjects(t)
+	objects[3].(*unstructured.Unstructured).SetLabels(map[string]string{platformv1alpha1.LabelOwnerUID: "x", platformv1alpha1.LabelComponent: "shop"})
+	if got := adoptCall(t, objects, append(adoptCheckout, "--class", "production")...); !strings.Contains(got.err, "belongs to Component shop already") {
+		t.Errorf("got %+v", got)
+	}
+}

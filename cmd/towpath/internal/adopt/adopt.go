@@ -1,0 +1,235 @@
+// Package adopt fits a golden path to what runs already: it finds the parameters with which the template comes
+// nearest to the objects that were found, proposes the Component that takes them over, and names every difference
+// that is left. It is pure: objects in, a proposal out.
+package adopt
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/render"
+	"github.com/towpath-dev/towpath/internal/template"
+)
+
+// Input is what a template is fitted to.
+type Input struct {
+	// Spec of the golden path, and Compiled from it.
+	Spec     *platformv1alpha1.ServiceTemplateSpec
+	Compiled *template.Template
+	// Place is where the Component will be: everything of a rendering but image, parameters and variables.
+	Place render.Input
+	// Workload that was found, and Others that belong to it.
+	Workload *unstructured.Unstructured
+	Others   []*unstructured.Unstructured
+}
+
+// Match says which resource of the template stands for a found object.
+type Match struct {
+	Resource string
+	Found    *unstructured.Unstructured
+}
+
+// Unmapped is a setting that was found and that the Component cannot say.
+type Unmapped struct {
+	// Object is the kind and name, Path the field in it.
+	Object, Path string
+	// Value that was found; nil where it says nothing.
+	Value any
+	// Why it cannot be said, and what to do.
+	Why string
+}
+
+// Object names an object of the template.
+type Object struct {
+	Resource, Kind, Name string
+}
+
+// Proposal is what fits best.
+type Proposal struct {
+	Component *platformv1alpha1.Component
+	// Matches are the found objects that the Component takes over, the workload first.
+	Matches []Match
+	// Differences are what the first new version changes on them.
+	Differences []Difference
+	// New are the objects of the template that do not exist yet.
+	New []Object
+	// Strangers are found objects that no resource of the template stands for. They stay as they are.
+	Strangers []*unstructured.Unstructured
+	Unmapped  []Unmapped
+	// Rendered is the golden path as it will be, for all objects.
+	Rendered []render.Object
+	// Notes say what was decided where the objects leave it open.
+	Notes []string
+	// Renders counts how often the template was rendered.
+	Renders int
+}
+
+// Fit fits the template. The error says why the workload cannot be taken over by this golden path at all.
+func Fit(in Input) (*Proposal, error) {
+	f := &fitter{in: in, chosen: map[string]any{}, seen: map[string]bool{}}
+	if err := f.prepare(); err != nil {
+		return nil, err
+	}
+	best, err := f.search()
+	if err != nil {
+		return nil, err
+	}
+	return f.propose(best)
+}
+
+// fitter is the state of one Fit.
+type fitter struct {
+	in        Input
+	container container
+	// found are the workload and the others, and intents what their owners asked for.
+	found   []*unstructured.Unstructured
+	intents []map[string]any
+	// podSelector is the selector that was found.
+	podSelector map[string]string
+	// leaves are the parameters, chosen the values that differ from the default, by path.
+	leaves []leaf
+	chosen map[string]any
+	// seen are the settings of the intents.
+	seen     map[string]bool
+	unmapped []Unmapped
+	notes    []string
+	renders  int
+}
+
+// title names an object for people.
+func title(o *unstructured.Unstructured) string { return o.GetKind() + "/" + o.GetName() }
+
+func (f *fitter) leave(object *unstructured.Unstructured, path string, value any, why string) {
+	f.unmapped = append(f.unmapped, Unmapped{Object: title(object), Path: path, Value: value, Why: why})
+}
+
+func (f *fitter) prepare() error {
+	in := &f.in
+	name := in.Place.Component
+	if problems := validation.IsDNS1035Label(name); len(problems) > 0 || len(name) > 40 {
+		return fmt.Errorf("component %q: the name must be a DNS-1035 label of at most 40 characters; choose one with --component", name)
+	}
+	f.found = append([]*unstructured.Unstructured{in.Workload}, in.Others...)
+	for _, object := range f.found {
+		intent, err := intentOf(object)
+		if err != nil {
+			return fmt.Errorf("%s: %w", title(object), err)
+		}
+		f.intents = append(f.intents, intent)
+		f.remember("", intent["spec"])
+	}
+	if err := f.selector(); err != nil {
+		return err
+	}
+	if err := f.findContainer(); err != nil {
+		return err
+	}
+	leaves, err := leavesOf(in.Spec)
+	if err != nil {
+		return err
+	}
+	f.leaves = leaves
+	f.hint()
+	return nil
+}
+
+// selector reads the labels by which the workload finds its pods. A CronJob has none.
+func (f *fitter) selector() error {
+	workload := f.in.Workload
+	selector, ok, err := unstructured.NestedMap(workload.Object, "spec", "selector")
+	if err != nil || !ok {
+		return err
+	}
+	if _, ok := selector["matchExpressions"]; ok {
+		return fmt.Errorf("%s: spec.selector.matchExpressions: a Component keeps a selector of labels alone, and a selector cannot change; make the Component beside it, and delete the workload once it runs", title(workload))
+	}
+	f.podSelector, _, err = unstructured.NestedStringMap(selector, "matchLabels")
+	if err != nil {
+		return err
+	}
+	for key, value := range f.podSelector {
+		if ours := render.Labels(f.in.Place)[key]; strings.HasPrefix(key, platformv1alpha1.LabelPrefix) && ours != value {
+			return fmt.Errorf("%s: spec.selector.matchLabels: %s=%s would have to be %s: costs are told apart by it; choose --component and -e to fit, or make the Component beside the workload",
+				title(workload), key, value, ours)
+		}
+	}
+	return nil
+}
+
+// propose puts the proposal together.
+func (f *fitter) propose(best *outcome) (*Proposal, error) {
+	parameters, err := template.EncodeParameters(f.parameters(f.chosen))
+	if err != nil {
+		return nil, err
+	}
+	in := f.in.Place
+	component := &platformv1alpha1.Component{}
+	component.SetGroupVersionKind(platformv1alpha1.GroupVersion.WithKind("Component"))
+	component.Name, component.Namespace = in.Component, in.HomeNamespace
+	component.Spec = platformv1alpha1.ComponentSpec{
+		TemplateRef: platformv1alpha1.TemplateReference{Name: in.Template},
+		Image:       f.container.image, Parameters: parameters, Env: f.container.env, SecretEnv: f.container.secretEnv,
+		Environments: []platformv1alpha1.PathEnvironment{{Name: in.Environment.Name, Adopt: best.adoption}},
+	}
+	p := &Proposal{Component: component, Rendered: best.objects, Differences: best.differences, Renders: f.renders}
+	taken := map[string]bool{}
+	for _, pair := range best.pairs {
+		p.Matches = append(p.Matches, Match{Resource: pair.resource, Found: f.found[pair.found]})
+		taken[pair.resource] = true
+	}
+	if len(p.Matches) == 0 || p.Matches[0].Found != f.in.Workload {
+		return nil, errors.New("the golden path makes no " + f.in.Workload.GetKind())
+	}
+	for i := range best.objects {
+		if o := &best.objects[i]; !taken[o.Resource] {
+			p.New = append(p.New, Object{Resource: o.Resource, Kind: o.Object.GetKind(), Name: o.Object.GetName()})
+		}
+	}
+	for _, i := range best.strangers {
+		p.Strangers = append(p.Strangers, f.found[i])
+	}
+	f.refused(best)
+	f.fixed(best)
+	f.lost(best)
+	p.Unmapped, p.Notes = f.unmapped, f.notes
+	return p, nil
+}
+
+// lost names the settings that the golden path takes away, and that nothing said so far is about.
+func (f *fitter) lost(best *outcome) {
+	said := map[string]bool{}
+	for _, u := range f.unmapped {
+		said[u.Object+" "+u.Path] = true
+	}
+	for i := range best.differences {
+		d := &best.differences[i]
+		if d.Kind != Removed || strings.Contains(d.Path, "metadata.") || said[d.Object+" "+d.Path] {
+			continue
+		}
+		f.unmapped = append(f.unmapped, Unmapped{Object: d.Object, Path: d.Path, Value: d.Found,
+			Why: "the golden path does not set it, and no parameter does; the first new version takes it away"})
+	}
+}
+
+// fixed names what the golden path would change, and Kubernetes does not let anybody change.
+func (f *fitter) fixed(best *outcome) {
+	if f.in.Workload.GetKind() != "StatefulSet" {
+		return
+	}
+	golden := normal(f.in.Workload.GroupVersionKind(), best.objects[best.pairs[0].object].Object.Object)
+	for _, field := range []string{"serviceName", "podManagementPolicy", "volumeClaimTemplates"} {
+		before, _, _ := unstructured.NestedFieldNoCopy(f.intents[0], "spec", field)
+		after, _, _ := unstructured.NestedFieldNoCopy(golden, "spec", field)
+		d := &differ{}
+		d.maps("", map[string]any{field: before}, map[string]any{field: after})
+		if len(d.out) > 0 && (before != nil || field == "volumeClaimTemplates") {
+			f.leave(f.in.Workload, "spec."+field, nil,
+				"Kubernetes lets nobody change it, and the golden path has "+d.out[0].String()+": the first new version will be refused; make the Component beside the workload, and move the data")
+		}
+	}
+}

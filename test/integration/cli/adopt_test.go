@@ -1,0 +1,96 @@
+package cli_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/test/framework"
+)
+
+var _ = Describe("Adopting and leaving", Ordered, func() {
+	labels := map[string]string{"app": "checkout"}
+	deployment := &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "legacy", Name: "checkout"},
+		Spec: appsv1.DeploymentSpec{
+			Selector: &metav1.LabelSelector{MatchLabels: labels},
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: labels},
+				Spec: corev1.PodSpec{Containers: []corev1.Container{{
+					Name: "web", Image: "registry.example/shop/checkout:1.4.2", Ports: []corev1.ContainerPort{{ContainerPort: 3000}},
+					ReadinessProbe: &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/healthz", Port: intstr.FromInt32(3000)}}},
+				}}},
+			},
+		},
+	}
+
+	BeforeAll(func(ctx context.Context) {
+		for _, object := range []client.Object{
+			framework.TeamNamespace("shop"), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "legacy"}}, deployment,
+			&corev1.Service{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "legacy", Name: "checkout"},
+				Spec:       corev1.ServiceSpec{Selector: labels, Ports: []corev1.ServicePort{{Port: 80, TargetPort: intstr.FromInt32(3000)}}},
+			},
+			framework.Environment("team-shop", "dev", "development"), framework.Component("team-shop", "hello", "web-service", "dev"),
+		} {
+			Expect(cluster.Client.Create(ctx, object)).To(Succeed())
+		}
+	})
+
+	It("proves that taking over restarts nothing, and leaves no trace of having asked", func(ctx context.Context) {
+		Eventually(ctx, framework.Read(cluster.Client, deployment)).Should(HaveField("Status.UpdatedReplicas", BeEquivalentTo(1)))
+		before := deployment.DeepCopy()
+		code, out, stderr := towpath(ctx, "adopt", "deployment/checkout", "-n", "legacy", "--template", "web-service",
+			"--home", "team-shop", "-e", "prod", "--class", "production")
+		GinkgoWriter.Println(out)
+		Expect(stderr).To(BeEmpty())
+		Expect(code).To(BeZero(), out)
+		Expect(out).To(ContainSubstring("Deployment/checkout  generation 1 before, 1 after, spec the same: nothing restarts"))
+		Expect(out).To(ContainSubstring("Service/checkout  generation"))
+		Expect(out).NotTo(ContainSubstring("NOT PROVEN"))
+		Expect(cluster.Client.Get(ctx, client.ObjectKeyFromObject(deployment), deployment)).To(Succeed())
+		Expect(deployment.Labels).To(Equal(before.Labels))
+		Expect(deployment.Annotations).NotTo(HaveKey(platformv1alpha1.AnnotationAsFound))
+		Expect(deployment.Generation).To(Equal(before.Generation))
+	})
+
+	It("proposes manifests that the API server takes", func(ctx context.Context) {
+		_, out, _ := towpath(ctx, "adopt", "deployment/checkout", "-n", "legacy", "--template", "web-service",
+			"--home", "team-shop", "-e", "prod", "--class", "production", "-o", "json")
+		var list struct {
+			Items []platformv1alpha1.Component `json:"items"`
+		}
+		Expect(yaml.Unmarshal([]byte(out), &list)).To(Succeed())
+		Expect(list.Items).To(HaveLen(2))
+		component := &list.Items[1]
+		Expect(string(component.Spec.Parameters.Raw)).To(MatchJSON(`{"port": 3000, "probes": {"livePath": "/healthz", "readyPath": "/healthz"}, "replicas": {"min": 1, "max": 1}}`))
+		Expect(cluster.Client.Create(ctx, component, client.DryRunAll)).To(Succeed())
+	})
+
+	It("writes manifests that change no pod", func(ctx context.Context) {
+		hello := &platformv1alpha1.Component{ObjectMeta: metav1.ObjectMeta{Namespace: "team-shop", Name: "hello"}}
+		Eventually(ctx, framework.Read(cluster.Client, hello)).Should(framework.BeReady())
+		dir := filepath.Join(GinkgoT().TempDir(), "out")
+		code, out, stderr := towpath(ctx, "eject", "hello", "-n", "team-shop", "-o", dir)
+		GinkgoWriter.Println(out)
+		Expect(code).To(BeZero(), stderr)
+		text, err := os.ReadFile(filepath.Join(dir, "dev", "deployment-hello.yaml"))
+		Expect(err).NotTo(HaveOccurred())
+		written, live := &appsv1.Deployment{}, &appsv1.Deployment{}
+		Expect(yaml.UnmarshalStrict(text, written)).To(Succeed())
+		Expect(cluster.Client.Get(ctx, client.ObjectKeyFromObject(written), live)).To(Succeed())
+		Expect(written.Labels).NotTo(HaveKey(platformv1alpha1.LabelOwnerUID))
+		Expect(written.Spec.Template.Labels).To(Equal(live.Spec.Template.Labels))
+		Expect(written.Spec.Selector).To(Equal(live.Spec.Selector))
+	})
+})
