@@ -91,7 +91,7 @@ func (a *adoption) sayConsent(out *strings.Builder) {
 
 // sayTakeover prints what taking over changes, with the proof.
 func (a *adoption) sayTakeover(out *strings.Builder) {
-	out.WriteString("\ntaking over adds labels and annotations to these objects, and changes nothing else; by dry run\n")
+	out.WriteString("\ntaking over adds labels to these objects, and changes nothing else; by dry run\n")
 	without := false
 	for i := range a.proofs {
 		p := &a.proofs[i]
@@ -121,11 +121,7 @@ func proofText(p *running.Proof) string {
 	case !p.Unchanged:
 		return fmt.Sprintf("NOT PROVEN: the dry run changes it (generation %d -> %d): a webhook may do that; do not go on before you know which", p.Before, p.After)
 	}
-	text := fmt.Sprintf("generation %d before, %d after, spec the same: nothing restarts", p.Before, p.After)
-	if p.Annotated != 0 {
-		text += fmt.Sprintf("\n    (with the labels; the annotation makes it %d, since Kubernetes counts those of a Deployment: its pod template\n    is the same, and no ReplicaSet is made)", p.Annotated)
-	}
-	return text
+	return fmt.Sprintf("generation %d before, %d after, spec the same: nothing restarts", p.Before, p.After)
 }
 
 // sayFirstVersion prints what the first new version will change, by object.

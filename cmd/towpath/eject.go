@@ -165,17 +165,32 @@ func plainObjects(ctx context.Context, c client.Reader, release *platformv1alpha
 	objects := make([]*unstructured.Unstructured, 0, len(rendered))
 	for _, o := range rendered {
 		object := o.Object
-		if release.Spec.Cause == platformv1alpha1.CauseAdoption {
-			if object, err = asItRuns(ctx, c, object); err != nil {
+		asFound := release.Spec.Cause == platformv1alpha1.CauseAdoption
+		if asFound || release.Spec.Adopt != nil && object.GetKind() == "StatefulSet" {
+			live, err := asItRuns(ctx, c, object)
+			switch {
+			case err != nil:
 				return nil, err
-			}
-			if object == nil {
+			case live != nil && asFound:
+				object = live
+			case live != nil:
+				addFixed(object, live)
+			case asFound:
 				continue // taking over makes nothing
 			}
 		}
 		objects = append(objects, manifest.Plain(object, release.Spec.LabelAliases))
 	}
 	return objects, nil
+}
+
+// addFixed adds what of a StatefulSet that was taken over stays as it was found, and so is not rendered.
+func addFixed(object, live *unstructured.Unstructured) {
+	for _, field := range []string{"serviceName", "podManagementPolicy", "volumeClaimTemplates"} {
+		if value, found, _ := unstructured.NestedFieldCopy(live.Object, "spec", field); found {
+			_ = unstructured.SetNestedField(object.Object, value, "spec", field) // spec is an object: it was rendered
+		}
+	}
 }
 
 // asItRuns reads an object that was taken over; nil where it does not exist.

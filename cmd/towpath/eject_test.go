@@ -85,8 +85,8 @@ metadata:
   name: checkout
   namespace: shop-dev
   uid: 1-2-3
-  labels: {app: checkout, platform.towpath.dev/team: shop}
-  annotations: {platform.towpath.dev/as-found: "true", mine: kept, deployment.kubernetes.io/revision: "3"}
+  labels: {app: checkout, platform.towpath.dev/team: shop, platform.towpath.dev/as-found: "true"}
+  annotations: {mine: kept, deployment.kubernetes.io/revision: "3"}
 spec: {selector: {matchLabels: {app: checkout}}, template: {metadata: {labels: {app: checkout}}, spec: {containers: [{name: web, image: "web:1"}]}}}
 status: {replicas: 1}
 `))
@@ -94,7 +94,13 @@ status: {replicas: 1}
 		t.Fatal(problems)
 	}
 	dir := t.TempDir()
-	got := towpath(t, append(ejectable(t, platformv1alpha1.CauseAdoption), documents[0].Object), "eject", "checkout", "-o", dir)
+	objects := append(ejectable(t, platformv1alpha1.CauseAdoption), documents[0].Object)
+	for _, object := range objects {
+		if release, ok := object.(*platformv1alpha1.Release); ok {
+			release.Spec.Adopt = &platformv1alpha1.Adoption{Objects: []platformv1alpha1.AdoptedObject{{Resource: "deployment", Name: "checkout"}}}
+		}
+	}
+	got := towpath(t, objects, "eject", "checkout", "-o", dir)
 	if got.code != exitOK || !strings.HasPrefix(got.out, "wrote 1 object of 1 environment") {
 		t.Fatalf("got %+v", got)
 	}

@@ -37,8 +37,14 @@ func (w *Writer) TakeOver(ctx context.Context, user, namespace string, object pl
 	})
 }
 
-// taken returns the entries of managedFields with those of others in ours. The number of replicas stays out: an
-// apply that does not name it would set it back to one.
+// left are fields that an apply may leave out and that must stay as they are: the number of replicas would fall
+// back to one, and what of a StatefulSet cannot change is not rendered for one that was found.
+var left = fieldpath.NewSet(
+	fieldpath.MakePathOrDie("spec", "replicas"), fieldpath.MakePathOrDie("spec", "serviceName"),
+	fieldpath.MakePathOrDie("spec", "podManagementPolicy"), fieldpath.MakePathOrDie("spec", "volumeClaimTemplates"),
+)
+
+// taken returns the entries of managedFields with those of others in ours.
 func taken(live *metav1.PartialObjectMetadata) ([]metav1.ManagedFieldsEntry, error) {
 	live = live.DeepCopy()
 	others := sets.New[string]()
@@ -62,7 +68,7 @@ func taken(live *metav1.PartialObjectMetadata) ([]metav1.ManagedFieldsEntry, err
 		if err := fields.FromJSON(bytes.NewReader(e.FieldsV1.GetRawBytes())); err != nil {
 			return nil, err
 		}
-		raw, err := fields.Difference(fieldpath.NewSet(fieldpath.MakePathOrDie("spec", "replicas"))).ToJSON()
+		raw, err := fields.RecursiveDifference(left).ToJSON()
 		if err != nil {
 			return nil, err
 		}

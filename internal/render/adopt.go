@@ -77,6 +77,12 @@ func (a *adopter) finish(objects []Object) error {
 	}
 	for _, o := range objects {
 		a.refer(o.Object.Object)
+		if _, adopted := a.found(o.Resource); adopted && o.Object.GetKind() == "StatefulSet" {
+			// They cannot change, and so stay as they were found.
+			for _, field := range []string{"serviceName", "podManagementPolicy", "volumeClaimTemplates"} {
+				unstructured.RemoveNestedField(o.Object.Object, "spec", field)
+			}
+		}
 	}
 	if len(a.adoption.PodSelector) == 0 {
 		return nil

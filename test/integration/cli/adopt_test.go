@@ -60,7 +60,7 @@ var _ = Describe("Adopting and leaving", Ordered, func() {
 		Expect(out).NotTo(ContainSubstring("NOT PROVEN"))
 		Expect(cluster.Client.Get(ctx, client.ObjectKeyFromObject(deployment), deployment)).To(Succeed())
 		Expect(deployment.Labels).To(Equal(before.Labels))
-		Expect(deployment.Annotations).NotTo(HaveKey(platformv1alpha1.AnnotationAsFound))
+		Expect(deployment.Labels).NotTo(HaveKey(platformv1alpha1.LabelAsFound))
 		Expect(deployment.Generation).To(Equal(before.Generation))
 	})
 

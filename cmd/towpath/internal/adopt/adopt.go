@@ -216,20 +216,34 @@ func (f *fitter) lost(best *outcome) {
 	}
 }
 
-// fixed names what the golden path would change, and Kubernetes does not let anybody change.
+// fixedFields of a StatefulSet cannot change, and so stay as they were found.
+var fixedFields = []string{"serviceName", "podManagementPolicy", "volumeClaimTemplates"}
+
+// fixed names the claims that pods of the golden path mount, and that what was found does not have.
 func (f *fitter) fixed(best *outcome) {
 	if f.in.Workload.GetKind() != "StatefulSet" {
 		return
 	}
-	golden := normal(f.in.Workload.GroupVersionKind(), best.objects[best.pairs[0].object].Object.Object)
-	for _, field := range []string{"serviceName", "podManagementPolicy", "volumeClaimTemplates"} {
-		before, _, _ := unstructured.NestedFieldNoCopy(f.intents[0], "spec", field)
-		after, _, _ := unstructured.NestedFieldNoCopy(golden, "spec", field)
-		d := &differ{}
-		d.maps("", map[string]any{field: before}, map[string]any{field: after})
-		if len(d.out) > 0 && (before != nil || field == "volumeClaimTemplates") {
-			f.leave(f.in.Workload, "spec."+field, nil,
-				"Kubernetes lets nobody change it, and the golden path has "+d.out[0].String()+": the first new version will be refused; make the Component beside the workload, and move the data")
+	names := map[string]bool{}
+	claims, _, _ := unstructured.NestedSlice(f.in.Workload.Object, "spec", "volumeClaimTemplates")
+	golden := best.objects[best.pairs[0].object].Object.Object
+	volumes, _, _ := unstructured.NestedSlice(golden, "spec", "template", "spec", "volumes")
+	for _, claim := range claims {
+		name, _, _ := unstructured.NestedString(claim.(map[string]any), "metadata", "name")
+		names[name] = true
+	}
+	for _, volume := range volumes {
+		name, _, _ := unstructured.NestedString(volume.(map[string]any), "name")
+		names[name] = true
+	}
+	containers, _, _ := unstructured.NestedSlice(golden, "spec", "template", "spec", "containers")
+	for _, container := range containers {
+		mounts, _, _ := unstructured.NestedSlice(container.(map[string]any), "volumeMounts")
+		for _, mount := range mounts {
+			if name, _, _ := unstructured.NestedString(mount.(map[string]any), "name"); !names[name] {
+				f.leave(f.in.Workload, "spec.volumeClaimTemplates", nil,
+					"Kubernetes lets nobody change it, and the golden path mounts a claim named "+name+": the first new version will be refused; make the Component beside the workload, and move the data")
+			}
 		}
 	}
 }

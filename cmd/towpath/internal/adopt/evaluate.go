@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/render"
 	"github.com/towpath-dev/towpath/internal/template"
@@ -44,7 +46,14 @@ func (f *fitter) evaluate(chosen map[string]any) (*outcome, error) {
 	}
 	out := &outcome{objects: objects}
 	f.pair(out)
-	f.adopt(out)
+	in.Adopt = f.adoption(out)
+	if len(out.pairs) > 0 {
+		// Again, with the names and the selector that were found, as the manager will.
+		if out.objects, err = render.Render(f.in.Compiled, in); err != nil {
+			return nil, err
+		}
+	}
+	out.adoption = in.Adopt
 	f.measure(out)
 	return out, nil
 }
@@ -110,8 +119,8 @@ func (f *fitter) onlyOfKind(i int) bool {
 	return true
 }
 
-// adopt gives the rendered objects the names and the selector that were found.
-func (f *fitter) adopt(out *outcome) {
+// adoption says which names and which selector stay as they were found.
+func (f *fitter) adoption(out *outcome) *platformv1alpha1.Adoption {
 	adoption := &platformv1alpha1.Adoption{}
 	for _, p := range out.pairs {
 		adoption.Objects = append(adoption.Objects, platformv1alpha1.AdoptedObject{Resource: p.resource, Name: f.found[p.found].GetName()})
@@ -122,8 +131,7 @@ func (f *fitter) adopt(out *outcome) {
 			}
 		}
 	}
-	out.adoption = adoption
-	asFound(out.objects, adoption)
+	return adoption
 }
 
 // measure compares every pair, and counts what is new and what nothing stands for.
@@ -155,6 +163,15 @@ func (f *fitter) compare(i int, o render.Object) []Difference {
 	}
 	golden["metadata"] = kept
 	intent := f.intents[i]
+	if spec, ok := golden["spec"].(map[string]any); ok && o.Object.GetKind() == "StatefulSet" {
+		for _, field := range fixedFields {
+			if value, found, _ := unstructured.NestedFieldNoCopy(intent, "spec", field); found {
+				spec[field] = value
+			} else {
+				delete(spec, field)
+			}
+		}
+	}
 	d := &differ{resource: o.Resource, object: title(f.found[i])}
 	d.maps("", withoutVersion(intent), withoutVersion(golden))
 	ours := render.Labels(f.in.Place)

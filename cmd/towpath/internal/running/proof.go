@@ -3,6 +3,7 @@ package running
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"reflect"
 	"strings"
 
@@ -22,8 +23,6 @@ type Proof struct {
 	Object *unstructured.Unstructured
 	// Before and After are metadata.generation, which counts the changes of what is wanted: equal, no pod restarts.
 	Before, After int64
-	// Annotated is the generation with the annotation too, where only that makes the API server count on.
-	Annotated int64
 	// Unchanged says that the generation and everything but metadata stay as they are.
 	Unchanged bool
 	// WithoutLabels says that an admission policy keeps the caller from setting Towpath's labels, so that the dry run went without.
@@ -35,28 +34,19 @@ type Proof struct {
 // Prove has the API server do on an object what the takeover does, without keeping it.
 func Prove(ctx context.Context, writer client.Writer, object *unstructured.Unstructured, labels map[string]string) Proof {
 	proof := Proof{Object: object, Before: object.GetGeneration()}
-	after, err := dryRun(ctx, writer, object, labels, map[string]string{platformv1alpha1.AnnotationAsFound: "true"})
+	labels = maps.Clone(labels)
+	labels[platformv1alpha1.LabelAsFound] = "true"
+	after, err := dryRun(ctx, writer, object, labels)
 	if apierrors.IsForbidden(err) && strings.Contains(err.Error(), "ValidatingAdmissionPolicy 'towpath-") {
 		proof.WithoutLabels = true
-		after, err = dryRun(ctx, writer, object, nil, nil)
+		after, err = dryRun(ctx, writer, object, nil)
 	}
 	if err != nil {
 		proof.Err = err
 		return proof
 	}
 	proof.After = after.GetGeneration()
-	same := reflect.DeepEqual(wanted(object), wanted(after))
-	if same && proof.After != proof.Before && object.GetKind() == "Deployment" && !proof.WithoutLabels {
-		// The API server counts a change of a Deployment's annotations as one of what is wanted. Whether
-		// anything else was counted shows without them.
-		bare, err := dryRun(ctx, writer, object, labels, nil)
-		if err != nil {
-			proof.Err = err
-			return proof
-		}
-		proof.Annotated, proof.After = proof.After, bare.GetGeneration()
-	}
-	proof.Unchanged = same && proof.Before == proof.After
+	proof.Unchanged = reflect.DeepEqual(wanted(object), wanted(after)) && proof.Before == proof.After
 	return proof
 }
 
@@ -68,13 +58,12 @@ func wanted(object *unstructured.Unstructured) map[string]any {
 	return copied
 }
 
-func dryRun(ctx context.Context, writer client.Writer, object *unstructured.Unstructured, labels, annotations map[string]string) (*unstructured.Unstructured, error) {
+func dryRun(ctx context.Context, writer client.Writer, object *unstructured.Unstructured, labels map[string]string) (*unstructured.Unstructured, error) {
 	bare := &unstructured.Unstructured{}
 	bare.SetGroupVersionKind(object.GroupVersionKind())
 	bare.SetName(object.GetName())
 	bare.SetNamespace(object.GetNamespace())
 	bare.SetLabels(labels)
-	bare.SetAnnotations(annotations)
 	body, err := json.Marshal(bare.Object)
 	if err != nil {
 		return nil, err
