@@ -4,14 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"math"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -19,7 +15,6 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/apply"
 	"github.com/towpath-dev/towpath/internal/condition"
-	"github.com/towpath-dev/towpath/internal/environment"
 	"github.com/towpath-dev/towpath/internal/guard"
 	"github.com/towpath-dev/towpath/internal/readiness"
 	"github.com/towpath-dev/towpath/internal/render"
@@ -116,86 +111,6 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) error {
 		s.children[i] = c
 	}
 	return nil
-}
-
-// write applies the objects that are not as we left them. One that is costs nothing.
-func (r *Reconciler) write(ctx context.Context, s *scope) error {
-	if s.objects == nil {
-		return nil
-	}
-	r.initObjects(s)
-	needed := r.needed(s)
-	if len(needed) == 0 {
-		s.applied = s.problem == nil
-		return nil
-	}
-	wanted := len(needed)
-	uids, err := r.prepareFound(ctx, s, needed)
-	if err != nil {
-		return err
-	}
-	namespace := s.release.Spec.Environment.Namespace
-	find := func(o render.Object) (i int, ok bool) {
-		i, ok = needed[childKey{o.Object.GroupVersionKind(), types.NamespacedName{Namespace: namespace, Name: o.Object.GetName()}}]
-		return i, ok
-	}
-	results, err := r.Writer.Apply(ctx, apply.Intent{
-		User:    environment.ApplierUser(namespace),
-		Policy:  r.policy(s.release),
-		Objects: s.objects,
-		Write: func(o render.Object) bool {
-			_, ok := find(o)
-			return ok
-		},
-		UID: func(o render.Object) types.UID {
-			return uids[childKey{o.Object.GroupVersionKind(), types.NamespacedName{Namespace: namespace, Name: o.Object.GetName()}}]
-		},
-		Replicas: func(o render.Object) (int64, bool) {
-			i, ok := find(o)
-			if _, set, _ := unstructured.NestedFieldNoCopy(o.Object.Object, "spec", "replicas"); !ok || set {
-				return 0, false
-			}
-			return s.children[i].replicas()
-		},
-	})
-	var refused *apply.RefusedError
-	if errors.As(err, &refused) {
-		s.fail(true, platformv1alpha1.ReasonRefused, refused.Error())
-		return err
-	}
-	var unguarded *apply.UnguardedError
-	if errors.As(err, &unguarded) {
-		s.fail(false, platformv1alpha1.ReasonApplyFailed, "Nothing is written to any workload namespace: "+unguarded.Err.Error()+". This is for the platform team.")
-		s.lookAgain(retryUnguarded)
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return r.record(ctx, s, results, wanted)
-}
-
-// needed finds the objects that are not as we left them, but for those that the API server has just
-// refused, and those of later waves: events of their siblings must not make a storm of it.
-func (r *Reconciler) needed(s *scope) map[childKey]int {
-	needed := map[childKey]int{}
-	held := math.MaxInt
-	for i := range s.objects {
-		if !needsWrite(&s.release.Status.Objects[i], s.children[i]) {
-			continue
-		}
-		key := inventoryKey(s.release, s.release.Spec.Inventory[i])
-		wait, err := r.refusals.standing(key, s.release.UID, r.Clock.Now())
-		if err == nil {
-			needed[key] = i
-			continue
-		}
-		s.refuse(i, err)
-		s.lookAgain(wait)
-		held = min(held, s.objects[i].Wave)
-	}
-	maps.DeleteFunc(needed, func(_ childKey, i int) bool { return s.objects[i].Wave > held })
-	return needed
 }
 
 // record takes the results of the writes into the status. The errors it returns are those that may

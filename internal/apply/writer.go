@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -74,6 +75,10 @@ type Intent struct {
 	// UID tells which object must be there already, for those that are taken over; empty for those that may be
 	// made. Nil means that there are none of the former.
 	UID func(render.Object) types.UID
+	// Start tells with how many pods a workload begins whose number is left to an autoscaler, and that is not
+	// there yet: it would begin with one, and be ready long before it can bear the load. Nil means that there is
+	// none.
+	Start func(render.Object) (replicas int64, ok bool)
 	// Replicas tells how many pods a workload runs whose number was ours and is left to an autoscaler from
 	// now on, so that it stays as it is until that changes it; nil means that there is none.
 	Replicas func(render.Object) (replicas int64, ok bool)
@@ -142,14 +147,7 @@ func (w *Writer) applyOne(ctx context.Context, intent *Intent, o render.Object) 
 	if err != nil {
 		return fail(err)
 	}
-	object := o.Object
-	if intent.UID != nil {
-		if uid := intent.UID(o); uid != "" {
-			object = object.DeepCopy()
-			object.SetUID(uid) // the API server makes nothing where that is not there
-		}
-	}
-	body, err := object.MarshalJSON()
+	body, err := intent.adjusted(o).MarshalJSON()
 	if err != nil {
 		return fail(err)
 	}
@@ -167,6 +165,26 @@ func (w *Writer) applyOne(ctx context.Context, intent *Intent, o render.Object) 
 	return Result{
 		Written: true, UID: applied.UID, ResourceVersion: applied.ResourceVersion, Owned: Owned(applied.ManagedFields),
 	}
+}
+
+// adjusted is an object as it is sent.
+func (intent *Intent) adjusted(o render.Object) *unstructured.Unstructured {
+	object := o.Object
+	if intent.UID != nil {
+		if uid := intent.UID(o); uid != "" {
+			object = object.DeepCopy()
+			object.SetUID(uid) // the API server makes nothing where that is not there
+		}
+	}
+	if intent.Start != nil {
+		if replicas, ok := intent.Start(o); ok {
+			object = object.DeepCopy()
+			if spec, ok := object.Object["spec"].(map[string]any); ok {
+				spec["replicas"] = replicas
+			}
+		}
+	}
+	return object
 }
 
 // Target is an object to delete.

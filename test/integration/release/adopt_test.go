@@ -139,7 +139,7 @@ var _ = Describe("What runs already", func() {
 			return &deploymentType{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "legacy-web"}}
 		}
 		front := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "legacy-service"}}
-		before, running := read(ctx, web()), pods(ctx, namespace)
+		running := pods(ctx, namespace)
 		Expect(running).To(HaveLen(2))
 
 		By("not without consent")
@@ -151,7 +151,7 @@ var _ = Describe("What runs already", func() {
 		By("with it, and changing nothing but metadata")
 		allow(ctx, web(), "shop")
 		allow(ctx, front, "shop")
-		before = read(ctx, web()) // to a Deployment, another annotation is another generation
+		before := read(ctx, web()) // to a Deployment, another annotation is another generation
 		Expect(p.ready(ctx, 1).Spec.Cause).To(Equal(platformv1alpha1.CauseAdoption))
 		after := read(ctx, web())
 		Expect(after.UID).To(Equal(before.UID))

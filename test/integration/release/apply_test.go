@@ -52,6 +52,26 @@ var _ = Describe("The objects of a Release", func() {
 })
 
 var _ = Describe("The number of pods", func() {
+	It("begins with the fewest that an autoscaler keeps, and is the autoscaler's from then on", func(ctx context.Context) {
+		p := newPlace(ctx)
+		p.settle(ctx, webOf(0), framework.Resource("scaler", `
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: "${component.name}"}
+spec: {minReplicas: 3, maxReplicas: 6, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: "${component.name}"}}
+`))
+		deployment := read(ctx, p.deployment())
+		Expect(deployment.Status.AvailableReplicas).To(BeEquivalentTo(3), "with one of three it is not ready")
+		Expect(deployment.Generation).To(BeEquivalentTo(1), "nobody had to scale it")
+
+		By("the autoscaler")
+		scale := &autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: 5}}
+		Expect(admin.SubResource("scale").Update(ctx, p.deployment(), client.WithSubResourceBody(scale))).To(Succeed())
+		Eventually(ctx, framework.Read(admin, p.deployment())).Should(HaveField("Status.AvailableReplicas", BeEquivalentTo(5)))
+		p.quiet(ctx)
+		Expect(read(ctx, p.deployment()).Spec.Replicas).To(HaveValue(BeEquivalentTo(5)))
+	})
+
 	It("stays as it is when a Release leaves it to an autoscaler, and is taken back by a later one", func(ctx context.Context) {
 		p := newPlace(ctx)
 		_, template := p.settle(ctx, webOf(3))

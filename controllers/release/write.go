@@ -1,0 +1,136 @@
+package release
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"math"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/apply"
+	"github.com/towpath-dev/towpath/internal/environment"
+	"github.com/towpath-dev/towpath/internal/render"
+)
+
+// write applies the objects that are not as we left them. One that is costs nothing.
+func (r *Reconciler) write(ctx context.Context, s *scope) error {
+	if s.objects == nil {
+		return nil
+	}
+	r.initObjects(s)
+	needed := r.needed(s)
+	if len(needed) == 0 {
+		s.applied = s.problem == nil
+		return nil
+	}
+	wanted := len(needed)
+	uids, err := r.prepareFound(ctx, s, needed)
+	if err != nil {
+		return err
+	}
+	namespace := s.release.Spec.Environment.Namespace
+	find := func(o render.Object) (i int, ok bool) {
+		i, ok = needed[childKey{o.Object.GroupVersionKind(), types.NamespacedName{Namespace: namespace, Name: o.Object.GetName()}}]
+		return i, ok
+	}
+	starts := leastReplicas(s.objects)
+	results, err := r.Writer.Apply(ctx, apply.Intent{
+		User:    environment.ApplierUser(namespace),
+		Policy:  r.policy(s.release),
+		Objects: s.objects,
+		Write: func(o render.Object) bool {
+			_, ok := find(o)
+			return ok
+		},
+		UID: func(o render.Object) types.UID {
+			return uids[childKey{o.Object.GroupVersionKind(), types.NamespacedName{Namespace: namespace, Name: o.Object.GetName()}}]
+		},
+		Start: func(o render.Object) (int64, bool) {
+			i, ok := find(o)
+			if !ok || sets(o, "replicas") || !s.absent(i) {
+				return 0, false
+			}
+			replicas, ok := starts[o.Object.GetKind()+"/"+o.Object.GetName()]
+			return replicas, ok
+		},
+		Replicas: func(o render.Object) (int64, bool) {
+			i, ok := find(o)
+			if !ok || sets(o, "replicas") {
+				return 0, false
+			}
+			return s.children[i].replicas()
+		},
+	})
+	var refused *apply.RefusedError
+	if errors.As(err, &refused) {
+		s.fail(true, platformv1alpha1.ReasonRefused, refused.Error())
+		return err
+	}
+	var unguarded *apply.UnguardedError
+	if errors.As(err, &unguarded) {
+		s.fail(false, platformv1alpha1.ReasonApplyFailed, "Nothing is written to any workload namespace: "+unguarded.Err.Error()+". This is for the platform team.")
+		s.lookAgain(retryUnguarded)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return r.record(ctx, s, results, wanted)
+}
+
+// needed finds the objects that are not as we left them, but for those that the API server has just
+// refused, and those of later waves: events of their siblings must not make a storm of it.
+func (r *Reconciler) needed(s *scope) map[childKey]int {
+	needed := map[childKey]int{}
+	held := math.MaxInt
+	for i := range s.objects {
+		if !needsWrite(&s.release.Status.Objects[i], s.children[i]) {
+			continue
+		}
+		key := inventoryKey(s.release, s.release.Spec.Inventory[i])
+		wait, err := r.refusals.standing(key, s.release.UID, r.Clock.Now())
+		if err == nil {
+			needed[key] = i
+			continue
+		}
+		s.refuse(i, err)
+		s.lookAgain(wait)
+		held = min(held, s.objects[i].Wave)
+	}
+	maps.DeleteFunc(needed, func(_ childKey, i int) bool { return s.objects[i].Wave > held })
+	return needed
+}
+
+// sets says whether an object has a field in its spec.
+func sets(o render.Object, field string) bool {
+	_, set, _ := unstructured.NestedFieldNoCopy(o.Object.Object, "spec", field)
+	return set
+}
+
+// absent says whether an object is surely not there yet. A cache that has not listed the kind proves nothing,
+// but before the first Release of an environment nothing was there.
+func (s *scope) absent(i int) bool {
+	return s.children[i].live == nil && (s.children[i].listed || s.release.Spec.Number == 1)
+}
+
+// leastReplicas are the fewest pods that autoscalers of the Release leave to their targets, by kind and name.
+func leastReplicas(objects []render.Object) map[string]int64 {
+	least := map[string]int64{}
+	for _, o := range objects {
+		field := map[string]string{"HorizontalPodAutoscaler": "minReplicas", "ScaledObject": "minReplicaCount"}[o.Object.GetKind()]
+		if field == "" {
+			continue
+		}
+		replicas, _, _ := unstructured.NestedInt64(o.Object.Object, "spec", field)
+		kind, _, _ := unstructured.NestedString(o.Object.Object, "spec", "scaleTargetRef", "kind")
+		name, _, _ := unstructured.NestedString(o.Object.Object, "spec", "scaleTargetRef", "name")
+		if replicas > 1 {
+			least[cmp.Or(kind, "Deployment")+"/"+name] = replicas
+		}
+	}
+	return least
+}
