@@ -72,7 +72,7 @@ network:
 		`{schedule: "@daily", nonRetriableExitCodes: [0]}`:                     "must be greater than or equal to 1",
 		`{schedule: "@daily", nonRetriableExitCodes: [3, 3]}`:                  "parameters.nonRetriableExitCodes[1]: Duplicate value: 3",
 		`{schedule: "@daily", indexed: {}}`:                                    `parameters.indexed.completions: Required value`,
-		`{schedule: "@daily", indexed: {completions: 3, maxFailedIndexes: 4}}`: "parameters.indexed.maxFailedIndexes: Invalid value: must be at most completions",
+		`{schedule: "@daily", indexed: {completions: 3, maxFailedIndexes: 4}}`: "parameters.indexed.maxFailedIndexes: Invalid value: 4: must be at most completions",
 		`{schedule: "@daily", queue: Batch}`:                                   "parameters.queue: Invalid value",
 	},
 }

@@ -49,7 +49,7 @@ network:
 	wrong: map[string]string{
 		`{port: 7000, peerPorts: [7000]}`:             "parameters.peerPorts: Invalid value: must not hold port, which peers may call already",
 		`{peerPorts: [7000, 7000]}`:                   "parameters.peerPorts[1]: Duplicate value: 7000",
-		`{probes: {handler: Exec, liveCommand: [a]}}`: "parameters.probes.handler: Invalid value: must not be Exec without probes.liveCommand and probes.readyCommand",
+		`{probes: {handler: Exec, liveCommand: [a]}}`: "parameters.probes.handler: Invalid value: \"Exec\": must not be Exec without probes.liveCommand and probes.readyCommand",
 		`{replicas: 0}`:                               "parameters.replicas: Invalid value: 0: must be greater than or equal to 1",
 		`{storage: {size: 10G}}`:                      `parameters.storage.size: Invalid value: "10G": must be a quantity up to 64Ti in Mi, Gi or Ti, such as 50Gi`,
 		`{storage: {size: 65Ti}}`:                     "must be a quantity up to 64Ti",

@@ -41,7 +41,7 @@ route: {hosts: [docs.example, www.docs.example], path: /handbook, gateway: publi
 		}},
 	},
 	wrong: map[string]string{
-		`{replicas: {min: 5}}`:                           "parameters.replicas.max: Invalid value: must be at least replicas.min",
+		`{replicas: {min: 5}}`:                           "parameters.replicas.max: Invalid value: 4: must be at least replicas.min",
 		`{probes: {path: index.html}}`:                   `parameters.probes.path: Invalid value: "index.html": must match`,
 		`{network: {egress: Open}}`:                      "parameters.network.egress: Invalid value: no such parameter",
 		`{writablePaths: [{path: /tmp}]}`:                `parameters.writablePaths[0].path: Invalid value: "/tmp": must be a folder other than /tmp`,

@@ -42,7 +42,7 @@ network:
 		},
 	},
 	wrong: map[string]string{
-		`{replicas: {min: 20}}`:                               "parameters.replicas.max: Invalid value: must be at least replicas.min",
+		`{replicas: {min: 20}}`:                               "parameters.replicas.max: Invalid value: 10: must be at least replicas.min",
 		`{port: 70000}`:                                       "parameters.port: Invalid value: 70000: must be less than or equal to 65535",
 		`{prot: 80}`:                                          "parameters.prot: Invalid value: no such parameter; did you mean port?",
 		`{resources: {cpu: 100}}`:                             `parameters.resources.cpu: Invalid value: 100: must be a quantity of CPU from 10m to 64, such as 250m or 2`,

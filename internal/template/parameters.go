@@ -17,8 +17,6 @@ import (
 	structuralschema "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 	schemacel "k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel/model"
-	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
-	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/listtype"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/pruning"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -162,15 +160,8 @@ func (t *Template) ResolveParameters(values map[string]any, at *field.Path) (map
 		resolved = map[string]any{}
 	}
 	errs := t.parameters.unknown(resolved, at)
-	defaulting.Default(resolved, t.parameters.structural)
-	numbers(resolved, t.parameters.structural)
-	errs = append(errs, plain(validation.ValidateCustomResource(at, resolved, t.parameters.validator), at, resolved)...)
-	errs = append(errs, listtype.ValidateListSetsAndMaps(at, t.parameters.structural, resolved)...)
-	if len(errs) == 0 && t.parameters.rules != nil {
-		// Rules are only asked about values of the right type: on others they would not evaluate.
-		found, _ := t.parameters.rules.Validate(context.Background(), at, t.parameters.structural, resolved, nil, celconfig.RuntimeCELCostBudget)
-		errs = append(errs, found...)
-	}
+	errs = append(errs, t.parameters.check(resolved, at)...)
+	errs = append(errs, t.parameters.askRules(resolved, errs, at)...)
 	if len(errs) > 0 {
 		return nil, ordered(errs)
 	}

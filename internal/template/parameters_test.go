@@ -97,6 +97,36 @@ func TestResolveParametersRefuses(t *testing.T) {
 	}
 }
 
+// A rule is asked though something else is wrong, unless it is about that.
+func TestResolveParametersNamesBrokenRulesBesideOtherErrors(t *testing.T) {
+	compiled := compile(t, `
+summary: a
+parameters:
+  type: object
+  x-kubernetes-validations: [{rule: self.min <= self.max, fieldPath: .max, message: must be at least min}]
+  properties:
+    min: {type: integer, default: 1}
+    max: {type: integer, default: 10}
+    port: {type: integer}
+    size: {type: string, maxLength: 20, x-kubernetes-validations: [{rule: self.endsWith('Mi'), message: must be in Mi}]}
+resources:
+- {id: config, object: {apiVersion: v1, kind: ConfigMap, metadata: {name: a}}}
+`)
+	for in, want := range map[string]string{
+		`{"min": 20}`: "parameters.max: Invalid value: 10: must be at least min",
+		`{"min": 20, "port": "80", "prot": 1, "size": "1T"}`: "parameters.max: Invalid value: 10: must be at least min\n" +
+			"parameters.port: Invalid value: \"80\": must be of type integer\n" +
+			"parameters.prot: Invalid value: no such parameter; did you mean port?\n" +
+			"parameters.size: Invalid value: \"1T\": must be in Mi",
+		`{"min": "20"}`:          "parameters.min: Invalid value: \"20\": must be of type integer",
+		`{"min": 20, "max": ""}`: "parameters.max: Invalid value: \"\": must be of type integer",
+	} {
+		if _, errs := compiled.ResolveParameters(object(t, in), nil); messages(errs) != want {
+			t.Errorf("%s: got\n%s\nwant\n%s", in, messages(errs), want)
+		}
+	}
+}
+
 // The examples of RFC 7396, appendix A, as far as they are objects.
 func TestMergeParameters(t *testing.T) {
 	for _, test := range [][3]string{
