@@ -47,7 +47,10 @@ func (r *Reconciler) diagnose(ctx context.Context, s *scope) error {
 	}
 	status := &s.release.Status.Objects[stuck]
 	if cause != "" && !strings.HasSuffix(status.Message, cause) {
-		status.Message = condition.Clip(strings.TrimSpace(status.Message+" "+cause), maxObjectMessage)
+		if what := strings.TrimRight(status.Message, ". "); what != "" {
+			cause = what + ". " + cause
+		}
+		status.Message = condition.Clip(cause, maxObjectMessage)
 	}
 	return nil
 }

@@ -96,8 +96,10 @@ func (d *demo) startPlane(ctx context.Context) error {
 	if err := platformv1alpha1.AddToScheme(scheme); err != nil {
 		return err
 	}
-	d.client, err = client.New(plane.AdminConfig(), client.Options{Scheme: scheme})
-	return err
+	if d.client, err = client.New(plane.AdminConfig(), client.Options{Scheme: scheme}); err != nil {
+		return err
+	}
+	return d.makeVolumes(ctx)
 }
 
 func (d *demo) install(ctx context.Context) error {

@@ -122,6 +122,7 @@ func managerOptions(o *Options) ctrl.Options {
 				// The manager may read service accounts where its own appliers are, and nowhere else.
 				&corev1.ServiceAccount{}: {Namespaces: map[string]cache.Config{platformv1alpha1.ApplierNamespace: {}}},
 				&rbacv1.RoleBinding{}:    {Label: ours},
+				&corev1.Secret{}:         webhookcert.CacheOptions(),
 			},
 		},
 	}

@@ -12,8 +12,12 @@ import (
 
 	"github.com/open-policy-agent/cert-controller/pkg/rotator"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
+	toolscache "k8s.io/client-go/tools/cache"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
@@ -26,7 +30,8 @@ const (
 	// ConfigurationName is the ValidatingWebhookConfiguration that gets the authority.
 	ConfigurationName = "towpath-validating"
 	serviceName       = "towpath-webhook"
-	pollInterval      = time.Second
+	// retryInterval is how long a folder that could not be written to is left alone.
+	retryInterval = time.Second
 )
 
 // Options says where the certificate is wanted.
@@ -65,18 +70,29 @@ func Add(mgr ctrl.Manager, o Options) (<-chan struct{}, error) {
 		return nil, fmt.Errorf("setting up certificate rotation: %w", err)
 	}
 	if o.Copy {
-		if err := mgr.Add(&copier{reader: mgr.GetAPIReader(), secret: secret, dir: o.Dir}); err != nil {
+		if err := mgr.Add(&copier{cache: mgr.GetCache(), secret: secret, dir: o.Dir, changed: make(chan struct{}, 1)}); err != nil {
 			return nil, err
 		}
 	}
 	return ready, nil
 }
 
-// copier keeps a folder in step with a Secret.
+// CacheOptions limits what a cache holds of Secrets to the one with the certificate.
+func CacheOptions() cache.ByObject {
+	return cache.ByObject{
+		Namespaces: map[string]cache.Config{platformv1alpha1.SystemNamespace: {}},
+		Field:      fields.OneTermEqualSelector(metav1.ObjectNameField, SecretName),
+	}
+}
+
+// copier keeps a folder in step with a Secret. It watches: to ask again and again would be requests in a
+// steady state, and a replica would serve the certificate of before until it asks.
 type copier struct {
-	reader client.Reader
+	cache  cache.Cache
 	secret types.NamespacedName
 	dir    string
+	// changed holds that there is something to do since copy began last.
+	changed chan struct{}
 	// seen is the resource version that was written last.
 	seen string
 }
@@ -86,29 +102,45 @@ var _ manager.LeaderElectionRunnable = &copier{}
 // NeedLeaderElection says that every replica copies.
 func (c *copier) NeedLeaderElection() bool { return false }
 
-// Start copies until the context ends. It polls, since it reads past the cache: a watch of one
-// Secret is not worth a cache of its own here.
+// Start copies until the context ends.
 func (c *copier) Start(ctx context.Context) error {
-	ticker := time.NewTicker(pollInterval)
-	defer ticker.Stop()
+	informer, err := c.cache.GetInformer(ctx, &corev1.Secret{})
+	if err != nil {
+		return fmt.Errorf("watching Secret %s: %w", c.secret, err)
+	}
+	_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+		AddFunc:    func(any) { c.wake() },
+		UpdateFunc: func(any, any) { c.wake() },
+	})
+	if err != nil {
+		return fmt.Errorf("watching Secret %s: %w", c.secret, err)
+	}
 	for {
+		var again <-chan time.Time
 		if err := c.copy(ctx); err != nil {
 			ctrl.LoggerFrom(ctx).Error(err, "Copying the webhook certificate failed")
-		}
-		if c.seen != "" {
-			ticker.Reset(time.Minute)
+			again = time.After(retryInterval)
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-ticker.C:
+		case <-c.changed:
+		case <-again:
 		}
+	}
+}
+
+// wake has the Secret copied once more, also if it is being copied now.
+func (c *copier) wake() {
+	select {
+	case c.changed <- struct{}{}:
+	default:
 	}
 }
 
 func (c *copier) copy(ctx context.Context) error {
 	var secret corev1.Secret
-	if err := c.reader.Get(ctx, c.secret, &secret); err != nil {
+	if err := c.cache.Get(ctx, c.secret, &secret); err != nil {
 		return client.IgnoreNotFound(err)
 	}
 	if secret.ResourceVersion == c.seen || len(secret.Data["tls.crt"]) == 0 || len(secret.Data["tls.key"]) == 0 {

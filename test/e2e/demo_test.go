@@ -38,6 +38,9 @@ var _ = Describe("The demo", Ordered, func() {
 		return out.String()
 	}
 	demo := func(verb string) string { return run(filepath.Join(bin, "demo"), "-root", root, "-dir", dir, verb) }
+	kubectl := func(args ...string) string {
+		return run(filepath.Join(bin, "kube", "current", "kubectl"), append(args, "--kubeconfig", filepath.Join(dir, "kubernetes-admin.kubeconfig"))...)
+	}
 	towpath := func(args ...string) string {
 		return run(filepath.Join(bin, "towpath"), append(args, "--kubeconfig", filepath.Join(dir, "kubernetes-admin.kubeconfig"))...)
 	}
@@ -70,6 +73,17 @@ var _ = Describe("The demo", Ordered, func() {
 		Expect(writes(filepath.Join(dir, "audit.log"))).To(HaveLen(len(before)), "the manager wrote during the second call")
 	})
 
+	It("runs the smallest example of every golden path", func() {
+		examples, err := filepath.Glob(filepath.Join(root, "config", "catalog", "*", "component.yaml"))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(examples).NotTo(BeEmpty())
+		for _, example := range examples {
+			kubectl("apply", "-f", example)
+		}
+		kubectl("wait", "components", "-n", "team-shop", "--all", "--for=condition=Promoted", "--timeout=3m")
+		kubectl("wait", "components", "-n", "team-shop", "--all", "--for=condition=Ready", "--timeout=1m")
+	})
+
 	It("says in JSON what it says in the tree", func() {
 		var status map[string]any
 		Expect(json.Unmarshal([]byte(towpath("status", "-A", "-o", "json")), &status)).To(Succeed())
@@ -77,9 +91,6 @@ var _ = Describe("The demo", Ordered, func() {
 	})
 
 	It("renders on the command line the bytes that are in the cluster", func() {
-		kubectl := func(args ...string) string {
-			return run(filepath.Join(bin, "kube", "current", "kubectl"), append(args, "--kubeconfig", filepath.Join(dir, "kubernetes-admin.kubeconfig"))...)
-		}
 		files := GinkgoT().TempDir()
 		Expect(os.WriteFile(filepath.Join(files, "revisions.yaml"), []byte(kubectl("get", "servicetemplaterevisions", "-o", "yaml")), 0o600)).To(Succeed())
 		releases := filepath.Join(files, "releases.yaml")

@@ -40,7 +40,7 @@ var _ = Describe("A workload whose pods do not start", func() {
 		}}
 		Expect(admin.Status().Patch(ctx, pending, client.MergeFrom(before))).To(Succeed())
 		Eventually(ctx, framework.Read(admin, p.release(2))).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonProgressing,
-			"Secret payments does not exist in namespace "+p.namespace,
+			". Secret payments does not exist in namespace "+p.namespace, // a sentence of its own after what is not ready
 			"kubectl -n "+p.namespace+" create secret generic payments --from-literal=api-key=…"))
 		Eventually(ctx, framework.Read(admin, component)).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonProgressing, "create secret generic payments"))
 

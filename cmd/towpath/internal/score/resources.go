@@ -10,15 +10,21 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/template"
 	"github.com/towpath-dev/towpath/internal/uses"
 )
 
-// postgresImage is what a database runs until somebody chooses: the operand image of CloudNativePG.
-const postgresImage = "ghcr.io/cloudnative-pg/postgresql:17"
+// postgresImage is what a database runs until somebody chooses. The official image runs with the operator and
+// as a single pod, along one path; CloudNativePG's own ends at once where there is no operator. Its user is not
+// the operator's default, so it is named.
+const (
+	postgresImage = "docker.io/library/postgres:17"
+	postgresUser  = 999
+)
 
 // resources maps what the workload needs from outside: databases and services become Components that it uses,
 // volumes and routes parameters.
-func (c *converter) resources() {
+func (c *converter) resources() error {
 	hosts := map[string]string{} // of resources of type dns, by name
 	for _, name := range slices.Sorted(maps.Keys(c.workload.Resources)) {
 		if r := c.workload.Resources[name]; r.Type == "dns" {
@@ -30,7 +36,9 @@ func (c *converter) resources() {
 		at := "resources." + name
 		switch r.Type {
 		case "postgres":
-			c.postgres(at, name, &r)
+			if err := c.postgres(at, name, &r); err != nil {
+				return err
+			}
 		case "service":
 			c.use(at, name, c.idOr(&r, name), map[string]string{"hostname": "host", "host": "host", "port": "port", "url": "url"})
 		case "volume":
@@ -43,6 +51,7 @@ func (c *converter) resources() {
 			c.leave(at, "no golden path gives a resource of type %s", r.Type)
 		}
 	}
+	return nil
 }
 
 // idOr is the name of the Component that gives a resource: its id where workloads share it.
@@ -54,7 +63,7 @@ func (c *converter) idOr(r *types.Resource, name string) string {
 }
 
 // postgres makes a database of the golden path, or uses a shared one, which somebody else makes.
-func (c *converter) postgres(at, name string, r *types.Resource) {
+func (c *converter) postgres(at, name string, r *types.Resource) error {
 	component := c.component.Name + "-" + name
 	shared := r.Id != nil && *r.Id != ""
 	if shared {
@@ -67,11 +76,17 @@ func (c *converter) postgres(at, name string, r *types.Resource) {
 		c.leave(at+".params", "set the parameters of golden path %s", postgres)
 	}
 	if !ok || shared {
-		return
+		return nil
+	}
+	parameters, err := template.EncodeParameters(map[string]any{"runAsUser": int64(postgresUser)})
+	if err != nil {
+		return err
 	}
 	database := c.newComponent(component, postgres, postgresImage)
+	database.Spec.Parameters = parameters
 	c.result.Components = append(c.result.Components, database)
-	c.note("%s: Component %s of golden path %s, with image %s; choose size and version", at, component, postgres, postgresImage)
+	c.note("%s: Component %s of golden path %s, with image %s; choose size and version, and make its Secret where there is no CloudNativePG", at, component, postgres, postgresImage)
+	return nil
 }
 
 // use notes that another Component gives a resource.

@@ -117,7 +117,9 @@ func (c *converter) run() (*Result, error) {
 	}
 	c.parameters = map[string]any{}
 	c.ports()
-	c.resources()
+	if err := c.resources(); err != nil {
+		return nil, err
+	}
 	if err := c.container(at, &container); err != nil {
 		return nil, err
 	}
