@@ -112,11 +112,12 @@ type ComponentSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.name == oldSelf.name",message="templateRef.name must not change: make another Component"
 	TemplateRef TemplateReference `json:"templateRef,omitzero"`
 
-	// image to run, with tag or digest.
+	// image to run, with tag or digest: [host[:port]/]path[:tag][@digest], as the kubelet reads it. The path is in
+	// lower case, and a digest is complete.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
-	// +kubebuilder:validation:Pattern=`^[a-zA-Z0-9][-a-zA-Z0-9._:/@]*$`
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?(:[0-9]+)?/)?[a-z0-9]+(([.]|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+(([.]|_|__|-+)[a-z0-9]+)*)*(:[a-zA-Z0-9_][-a-zA-Z0-9_.]{0,127})?(@[a-z0-9]+([+._-][a-z0-9]+)*:[0-9a-f]{32,})?$')",message="image must be [host[:port]/]path[:tag][@digest], such as registry.example/shop/checkout:1.4.2: the path in lower case, a digest complete"
 	Image string `json:"image,omitempty"`
 
 	// commit that the image was built from. Default: unknown.
