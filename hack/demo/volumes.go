@@ -27,7 +27,8 @@ func (d *demo) makeVolumes(ctx context.Context) error {
 				PersistentVolumeSource:        corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/nowhere/" + name}},
 			},
 		}
-		if err := d.client.Create(ctx, volume); client.IgnoreAlreadyExists(err) != nil {
+		err := d.client.Create(ctx, volume)
+		if client.IgnoreAlreadyExists(err) != nil {
 			return fmt.Errorf("creating PersistentVolume %s: %w", name, err)
 		}
 	}
