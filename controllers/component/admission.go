@@ -112,7 +112,7 @@ func (v *Validator) ValidateDelete(ctx context.Context, component *platformv1alp
 		return nil, nil
 	}
 	return nil, apierrors.NewForbidden(platformv1alpha1.GroupVersion.WithResource("components").GroupResource(), component.Name, fmt.Errorf(
-		"it is used by %s: delete these first, or take it out of their spec.uses", strings.Join(names, ", ")))
+		"it is used by %s: delete these first, or take it out of their spec.uses and let that reach every environment", strings.Join(names, ", ")))
 }
 
 // validate reports every error at once, those given among them, with the parameters checked for each

@@ -79,6 +79,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&platformv1alpha1.ServiceTemplate{}, handler.EnqueueRequestsFromMapFunc(r.ofTemplate)).
 		Watches(&platformv1alpha1.Component{}, handler.EnqueueRequestsFromMapFunc(r.usersOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&platformv1alpha1.Release{}, handler.EnqueueRequestsFromMapFunc(r.usersOfRelease), builder.WithPredicates(provides())).
+		Watches(&platformv1alpha1.Component{}, handler.EnqueueRequestsFromMapFunc(r.deletedProviders), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&platformv1alpha1.Release{}, handler.EnqueueRequestsFromMapFunc(r.deletedProviders)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Workers, ReconciliationTimeout: time.Minute}).
 		Complete(r)
 }

@@ -160,23 +160,68 @@ func used(component *platformv1alpha1.Component) []string {
 	return names
 }
 
-// users are the names of the Components that use one and are not being deleted, sorted; with an
-// environment, only those that have it in their path.
+// users names who uses a Component, sorted: the Components whose spec does, and the Releases of others that still
+// run with it. What is being deleted counts no more. With an environment, only those who use it there.
 func users(ctx context.Context, reader client.Reader, component *platformv1alpha1.Component, environment string) ([]string, error) {
-	var list platformv1alpha1.ComponentList
-	if err := reader.List(ctx, &list, client.InNamespace(component.Namespace),
-		client.MatchingFields{index.ComponentUses: component.Name}, client.UnsafeDisableDeepCopy); err != nil {
+	var all platformv1alpha1.ComponentList
+	if err := reader.List(ctx, &all, client.InNamespace(component.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing the users of Component %s: %w", component.Name, err)
 	}
 	var names []string
-	for i := range list.Items {
-		user := &list.Items[i]
-		if user.Name != component.Name && user.DeletionTimestamp.IsZero() && (environment == "" || runsIn(user, environment)) {
+	others := map[types.UID]bool{}
+	for i := range all.Items {
+		user := &all.Items[i]
+		if user.Name == component.Name || !user.DeletionTimestamp.IsZero() {
+			continue
+		}
+		if slices.Contains(used(user), component.Name) && (environment == "" || runsIn(user, environment)) {
 			names = append(names, user.Name)
+		} else {
+			others[user.UID] = true
+		}
+	}
+	var releases platformv1alpha1.ReleaseList
+	if err := reader.List(ctx, &releases, client.InNamespace(component.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing the users of Component %s: %w", component.Name, err)
+	}
+	for i := range releases.Items {
+		release := &releases.Items[i]
+		if others[release.Spec.Component.UID] && runsWith(release, component.Name) && (environment == "" || release.Spec.Environment.Name == environment) {
+			names = append(names, "Release "+release.Name)
 		}
 	}
 	slices.Sort(names)
 	return names, nil
+}
+
+// runsWith says whether a Release has objects that were made with what a Component gives. Its finalizer goes when
+// they are gone, or a newer Release has taken them over.
+func runsWith(release *platformv1alpha1.Release, component string) bool {
+	return release.DeletionTimestamp.IsZero() && len(release.Finalizers) > 0 &&
+		slices.ContainsFunc(release.Spec.Uses, func(use platformv1alpha1.ReleaseUse) bool { return use.Component == component })
+}
+
+// deletedProviders maps a Component, or a Release, to those Components that it uses and that are being deleted:
+// they wait until nobody does. Of a change, both states are mapped.
+func (r *Reconciler) deletedProviders(ctx context.Context, o client.Object) []ctrl.Request {
+	var names []string
+	switch user := o.(type) {
+	case *platformv1alpha1.Component:
+		names = used(user)
+	case *platformv1alpha1.Release:
+		for _, use := range user.Spec.Uses {
+			names = append(names, use.Component)
+		}
+	}
+	var requests []ctrl.Request
+	for _, name := range names {
+		key := types.NamespacedName{Namespace: o.GetNamespace(), Name: name}
+		var provider platformv1alpha1.Component
+		if err := r.Get(ctx, key, &provider, client.UnsafeDisableDeepCopy); err == nil && !provider.DeletionTimestamp.IsZero() {
+			requests = append(requests, ctrl.Request{NamespacedName: key})
+		}
+	}
+	return requests
 }
 
 // usersOf maps a Component to those that use it.

@@ -5,7 +5,9 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -117,6 +119,53 @@ var _ = Describe("A Component that uses another one", func() {
 		Eventually(ctx, func(ctx context.Context) error { return developer.Delete(ctx, orders) }).Should(Succeed(), "the cache follows the deletion")
 		Eventually(ctx, framework.Gone(admin, shop)).Should(BeTrue())
 		Eventually(ctx, framework.Gone(admin, orders)).Should(BeTrue())
+	})
+
+	It("keeps that also while only a Release from before still uses it", func(ctx context.Context) {
+		t := newTeam(ctx, "dev", "prod")
+		db := publish(ctx, database(framework.Name("db-")))
+		named := consumer(framework.Name("app-"))
+		named.Spec.Parameters = framework.JSON(`{type: object, properties: {name: {type: string, default: shop}}}`)
+		named.Spec.Resources = append(named.Spec.Resources, framework.Resource("named", `
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: "${params.name}-named"}
+`))
+		app := publish(ctx, named)
+		orders := deploy(ctx, framework.Component(t.home, "orders-db", db.Name, "dev", "prod"))
+		shop := deploy(ctx, using(framework.Component(t.home, "shop", app.Name, "dev", "prod"), "orders-db"))
+		settled(ctx, shop)
+
+		By("a version that no longer uses it, and does not get beyond dev")
+		Expect(admin.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: t.workload("dev"), Name: "taken-named"}})).To(Succeed())
+		change(ctx, shop, func(c *platformv1alpha1.Component) { using(c).Spec.Parameters = framework.JSON(`{name: taken}`) })
+		Eventually(ctx, framework.Read(admin, shop)).Should(framework.HaveCondition(isReady, no, "", "taken-named"))
+		err := developer.Delete(ctx, orders)
+		Expect(apierrors.IsForbidden(err)).To(BeTrue(), "%v", err)
+		Expect(err).To(MatchError(ContainSubstring("Release shop-prod-1")))
+
+		By("the way becoming free")
+		change(ctx, shop, func(c *platformv1alpha1.Component) { c.Spec.Parameters = nil })
+		settled(ctx, shop)
+		Eventually(ctx, func(ctx context.Context) error { return developer.Delete(ctx, orders) }).Should(Succeed(), "no Release uses it any more")
+		Eventually(ctx, framework.Gone(admin, orders)).Should(BeTrue())
+	})
+
+	It("lets it go as soon as nobody uses it, where it is being deleted already", func(ctx context.Context) {
+		t := newTeam(ctx, "dev")
+		db, app := publish(ctx, database(framework.Name("db-"))), publish(ctx, consumer(framework.Name("app-")))
+		// No webhook refuses its deletion, as where a user comes at the same moment.
+		unchecked := framework.Component(t.home, "orders-db", db.Name, "dev")
+		unchecked.Labels = map[string]string{framework.LabelUnchecked: ""}
+		orders := deploy(ctx, unchecked)
+		shop := deploy(ctx, using(framework.Component(t.home, "shop", app.Name, "dev"), "orders-db"))
+		settled(ctx, shop)
+		Expect(developer.Delete(ctx, orders)).To(Succeed())
+		Eventually(ctx, framework.Read(admin, orders)).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonDeleting, "shop still does"))
+
+		change(ctx, shop, func(c *platformv1alpha1.Component) { using(c) })
+		Eventually(ctx, framework.Gone(admin, orders)).Should(BeTrue(), "its last user took it out of spec.uses, and runs so")
+		settled(ctx, shop)
 	})
 
 	It("must not be used by it in turn, nor know two by one name", func(ctx context.Context) {
