@@ -179,9 +179,10 @@ func grantMore(ctx context.Context) {
 			{APIGroups: []string{"apps"}, Resources: []string{"deployments", "deployments/scale"}, Verbs: all},
 		},
 		"test-tenant": {
-			{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: all},
-			{APIGroups: []string{"apps"}, Resources: []string{"deployments", "deployments/scale", "statefulsets"}, Verbs: all},
+			{APIGroups: []string{""}, Resources: []string{"configmaps", "pods", "podtemplates", "replicationcontrollers"}, Verbs: all},
+			{APIGroups: []string{"apps"}, Resources: []string{"daemonsets", "deployments", "deployments/scale", "replicasets", "statefulsets"}, Verbs: all},
 			{APIGroups: []string{"batch"}, Resources: []string{"cronjobs", "jobs"}, Verbs: all},
+			{APIGroups: []string{"resource.k8s.io"}, Resources: []string{"resourceclaimtemplates"}, Verbs: all},
 		},
 		"test-platform": {
 			{APIGroups: []string{""}, Resources: []string{"namespaces", "namespaces/status"}, Verbs: all},
