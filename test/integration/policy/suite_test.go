@@ -228,6 +228,14 @@ func awaitPolicies(ctx context.Context) {
 	Expect(admin.Create(ctx, foreign)).To(Succeed())
 	Eventually(ctx, func() error { return applier.Delete(ctx, foreign, client.DryRunAll) }).Should(beDeniedBy("towpath-ownership"))
 	Expect(admin.Delete(ctx, foreign)).To(Succeed())
+
+	going := environmentObject("canary")
+	going.SetFinalizers([]string{finalizer})
+	Expect(admin.Create(ctx, going)).To(Succeed())
+	Expect(admin.Delete(ctx, going.DeepCopy())).To(Succeed())
+	letGo := mergePatch(`{"metadata":{"finalizers":null}}`)
+	Eventually(ctx, func() error { return admin.Patch(ctx, going.DeepCopy(), letGo, client.DryRunAll) }).Should(beDeniedBy("towpath-finalizers"))
+	Expect(manager.Patch(ctx, going, letGo)).To(Succeed())
 }
 
 // object builds any object; content is added at its root.
