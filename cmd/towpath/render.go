@@ -36,7 +36,8 @@ func newRender(std streams) *cobra.Command {
 They are the same to the byte as the controller's, if what the cluster knows is
 told: team and cost centre by the Namespace in the files or by flags, the class
 by the Environment and EnvironmentClass or --tier, optional APIs by
---capabilities, the owner's UID by files from kubectl get -o yaml or --owner-uid.
+--capabilities, the owner's UID by files from kubectl get -o yaml or --owner-uid,
+label aliases by --label-alias.
 A Release, together with its ServiceTemplateRevision, tells all of it.`,
 		Example: `  towpath render -f component.yaml -e prod --tier Production
   towpath render -f deploy/ checkout --capabilities gateway.networking.k8s.io/v1/HTTPRoute

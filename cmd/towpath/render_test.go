@@ -56,6 +56,7 @@ func TestRenderSaysWhatItHadToAssume(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 	if want := `note: not told, so assumed: cost centre (give --cost-center, or the Namespace with its labels)
+note: not told, so assumed: no label aliases (give --label-alias as the manager has it, if it has any)
 note: not told, so assumed: team (give --team, or the Namespace with its labels)
 `; got.err != want {
 		t.Errorf("got %s", got.err)
@@ -157,11 +158,17 @@ func TestRenderGivesTheSameBytesAsTheController(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, got := range map[string]call{
-		"from the Component": offlineCall(t, "", "render", "-f", "../../config/samples", "checkout", "-e", "prod", "--owner-uid", uid, "-o", "json"),
-		"from the Release":   offlineCall(t, string(list), "render", "-f", "-", "-o", "json"),
+	for name, c := range map[string]struct {
+		got  call
+		told string
+	}{
+		"from the Component": {offlineCall(t, "", "render", "-f", "../../config/samples", "checkout", "-e", "prod", "--owner-uid", uid, "-o", "json"),
+			"note: not told, so assumed: no label aliases (give --label-alias as the manager has it, if it has any)\n"},
+		// A Release tells its label aliases.
+		"from the Release": {offlineCall(t, string(list), "render", "-f", "-", "-o", "json"), ""},
 	} {
-		if got.code != exitOK || got.err != "" {
+		got := c.got
+		if got.code != exitOK || got.err != c.told {
 			t.Errorf("%s: %d: %s", name, got.code, got.err)
 		}
 		var printed struct{ Items []json.RawMessage }

@@ -125,7 +125,12 @@ var _ = Describe("A record", func() {
 
 // finalizersPatch replaces the finalizers.
 func finalizersPatch(list []string) client.Patch {
-	data, err := json.Marshal(map[string]any{"metadata": map[string]any{"finalizers": list}})
+	return mergePatch(encode(map[string]any{"metadata": map[string]any{"finalizers": list}}))
+}
+
+func encode(value any) string {
+	GinkgoHelper()
+	data, err := json.Marshal(value)
 	Expect(err).NotTo(HaveOccurred())
-	return mergePatch(string(data))
+	return string(data)
 }

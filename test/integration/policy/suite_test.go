@@ -179,9 +179,10 @@ func grantMore(ctx context.Context) {
 			{APIGroups: []string{"apps"}, Resources: []string{"deployments", "deployments/scale"}, Verbs: all},
 		},
 		"test-tenant": {
-			{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: all},
-			{APIGroups: []string{"apps"}, Resources: []string{"deployments", "deployments/scale", "statefulsets"}, Verbs: all},
+			{APIGroups: []string{""}, Resources: []string{"configmaps", "pods", "podtemplates", "replicationcontrollers"}, Verbs: all},
+			{APIGroups: []string{"apps"}, Resources: []string{"daemonsets", "deployments", "deployments/scale", "replicasets", "statefulsets"}, Verbs: all},
 			{APIGroups: []string{"batch"}, Resources: []string{"cronjobs", "jobs"}, Verbs: all},
+			{APIGroups: []string{"resource.k8s.io"}, Resources: []string{"resourceclaimtemplates"}, Verbs: all},
 		},
 		"test-platform": {
 			{APIGroups: []string{""}, Resources: []string{"namespaces", "namespaces/status"}, Verbs: all},
@@ -227,6 +228,14 @@ func awaitPolicies(ctx context.Context) {
 	Expect(admin.Create(ctx, foreign)).To(Succeed())
 	Eventually(ctx, func() error { return applier.Delete(ctx, foreign, client.DryRunAll) }).Should(beDeniedBy("towpath-ownership"))
 	Expect(admin.Delete(ctx, foreign)).To(Succeed())
+
+	going := environmentObject("canary")
+	going.SetFinalizers([]string{finalizer})
+	Expect(admin.Create(ctx, going)).To(Succeed())
+	Expect(admin.Delete(ctx, going.DeepCopy())).To(Succeed())
+	letGo := mergePatch(`{"metadata":{"finalizers":null}}`)
+	Eventually(ctx, func() error { return admin.Patch(ctx, going.DeepCopy(), letGo, client.DryRunAll) }).Should(beDeniedBy("towpath-finalizers"))
+	Expect(manager.Patch(ctx, going, letGo)).To(Succeed())
 }
 
 // object builds any object; content is added at its root.

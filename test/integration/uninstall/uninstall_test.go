@@ -45,8 +45,9 @@ var _ = Describe("Where the workloads stay", Ordered, func() {
 
 	It("removes everything of Towpath, and leaves every object of a workload as it was", func(ctx context.Context) {
 		Expect(cluster.StopManager()).To(Succeed())
-		// One that was to be deleted, and could not be, goes without taking its objects with it.
+		// What was to be deleted, and could not be, goes without taking its objects with it.
 		Expect(admin.Delete(ctx, framework.Component("team-shop", "web", "web", "dev"))).To(Succeed())
+		Expect(admin.Delete(ctx, framework.Environment("team-shop", "dev", "development"))).To(Succeed())
 		Expect(run(ctx, admin, uninstall.Keep, time.Minute)).To(Succeed())
 		expectGone(ctx, admin)
 		Expect(workloads(ctx, admin)).To(Equal(before))

@@ -251,6 +251,9 @@ func (w *World) renderComponent(component *Component, index int, t *Template, se
 	if !ok {
 		return nil
 	}
+	if len(settings.LabelAliases) == 0 {
+		at.assumed = append(at.assumed, "no label aliases (give --label-alias as the manager has it, if it has any)")
+	}
 	return &Result{component.Name, name, objects, append(at.assumed, missing...)}
 }
 
