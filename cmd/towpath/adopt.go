@@ -148,6 +148,11 @@ func (o *adoptOptions) run(ctx context.Context, c *cluster.Cluster, kind schema.
 		return nil, &trouble{err: err, next: "choose another golden path: " + o.Kubectl() + " get servicetemplates"}
 	}
 	in.Place.Image = report.proposal.Component.Spec.Image
+	joined, err := o.join(ctx, c, report.proposal.Component)
+	if err != nil {
+		return nil, err
+	}
+	report.notes = append(report.notes, joined...)
 	labels := render.Labels(in.Place)
 	for _, match := range report.proposal.Matches {
 		report.proofs = append(report.proofs, running.Prove(ctx, c, match.Found, labels))

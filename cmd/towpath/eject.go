@@ -219,6 +219,13 @@ func (o *ejectOptions) letGo(ctx context.Context, c client.Client, out io.Writer
 		if component.UID != uid {
 			return fmt.Errorf("component %s/%s was deleted and made again by somebody else", component.Namespace, component.Name)
 		}
+		// What the deletion is refused for, such as those who use the Component, is told before anything changes.
+		if err := c.Delete(ctx, component.DeepCopy(), client.DryRunAll); err != nil {
+			if apierrors.IsForbidden(err) && strings.Contains(err.Error(), "admission webhook") {
+				return &trouble{err: fmt.Errorf("component %s/%s cannot be let go: %w", component.Namespace, component.Name, err), next: "let go first of those who use it, or take it out of their spec.uses"}
+			}
+			return err
+		}
 		patch := client.MergeFrom(component.DeepCopy())
 		component.Spec.DeletionPolicy = platformv1alpha1.DeletionOrphan
 		if err := c.Patch(ctx, component, patch); err != nil {

@@ -91,7 +91,7 @@ func planned(release *platformv1alpha1.Release) promotion.Release {
 	return promotion.Release{
 		Name: release.Name, Version: release.Spec.Version, Revision: release.Spec.Revision.Number,
 		HadReady: release.Status.ReadyAt != nil, Ready: isReady(release), Settling: settling(release),
-		AsFound: release.Spec.Cause == platformv1alpha1.CauseAdoption,
+		AsFound: release.Spec.Cause == platformv1alpha1.CauseAdoption, Applied: release.Status.AppliedAt != nil,
 	}
 }
 

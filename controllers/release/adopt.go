@@ -72,6 +72,27 @@ func (r *Reconciler) prepareFound(ctx context.Context, s *scope, needed map[chil
 	return uids, nil
 }
 
+// holds says whether a Service that was found must wait: its ports may name those of the golden path's pods, which
+// the pods from before do not have, and these serve until the others are ready.
+func (s *scope) holds(i int) bool {
+	o := s.release.Spec.Inventory[i]
+	return o.Kind == "Service" && !adopts(s.release) && keepsFound(s.release, o) && s.children[i].live != nil &&
+		s.children[i].live.GetLabels()[platformv1alpha1.LabelAsFound] != "" && !s.workloadsReady()
+}
+
+// workloadsReady says whether everything that has pods was written and is ready.
+func (s *scope) workloadsReady() bool {
+	for _, o := range s.release.Status.Objects {
+		switch o.Kind {
+		case "Deployment", "StatefulSet":
+			if o.Applied == "" || o.Health != platformv1alpha1.ObjectReady {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // mayWrite says what keeps a Release from writing an object that was found; nil for nothing.
 func mayWrite(release *platformv1alpha1.Release, live *metav1.PartialObjectMetadata) error {
 	if live == nil {

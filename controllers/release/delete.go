@@ -21,14 +21,16 @@ import (
 //
 // Where a newer Release runs, that one prunes and lets this one go. Where the Component still wants
 // the environment, the Component controller makes a new Release, which then does the same: deleting
-// a Release by hand interrupts nothing. Else everything of the inventory goes, or is let go where the Component
-// says so.
+// a Release by hand interrupts nothing. Else everything of the inventory goes, or is let go where the Component or
+// the Environment says so.
 func (r *Reconciler) finalize(ctx context.Context, s *scope) (ctrl.Result, error) {
 	if len(s.release.Finalizers) == 0 || s.successor != nil || s.wanted {
 		return ctrl.Result{}, nil
 	}
-	gone, err := s.orphan, error(nil)
-	if s.orphan {
+	// One that only took over has made nothing, and so deletes nothing.
+	orphan := s.orphan || adopts(s.release)
+	gone, err := orphan, error(nil)
+	if orphan {
 		err = r.letAllGo(ctx, s.release)
 	} else {
 		gone, err = r.remove(ctx, s.release, nil)
@@ -112,10 +114,16 @@ func (r *Reconciler) read(ctx context.Context, release *platformv1alpha1.Release
 
 // namespaceEnded says whether a namespace is gone or going: then so is everything in it.
 func (r *Reconciler) namespaceEnded(ctx context.Context, name string) (bool, error) {
+	namespace, err := r.namespace(ctx, name)
+	return err == nil && (namespace == nil || !namespace.DeletionTimestamp.IsZero()), err
+}
+
+// namespace reads the metadata of a namespace from the cache; nil where there is none.
+func (r *Reconciler) namespace(ctx context.Context, name string) (*metav1.PartialObjectMetadata, error) {
 	namespace := &metav1.PartialObjectMetadata{}
 	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
 	if err := r.Get(ctx, types.NamespacedName{Name: name}, namespace); err != nil {
-		return apierrors.IsNotFound(err), client.IgnoreNotFound(err)
+		return nil, client.IgnoreNotFound(err)
 	}
-	return !namespace.DeletionTimestamp.IsZero(), nil
+	return namespace, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -149,7 +150,7 @@ func (r *Reconciler) record(ctx context.Context, s *scope, results []apply.Resul
 			status.Health, status.Message = platformv1alpha1.ObjectProgressing, "Applied."
 		}
 	}
-	s.applied = len(errs) == 0 && written == wanted && s.problem == nil
+	s.applied = len(errs) == 0 && written == wanted && s.problem == nil && len(s.held) == 0
 	return errors.Join(errs...)
 }
 
@@ -316,6 +317,12 @@ func (r *Reconciler) judge(s *scope) {
 			message = "" // what a ready object says changes all the time, and each time would be a write
 		}
 		status.Health, status.Message = health, condition.Clip(message, maxObjectMessage)
+		if s.held[i] {
+			status.Health, status.Message = platformv1alpha1.ObjectProgressing, "It leads to the pods that were found, until those of the golden path are ready."
+		}
+	}
+	if len(s.held) > 0 && s.workloadsReady() {
+		s.lookAgain(time.Second) // now it can go on
 	}
 }
 

@@ -41,6 +41,8 @@ type scope struct {
 	// children are what the cache knows of the inventory, in its order. Set by observe.
 	children []child
 
+	// held are the Services that wait for pods of the golden path, by their place in the inventory. Set by write.
+	held map[int]bool
 	// applied says that all objects are as they should be. Set by write.
 	applied bool
 
@@ -120,9 +122,25 @@ func (r *Reconciler) findOwners(ctx context.Context, s *scope) error {
 		return fmt.Errorf("reading Environment %s: %w", spec.Environment.Name, err)
 	}
 	ours := err == nil && environment.UID == spec.Environment.UID
+	if ours && !environment.DeletionTimestamp.IsZero() {
+		kept, err := r.keeps(ctx, &environment)
+		if err != nil {
+			return err
+		}
+		s.orphan = s.orphan || kept
+	}
 	s.wanted = ours && environment.DeletionTimestamp.IsZero()
 	s.ending = ours && !s.wanted
 	return nil
+}
+
+// keeps says whether what runs in an Environment outlives it, with its namespace.
+func (r *Reconciler) keeps(ctx context.Context, e *platformv1alpha1.Environment) (bool, error) {
+	if e.Spec.AdoptNamespace != "" {
+		return true, nil
+	}
+	namespace, err := r.namespace(ctx, e.Status.Namespace)
+	return namespace != nil && namespace.Annotations[platformv1alpha1.AnnotationKeep] == "true", err
 }
 
 // key returns the key of the i-th object of an inventory.

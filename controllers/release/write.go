@@ -24,7 +24,7 @@ func (r *Reconciler) write(ctx context.Context, s *scope) error {
 	r.initObjects(s)
 	needed := r.needed(s)
 	if len(needed) == 0 {
-		s.applied = s.problem == nil
+		s.applied = s.problem == nil && len(s.held) == 0
 		return nil
 	}
 	wanted := len(needed)
@@ -87,8 +87,13 @@ func (r *Reconciler) write(ctx context.Context, s *scope) error {
 func (r *Reconciler) needed(s *scope) map[childKey]int {
 	needed := map[childKey]int{}
 	held := math.MaxInt
+	s.held = map[int]bool{}
 	for i := range s.objects {
 		if !needsWrite(&s.release.Status.Objects[i], s.children[i]) {
+			continue
+		}
+		if s.holds(i) {
+			s.held[i] = true
 			continue
 		}
 		key := inventoryKey(s.release, s.release.Spec.Inventory[i])

@@ -77,19 +77,16 @@ func taken(live *metav1.PartialObjectMetadata) ([]metav1.ManagedFieldsEntry, err
 	return live.ManagedFields, nil
 }
 
-// LetGo takes the labels, the annotations and the field ownership of Towpath off an object, and changes nothing
-// else. labels are those that Towpath set. An object that is gone counts as let go. live and the error are as
+// LetGo takes the labels and the field ownership of Towpath off an object, and changes nothing else. What is
+// still as it was found keeps every label that is not of Towpath's prefix. labels are those that Towpath set. An object that is gone counts as let go. live and the error are as
 // with TakeOver.
 func (w *Writer) LetGo(ctx context.Context, user, namespace string, object platformv1alpha1.ReleaseObject, live *metav1.PartialObjectMetadata, labels map[string]string) error {
 	patch := []operation{{Op: "replace", Path: "/metadata/resourceVersion", Value: live.ResourceVersion}}
+	asFound := live.Labels[platformv1alpha1.LabelAsFound] != ""
 	for _, key := range sets.List(sets.KeySet(live.Labels)) {
-		if _, ours := labels[key]; ours && !stays(key) || strings.HasPrefix(key, platformv1alpha1.LabelPrefix) {
+		ours := !asFound && labels[key] == live.Labels[key] && !stays(key)
+		if ours || strings.HasPrefix(key, platformv1alpha1.LabelPrefix) {
 			patch = append(patch, operation{Op: "remove", Path: "/metadata/labels/" + pointer.Replace(key)})
-		}
-	}
-	for _, key := range sets.List(sets.KeySet(live.Annotations)) {
-		if strings.HasPrefix(key, platformv1alpha1.LabelPrefix) {
-			patch = append(patch, operation{Op: "remove", Path: "/metadata/annotations/" + pointer.Replace(key)})
 		}
 	}
 	entries := slices.DeleteFunc(slices.Clone(live.ManagedFields), func(e metav1.ManagedFieldsEntry) bool {

@@ -15,7 +15,12 @@ import (
 func (c *check) labels() {
 	metadata, _ := c.object.Object["metadata"].(map[string]any)
 	labels, _ := metadata["labels"].(map[string]any)
-	c.required("metadata.labels", labels, c.policy.Labels, nil)
+	wanted := c.policy.Labels
+	if c.policy.AsFound {
+		wanted = maps.Clone(wanted)
+		maps.DeleteFunc(wanted, func(key, _ string) bool { return !strings.HasPrefix(key, platformv1alpha1.LabelPrefix) })
+	}
+	c.required("metadata.labels", labels, wanted, nil)
 	for _, template := range c.templates() {
 		if template.labelled && !c.policy.AsFound {
 			metadata, _ := template.object["metadata"].(map[string]any)

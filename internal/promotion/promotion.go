@@ -25,6 +25,8 @@ type Release struct {
 	// AsFound says that the Release took over what ran already, and left it as it was: it has shown nothing of
 	// the golden path.
 	AsFound bool
+	// Applied says that every object of the Release was written once: what was found is taken over.
+	Applied bool
 	// Settling says that the Release is young, and neither was Ready nor failed yet.
 	Settling bool
 }
@@ -69,16 +71,7 @@ func (s *Step) settling() bool {
 // adopts says that what was found is still to be taken over: nothing of the golden path ran here yet, and no
 // Release tries it already.
 func (s *Step) adopts() bool {
-	if !s.Adopts || s.Lost != nil && !s.Lost.AsFound {
-		return false
-	}
-	for i := range s.Releases {
-		if !s.Releases[i].AsFound || s.Releases[i].HadReady && s.Lost == nil {
-			return false
-		}
-	}
-	current := s.current()
-	return current == nil || current.Version != s.Version
+	return s.Adopts && len(s.Releases) == 0 && (s.Lost == nil || s.Lost.AsFound)
 }
 
 // Wait says what an environment waits for.
@@ -136,6 +129,12 @@ func decide(step, before *Step, target int64, fits func(string, int64) bool) Dec
 			return Decision{Next: &Next{step.Version, revision, platformv1alpha1.CauseTemplateRollout}}
 		}
 		return Decision{Next: refresh(step, current)}
+	}
+	if current != nil && current.AsFound && !current.Applied {
+		return Decision{Wait: &Wait{
+			Reason:  platformv1alpha1.ReasonProgressing,
+			Message: fmt.Sprintf("The version waits until what runs in %s is taken over: see Release %s.", step.Name, current.Name),
+		}}
 	}
 	// A version that ran here until its Release was deleted need not wait again.
 	again := step.Lost != nil && step.Lost.Version == step.Version

@@ -23,7 +23,7 @@ func rolling(version string, revision int64) promotion.Release {
 }
 
 func asFound(version string, revision int64, ready bool) promotion.Release {
-	return promotion.Release{Version: version, Revision: revision, AsFound: true, HadReady: ready, Ready: ready}
+	return promotion.Release{Version: version, Revision: revision, AsFound: true, Applied: true, HadReady: ready, Ready: ready}
 }
 
 func next(version string, revision int64, cause platformv1alpha1.Cause) promotion.Decision {
@@ -49,9 +49,13 @@ func TestPlan(t *testing.T) {
 			dev: promotion.Step{Adopts: true}, prod: promotion.Step{Adopts: true}, target: 3,
 			want: []promotion.Decision{next("v1", 3, "Adoption"), next("v1", 3, "Adoption")},
 		},
-		"what could not be taken over yet is not overrun by a new version": {
+		"a new version waits until what runs is taken over": {
+			dev: promotion.Step{Adopts: true, Releases: []promotion.Release{{Name: "r1", Version: "v0", Revision: 3, AsFound: true}}}, target: 3,
+			want: []promotion.Decision{{Wait: &promotion.Wait{Reason: "Progressing", Message: "The version waits until what runs in dev is taken over: see Release r1."}}, waits(devFirst)},
+		},
+		"a new version mends what was taken over though it was not healthy": {
 			dev: promotion.Step{Adopts: true, Releases: []promotion.Release{asFound("v0", 3, false)}}, target: 3,
-			want: []promotion.Decision{next("v1", 3, "Adoption"), waits(devFirst)},
+			want: []promotion.Decision{next("v1", 3, "ImageChange"), waits(devFirst)},
 		},
 		"what was taken over stays as found until the next version": {
 			dev: promotion.Step{Adopts: true, Stale: true, Releases: []promotion.Release{asFound("v1", 3, true)}}, target: 4,

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -259,6 +260,8 @@ func asFound(objects []Object, adoption *platformv1alpha1.Adoption) []Object {
 		bare.SetName(o.Object.GetName())
 		bare.SetNamespace(o.Object.GetNamespace())
 		labels := o.Object.GetLabels()
+		// Others may be there already, with a value that somebody else's tool goes by.
+		maps.DeleteFunc(labels, func(key, _ string) bool { return !strings.HasPrefix(key, platformv1alpha1.LabelPrefix) })
 		labels[platformv1alpha1.LabelAsFound] = "true"
 		bare.SetLabels(labels)
 		kept = append(kept, Object{Resource: o.Resource, Object: bare})

@@ -101,8 +101,17 @@ var _ = Describe("The demo", Ordered, func() {
 		for i, text := range rendered {
 			file := filepath.Join(files, fmt.Sprintf("object-%d.yaml", i))
 			Expect(os.WriteFile(file, []byte(text), 0o600)).To(Succeed())
-			var o struct{ Metadata struct{ Namespace string } }
+			var o struct {
+				Kind     string
+				Metadata struct{ Namespace string }
+				Spec     map[string]any
+			}
 			Expect(yaml.Unmarshal([]byte(text), &o)).To(Succeed())
+			if _, set := o.Spec["replicas"]; !set && o.Kind == "Deployment" {
+				// It began with the fewest pods that its autoscaler keeps, which the manager adds on creation.
+				replicas := kubectl("get", "-f", file, "-o", "jsonpath={.spec.replicas}")
+				Expect(os.WriteFile(file, []byte(strings.Replace(text, "\nspec:\n", "\nspec:\n  replicas: "+replicas+"\n", 1)), 0o600)).To(Succeed())
+			}
 			// Fields that the controller's write did not have, or had otherwise, would change the object or who
 			// owns its fields. A write of the same changes nothing, not even the time of the last one.
 			Eventually(func(g Gomega) {

@@ -110,10 +110,8 @@ var _ = Describe("The manager", func() {
 		Expect(take("legacy")).To(Succeed())
 		Expect(manager.Patch(ctx, namespace("legacy", nil), letGo)).To(Succeed())
 
-		Expect(manager.Patch(ctx, namespace(work, nil), letGo)).To(beDeniedBy("towpath-namespaces"), "one that it made")
-		Expect(admin.Patch(ctx, namespace(work, nil), mergePatch(`{"metadata":{"annotations":{"`+platformv1alpha1.AnnotationKeep+`":"true"}}}`))).To(Succeed())
-		Expect(manager.Patch(ctx, namespace(work, nil), letGo, client.DryRunAll)).To(Succeed(), "one that is to be kept")
-		Expect(admin.Patch(ctx, namespace(work, nil), mergePatch(`{"metadata":{"annotations":{"`+platformv1alpha1.AnnotationKeep+`":null}}}`))).To(Succeed())
+		part := mergePatch(`{"metadata":{"labels":{"` + ownerUID + `":null,"app.kubernetes.io/managed-by":null}}}`)
+		Expect(manager.Patch(ctx, namespace(work, nil), part)).To(beDeniedBy("towpath-namespaces"), "with some labels left")
 	})
 
 	It("does not give a workload namespace another owner", func(ctx context.Context) {

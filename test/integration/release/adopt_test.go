@@ -166,9 +166,17 @@ var _ = Describe("What runs already", func() {
 		Eventually(ctx, framework.Read(admin, template)).Should(HaveField("Status.LatestRevision.Number", BeNumerically("==", 2)))
 		Consistently(ctx, framework.Gone(admin, p.release(2))).Should(BeTrue(), "it would restart the pods")
 
+		By("the Service leads to the pods from before, until those of the golden path are ready")
+		serving := read(ctx, front).Spec
+		change(ctx, component, func(c *platformv1alpha1.Component) { c.Spec.Image = "registry.example/shop:2-broken" })
+		Eventually(ctx, framework.Read(admin, web())).Should(HaveField("Spec.Template.Spec.Containers", ConsistOf(HaveField("Image", "registry.example/shop:2-broken"))))
+		Consistently(ctx, framework.Read(admin, front)).Should(HaveField("Spec", serving))
+		Expect(read(ctx, p.release(2)).Status.AppliedAt).To(BeNil(), "it is not all there")
+
 		By("the next version brings the golden path, and nothing is left of what others set")
 		change(ctx, component, func(c *platformv1alpha1.Component) { c.Spec.Image = "registry.example/shop:2.0.0" })
-		Expect(p.ready(ctx, 2).Spec.Revision.Number).To(BeNumerically("==", 2))
+		Expect(p.ready(ctx, 3).Spec.Revision.Number).To(BeNumerically("==", 2))
+		Expect(read(ctx, front).Spec.Ports).To(HaveLen(3), "the template's")
 		after = read(ctx, web())
 		Expect(after.UID).To(Equal(before.UID))
 		Expect(after.Spec.Selector).To(Equal(before.Spec.Selector))
@@ -207,6 +215,27 @@ var _ = Describe("What runs already", func() {
 		Expect(admin.List(ctx, &bindings, client.InNamespace(namespace))).To(Succeed())
 		Expect(bindings.Items).To(BeEmpty())
 		Expect(read(ctx, web()).UID).To(Equal(before.UID))
+	})
+
+	It("is let go with the environment that took its namespace over, and waits for nobody's version", func(ctx context.Context) {
+		namespace := found(ctx)
+		p, environment := adopting(ctx, namespace)
+		web := &deploymentType{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "legacy-web"}}
+		component, _ := p.adopt(ctx, webOf(2), service())
+		Eventually(ctx, framework.Read(admin, p.release(1))).Should(framework.BeStalled(platformv1alpha1.ReasonConsentMissing))
+		By("a version that comes before the consent, and is rolled out after it")
+		change(ctx, component, func(c *platformv1alpha1.Component) { c.Spec.Image = "registry.example/shop:1-broken" })
+		Consistently(ctx, framework.Gone(admin, p.release(2))).Should(BeTrue(), "it waits until what runs is taken over")
+		allow(ctx, web, "shop")
+		allow(ctx, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "legacy-service"}}, "shop")
+		Eventually(ctx, framework.Read(admin, p.release(2))).Should(HaveField("Spec.Cause", platformv1alpha1.CauseImageChange))
+		p.quiet(ctx)
+		running := pods(ctx, namespace)
+
+		Expect(admin.Delete(ctx, environment)).To(Succeed())
+		Eventually(ctx, framework.Gone(admin, environment)).Should(BeTrue())
+		Expect(ours(read(ctx, web))).To(BeEmpty())
+		Expect(pods(ctx, namespace)).To(Equal(running))
 	})
 
 	It("is not taken over where it is not there", func(ctx context.Context) {

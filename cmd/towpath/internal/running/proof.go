@@ -35,6 +35,7 @@ type Proof struct {
 func Prove(ctx context.Context, writer client.Writer, object *unstructured.Unstructured, labels map[string]string) Proof {
 	proof := Proof{Object: object, Before: object.GetGeneration()}
 	labels = maps.Clone(labels)
+	maps.DeleteFunc(labels, func(key, _ string) bool { return !strings.HasPrefix(key, platformv1alpha1.LabelPrefix) })
 	labels[platformv1alpha1.LabelAsFound] = "true"
 	after, err := dryRun(ctx, writer, object, labels)
 	if apierrors.IsForbidden(err) && strings.Contains(err.Error(), "ValidatingAdmissionPolicy 'towpath-") {

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	jsonpatch "gopkg.in/evanphx/json-patch.v4"
+	"k8s.io/apimachinery/pkg/api/equality"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/cmd/towpath/internal/cluster"
+)
+
+// join makes the proposal one more environment of a Component that exists already. Applied as it is, it would take
+// the other environments out of the path, and what runs there would be deleted.
+func (o *adoptOptions) join(ctx context.Context, c *cluster.Cluster, proposed *platformv1alpha1.Component) (notes []string, err error) {
+	existing := &platformv1alpha1.Component{}
+	err = c.Get(ctx, client.ObjectKeyFromObject(proposed), existing)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	another := &trouble{next: "choose another name with --component"}
+	switch {
+	case existing.Spec.TemplateRef.Name != proposed.Spec.TemplateRef.Name:
+		another.err = fmt.Errorf("component %s/%s exists, on golden path %s: it cannot have environments on another one", existing.Namespace, existing.Name, existing.Spec.TemplateRef.Name)
+		return nil, another
+	case slices.ContainsFunc(existing.Spec.Environments, func(e platformv1alpha1.PathEnvironment) bool { return e.Name == o.environment }):
+		another.err = fmt.Errorf("component %s/%s has environment %s in its path already", existing.Namespace, existing.Name, o.environment)
+		return nil, another
+	case existing.Spec.Image != proposed.Spec.Image:
+		another.err = fmt.Errorf("component %s/%s exists and runs image %s, while %s was found: what is taken over counts as the version of the Component, so that the images must be the same; roll one of them out first",
+			existing.Namespace, existing.Name, existing.Spec.Image, proposed.Spec.Image)
+		return nil, another
+	}
+	step := proposed.Spec.Environments[0]
+	if step.Parameters, err = overParameters(existing.Spec.Parameters, proposed.Spec.Parameters); err != nil {
+		return nil, err
+	}
+	notes = append(notes, fmt.Sprintf("Component %s exists: %s is put at the end of its path; move it where it belongs", existing.Name, o.environment))
+	if !equality.Semantic.DeepEqual(existing.Spec.Env, proposed.Spec.Env) || !equality.Semantic.DeepEqual(existing.Spec.SecretEnv, proposed.Spec.SecretEnv) {
+		notes = append(notes, "the variables that were found differ from those of the Component, which hold in every environment: the first new version brings the Component's")
+	}
+	proposed.Spec = existing.Spec
+	proposed.Spec.Environments = append(slices.Clone(existing.Spec.Environments), step)
+	return notes, nil
+}
+
+// overParameters are the parameters of an environment which, merged over those of the Component, give the wanted ones.
+func overParameters(base, wanted *apiextensionsv1.JSON) (*apiextensionsv1.JSON, error) {
+	raw := func(j *apiextensionsv1.JSON) []byte {
+		if j == nil || len(j.Raw) == 0 {
+			return []byte("{}")
+		}
+		return j.Raw
+	}
+	patch, err := jsonpatch.CreateMergePatch(raw(base), raw(wanted))
+	if err != nil || string(patch) == "{}" {
+		return nil, err
+	}
+	return &apiextensionsv1.JSON{Raw: patch}, nil
+}
