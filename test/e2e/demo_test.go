@@ -13,7 +13,10 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/towpath-dev/towpath/internal/apply"
 )
 
 // idleFor is how long nothing may be written. IDLE shortens or lengthens it.
@@ -109,8 +112,12 @@ var _ = Describe("The demo", Ordered, func() {
 			Expect(yaml.Unmarshal([]byte(text), &o)).To(Succeed())
 			if _, set := o.Spec["replicas"]; !set && o.Kind == "Deployment" {
 				// It began with the fewest pods that its autoscaler keeps, which the manager adds on creation.
-				replicas := kubectl("get", "-f", file, "-o", "jsonpath={.spec.replicas}")
-				Expect(os.WriteFile(file, []byte(strings.Replace(text, "\nspec:\n", "\nspec:\n  replicas: "+replicas+"\n", 1)), 0o600)).To(Succeed())
+				var live appsv1.Deployment
+				Expect(json.Unmarshal([]byte(kubectl("get", "-f", file, "-o", "json", "--show-managed-fields")), &live)).To(Succeed())
+				if apply.OwnsReplicas(live.ManagedFields) {
+					text = strings.Replace(text, "\nspec:\n", fmt.Sprintf("\nspec:\n  replicas: %d\n", *live.Spec.Replicas), 1)
+					Expect(os.WriteFile(file, []byte(text), 0o600)).To(Succeed())
+				}
 			}
 			// Fields that the controller's write did not have, or had otherwise, would change the object or who
 			// owns its fields. A write of the same changes nothing, not even the time of the last one.
