@@ -1,0 +1,75 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+)
+
+// existing is the Component that runs elsewhere already.
+func existing(change func(*platformv1alpha1.Component)) *platformv1alpha1.Component {
+	c := component("checkout")
+	c.Spec = platformv1alpha1.ComponentSpec{
+		TemplateRef: platformv1alpha1.TemplateReference{Name: "web-service"}, Image: "registry.example/shop/checkout:1",
+		Parameters:   &apiextensionsv1.JSON{Raw: []byte(`{"port": 9000, "replicas": {"max": 2}}`)},
+		Env:          []platformv1alpha1.EnvVar{{Name: "A", Value: "b"}},
+		Environments: []platformv1alpha1.PathEnvironment{{Name: "dev"}},
+	}
+	if change != nil {
+		change(c)
+	}
+	return c
+}
+
+// Applied as it is, a proposal for prod alone would take dev out of the path, and delete what runs there.
+func TestAdoptJoinsAComponentThatExists(t *testing.T) {
+	got := adoptCall(t, append(legacyObjects(t), existing(nil)), append(adoptCheckout, "--class", "production", "-o", "yaml")...)
+	if want := `spec:
+  env:
+  - name: A
+    value: b
+  environments:
+  - name: dev
+  - adopt:
+      objects:
+      - name: checkout
+        resource: deployment
+      - name: checkout
+        resource: service
+      podSelector:
+        app: checkout
+    name: prod
+    parameters:
+      port: null
+      probes:
+        handler: TCP
+  image: registry.example/shop/checkout:1
+  parameters:
+    port: 9000
+    replicas:
+      max: 2
+`; !strings.Contains(got.out, want) {
+		t.Errorf("want\n%s\nin\n%s", want, got.out)
+	}
+	for _, want := range []string{"prod is put at the end of its path", "the variables that were found differ"} {
+		if !strings.Contains(got.err, want) {
+			t.Errorf("want %q in\n%s", want, got.err)
+		}
+	}
+}
+
+func TestAdoptRefusesToJoin(t *testing.T) {
+	for want, change := range map[string]func(*platformv1alpha1.Component){
+		"exists, on golden path worker":         func(c *platformv1alpha1.Component) { c.Spec.TemplateRef.Name = "worker" },
+		"has environment prod in its path":      func(c *platformv1alpha1.Component) { c.Spec.Environments[0].Name = "prod" },
+		"while registry.example/shop/checkout:": func(c *platformv1alpha1.Component) { c.Spec.Image = "registry.example/shop/checkout:2" },
+	} {
+		got := adoptCall(t, append(legacyObjects(t), existing(change)), append(adoptCheckout, "--class", "production")...)
+		if got.code != exitTrouble || !strings.Contains(got.err, want) {
+			t.Errorf("want %q, got %+v", want, got)
+		}
+	}
+}
