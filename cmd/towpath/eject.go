@@ -186,7 +186,7 @@ func plainObjects(ctx context.Context, c client.Reader, release *platformv1alpha
 
 // addFixed adds what of a StatefulSet that was taken over stays as it was found, and so is not rendered.
 func addFixed(object, live *unstructured.Unstructured) {
-	for _, field := range []string{"serviceName", "podManagementPolicy", "volumeClaimTemplates"} {
+	for _, field := range render.FixedFields {
 		if value, found, _ := unstructured.NestedFieldCopy(live.Object, "spec", field); found {
 			_ = unstructured.SetNestedField(object.Object, value, "spec", field) // spec is an object: it was rendered
 		}

@@ -22,6 +22,10 @@ func PodLabels(r *platformv1alpha1.Release) map[string]string {
 	return r.Spec.Adopt.PodSelector
 }
 
+// FixedFields of the spec of a StatefulSet cannot change. Of one that was taken over they stay as they were found,
+// and are not rendered.
+var FixedFields = []string{"serviceName", "podManagementPolicy", "volumeClaimTemplates"}
+
 // identity is a kind and a name; within one namespace it tells one object from another, whatever its version.
 type identity struct{ kind, name string }
 
@@ -79,8 +83,7 @@ func (a *adopter) finish(objects []Object) error {
 	for _, o := range objects {
 		a.refer(o.Object.Object)
 		if _, adopted := a.found(o.Resource); adopted && o.Object.GetKind() == "StatefulSet" {
-			// They cannot change, and so stay as they were found.
-			for _, field := range []string{"serviceName", "podManagementPolicy", "volumeClaimTemplates"} {
+			for _, field := range FixedFields {
 				unstructured.RemoveNestedField(o.Object.Object, "spec", field)
 			}
 		}

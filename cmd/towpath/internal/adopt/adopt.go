@@ -216,9 +216,6 @@ func (f *fitter) lost(best *outcome) {
 	}
 }
 
-// fixedFields of a StatefulSet cannot change, and so stay as they were found.
-var fixedFields = []string{"serviceName", "podManagementPolicy", "volumeClaimTemplates"}
-
 // fixed names the claims that pods of the golden path mount, and that what was found does not have.
 func (f *fitter) fixed(best *outcome) {
 	if f.in.Workload.GetKind() != "StatefulSet" {

@@ -164,7 +164,7 @@ func (f *fitter) compare(i int, o render.Object) []Difference {
 	golden["metadata"] = kept
 	intent := f.intents[i]
 	if spec, ok := golden["spec"].(map[string]any); ok && o.Object.GetKind() == "StatefulSet" {
-		for _, field := range fixedFields {
+		for _, field := range render.FixedFields {
 			if value, found, _ := unstructured.NestedFieldNoCopy(intent, "spec", field); found {
 				spec[field] = value
 			} else {
