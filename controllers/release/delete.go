@@ -27,11 +27,10 @@ func (r *Reconciler) finalize(ctx context.Context, s *scope) (ctrl.Result, error
 	if len(s.release.Finalizers) == 0 || s.successor != nil || s.wanted {
 		return ctrl.Result{}, nil
 	}
-	// One that only took over has made nothing, and so deletes nothing.
-	orphan := s.orphan || adopts(s.release)
-	gone, err := orphan, error(nil)
-	if orphan {
-		err = r.letAllGo(ctx, s.release)
+	var gone bool
+	var err error
+	if s.orphan || adopts(s.release) { // one that only took over has made nothing, and so deletes nothing
+		gone, err = true, r.letAllGo(ctx, s.release)
 	} else {
 		gone, err = r.remove(ctx, s.release, nil)
 	}
