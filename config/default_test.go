@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -18,8 +19,10 @@ import (
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	psaapi "k8s.io/pod-security-admission/api"
 	psapolicy "k8s.io/pod-security-admission/policy"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/towpath-dev/towpath/config"
+	"github.com/towpath-dev/towpath/internal/walls"
 )
 
 // rendered is what is installed: config/default as the pinned kustomize renders it.
@@ -102,6 +105,23 @@ func TestTheInstallationIsWhatTheFoldersSay(t *testing.T) {
 		if !strings.HasPrefix(name, "ConfigMap/towpath-system/towpath-manager-configuration-") {
 			t.Errorf("%s comes from nowhere", name)
 		}
+	}
+}
+
+// The manager ends where it finds other policies than those it was built with.
+func TestTheManagerKnowsThePoliciesOfTheInstallation(t *testing.T) {
+	scheme := runtime.NewScheme()
+	if err := admissionregistrationv1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	cluster := fake.NewClientBuilder().WithScheme(scheme)
+	for _, object := range rendered(t) {
+		if strings.HasPrefix(object.GetKind(), "ValidatingAdmissionPolicy") {
+			cluster.WithObjects(object)
+		}
+	}
+	if err := walls.Check(t.Context(), cluster.Build()); err != nil {
+		t.Error(err)
 	}
 }
 
