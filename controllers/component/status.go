@@ -33,9 +33,30 @@ func (r *Reconciler) report(ctx context.Context, s *scope) error {
 	for i := range s.stops {
 		status.Environments = append(status.Environments, s.stops[i].status())
 	}
+	if s.begins() {
+		return nil
+	}
 	s.reportReady(&status.Conditions, generation)
 	s.reportPromoted(&status.Conditions, generation)
 	return r.patchStatus(ctx, s)
+}
+
+// begins says that the Component is new, and that its first Release has been made and says nothing yet. What that says
+// first, a moment later, wakes the Component, so that one status does for both. A Component that has a status needs
+// another at once: it would pass for Ready.
+func (s *scope) begins() bool {
+	if s.problem != nil || len(s.before.Status.Conditions) > 0 {
+		return false
+	}
+	silent := false
+	for i := range s.stops {
+		if s.stops[i].problem != nil {
+			return false
+		}
+		current := s.stops[i].current()
+		silent = silent || current != nil && len(current.Status.Conditions) == 0
+	}
+	return silent
 }
 
 // status is what the Component's status says of an environment.

@@ -66,6 +66,7 @@ type Reconciler struct {
 	children children
 	refusals refusals
 	looks    looks
+	backlog  backlog
 	writes   freshness.Tracker[types.NamespacedName]
 }
 
@@ -119,12 +120,17 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	release := &platformv1alpha1.Release{}
 	if err := r.Get(ctx, req.NamespacedName, release); err != nil {
 		r.writes.Forget(req.NamespacedName)
+		r.backlog.forget(req.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if r.writes.Stale(req.NamespacedName, release.ResourceVersion) {
 		return ctrl.Result{}, nil // the event of our own last write is still to come
 	}
-	s, err := r.newScope(ctx, release)
+	unwritten, wait := r.backlog.get(release, r.Clock.Now())
+	if wait > 0 && release.DeletionTimestamp.IsZero() {
+		return ctrl.Result{RequeueAfter: wait}, nil
+	}
+	s, err := r.newScope(ctx, release, unwritten)
 	if err != nil {
 		return ctrl.Result{}, err
 	}

@@ -26,13 +26,17 @@ const maxObjectMessage = 1024
 
 // run brings the objects of the newest Release about, and looks how they are.
 func (r *Reconciler) run(ctx context.Context, s *scope) error {
-	renderErr := r.render(ctx, s)
+	loadErr := r.load(ctx, s)
 	if err := r.observe(ctx, s); err != nil {
 		return err
 	}
-	if renderErr != nil {
+	r.initObjects(s)
+	if loadErr == nil && s.template != nil && s.differs() {
+		loadErr = r.render(s)
+	}
+	if loadErr != nil {
 		r.judge(s)
-		return renderErr
+		return loadErr
 	}
 	writeErr := r.write(ctx, s)
 	r.judge(s)
@@ -45,8 +49,8 @@ func (r *Reconciler) run(ctx context.Context, s *scope) error {
 	return r.prune(ctx, s)
 }
 
-// render makes the objects again, from the Release and its revision alone.
-func (r *Reconciler) render(ctx context.Context, s *scope) error {
+// load finds the compiled revision.
+func (r *Reconciler) load(ctx context.Context, s *scope) error {
 	compiled, err := r.Revisions.Get(ctx, s.release.Spec.Revision.Name)
 	if apierrors.IsNotFound(err) {
 		s.fail(true, platformv1alpha1.ReasonRevisionMissing, fmt.Sprintf(
@@ -58,7 +62,23 @@ func (r *Reconciler) render(ctx context.Context, s *scope) error {
 		s.fail(true, platformv1alpha1.ReasonRenderFailed, err.Error())
 		return err
 	}
-	objects, err := render.Release(compiled, s.release)
+	s.template = compiled
+	return nil
+}
+
+// differs says whether anything is not as our last write left it. Else nothing needs to be rendered.
+func (s *scope) differs() bool {
+	for i := range s.children {
+		if needsWrite(&s.release.Status.Objects[i], s.children[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// render makes the objects again, from the Release and its revision alone.
+func (r *Reconciler) render(s *scope) error {
+	objects, err := render.Release(s.template, s.release)
 	if err != nil {
 		s.fail(true, platformv1alpha1.ReasonRenderFailed, err.Error())
 		return err
@@ -67,7 +87,7 @@ func (r *Reconciler) render(ctx context.Context, s *scope) error {
 		s.fail(true, platformv1alpha1.ReasonRenderFailed, err.Error())
 		return err
 	}
-	s.template, s.objects = compiled, objects
+	s.objects = objects
 	return nil
 }
 
@@ -306,7 +326,6 @@ func (r *Reconciler) letGo(ctx context.Context, release *platformv1alpha1.Releas
 
 // judge sets the health of each object.
 func (r *Reconciler) judge(s *scope) {
-	r.initObjects(s)
 	for i := range s.release.Status.Objects {
 		status, c := &s.release.Status.Objects[i], s.children[i]
 		if !c.known {

@@ -78,9 +78,13 @@ func (s *scope) ready() bool {
 	})
 }
 
-// newScope finds the Releases before and after, and whether the Release is still wanted.
-func (r *Reconciler) newScope(ctx context.Context, release *platformv1alpha1.Release) (*scope, error) {
+// newScope finds the Releases before and after, and whether the Release is still wanted. Where the pass before left its
+// status in the backlog, this one goes on from that.
+func (r *Reconciler) newScope(ctx context.Context, release *platformv1alpha1.Release, unwritten *platformv1alpha1.ReleaseStatus) (*scope, error) {
 	s := &scope{release: release, before: release.DeepCopy()}
+	if unwritten != nil {
+		release.Status = *unwritten
+	}
 	var siblings platformv1alpha1.ReleaseList
 	key := index.OwnerKey(release.Spec.Component.UID, release.Spec.Environment.Name)
 	if err := r.List(ctx, &siblings, client.InNamespace(release.Namespace), client.MatchingFields{index.ReleaseOwner: key}); err != nil {

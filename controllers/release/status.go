@@ -36,6 +36,12 @@ func (r *Reconciler) report(ctx context.Context, s *scope) error {
 		condition.Set(&status.Conditions, generation, platformv1alpha1.ConditionApplied, metav1.ConditionFalse, s.problem.reason, s.problem.message)
 	}
 	r.reportReady(s)
+	if s.applied && !equality.Semantic.DeepEqual(s.before.Status, *status) {
+		if wait := r.backlog.put(s.release, r.Clock.Now()); wait > 0 {
+			s.lookAgain(wait)
+			return nil
+		}
+	}
 	if err := r.patchStatus(ctx, s); err != nil {
 		return err
 	}
@@ -85,13 +91,14 @@ func (r *Reconciler) supersede(ctx context.Context, s *scope) error {
 
 // patchStatus writes the status where it differs from what was read.
 func (r *Reconciler) patchStatus(ctx context.Context, s *scope) error {
-	if equality.Semantic.DeepEqual(s.before.Status, s.release.Status) {
-		return nil
+	key := client.ObjectKeyFromObject(s.release)
+	if !equality.Semantic.DeepEqual(s.before.Status, s.release.Status) {
+		if err := r.Status().Patch(ctx, s.release, client.MergeFrom(s.before)); err != nil {
+			return client.IgnoreNotFound(err)
+		}
+		r.writes.Wrote(key, s.release.ResourceVersion)
 	}
-	if err := r.Status().Patch(ctx, s.release, client.MergeFrom(s.before)); err != nil {
-		return client.IgnoreNotFound(err)
-	}
-	r.writes.Wrote(client.ObjectKeyFromObject(s.release), s.release.ResourceVersion)
+	r.backlog.forget(key)
 	return nil
 }
 

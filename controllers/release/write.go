@@ -18,10 +18,9 @@ import (
 
 // write applies the objects that are not as we left them. One that is costs nothing.
 func (r *Reconciler) write(ctx context.Context, s *scope) error {
-	if s.objects == nil {
+	if s.template == nil {
 		return nil
 	}
-	r.initObjects(s)
 	needed := r.needed(s)
 	if len(needed) == 0 {
 		s.applied = s.problem == nil && len(s.held) == 0
@@ -38,6 +37,8 @@ func (r *Reconciler) write(ctx context.Context, s *scope) error {
 		return i, ok
 	}
 	starts := leastReplicas(s.objects)
+	r.backlog.begin()
+	defer func() { r.backlog.end(r.Clock.Now()) }()
 	results, err := r.Writer.Apply(ctx, apply.Intent{
 		User:    environment.ApplierUser(namespace),
 		Policy:  r.policy(s.release),

@@ -143,13 +143,9 @@ var _ = Describe("An object that the API server refuses", func() {
 		component, _ := p.deploy(ctx, webOf(0), keyed())
 		change(ctx, component, func(c *platformv1alpha1.Component) { c.Spec.Parameters = framework.JSON(`{key: "not a key"}`) })
 		Eventually(ctx, framework.Read(admin, component)).Should(framework.BeStalled(platformv1alpha1.ReasonReleaseFailed, "dev: ", "ConfigMap shop-keyed", "not a key"))
-		var release platformv1alpha1.Release
-		for number := int64(1); release.Name == ""; number++ {
-			live := read(ctx, p.release(number))
-			if live.Status.SupersededAt == nil {
-				release = *live
-			}
-		}
+		release := *read(ctx, &platformv1alpha1.Release{ObjectMeta: metav1.ObjectMeta{
+			Namespace: component.Namespace, Name: read(ctx, component).Status.Environments[0].Release,
+		}})
 		Expect(&release).To(And(
 			framework.BeStalled(platformv1alpha1.ReasonApplyFailed, "ConfigMap shop-keyed in namespace "+p.namespace, "not a key", "Change the Component's parameters"),
 			framework.HaveCondition(isApplied, no, platformv1alpha1.ReasonApplyFailed)))
