@@ -73,5 +73,6 @@ func (w *Writer) patch(ctx context.Context, user, owner string, path []string, b
 	if out == nil {
 		return nil
 	}
-	return json.Unmarshal(answer, out)
+	_, _, err = answers.Decode(answer, nil, out)
+	return err
 }

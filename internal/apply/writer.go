@@ -12,7 +12,9 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -26,8 +28,18 @@ import (
 // parallel bounds how many objects of one wave are written at once.
 const parallel = 8
 
-// metadataOnly asks for an answer that holds the metadata alone: nothing else of it is used.
-const metadataOnly = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+// metadataOnly asks for an answer that holds the metadata alone: nothing else of it is used. What Kubernetes or a
+// CustomResourceDefinition serves comes as protobuf, and from an API server of an extension that may be JSON.
+const metadataOnly = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1," +
+	"application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+
+// answers decodes what the API server answers: metadata or a Status, in either encoding.
+var answers = func() runtime.Decoder {
+	metadata := runtime.NewScheme()
+	metav1.AddToGroupVersion(metadata, schema.GroupVersion{Version: "v1"})
+	_ = metav1.AddMetaToScheme(metadata)
+	return serializer.NewCodecFactory(metadata).UniversalDeserializer()
+}()
 
 // Writer writes rendered objects. It is safe for concurrent use.
 type Writer struct {
@@ -253,7 +265,7 @@ func statusError(answer []byte, err error) error {
 		return nil
 	}
 	var status metav1.Status
-	if json.Unmarshal(answer, &status) == nil && status.Kind == "Status" && status.Status == metav1.StatusFailure {
+	if _, _, bad := answers.Decode(answer, nil, &status); bad == nil && status.Status == metav1.StatusFailure {
 		return &apierrors.StatusError{ErrStatus: status}
 	}
 	return err
