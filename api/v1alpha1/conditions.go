@@ -103,6 +103,28 @@ const (
 	ReasonKindUnavailable = "KindUnavailable"
 	// ReasonRolloutFailed: an object reports that its roll-out failed.
 	ReasonRolloutFailed = "RolloutFailed"
+	// ReasonImagePullFailed: a container's image cannot be pulled.
+	ReasonImagePullFailed = "ImagePullFailed"
+	// ReasonConfigurationMissing: a Secret, a ConfigMap or a key that a pod takes from one is missing.
+	ReasonConfigurationMissing = "ConfigurationMissing"
+	// ReasonContainerStartFailed: the container runtime cannot start a container.
+	ReasonContainerStartFailed = "ContainerStartFailed"
+	// ReasonCrashLoop: a container starts, and ends.
+	ReasonCrashLoop = "CrashLoop"
+	// ReasonOutOfMemory: a container needed more memory than its limit, and was killed.
+	ReasonOutOfMemory = "OutOfMemory"
+	// ReasonProbeFailed: a container runs, and its startup or readiness probe does not pass.
+	ReasonProbeFailed = "ProbeFailed"
+	// ReasonUnschedulable: no node takes a pod.
+	ReasonUnschedulable = "Unschedulable"
+	// ReasonVolumeUnavailable: a volume of a pod is not there, or cannot be mounted.
+	ReasonVolumeUnavailable = "VolumeUnavailable"
+	// ReasonEvicted: a node had to end a pod, since it ran out of memory or disk.
+	ReasonEvicted = "Evicted"
+	// ReasonQuotaExceeded: a quota of the namespace leaves no room for a pod.
+	ReasonQuotaExceeded = "QuotaExceeded"
+	// ReasonPodsRefused: pod security, a webhook or a policy refuses the pods.
+	ReasonPodsRefused = "PodsRefused"
 	// ReasonSuperseded: a newer Release took this one's place.
 	ReasonSuperseded = "Superseded"
 	// ReasonRevisionMissing: the ServiceTemplateRevision of the Release is gone.

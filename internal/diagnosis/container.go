@@ -1,0 +1,185 @@
+package diagnosis
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+)
+
+// restartsThatTell is how often a container must have been started again before it is taken to go on failing: one
+// that waits for another service at its start comes up by then.
+const restartsThatTell = 3
+
+// What the kubelet says of waiting containers, in pkg/kubelet/images/types.go and pkg/kubelet/container/sync_result.go of
+// Kubernetes.
+var (
+	imageReasons = []string{
+		"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed",
+	}
+	startReasons = []string{"RunContainerError", "CreateContainerError", "PreStartHookError", "PostStartHookError", "CreatePodSandboxError"}
+)
+
+// ofContainer returns what keeps a container from running, nil where it runs or is just being started.
+func ofContainer(pod *corev1.Pod, status *corev1.ContainerStatus) *Cause {
+	waiting := status.State.Waiting
+	switch {
+	case waiting != nil && slices.Contains(imageReasons, waiting.Reason):
+		return imageMissing(pod, status, waiting)
+	case waiting != nil && waiting.Reason == "CreateContainerConfigError":
+		return misconfigured(pod, status.Name, waiting.Message)
+	case waiting != nil && slices.Contains(startReasons, waiting.Reason):
+		return notStarted(status.Name, waiting.Message)
+	}
+	ended := status.State.Terminated
+	if ended == nil {
+		ended = status.LastTerminationState.Terminated
+	}
+	switch {
+	case ended == nil, status.Ready:
+		return nil
+	case ended.Reason == "StartError" || ended.Reason == "ContainerCannotRun":
+		// The runtime's words, and not the process's: it never ran.
+		return notStarted(status.Name, ended.Message)
+	case ended.ExitCode == 0 && status.State.Terminated != nil && status.RestartCount == 0:
+		return nil // an init container that is done
+	}
+	return crashed(pod, status, ended)
+}
+
+// noSecret and noKey are messages of pkg/kubelet/kubelet_pods.go of Kubernetes.
+var (
+	noSecret = regexp.MustCompile(`^secret "([^"]+)" not found$`)
+	noKey    = regexp.MustCompile(`^couldn't find key (\S+) in Secret [^/]+/(\S+)$`)
+)
+
+// misconfigured says what a container's environment lacks.
+func misconfigured(pod *corev1.Pod, container, message string) *Cause {
+	cause := &Cause{Reason: platformv1alpha1.ReasonConfigurationMissing, depth: depthConfiguration}
+	if found := noSecret.FindStringSubmatch(message); found != nil {
+		cause.Message = fmt.Sprintf("Secret %s does not exist in namespace %s", found[1], pod.Namespace)
+		cause.Next = "Make it: " + createSecret(pod, found[1])
+		return cause
+	}
+	if found := noKey.FindStringSubmatch(message); found != nil {
+		cause.Message = fmt.Sprintf("Secret %s in namespace %s has no key %s", found[2], pod.Namespace, found[1])
+		cause.Next = fmt.Sprintf(`Add it: kubectl -n %s patch secret %s --type merge -p '{"stringData":{%q:"…"}}'`, pod.Namespace, found[2], found[1])
+		return cause
+	}
+	cause.Message = fmt.Sprintf("Container %s cannot be configured: %s", container, message)
+	cause.Next = "Make what is missing: the container is started as soon as it is there"
+	return cause
+}
+
+// createSecret is the command that makes a Secret, with the keys that the pod takes from it.
+func createSecret(pod *corev1.Pod, name string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "kubectl -n %s create secret generic %s", pod.Namespace, name)
+	for _, key := range keys(pod, name) {
+		fmt.Fprintf(&b, " --from-literal=%s=…", key)
+	}
+	return b.String()
+}
+
+// keys are those that the pod's containers must have from a Secret, sorted.
+func keys(pod *corev1.Pod, secret string) []string {
+	var found []string
+	for _, container := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
+		for _, e := range container.Env {
+			if e.ValueFrom == nil || e.ValueFrom.SecretKeyRef == nil {
+				continue
+			}
+			if ref := e.ValueFrom.SecretKeyRef; ref.Name == secret && (ref.Optional == nil || !*ref.Optional) {
+				found = append(found, ref.Key)
+			}
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
+// notStarted passes on what the container runtime says.
+func notStarted(container, message string) *Cause {
+	cause := &Cause{
+		Reason: platformv1alpha1.ReasonContainerStartFailed, Final: true, depth: depthStart,
+		Message: fmt.Sprintf("Container %s cannot be started: %s", container, lastPart(message)),
+		Next:    "Correct the image, or the command that it is started with",
+	}
+	if strings.Contains(message, "executable file not found") || strings.Contains(message, "no such file or directory") {
+		cause.Next = "The image has no such program: correct the image, or the command that it is started with"
+	}
+	return cause
+}
+
+// crashed says how a container ended.
+func crashed(pod *corev1.Pod, status *corev1.ContainerStatus, ended *corev1.ContainerStateTerminated) *Cause {
+	often := status.RestartCount >= restartsThatTell || pod.Spec.RestartPolicy == corev1.RestartPolicyNever
+	again := ""
+	if status.RestartCount > 0 {
+		again = fmt.Sprintf(", and was started again %d times", status.RestartCount)
+	}
+	logs := fmt.Sprintf("kubectl -n %s logs %s -c %s", pod.Namespace, pod.Name, status.Name)
+	if status.RestartCount > 0 {
+		logs += " --previous"
+	}
+	if ended.Reason == "OOMKilled" {
+		return &Cause{
+			Reason: platformv1alpha1.ReasonOutOfMemory, Final: often, Ended: true, depth: depthEnd,
+			Message: fmt.Sprintf("Container %s needed more memory than %s, and was killed%s", status.Name, limit(pod, status.Name), again),
+			Next:    "Give it more memory by a parameter of the golden path, or have it need less",
+		}
+	}
+	return &Cause{
+		Reason: platformv1alpha1.ReasonCrashLoop, Final: often, Ended: true, depth: depthEnd,
+		Message: fmt.Sprintf("Container %s ended with exit code %d%s%s", status.Name, ended.ExitCode, exitCode(ended.ExitCode), again),
+		Next:    "See what it said: " + logs,
+	}
+}
+
+// exitCode explains an exit code; those above 128 are a signal's by convention of the shell, and of Docker before
+// the container runtimes.
+func exitCode(code int32) string {
+	switch code {
+	case 0:
+		return " (it ended by itself, and a service must go on running)"
+	case 126:
+		return " (the command cannot be executed)"
+	case 127:
+		return " (the command was not found)"
+	case 132:
+		return " (SIGILL: the image may be for another processor)"
+	case 134:
+		return " (SIGABRT: it gave up)"
+	case 137:
+		return " (SIGKILL: it did not end in time after a failed liveness probe, or the node ran out of memory)"
+	case 139:
+		return " (SIGSEGV: it touched memory that is not its own)"
+	case 143:
+		return " (SIGTERM: it was told to end, as after a failed liveness probe)"
+	}
+	return ""
+}
+
+// limit is a container's memory limit, in words.
+func limit(pod *corev1.Pod, name string) string {
+	for _, container := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
+		if memory, ok := container.Resources.Limits[corev1.ResourceMemory]; ok && container.Name == name {
+			return "its limit of " + memory.String()
+		}
+	}
+	return "there was"
+}
+
+// lastPart is what a chain of errors ends with: the frames before name functions of the runtime.
+func lastPart(message string) string {
+	for _, frame := range []string{"OCI runtime create failed: ", "unable to start container process: ", " desc = "} {
+		if i := strings.LastIndex(message, frame); i >= 0 {
+			message = message[i+len(frame):]
+		}
+	}
+	return strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(message), ": unknown"))
+}

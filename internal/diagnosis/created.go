@@ -1,0 +1,94 @@
+package diagnosis
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+)
+
+// What the API server says when it refuses a pod: the quota plugin, pod security admission, webhooks of others, admission
+// policies and LimitRanges.
+var (
+	quotaExceeded = regexp.MustCompile(`exceeded quota: ([^,]+), requested: (.+), used: (.+), limited: (.+)$`)
+	podSecurity   = regexp.MustCompile(`violates PodSecurity "([^"]+)": (.+)$`)
+	webhookDenied = regexp.MustCompile(`admission webhook "([^"]+)" denied the request(?:: (.+)| without explanation)?$`)
+	webhookFailed = regexp.MustCompile(`failed calling webhook "([^"]+)"`)
+	policyDenied  = regexp.MustCompile(`ValidatingAdmissionPolicy '([^']+)' with binding '[^']+' denied request: (.+)$`)
+	limitRange    = regexp.MustCompile(`is forbidden: \[?((?:maximum|minimum) .+ per (?:Container|Pod) is .+)$`)
+	noAccount     = regexp.MustCompile(`error looking up service account [^/]+/([^:]+): serviceaccount "[^"]+" not found`)
+)
+
+// notCreated says why the API server refuses the pods of a workload.
+func notCreated(namespace, message string) *Cause {
+	message = strings.TrimSpace(strings.Join(strings.Fields(message), " "))
+	refused := &Cause{Reason: platformv1alpha1.ReasonPodsRefused}
+	switch {
+	case quotaExceeded.MatchString(message):
+		found := quotaExceeded.FindStringSubmatch(message)
+		return &Cause{
+			Reason:  platformv1alpha1.ReasonQuotaExceeded,
+			Message: fmt.Sprintf("Quota %s of namespace %s is used up: %s", found[1], namespace, shortage(found[2], found[3], found[4])),
+			Next:    "Run less of it, or have the platform team raise the quota of the class",
+		}
+	case podSecurity.MatchString(message):
+		found := podSecurity.FindStringSubmatch(message)
+		refused.Final = true
+		refused.Message = fmt.Sprintf("Namespace %s refuses the pods by pod security %q: %s", namespace, found[1], found[2])
+		refused.Next = "Have the golden path meet that level, or choose a class with another one"
+	case webhookDenied.MatchString(message):
+		found := webhookDenied.FindStringSubmatch(message)
+		refused.Final = true
+		refused.Message = fmt.Sprintf("Webhook %s, which is not Towpath's, refuses the pods: %s", found[1], orNothing(found[2]))
+		refused.Next = "Do what it asks for; this may be for the platform team"
+	case webhookFailed.MatchString(message):
+		found := webhookFailed.FindStringSubmatch(message)
+		refused.Message = fmt.Sprintf("Webhook %s, which is not Towpath's, must be asked about pods, and does not answer", found[1])
+		refused.Next = "This is for the platform team: kubectl get mutatingwebhookconfigurations,validatingwebhookconfigurations"
+	case policyDenied.MatchString(message):
+		found := policyDenied.FindStringSubmatch(message)
+		refused.Final = true
+		refused.Message = fmt.Sprintf("Admission policy %s refuses the pods: %s", found[1], found[2])
+		refused.Next = "Do what it asks for; this may be for the platform team"
+	case limitRange.MatchString(message):
+		refused.Final = true
+		refused.Message = fmt.Sprintf("A LimitRange of namespace %s refuses the pods: %s", namespace, strings.TrimRight(limitRange.FindStringSubmatch(message)[1], "]"))
+		refused.Next = "Ask for an amount within these bounds by parameters of the golden path"
+	case noAccount.MatchString(message):
+		refused.Message = fmt.Sprintf("ServiceAccount %s does not exist in namespace %s", noAccount.FindStringSubmatch(message)[1], namespace)
+		refused.Next = "Wait for it, or have the golden path make it"
+	default:
+		refused.Message = "The API server refuses the pods: " + message
+		refused.Next = fmt.Sprintf("See the events: kubectl -n %s get events --field-selector reason=FailedCreate", namespace)
+	}
+	return refused
+}
+
+func orNothing(said string) string {
+	if said == "" {
+		return "it does not say why"
+	}
+	return said
+}
+
+// shortage puts the three lists of a quota side by side: "cpu: 4 of 4 used, 1 more is asked for".
+func shortage(requested, used, limited string) string {
+	now, most := amounts(used), amounts(limited)
+	var parts []string
+	for _, pair := range strings.Split(requested, ",") {
+		name, more, _ := strings.Cut(pair, "=")
+		parts = append(parts, fmt.Sprintf("%s of %s %s used, %s more is asked for", now[name], most[name], name, more))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// amounts reads a list such as "limits.cpu=4,pods=10".
+func amounts(list string) map[string]string {
+	found := map[string]string{}
+	for _, pair := range strings.Split(list, ",") {
+		name, amount, _ := strings.Cut(pair, "=")
+		found[name] = amount
+	}
+	return found
+}
