@@ -73,7 +73,7 @@ type Reconciler struct {
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases/status,verbs=patch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=components;environments;servicetemplaterevisions,verbs=get;list;watch
-// +kubebuilder:rbac:groups="",resources=pods,verbs=list
+// +kubebuilder:rbac:groups="",resources=pods;events,verbs=list
 // +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/diagnosis"
 	"github.com/towpath-dev/towpath/internal/index"
 	"github.com/towpath-dev/towpath/internal/render"
 	"github.com/towpath-dev/towpath/internal/template"
@@ -46,6 +47,8 @@ type scope struct {
 	// applied says that all objects are as they should be. Set by write.
 	applied bool
 
+	// cause is what keeps pods of a workload from running, nil where that is not known. Set by diagnose.
+	cause *diagnosis.Cause
 	// problem is the first thing that went wrong.
 	problem *problem
 	// requeueAfter is the smallest time after which to look again; zero for none.

@@ -61,17 +61,25 @@ func (r *Reconciler) reportReady(s *scope) {
 	case s.problem != nil:
 		condition.Progressing(&status.Conditions, generation, s.problem.reason, s.problem.message)
 	case failed != "":
-		condition.Stalled(&status.Conditions, generation, platformv1alpha1.ReasonRolloutFailed, failed+".")
+		condition.Stalled(&status.Conditions, generation, s.why(platformv1alpha1.ReasonRolloutFailed), failed+".")
 	case missing != "":
 		condition.Progressing(&status.Conditions, generation, platformv1alpha1.ReasonProgressing, "Not there: "+missing+".")
 	case waiting != "":
-		condition.Progressing(&status.Conditions, generation, platformv1alpha1.ReasonProgressing, waiting+".")
+		condition.Progressing(&status.Conditions, generation, s.why(platformv1alpha1.ReasonProgressing), waiting+".")
 	default:
 		condition.Ready(&status.Conditions, generation, platformv1alpha1.ReasonReady, fmt.Sprintf("All %d objects are ready.", len(status.Objects)))
 		if status.ReadyAt == nil {
 			status.ReadyAt = r.now()
 		}
 	}
+}
+
+// why is the reason of the cause that was found, else another one.
+func (s *scope) why(otherwise string) string {
+	if s.cause != nil {
+		return s.cause.Reason
+	}
+	return otherwise
 }
 
 // supersede marks a Release whose place a newer one took. It is Ready in the sense of kstatus: there

@@ -110,12 +110,12 @@ func (e *Evidence) owns(pod *corev1.Pod) bool {
 	if owner == nil {
 		return true // nothing says otherwise
 	}
-	switch {
-	case owner.Kind == e.Kind:
+	switch owner.Kind {
+	case e.Kind:
 		return owner.Name == e.Name
-	case owner.Kind == "ReplicaSet":
+	case "ReplicaSet":
 		return owner.Name == e.Name+"-"+pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
-	case owner.Kind == "Job":
+	case "Job":
 		return strings.HasPrefix(owner.Name, e.Name+"-")
 	}
 	return true

@@ -131,7 +131,10 @@ func TestFind(t *testing.T) {
 		"a pod of another workload":    {evidence: of(pod(waiting("ImagePullBackOff", ""), func(p *corev1.Pod) { p.OwnerReferences[0].Name = "checkout-worker-5f9" }))},
 		"a job's pod that is complete": {evidence: of(pod(func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded }))},
 		"an older version's pod": {evidence: of(
-			pod(ended(1, "Error", 9), func(p *corev1.Pod) { p.Name, p.Labels["pod-template-hash"] = "old", "4a1"; p.OwnerReferences[0].Name = "checkout-4a1" }),
+			pod(ended(1, "Error", 9), func(p *corev1.Pod) {
+				p.Name, p.Labels["pod-template-hash"] = "old", "4a1"
+				p.OwnerReferences[0].Name = "checkout-4a1"
+			}),
 			pod(func(p *corev1.Pod) { p.CreationTimestamp = metav1.NewTime(noon.Add(time.Minute)) }),
 		)},
 

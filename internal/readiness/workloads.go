@@ -1,5 +1,7 @@
 package readiness
 
+import "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 // deployment is ready once its roll-out is complete and it has its minimum of replicas. kstatus
 // asks for every replica at any time, so that one pod lost of a hundred would make it unready, and
 // never calls a paused Deployment current.
@@ -36,13 +38,20 @@ func deployment(object map[string]any) outcome {
 	return progressing("%d of %d replicas available%s", available, want, notCreated(object))
 }
 
-// notCreated explains why pods cannot be made at all: a quota, pod security, a missing account.
-func notCreated(object map[string]any) string {
-	failure, _ := findCondition(object, "ReplicaFailure")
-	if failure.status != "True" {
-		return ""
+// NotCreated returns what the controller of a workload says of pods that the API server refuses: a quota, pod security,
+// a missing account; empty where it says nothing. StatefulSets and Jobs say it in events only.
+func NotCreated(live *unstructured.Unstructured) string {
+	if failure, _ := findCondition(live.Object, "ReplicaFailure"); failure.status == "True" {
+		return failure.message
 	}
-	return ": " + failure.message
+	return ""
+}
+
+func notCreated(object map[string]any) string {
+	if why := NotCreated(&unstructured.Unstructured{Object: object}); why != "" {
+		return ": " + why
+	}
+	return ""
 }
 
 // statefulSet is ready when every replica is updated and available. kstatus takes one that updates

@@ -3,6 +3,7 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -10,9 +11,11 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -59,6 +62,9 @@ type Cluster struct {
 	client.Client
 	// Namespace that the caller chose, or the context's.
 	Namespace string
+	// Logs returns the last lines that a container logged, or with previous, the one before it was started again.
+	// Nil where there are none to read.
+	Logs func(ctx context.Context, namespace, pod, container string, previous bool, lines int64) (string, error)
 }
 
 // Connector opens the connection that flags ask for. Tests put a fake in its place.
@@ -86,7 +92,16 @@ func Connect(flags Flags) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cluster{Client: reader, Namespace: namespace}, nil
+	clientset, err := kubernetes.NewForConfig(rest)
+	if err != nil {
+		return nil, err
+	}
+	logs := func(ctx context.Context, namespace, pod, container string, previous bool, lines int64) (string, error) {
+		options := &corev1.PodLogOptions{Container: container, Previous: previous, TailLines: &lines}
+		text, err := clientset.CoreV1().Pods(namespace).GetLogs(pod, options).DoRaw(ctx)
+		return string(text), err
+	}
+	return &Cluster{Client: reader, Namespace: namespace, Logs: logs}, nil
 }
 
 // Scheme holds Kubernetes' kinds and ours.
