@@ -97,11 +97,20 @@ func (e *Evidence) current() []*corev1.Pod {
 			continue
 		}
 		pods = append(pods, pod)
-		if last == nil || last.CreationTimestamp.Before(&pod.CreationTimestamp) {
+		if last == nil || later(pod, last) {
 			last = pod
 		}
 	}
 	return slices.DeleteFunc(pods, func(pod *corev1.Pod) bool { return template(pod) != template(last) })
+}
+
+// later says whether a pod was made after another one. Times are of whole seconds: of two that are the same, the
+// version that works is the older one.
+func later(pod, than *corev1.Pod) bool {
+	if pod.CreationTimestamp.Equal(&than.CreationTimestamp) {
+		return isReady(than) && !isReady(pod)
+	}
+	return than.CreationTimestamp.Before(&pod.CreationTimestamp)
 }
 
 // owns says whether a pod is the workload's: directly, or by a ReplicaSet or Job that is named after it.
@@ -128,9 +137,6 @@ func template(pod *corev1.Pod) string {
 
 // ofPod returns the first cause of one pod that is not ready.
 func ofPod(pod *corev1.Pod, events []corev1.Event) *Cause {
-	if cause := unscheduled(pod); cause != nil {
-		return cause
-	}
 	if pod.Status.Phase == corev1.PodFailed && pod.Status.Reason == "Evicted" {
 		return evicted(pod)
 	}
@@ -139,6 +145,9 @@ func ofPod(pod *corev1.Pod, events []corev1.Event) *Cause {
 			cause.Container = status.Name
 			return cause
 		}
+	}
+	if cause := unscheduled(pod); cause != nil {
+		return cause
 	}
 	if cause := unmounted(pod, events); cause != nil {
 		return cause

@@ -307,6 +307,18 @@ func TestFind_TheDeepestCause(t *testing.T) {
 	}
 }
 
+// Times are of whole seconds.
+func TestFind_OfTwoVersionsOfOneSecond(t *testing.T) {
+	works := pod(ready, func(p *corev1.Pod) { p.Name, p.Labels["pod-template-hash"], p.OwnerReferences[0].Name = "old", "4a1", "checkout-4a1" })
+	crash := pod(ended(1, "Error", 3))
+	for range 2 {
+		if got := diagnosis.Find(of(works, crash)); got == nil || got.Reason != platformv1alpha1.ReasonCrashLoop {
+			t.Errorf("got %+v", got)
+		}
+		works, crash = crash, works
+	}
+}
+
 // What a probe's command printed may be anything.
 func TestFind_SaysNothingThatACommandPrinted(t *testing.T) {
 	e := with(of(pod(running)), event("Pod", "checkout-5f9-abc", "Unhealthy", "Readiness probe failed: password=hunter2", 0))

@@ -2,6 +2,7 @@ package release_test
 
 import (
 	"context"
+	"fmt"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -13,11 +14,11 @@ import (
 )
 
 var _ = Describe("A workload whose pods do not start", func() {
-	It("says which Secret is missing, and the command that makes it", func(ctx context.Context) {
-		p := newPlace(ctx)
-		component, _ := p.settle(ctx, web())
+	// broken gives the Component an image that no node takes, and so no simulated kubelet, and returns its pod.
+	broken := func(ctx context.Context, p *place, component *platformv1alpha1.Component) *corev1.Pod {
+		GinkgoHelper()
 		change(ctx, component, func(c *platformv1alpha1.Component) {
-			c.Spec.Image = "registry.example/shop:2-broken" // no node takes it, and so no simulated kubelet
+			c.Spec.Image = "registry.example/shop:2-broken"
 			c.Spec.SecretEnv = []platformv1alpha1.SecretEnvVar{{Name: "KEY", SecretKeyRef: platformv1alpha1.SecretKeyReference{Name: "payments", Key: "api-key"}}}
 		})
 		var pending *corev1.Pod
@@ -31,21 +32,51 @@ var _ = Describe("A workload whose pods do not start", func() {
 			}
 			return pending, err
 		}).ShouldNot(BeNil())
+		return pending
+	}
+	// kubelet has its container be what a kubelet says.
+	kubelet := func(ctx context.Context, pod *corev1.Pod, status corev1.ContainerStatus) {
+		GinkgoHelper()
+		before := pod.DeepCopy()
+		status.Name, status.Image = "app", pod.Spec.Containers[0].Image
+		pod.Status.ContainerStatuses = []corev1.ContainerStatus{status}
+		Expect(admin.Status().Patch(ctx, pod, client.MergeFrom(before))).To(Succeed())
+	}
 
-		By("what a kubelet says of a container that takes a variable from a Secret that is not there")
-		before := pending.DeepCopy()
-		pending.Status.ContainerStatuses = []corev1.ContainerStatus{{
-			Name: "app", Image: pending.Spec.Containers[0].Image,
+	It("says which Secret is missing, and the command that makes it", func(ctx context.Context) {
+		p := newPlace(ctx)
+		component, _ := p.settle(ctx, web())
+		kubelet(ctx, broken(ctx, p, component), corev1.ContainerStatus{
 			State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CreateContainerConfigError", Message: `secret "payments" not found`}},
-		}}
-		Expect(admin.Status().Patch(ctx, pending, client.MergeFrom(before))).To(Succeed())
-		Eventually(ctx, framework.Read(admin, p.release(2))).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonProgressing,
+		})
+		Eventually(ctx, framework.Read(admin, p.release(2))).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonConfigurationMissing,
 			". Secret payments does not exist in namespace "+p.namespace, // a sentence of its own after what is not ready
 			"kubectl -n "+p.namespace+" create secret generic payments --from-literal=api-key=…"))
 		Eventually(ctx, framework.Read(admin, component)).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonProgressing, "create secret generic payments"))
 
 		change(ctx, component, func(c *platformv1alpha1.Component) { c.Spec.Image = "registry.example/shop:3" })
 		Eventually(ctx, framework.Read(admin, component)).Should(framework.BeReady())
+		p.quiet(ctx)
+	})
+
+	It("stalls on a container that ends again and again, long before the deadline of the roll-out", func(ctx context.Context) {
+		p := newPlace(ctx)
+		component, _ := p.settle(ctx, web())
+		pod := broken(ctx, p, component)
+		kubelet(ctx, pod, corev1.ContainerStatus{
+			RestartCount:         4,
+			State:                corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff", Message: "back-off 1m20s"}},
+			LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 3, Reason: "Error", Message: "password=hunter2"}},
+		})
+		Eventually(ctx, framework.Read(admin, p.release(2))).Should(framework.BeStalled(platformv1alpha1.ReasonCrashLoop,
+			"Container app ended with exit code 3, and was started again 4 times", "kubectl -n "+p.namespace+" logs "+pod.Name))
+		Eventually(ctx, framework.Read(admin, component)).Should(framework.BeStalled(platformv1alpha1.ReasonReleaseFailed, "exit code 3"))
+		Expect(read(ctx, p.release(2)).Status).NotTo(WithTransform(func(s platformv1alpha1.ReleaseStatus) string { return fmt.Sprintf("%+v", s) },
+			ContainSubstring("hunter2")), "what a process said is nobody's but the team's")
+
+		By("a correction")
+		change(ctx, component, func(c *platformv1alpha1.Component) { c.Spec.Image = "registry.example/shop:3" })
+		Eventually(ctx, framework.Read(admin, component)).Should(framework.BeReady(), "the pods of the version before say nothing of this one")
 		p.quiet(ctx)
 	})
 })

@@ -91,6 +91,10 @@ func (w *Walker) Component(ctx context.Context, report *tree.Report, environment
 	if err != nil {
 		return nil, err
 	}
+	if own(component.Ready.Reason) && environment == "" {
+		a.condition(component.Ready, report) // what the spec asks for is not on its way at all, whatever runs
+		return a, nil
+	}
 	if stop == nil {
 		if component.Health == tree.Ready {
 			a.Ready, a.Message = true, strings.TrimSuffix(component.Ready.Message, ".")
@@ -120,6 +124,16 @@ func (w *Walker) Component(ctx context.Context, report *tree.Report, environment
 		a.Ready, a.Message = true, "Ready in "+stop.Name
 	}
 	return a, nil
+}
+
+// own says whether a reason is the Component's own, so that no Release is made of what its spec says.
+func own(reason string) bool {
+	switch reason {
+	case platformv1alpha1.ReasonTemplateNotFound, platformv1alpha1.ReasonRevisionNotFound, platformv1alpha1.ReasonParametersInvalid,
+		platformv1alpha1.ReasonRenderFailed, platformv1alpha1.ReasonRefused, platformv1alpha1.ReasonUsesInvalid, platformv1alpha1.ReasonNotTeamNamespace:
+		return true
+	}
+	return false
 }
 
 // choose finds the environment to explain, nil for none: then the Component explains itself.
