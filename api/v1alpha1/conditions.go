@@ -36,6 +36,9 @@ const (
 	ReasonCompiled = "Compiled"
 	// ReasonCompileFailed: the template does not compile; the last good revision keeps serving.
 	ReasonCompileFailed = "CompileFailed"
+	// ReasonBreakingChange: the template compiles, and Components that use it could fail at what it changes; the
+	// revision before keeps serving.
+	ReasonBreakingChange = "BreakingChange"
 	// ReasonSchemaUnavailable: the API server did not give the schemas to check against.
 	ReasonSchemaUnavailable = "SchemaUnavailable"
 )

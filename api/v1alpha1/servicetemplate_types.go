@@ -6,6 +6,8 @@ import (
 )
 
 // ServiceTemplateSpec is a golden path: typed parameters and the objects made from them.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.replacedBy) || has(self.maturity) && self.maturity == 'Deprecated'",message="replacedBy needs maturity: Deprecated"
 type ServiceTemplateSpec struct {
 	// summary says in one sentence what the golden path is for. `kubectl get` shows it.
 	// +required
@@ -44,6 +46,93 @@ type ServiceTemplateSpec struct {
 	// for exactly that. Default: none, nothing can be called.
 	// +optional
 	Endpoint *TemplateEndpoint `json:"endpoint,omitempty"`
+
+	// maturity says how far the golden path may be relied on. Whoever applies a Component of a Deprecated one gets a
+	// warning, and goes on being served. An Experimental one may change in any way, also a breaking one. Changing it
+	// makes no new revision. Default: Stable.
+	// +optional
+	Maturity Maturity `json:"maturity,omitempty"`
+
+	// replacedBy names the ServiceTemplate to use in place of this one; only with maturity Deprecated. Changing it
+	// makes no new revision. Default: none.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=40
+	ReplacedBy string `json:"replacedBy,omitempty"`
+
+	// rollout says how a new revision reaches Components that run already. Changing it makes no new revision.
+	// Default: at once, to all that are not pinned.
+	// +optional
+	Rollout *TemplateRollout `json:"rollout,omitempty"`
+}
+
+// Maturity of a golden path.
+//
+// +kubebuilder:validation:Enum=Experimental;Stable;Deprecated
+type Maturity string
+
+const (
+	// MaturityExperimental may change in any way.
+	MaturityExperimental Maturity = "Experimental"
+	// MaturityStable may be relied on.
+	MaturityStable Maturity = "Stable"
+	// MaturityDeprecated serves those who use it, and should not be used for anything new.
+	MaturityDeprecated Maturity = "Deprecated"
+)
+
+// TemplateRollout is how a new revision reaches Components.
+type TemplateRollout struct {
+	// allowBreaking lets one breaking change pass: one that Components could fail at, such as a parameter that is
+	// removed, or a field that the API server does not let be changed. Without it such a change is refused where
+	// Components use the template, and the revision before keeps serving. Default: none.
+	// +optional
+	AllowBreaking *BreakingAllowance `json:"allowBreaking,omitempty"`
+}
+
+// BreakingAllowance is the leave for one breaking change. It is used up by that change: it names the revision that
+// the change starts from.
+type BreakingAllowance struct {
+	// fromRevision is the newest revision before the change. With any other the allowance counts for nothing.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	FromRevision int64 `json:"fromRevision,omitempty"`
+
+	// reason says why, for those whose Components break. It stands in the status and in an event.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Reason string `json:"reason,omitempty"`
+}
+
+// ChangeLevel says what a change of a template means to Components that run.
+//
+// +kubebuilder:validation:Enum=Safe;Risky;Breaking
+type ChangeLevel string
+
+const (
+	// ChangeSafe changes objects in place, and restarts nothing.
+	ChangeSafe ChangeLevel = "Safe"
+	// ChangeRisky restarts pods, deletes objects, or changes what Components get that said nothing.
+	ChangeRisky ChangeLevel = "Risky"
+	// ChangeBreaking may keep a Component from getting the revision at all.
+	ChangeBreaking ChangeLevel = "Breaking"
+)
+
+// TemplateChange is one difference between a revision and the one before.
+type TemplateChange struct {
+	// level is what it means.
+	// +required
+	Level ChangeLevel `json:"level,omitempty"`
+	// path is where, in the spec of the ServiceTemplate.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	Path string `json:"path,omitempty"`
+	// message says what changed, and what follows.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
 }
 
 // ResourceTemplate makes one object, or with forEach one object for each element of a list.
@@ -116,6 +205,13 @@ type ServiceTemplateStatus struct {
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=1024
 	Warnings []string `json:"warnings,omitempty"`
+
+	// changes are what the newest revision changes from the one before, or what a refused spec would change, what
+	// means most first. Absent where there is nothing before, or nothing changed.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	Changes []TemplateChange `json:"changes,omitempty"`
 }
 
 // RevisionReference names one ServiceTemplateRevision.
@@ -177,8 +273,8 @@ type ServiceTemplateRevisionSpec struct {
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	Number int64 `json:"number,omitempty"`
-	// hash is the SHA-256 of the template's spec in canonical JSON, in hexadecimal: the same content is the same
-	// revision.
+	// hash is the SHA-256 of the template's content in canonical JSON, in hexadecimal: the same content is the same
+	// revision. maturity, replacedBy and rollout are about the template, and no part of it.
 	// +required
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
 	// +kubebuilder:validation:MinLength=64

@@ -130,7 +130,11 @@ func (v *Validator) validate(ctx context.Context, component *platformv1alpha1.Co
 	if err != nil {
 		return nil, apierrors.NewInternalError(err)
 	}
-	warnings, errs = append(warnings, unknown...), append(errs, wrong...)
+	deprecated, err := v.deprecated(ctx, component)
+	if err != nil {
+		return nil, apierrors.NewInternalError(err)
+	}
+	warnings, errs = slices.Concat(deprecated, warnings, unknown), append(errs, wrong...)
 	if compiled == nil {
 		warnings = append(warnings, warning)
 	} else {
@@ -207,6 +211,23 @@ func (v *Validator) template(ctx context.Context, component *platformv1alpha1.Co
 	}
 	compiled, err := v.Revisions.Get(ctx, revision.Name(ref.Name, wanted))
 	return compiled, "", err
+}
+
+// deprecated warns of a template that should not be used any more.
+func (v *Validator) deprecated(ctx context.Context, component *platformv1alpha1.Component) (admission.Warnings, error) {
+	var st platformv1alpha1.ServiceTemplate
+	err := v.Reader.Get(ctx, types.NamespacedName{Name: component.Spec.TemplateRef.Name}, &st)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("reading ServiceTemplate %s: %w", component.Spec.TemplateRef.Name, err)
+	}
+	if err != nil || st.Spec.Maturity != platformv1alpha1.MaturityDeprecated {
+		return nil, nil
+	}
+	warning := fmt.Sprintf("spec.templateRef: ServiceTemplate %s is deprecated", st.Name)
+	if st.Spec.ReplacedBy != "" {
+		warning += fmt.Sprintf(": use %s in place of it", st.Spec.ReplacedBy)
+	}
+	return admission.Warnings{warning}, nil
 }
 
 // environments warns of environments of the path that do not exist.

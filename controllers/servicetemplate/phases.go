@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/compatibility"
 	"github.com/towpath-dev/towpath/internal/condition"
 	"github.com/towpath-dev/towpath/internal/index"
 	"github.com/towpath-dev/towpath/internal/revision"
@@ -81,6 +82,15 @@ func (r *Reconciler) run(ctx context.Context, s *scope) error {
 		condition.Stalled(&status.Conditions, generation, platformv1alpha1.ReasonCompileFailed, message)
 		return nil
 	}
+	refused, err := r.compare(ctx, s)
+	if err != nil {
+		return err
+	}
+	if refused != "" {
+		condition.Stalled(&status.Conditions, generation, platformv1alpha1.ReasonBreakingChange,
+			condition.Clip(refused, maxErrors)+fmt.Sprintf(". Revision %d keeps serving.", status.LatestRevision.Number))
+		return nil
+	}
 	ref, err := r.ensureRevision(ctx, s)
 	if err != nil || s.behind {
 		return err
@@ -88,6 +98,47 @@ func (r *Reconciler) run(ctx context.Context, s *scope) error {
 	status.LatestRevision = ref
 	condition.Ready(&status.Conditions, generation, platformv1alpha1.ReasonCompiled, fmt.Sprintf("Compiled as revision %d.", ref.Number))
 	return nil
+}
+
+// compare puts what the template changes into the status, and says why it must not; empty where it may. What has
+// become a revision already is compared with the one before that.
+func (r *Reconciler) compare(ctx context.Context, s *scope) (refused string, err error) {
+	status := &s.serviceTemplate.Status
+	latest := s.latest()
+	if latest == nil {
+		status.Changes = nil
+		return "", nil
+	}
+	hash, err := template.Hash(&s.serviceTemplate.Spec)
+	if err != nil {
+		return "", err
+	}
+	before, current := latest, latest.Spec.Hash == hash
+	if current {
+		if before = s.previous(latest.Spec.Number); before == nil {
+			return "", nil // pruned, or the first one: what was said of it stands
+		}
+	}
+	changes, err := compatibility.Compare(&before.Spec.Template, &s.serviceTemplate.Spec)
+	if err != nil {
+		return "", err
+	}
+	status.Changes = summarize(changes)
+	if current {
+		return "", nil
+	}
+	return refusal(ctx, r.Client, s.serviceTemplate, latest, changes)
+}
+
+// previous returns the newest revision below a number, nil where there is none.
+func (s *scope) previous(number int64) *platformv1alpha1.ServiceTemplateRevision {
+	var found *platformv1alpha1.ServiceTemplateRevision
+	for i := range s.revisions {
+		if n := s.revisions[i].Spec.Number; n < number && (found == nil || n > found.Spec.Number) {
+			found = &s.revisions[i]
+		}
+	}
+	return found
 }
 
 // checkLatest finds out whether the cache lacks the revision that the status names: templates and
@@ -137,7 +188,7 @@ func (r *Reconciler) ensureRevision(ctx context.Context, s *scope) (*platformv1a
 	rev := &platformv1alpha1.ServiceTemplateRevision{
 		ObjectMeta: metav1.ObjectMeta{Name: revision.Name(s.serviceTemplate.Name, number)},
 		Spec: platformv1alpha1.ServiceTemplateRevisionSpec{
-			TemplateName: s.serviceTemplate.Name, Number: number, Hash: hash, Template: s.serviceTemplate.Spec,
+			TemplateName: s.serviceTemplate.Name, Number: number, Hash: hash, Template: template.Content(&s.serviceTemplate.Spec),
 		},
 	}
 	err = r.Create(ctx, rev)

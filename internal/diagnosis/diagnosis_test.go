@@ -309,7 +309,9 @@ func TestFind_TheDeepestCause(t *testing.T) {
 
 // Times are of whole seconds.
 func TestFind_OfTwoVersionsOfOneSecond(t *testing.T) {
-	works := pod(ready, func(p *corev1.Pod) { p.Name, p.Labels["pod-template-hash"], p.OwnerReferences[0].Name = "old", "4a1", "checkout-4a1" })
+	works := pod(ready, func(p *corev1.Pod) {
+		p.Name, p.Labels["pod-template-hash"], p.OwnerReferences[0].Name = "old", "4a1", "checkout-4a1"
+	})
 	crash := pod(ended(1, "Error", 3))
 	for range 2 {
 		if got := diagnosis.Find(of(works, crash)); got == nil || got.Reason != platformv1alpha1.ReasonCrashLoop {

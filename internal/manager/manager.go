@@ -171,7 +171,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 		}
 	}
 	hooks := &webhooks{mgr: mgr, certReady: certReady, validators: []validator{
-		&servicetemplate.Validator{Kinds: kinds},
+		&servicetemplate.Validator{Reader: mgr.GetClient(), Kinds: kinds},
 		&component.Validator{Reader: mgr.GetClient(), Revisions: revisions},
 	}}
 	if err := mgr.Add(hooks); err != nil {

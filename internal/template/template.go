@@ -62,10 +62,18 @@ func Compile(spec *platformv1alpha1.ServiceTemplateSpec, kinds openapi.Source) (
 	return c.template, c.warnings, nil
 }
 
-// Hash returns the SHA-256, in hexadecimal, of a template in canonical JSON: the order of keys and
+// Content is what of a template becomes a revision: all but what is said about the template.
+func Content(spec *platformv1alpha1.ServiceTemplateSpec) platformv1alpha1.ServiceTemplateSpec {
+	content := *spec
+	content.Maturity, content.ReplacedBy, content.Rollout = "", "", nil
+	return content
+}
+
+// Hash returns the SHA-256, in hexadecimal, of a template's content in canonical JSON: the order of keys and
 // the spelling of numbers in the source do not matter.
 func Hash(spec *platformv1alpha1.ServiceTemplateSpec) (string, error) {
-	raw, err := json.Marshal(spec)
+	content := Content(spec)
+	raw, err := json.Marshal(&content)
 	if err != nil {
 		return "", fmt.Errorf("hashing the template: %w", err)
 	}

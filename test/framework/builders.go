@@ -47,11 +47,14 @@ func Environment(namespace, name, class string) *platformv1alpha1.Environment {
 	}
 }
 
-// Template is a ServiceTemplate without parameters; Parameters makes some.
+// Template is a ServiceTemplate without parameters; Parameters makes some. It is experimental, so that specs may change
+// it in any way.
 func Template(name string, resources ...platformv1alpha1.ResourceTemplate) *platformv1alpha1.ServiceTemplate {
 	return &platformv1alpha1.ServiceTemplate{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Spec:       platformv1alpha1.ServiceTemplateSpec{Summary: "A template of a suite.", Resources: resources},
+		Spec: platformv1alpha1.ServiceTemplateSpec{
+			Summary: "A template of a suite.", Maturity: platformv1alpha1.MaturityExperimental, Resources: resources,
+		},
 	}
 }
 

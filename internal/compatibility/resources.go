@@ -1,0 +1,191 @@
+package compatibility
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+)
+
+// maxPaths bounds how many paths of one resource a message names.
+const maxPaths = 5
+
+// fixed are the fields that the API server does not let be changed, by kind: pkg/apis/{apps,batch,core}/validation of
+// Kubernetes.
+var fixed = map[string][]string{
+	"apps/v1/Deployment":       {"spec.selector"},
+	"apps/v1/DaemonSet":        {"spec.selector"},
+	"apps/v1/StatefulSet":      {"spec.selector", "spec.serviceName", "spec.podManagementPolicy", "spec.volumeClaimTemplates"},
+	"batch/v1/Job":             {"spec.selector", "spec.template", "spec.completions", "spec.completionMode", "spec.podFailurePolicy", "spec.backoffLimitPerIndex"},
+	"v1/Service":               {"spec.clusterIP", "spec.clusterIPs"},
+	"v1/PersistentVolumeClaim": {"spec.accessModes", "spec.storageClassName", "spec.volumeMode", "spec.volumeName", "spec.dataSource", "spec.dataSourceRef", "spec.selector"},
+}
+
+// holdsData are the kinds of which another name is another's data.
+var holdsData = []string{"apps/v1/StatefulSet", "v1/PersistentVolumeClaim"}
+
+// pods is where workloads have their pod templates; to change one restarts the pods.
+var pods = map[string]string{"apps/v1/Deployment": "spec.template", "apps/v1/DaemonSet": "spec.template", "apps/v1/StatefulSet": "spec.template"}
+
+// resources compares the objects that a Component becomes.
+func (c *comparison) resources(before, after []platformv1alpha1.ResourceTemplate) error {
+	find := func(list []platformv1alpha1.ResourceTemplate, id string) *platformv1alpha1.ResourceTemplate {
+		i := slices.IndexFunc(list, func(r platformv1alpha1.ResourceTemplate) bool { return r.ID == id })
+		if i < 0 {
+			return nil
+		}
+		return &list[i]
+	}
+	for i := range before {
+		old := &before[i]
+		new := find(after, old.ID)
+		if new == nil {
+			c.gone(old)
+			continue
+		}
+		if err := c.resource(old, new); err != nil {
+			return err
+		}
+	}
+	for i := range after {
+		if find(before, after[i].ID) == nil {
+			c.safe("resources["+after[i].ID+"]", "added")
+		}
+	}
+	return nil
+}
+
+func (c *comparison) gone(old *platformv1alpha1.ResourceTemplate) {
+	path := "resources[" + old.ID + "]"
+	object, err := parse(old)
+	if err == nil && slices.Contains(holdsData, gvk(object)) {
+		c.breaking(path, "removed: the objects are deleted, and what they hold may be")
+		return
+	}
+	c.risky(path, "removed: the objects are deleted")
+}
+
+// resource compares one resource.
+func (c *comparison) resource(old, new *platformv1alpha1.ResourceTemplate) error {
+	path := "resources[" + old.ID + "]"
+	was, err := parse(old)
+	if err != nil {
+		return err
+	}
+	is, err := parse(new)
+	if err != nil {
+		return err
+	}
+	if gvk(was) != gvk(is) {
+		c.breaking(path, "another kind: was %s, is %s; the objects are deleted, and others made", gvk(was), gvk(is))
+		return nil
+	}
+	if old.IncludeWhen != new.IncludeWhen {
+		c.risky(path+".includeWhen", "changed: objects may come or go")
+	}
+	if old.ForEach != new.ForEach {
+		c.risky(path+".forEach", "changed: objects may come or go")
+	}
+	if old.ReadyWhen != new.ReadyWhen {
+		c.safe(path+".readyWhen", "changed")
+	}
+	c.object(path+".object", gvk(was), was, is)
+	return nil
+}
+
+// object sorts the fields that differ by what their change does.
+func (c *comparison) object(path, kind string, was, is map[string]any) {
+	var immutable, restart, rest []string
+	for _, at := range differences("", was, is) {
+		switch {
+		case at == "metadata.name":
+			c.name(path, kind)
+		case slices.ContainsFunc(fixed[kind], func(f string) bool { return under(at, f) }):
+			immutable = append(immutable, at)
+		case pods[kind] != "" && under(at, pods[kind]):
+			restart = append(restart, at)
+		default:
+			rest = append(rest, at)
+		}
+	}
+	if len(immutable) > 0 {
+		c.breaking(path, "%s cannot be changed in objects that exist: the API server refuses it", list(immutable))
+	}
+	if len(restart) > 0 {
+		c.risky(path, "%s: pods restart", list(restart))
+	}
+	if len(rest) > 0 {
+		c.safe(path, "%s changes in place", list(rest))
+	}
+}
+
+func (c *comparison) name(path, kind string) {
+	if slices.Contains(holdsData, kind) {
+		c.breaking(path+".metadata.name", "changed: new objects are made without the data of the old ones")
+		return
+	}
+	c.risky(path+".metadata.name", "changed: new objects are made, and the old ones deleted")
+}
+
+func list(paths []string) string {
+	more := ""
+	if n := len(paths) - maxPaths; n > 0 {
+		paths, more = paths[:maxPaths], fmt.Sprintf(" and %d more", n)
+	}
+	return strings.Join(paths, ", ") + more
+}
+
+// under says whether a path is another one or below it.
+func under(path, root string) bool {
+	rest, ok := strings.CutPrefix(path, root)
+	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+}
+
+// differences returns the paths of the values that differ, sorted.
+func differences(path string, was, is any) []string {
+	a, ok := was.(map[string]any)
+	b, same := is.(map[string]any)
+	if !ok || !same {
+		if text(was) == text(is) {
+			return nil
+		}
+		return []string{path}
+	}
+	keys := map[string]bool{}
+	for k := range a {
+		keys[k] = true
+	}
+	for k := range b {
+		keys[k] = true
+	}
+	var paths []string
+	for _, k := range slices.Sorted(maps.Keys(keys)) {
+		at := k
+		if path != "" {
+			at = path + "." + k
+		}
+		old, had := a[k]
+		new, has := b[k]
+		if had != has {
+			paths = append(paths, at)
+			continue
+		}
+		paths = append(paths, differences(at, old, new)...)
+	}
+	return paths
+}
+
+func parse(r *platformv1alpha1.ResourceTemplate) (map[string]any, error) {
+	var object map[string]any
+	if err := json.Unmarshal(r.Object.Raw, &object); err != nil {
+		return nil, fmt.Errorf("reading the object of resource %s: %w", r.ID, err)
+	}
+	return object, nil
+}
+
+func gvk(object map[string]any) string {
+	return fmt.Sprintf("%v/%v", object["apiVersion"], object["kind"])
+}
