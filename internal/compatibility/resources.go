@@ -189,3 +189,17 @@ func parse(r *platformv1alpha1.ResourceTemplate) (map[string]any, error) {
 func gvk(object map[string]any) string {
 	return fmt.Sprintf("%v/%v", object["apiVersion"], object["kind"])
 }
+
+// Fixed says whether the API server refuses to change a field of an object that exists.
+func Fixed(apiVersion, kind, path string) bool {
+	return slices.ContainsFunc(fixed[apiVersion+"/"+kind], func(f string) bool { return under(path, f) })
+}
+
+// Restarts says whether a change of a field restarts pods.
+func Restarts(apiVersion, kind, path string) bool {
+	root := pods[apiVersion+"/"+kind]
+	return root != "" && under(path, root)
+}
+
+// HasPods says whether objects of a kind keep pods running.
+func HasPods(apiVersion, kind string) bool { return pods[apiVersion+"/"+kind] != "" }

@@ -191,8 +191,11 @@ func (w *World) refusals(t *Template, objects []render.Object, policy guard.Poli
 
 // Result is one Component in one environment, rendered.
 type Result struct {
-	Component, Environment string
-	Objects                []render.Object
+	// Namespace is the home namespace of the Component.
+	Namespace, Component, Environment string
+	// Template is the name of the golden path.
+	Template string
+	Objects  []render.Object
 	// Assumed are the things that the files did not tell, so that the cluster may render otherwise.
 	Assumed []string
 }
@@ -254,7 +257,7 @@ func (w *World) renderComponent(component *Component, index int, t *Template, se
 	if len(settings.LabelAliases) == 0 {
 		at.assumed = append(at.assumed, "no label aliases (give --label-alias as the manager has it, if it has any)")
 	}
-	return &Result{component.Name, name, objects, append(at.assumed, missing...)}
+	return &Result{component.Namespace, component.Name, name, t.Name, objects, append(at.assumed, missing...)}
 }
 
 // renderReleases renders Releases, which tell everything themselves.
@@ -279,7 +282,7 @@ func (w *World) renderReleases(selection Selection) []Result {
 		policy := guard.Policy{Namespace: spec.Environment.Namespace, Labels: render.ReleaseLabels(release.Release), PodSecurity: spec.PodSecurity,
 			PodLabels: render.PodLabels(release.Release), AsFound: spec.Cause == platformv1alpha1.CauseAdoption}
 		if w.accept(release.document, "spec", t, objects, err, policy) {
-			results = append(results, Result{spec.Component.Name, spec.Environment.Name, objects, nil})
+			results = append(results, Result{release.Namespace, spec.Component.Name, spec.Environment.Name, t.Name, objects, nil})
 		}
 	}
 	return results

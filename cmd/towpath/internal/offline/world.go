@@ -27,6 +27,9 @@ import (
 // defaultNamespace is where kubectl puts what names no namespace.
 const defaultNamespace = "default"
 
+// shippedFile stands for the file of what ships with Towpath.
+const shippedFile = "(catalogue)"
+
 // Finding is one thing that is not in order.
 type Finding struct {
 	File string `json:"file"`
@@ -148,7 +151,7 @@ func (w *World) AddCRDs(documents []*manifest.Document) {
 func (w *World) AddShipped(ctx context.Context, objects []*unstructured.Unstructured) {
 	documents := make([]*manifest.Document, len(objects))
 	for i, object := range objects {
-		documents[i] = manifest.FromObject("(catalogue)", object)
+		documents[i] = manifest.FromObject(shippedFile, object)
 	}
 	w.add(ctx, documents, true)
 }

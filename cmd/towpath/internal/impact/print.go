@@ -1,0 +1,156 @@
+package impact
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+)
+
+const (
+	// maxValue is how much of a value is shown, maxNamed how many places of a group.
+	maxValue, maxNamed = 100, 3
+)
+
+// Breaking says that the change needs leave that the template does not give.
+func (r *Report) Breaking() bool {
+	return len(r.Changes) > 0 && r.Changes[0].Level == platformv1alpha1.ChangeBreaking && !r.Allowed
+}
+
+// Print writes a report for people.
+func Print(out io.Writer, r *Report) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "template %s\n", r.Template)
+	for _, c := range r.Changes {
+		fmt.Fprintf(&b, "  %-8s  %s: %s\n", c.Level, c.Path, c.Message)
+	}
+	if len(r.Changes) == 0 {
+		b.WriteString("  nothing changes\n")
+	}
+	fmt.Fprintf(&b, "\n%s\n", r.summary())
+	for _, g := range r.Objects {
+		fmt.Fprintf(&b, "\n%s (resource %s): %s\n", g.ObjectKind, g.Resource, g.what())
+		for _, f := range g.Fields {
+			fmt.Fprintf(&b, "  %s\n", f)
+		}
+		fmt.Fprintf(&b, "  in %s\n", g.where())
+	}
+	b.WriteString(r.rest("", "\n%s\n", "  %s\n"))
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+// Markdown writes a report as a comment of a pull request.
+func Markdown(out io.Writer, r *Report) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "### Golden path `%s`\n\n%s\n", r.Template, r.summary())
+	if len(r.Changes) > 0 {
+		b.WriteString("\n| level | where | what |\n|---|---|---|\n")
+		for _, c := range r.Changes {
+			fmt.Fprintf(&b, "| %s | `%s` | %s |\n", c.Level, cell(c.Path), cell(c.Message))
+		}
+	}
+	for _, g := range r.Objects {
+		fmt.Fprintf(&b, "\n<details><summary><b>%s</b> (<code>%s</code>): %s in %s</summary>\n\n", g.ObjectKind, g.Resource, g.what(), g.where())
+		if len(g.Fields) > 0 {
+			b.WriteString("```diff\n")
+			for _, f := range g.Fields {
+				if f.Had {
+					fmt.Fprintf(&b, "- %s: %s\n", f.Path, value(f.Old))
+				}
+				if f.Has {
+					fmt.Fprintf(&b, "+ %s: %s\n", f.Path, value(f.New))
+				}
+			}
+			b.WriteString("```\n")
+		}
+		b.WriteString("</details>\n")
+	}
+	b.WriteString(r.rest("`", "\n**%s**\n\n", "- %s\n"))
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+// summary is the report in a sentence.
+func (r *Report) summary() string {
+	text := fmt.Sprintf("Followed in %s; something changes in %d of them, and pods restart in %d.", count(r.Following, "environment"), r.Changed, r.Restarting)
+	if n := len(r.Cannot); n > 0 {
+		text += fmt.Sprintf(" %s cannot get it.", count(n, "of them"))
+	}
+	if r.Breaking() {
+		text += " The change is BREAKING, and is refused unless the template allows it (spec.rollout.allowBreaking)."
+	}
+	return text
+}
+
+// rest lists who cannot get the change, and who is pinned.
+func (r *Report) rest(quote, title, item string) string {
+	var b strings.Builder
+	list := func(name string, items []string) {
+		if len(items) == 0 {
+			return
+		}
+		fmt.Fprintf(&b, title, name)
+		for _, i := range items {
+			fmt.Fprintf(&b, item, quote+i+quote)
+		}
+	}
+	list("cannot get it", r.Cannot)
+	list("pinned, and stay as they are", r.Pinned)
+	return b.String()
+}
+
+func (g *Group) what() string {
+	text := string(g.Action)
+	if g.Refused {
+		text += ", and REFUSED by the API server where it exists"
+	}
+	if g.Restarts {
+		text += ", pods restart"
+	}
+	return text
+}
+
+func (g *Group) where() string {
+	named := g.Places[:min(len(g.Places), maxNamed)]
+	text := strings.Join(named, ", ")
+	if more := len(g.Places) - len(named); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+// String shows a field as a line: + for one that comes, - for one that goes, ~ for another value.
+func (f Field) String() string {
+	switch {
+	case !f.Had:
+		return fmt.Sprintf("+ %s: %s", f.Path, value(f.New))
+	case !f.Has:
+		return fmt.Sprintf("- %s: was %s", f.Path, value(f.Old))
+	}
+	return fmt.Sprintf("~ %s: %s -> %s", f.Path, value(f.Old), value(f.New))
+}
+
+func value(v any) string {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	if text := []rune(string(raw)); len(text) > maxValue {
+		return string(text[:maxValue]) + "…"
+	}
+	return string(raw)
+}
+
+func cell(text string) string {
+	return strings.NewReplacer("|", `\|`, "\n", " ", "`", "'").Replace(text)
+}
+
+func count(n int, what string) string {
+	if n == 1 || what == "of them" {
+		return fmt.Sprintf("%d %s", n, what)
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

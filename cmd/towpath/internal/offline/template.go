@@ -1,0 +1,80 @@
+package offline
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/cmd/towpath/internal/manifest"
+)
+
+// Replace takes the ServiceTemplates of documents in place of those that the world has, and reports what is wrong with
+// them. It returns their names.
+func (w *World) Replace(ctx context.Context, documents []*manifest.Document) []string {
+	var names []string
+	for _, document := range documents {
+		if document.Object.GetKind() != "ServiceTemplate" {
+			continue
+		}
+		checked, errs := w.schemas.Check(ctx, document.Object)
+		for _, err := range errs {
+			w.fieldError(document, err)
+		}
+		if len(errs) > 0 {
+			continue
+		}
+		w.index(document, checked, false)
+		name := document.Object.GetName()
+		if t := w.templates[name]; w.compile(t) == nil {
+			w.brokenTemplate(t)
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+// Spec returns a template of the world, nil where it has none of the name.
+func (w *World) Spec(name string) *platformv1alpha1.ServiceTemplateSpec {
+	if t := w.templates[name]; t != nil {
+		return t.spec
+	}
+	return nil
+}
+
+// Shipped says whether a template came with Towpath, and from none of the caller's files.
+func (w *World) Shipped(name string) bool {
+	t := w.templates[name]
+	return t != nil && t.document.File == shippedFile
+}
+
+// Pinned returns the Components of a template that are pinned to a revision, as namespace/name at revision, sorted.
+func (w *World) Pinned(name string) []string {
+	var pinned []string
+	for _, component := range w.components {
+		if ref := component.Spec.TemplateRef; ref.Name == name && ref.Revision != nil {
+			pinned = append(pinned, fmt.Sprintf("%s/%s at %d", component.Namespace, component.Name, *ref.Revision))
+		}
+	}
+	slices.Sort(pinned)
+	return pinned
+}
+
+// Unpin drops the Components that do not follow the newest revision of a template, or are of other ones.
+func (w *World) Unpin(name string) {
+	w.components = slices.DeleteFunc(w.components, func(c *Component) bool {
+		return c.Spec.TemplateRef.Name != name || c.Spec.TemplateRef.Revision != nil
+	})
+}
+
+// AddObjects takes objects of a cluster. source names them in findings.
+func (w *World) AddObjects(ctx context.Context, source string, objects []*unstructured.Unstructured) {
+	documents := make([]*manifest.Document, len(objects))
+	for i, object := range objects {
+		documents[i] = manifest.FromObject(source, object)
+	}
+	w.AddCRDs(documents)
+	w.add(ctx, documents, false)
+}
