@@ -75,6 +75,14 @@ var _ = Describe("Adopting and leaving", Ordered, func() {
 		component := &list.Items[1]
 		Expect(string(component.Spec.Parameters.Raw)).To(MatchJSON(`{"port": 3000, "probes": {"livePath": "/healthz", "readyPath": "/healthz"}, "replicas": {"min": 1, "max": 1}}`))
 		Expect(cluster.Client.Create(ctx, component, client.DryRunAll)).To(Succeed())
+
+		By("proposing the same once the owner has consented, as the guide has it")
+		consented := deployment.DeepCopy()
+		consented.Annotations = map[string]string{platformv1alpha1.AnnotationAdoptBy: "checkout"}
+		Expect(cluster.Client.Patch(ctx, consented, client.MergeFrom(deployment), client.FieldOwner("kubectl-annotate"))).To(Succeed())
+		_, after, _ := towpath(ctx, "adopt", "deployment/checkout", "-n", "legacy", "--template", "web-service",
+			"--home", "team-shop", "-e", "prod", "--class", "production", "-o", "json")
+		Expect(after).To(Equal(out))
 	})
 
 	It("writes manifests that change no pod", func(ctx context.Context) {

@@ -70,6 +70,15 @@ func input(t testing.TB, templateName, text string) adopt.Input {
 	}
 }
 
+// templateOf is the golden path that a file names.
+func templateOf(text string) string {
+	if _, rest, ok := strings.Cut(text, "# template: "); ok {
+		name, _, _ := strings.Cut(rest, "\n")
+		return name
+	}
+	return "web-service"
+}
+
 func TestFit(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.yaml")
 	if err != nil || len(files) == 0 {
@@ -81,11 +90,7 @@ func TestFit(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			name := "web-service"
-			if _, rest, ok := strings.Cut(string(text), "# template: "); ok {
-				name, _, _ = strings.Cut(rest, "\n")
-			}
-			proposal, err := adopt.Fit(input(t, name, string(text)))
+			proposal, err := adopt.Fit(input(t, templateOf(string(text)), string(text)))
 			if err != nil {
 				t.Fatal(err)
 			}
