@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -73,7 +74,11 @@ func (a *adoption) sayFound(out *strings.Builder) {
 		fmt.Fprintf(out, "  %s/%s  stands for resource %s\n", match.Found.GetKind(), match.Found.GetName(), match.Resource)
 	}
 	for _, stranger := range a.proposal.Strangers {
-		fmt.Fprintf(out, "  %s/%s  has no place in the golden path: it is left alone, now and later\n", stranger.GetKind(), stranger.GetName())
+		fmt.Fprintf(out, "  %s/%s  has no place in the golden path: it is left alone, now and later", stranger.GetKind(), stranger.GetName())
+		if slices.ContainsFunc(a.proposal.Unmapped, func(u adopt.Unmapped) bool { return u.Object == stranger.GetKind()+"/"+stranger.GetName() }) {
+			out.WriteString(", but does not work as before from the first new version on: see not mapped")
+		}
+		out.WriteString("\n")
 	}
 }
 

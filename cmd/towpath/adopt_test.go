@@ -45,19 +45,12 @@ spec: {selector: {app: other}, ports: [{port: 80}]}
 
 func legacyObjects(t *testing.T) []client.Object {
 	t.Helper()
-	documents, problems := manifest.Parse("test", []byte(legacy))
-	if len(problems) > 0 {
-		t.Fatal(problems)
-	}
 	path, _ := webService(t)
 	objects := []client.Object{home(), path, &platformv1alpha1.EnvironmentClass{
 		ObjectMeta: metav1.ObjectMeta{Name: "production"},
 		Spec:       platformv1alpha1.EnvironmentClassSpec{Tier: platformv1alpha1.TierProduction, PodSecurity: platformv1alpha1.PodSecurityRestricted},
 	}}
-	for _, document := range documents {
-		objects = append(objects, document.Object)
-	}
-	return objects
+	return withText(t, objects, legacy)
 }
 
 // dryRun answers an apply as an API server does: the object as it is, with the metadata merged.
@@ -109,6 +102,37 @@ func TestAdoptProposesAndProves(t *testing.T) {
 	}
 	if strings.Contains(got.out, "Service/other") {
 		t.Errorf("a Service of others is named:\n%s", got.out)
+	}
+}
+
+// withText adds objects to those that are there.
+func withText(t *testing.T, objects []client.Object, text string) []client.Object {
+	t.Helper()
+	documents, problems := manifest.Parse("test", []byte(text))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	for _, document := range documents {
+		objects = append(objects, document.Object)
+	}
+	return objects
+}
+
+func TestAdoptSaysThatWhatIsLeftAloneLosesItsPods(t *testing.T) {
+	objects := withText(t, legacyObjects(t), `
+apiVersion: v1
+kind: Service
+metadata: {name: metrics, namespace: legacy}
+spec: {selector: {app: checkout}, ports: [{name: metrics, port: 9090}]}
+`)
+	got := adoptCall(t, objects, append(adoptCheckout, "--class", "production")...)
+	for _, want := range []string{
+		"  Service/metrics  has no place in the golden path: it is left alone, now and later, but does not work as before from the first new version on: see not mapped\n",
+		"not mapped: Service/metrics: spec.ports[metrics].targetPort: 9090: pods of the golden path do not declare this port",
+	} {
+		if got.code != exitFindings || !strings.Contains(got.out, want) {
+			t.Errorf("want %q in\n%s", want, got.out)
+		}
 	}
 }
 

@@ -89,6 +89,8 @@ type fitter struct {
 	// found are the workload and the others, and intents what their owners asked for.
 	found   []*unstructured.Unstructured
 	intents []map[string]any
+	// ranks of the found objects.
+	ranks []int
 	// podSelector is the selector that was found.
 	podSelector map[string]string
 	// leaves are the parameters, chosen the values that differ from the default, by path.
@@ -123,6 +125,7 @@ func (f *fitter) prepare() error {
 		f.intents = append(f.intents, intent)
 		f.remember("", intent["spec"])
 	}
+	f.rank()
 	if err := f.selector(); err != nil {
 		return err
 	}
@@ -196,6 +199,8 @@ func (f *fitter) propose(best *outcome) (*Proposal, error) {
 	f.refused(best)
 	f.fixed(best)
 	f.lost(best)
+	f.stranded(best)
+	f.stayHeadless(best)
 	p.Unmapped, p.Notes = f.unmapped, f.notes
 	return p, nil
 }

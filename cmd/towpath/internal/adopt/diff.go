@@ -232,7 +232,7 @@ func defaulted(path, key string, value any, parent map[string]any) bool {
 		return true
 	case path == "spec.replicas": // an autoscaler's, and left as it is
 		return true
-	case path == "spec.clusterIP" && value != "None", path == "spec.clusterIPs", path == "spec.ipFamilies", key == "nodePort":
+	case path == "spec.clusterIP", path == "spec.clusterIPs", path == "spec.ipFamilies", key == "nodePort":
 		return true
 	case key == "serviceAccount", key == "serviceAccountName" && value == "default": // the former is another name of the latter
 		return true

@@ -59,24 +59,27 @@ func (f *fitter) evaluate(chosen map[string]any) (*outcome, error) {
 }
 
 // pair finds for each found object the resource that makes one object of its kind. Of several, one with the
-// same name comes first, then the one with the fewest differences.
+// same name comes first, then the one that is nearest to the workload, then the one with the fewest differences.
 func (f *fitter) pair(out *outcome) {
 	made := map[string]int{}
 	for i := range out.objects {
 		made[out.objects[i].Resource]++
 	}
-	type candidate struct {
+	type candidate struct { // compared in this order
 		pair
-		sameName bool
-		cost     int
+		otherName bool
+		rank      int
+		otherSort bool
+		cost      int
 	}
 	var candidates []candidate
 	for i, found := range f.found {
 		first := len(candidates)
 		for j := range out.objects {
 			o := out.objects[j]
-			if made[o.Resource] == 1 && o.Object.GroupVersionKind().GroupKind() == found.GroupVersionKind().GroupKind() {
-				candidates = append(candidates, candidate{pair: pair{o.Resource, i, j}, sameName: o.Object.GetName() == found.GetName()})
+			if made[o.Resource] == 1 && o.Object.GroupVersionKind().GroupKind() == found.GroupVersionKind().GroupKind() && canStand(found, o.Object) {
+				candidates = append(candidates, candidate{pair: pair{o.Resource, i, j}, rank: f.ranks[i],
+					otherName: o.Object.GetName() != found.GetName(), otherSort: headless(o.Object.Object) != headless(found.Object)})
 			}
 		}
 		if len(candidates)-first < 2 && f.onlyOfKind(i) {
@@ -87,13 +90,7 @@ func (f *fitter) pair(out *outcome) {
 		}
 	}
 	slices.SortStableFunc(candidates, func(a, b candidate) int {
-		if a.sameName != b.sameName {
-			if a.sameName {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Compare(a.cost, b.cost)
+		return cmp.Or(falseFirst(a.otherName, b.otherName), cmp.Compare(a.rank, b.rank), falseFirst(a.otherSort, b.otherSort), cmp.Compare(a.cost, b.cost))
 	})
 	takenFound, takenObject := map[int]bool{}, map[int]bool{}
 	for _, c := range candidates {
@@ -108,6 +105,16 @@ func (f *fitter) pair(out *outcome) {
 			out.strangers = append(out.strangers, i)
 		}
 	}
+}
+
+func falseFirst(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
 }
 
 func (f *fitter) onlyOfKind(i int) bool {
