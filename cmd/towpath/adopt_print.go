@@ -76,7 +76,7 @@ func (a *adoption) sayFound(out *strings.Builder) {
 	for _, stranger := range a.proposal.Strangers {
 		fmt.Fprintf(out, "  %s/%s  has no place in the golden path: it is left alone, now and later", stranger.GetKind(), stranger.GetName())
 		if slices.ContainsFunc(a.proposal.Unmapped, func(u adopt.Unmapped) bool { return u.Object == stranger.GetKind()+"/"+stranger.GetName() }) {
-			out.WriteString(", but does not work as before from the first new version on: see not mapped")
+			out.WriteString(", but see not mapped")
 		}
 		out.WriteString("\n")
 	}

@@ -127,7 +127,7 @@ spec: {selector: {app: checkout}, ports: [{name: metrics, port: 9090}]}
 `)
 	got := adoptCall(t, objects, append(adoptCheckout, "--class", "production")...)
 	for _, want := range []string{
-		"  Service/metrics  has no place in the golden path: it is left alone, now and later, but does not work as before from the first new version on: see not mapped\n",
+		"  Service/metrics  has no place in the golden path: it is left alone, now and later, but see not mapped\n",
 		"not mapped: Service/metrics: spec.ports[metrics].targetPort: 9090: pods of the golden path do not declare this port",
 	} {
 		if got.code != exitFindings || !strings.Contains(got.out, want) {

@@ -125,6 +125,9 @@ func (f *fitter) prepare() error {
 		f.intents = append(f.intents, intent)
 		f.remember("", intent["spec"])
 	}
+	if err := f.owned(); err != nil {
+		return err
+	}
 	f.rank()
 	if err := f.selector(); err != nil {
 		return err
@@ -201,6 +204,7 @@ func (f *fitter) propose(best *outcome) (*Proposal, error) {
 	f.lost(best)
 	f.stranded(best)
 	f.stayHeadless(best)
+	f.tied(best)
 	p.Unmapped, p.Notes = f.unmapped, f.notes
 	return p, nil
 }

@@ -164,6 +164,12 @@ func TestFitRefusesWhatCannotBeTakenOver(t *testing.T) {
 			},
 			"the golden path makes no StatefulSet",
 		},
+		"a workload that another controller writes": {
+			func(in *adopt.Input) {
+				in.Workload.SetOwnerReferences([]metav1.OwnerReference{{APIVersion: "argoproj.io/v1alpha1", Kind: "Shop", Name: "main", UID: "1", Controller: new(true)}})
+			},
+			"Deployment/bare belongs to Shop/main, which writes it",
+		},
 		"another Component's selector": {
 			func(in *adopt.Input) {
 				in.Workload.Object["spec"].(map[string]any)["selector"] = map[string]any{"matchLabels": map[string]any{platformv1alpha1.LabelComponent: "other"}}

@@ -74,6 +74,9 @@ func (f *fitter) pair(out *outcome) {
 	}
 	var candidates []candidate
 	for i, found := range f.found {
+		if controller(found) != "" {
+			continue
+		}
 		first := len(candidates)
 		for j := range out.objects {
 			o := out.objects[j]
