@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -38,8 +39,9 @@ func newAdopt(connect cluster.Connector, std streams) *cobra.Command {
 Reads a workload with its Services, autoscaler, disruption budget, network
 policies, service account and routes, and finds the parameters with which a
 golden path comes nearest to them. Prints the manifests, the commands by which
-the owner consents, and what changes when: taking over only adds labels, which a
-dry run on the API server proves; the first new version brings the golden path.
+the owner consents, and what changes when: taking over only adds labels to the
+objects, which a dry run on the API server proves, and labels the namespace; the
+first new version brings the golden path.
 
 It changes nothing in the cluster. With -o the manifests alone go to standard
 output. The exit code is 1 where a setting could not be mapped: read what is
@@ -117,6 +119,10 @@ type adoption struct {
 	class       *platformv1alpha1.EnvironmentClass
 	notes       []string
 	proofs      []running.Proof
+	// space is what becomes of the namespace; nil where it was not looked at.
+	space *running.Namespace
+	// environmentUID is empty where the Environment does not exist.
+	environmentUID types.UID
 	// insecure says why the pods as found would be refused.
 	insecure []string
 	managers []string
@@ -157,6 +163,11 @@ func (o *adoptOptions) run(ctx context.Context, c *cluster.Cluster, kind schema.
 	for _, match := range report.proposal.Matches {
 		report.proofs = append(report.proofs, running.Prove(ctx, c, match.Found, labels))
 	}
+	if report.space, err = running.ProveNamespace(ctx, c, in.Place, report.class.Spec.PodSecurity, report.environmentUID); apierrors.IsForbidden(err) {
+		report.notes = append(report.notes, fmt.Sprintf("namespace %s: what becomes of its labels was not looked at: %v", c.Namespace, err))
+	} else if err != nil {
+		return nil, err
+	}
 	report.managers = adopt.Managers(found.Workload)
 	report.insecure, err = adopt.Refused(found.Workload, report.class.Spec.PodSecurity)
 	return report, err
@@ -195,6 +206,7 @@ func (o *adoptOptions) place(ctx context.Context, c *cluster.Cluster, report *ad
 	case o.class != "" && o.class != environment.Spec.ClassRef.Name:
 		return in, &trouble{err: fmt.Errorf("environment %s/%s is of class %s, not %s, and a class cannot change", o.home, o.environment, environment.Spec.ClassRef.Name, o.class), next: "leave --class out"}
 	}
+	report.environmentUID = environment.UID
 	report.class = &platformv1alpha1.EnvironmentClass{}
 	if err := c.Get(ctx, client.ObjectKey{Name: environment.Spec.ClassRef.Name}, report.class); err != nil {
 		if apierrors.IsNotFound(err) {

@@ -58,10 +58,35 @@ var _ = Describe("Adopting and leaving", Ordered, func() {
 		Expect(out).To(ContainSubstring("Deployment/checkout  generation 1 before, 1 after, spec the same: nothing restarts"))
 		Expect(out).To(ContainSubstring("Service/checkout  generation"))
 		Expect(out).NotTo(ContainSubstring("NOT PROVEN"))
+		Expect(out).To(ContainSubstring("nothing else in it changes\n  WARNING: the API server says: existing pods in namespace \"legacy\" violate"))
 		Expect(cluster.Client.Get(ctx, client.ObjectKeyFromObject(deployment), deployment)).To(Succeed())
 		Expect(deployment.Labels).To(Equal(before.Labels))
 		Expect(deployment.Labels).NotTo(HaveKey(platformv1alpha1.LabelAsFound))
 		Expect(deployment.Generation).To(Equal(before.Generation))
+	})
+
+	It("says beforehand what becomes of the namespace", func(ctx context.Context) {
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "old", Annotations: map[string]string{platformv1alpha1.AnnotationAdoptBy: "team-shop/test"}}}
+		Expect(cluster.Client.Create(ctx, namespace)).To(Succeed())
+		other := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "old", Name: "checkout"}, Spec: *deployment.Spec.DeepCopy()}
+		Expect(cluster.Client.Create(ctx, other)).To(Succeed())
+		adopt := []string{"adopt", "deployment/checkout", "-n", "old", "--template", "web-service", "--home", "team-shop", "-e", "test", "--class", "development"}
+		_, out, _ := towpath(ctx, adopt...)
+		GinkgoWriter.Println(out)
+		environment := framework.Environment("team-shop", "test", "development")
+		environment.Spec.AdoptNamespace = "old"
+		Expect(cluster.Client.Create(ctx, environment)).To(Succeed())
+		Eventually(ctx, framework.Read(cluster.Client, environment)).Should(framework.BeReady())
+		Expect(cluster.Client.Get(ctx, client.ObjectKeyFromObject(namespace), namespace)).To(Succeed())
+		for key, value := range namespace.Labels {
+			if key != corev1.LabelMetadataName && key != platformv1alpha1.LabelOwnerUID && key != "owner" && key != "team" {
+				Expect(out).To(ContainSubstring("metadata.labels[" + key + "]: added \"" + value + "\""))
+			}
+		}
+		Expect(out).To(ContainSubstring("metadata.labels[" + platformv1alpha1.LabelOwnerUID + "]: added"))
+		Expect(out).To(ContainSubstring("metadata.annotations[" + platformv1alpha1.AnnotationHome + "]: added \"" + namespace.Annotations[platformv1alpha1.AnnotationHome] + "\""))
+		_, out, _ = towpath(ctx, adopt...)
+		Expect(out).NotTo(ContainSubstring("labels namespace old"))
 	})
 
 	It("proposes manifests that the API server takes", func(ctx context.Context) {
