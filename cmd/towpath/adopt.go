@@ -25,8 +25,8 @@ import (
 // adoptOptions are the flags of adopt.
 type adoptOptions struct {
 	cluster.Flags
-	template, home, environment, component, class string
-	output                                        format
+	template, home, environment, component, class, container string
+	output                                                   format
 }
 
 func newAdopt(connect cluster.Connector, std streams) *cobra.Command {
@@ -78,6 +78,7 @@ named before the first new version.`,
 	cmd.Flags().StringVarP(&o.environment, "environment", "e", "", "Environment that the namespace is, or becomes")
 	cmd.Flags().StringVar(&o.component, "component", "", "name of the Component (default: the workload's)")
 	cmd.Flags().StringVar(&o.class, "class", "", "EnvironmentClass, where the Environment does not exist yet")
+	cmd.Flags().StringVar(&o.container, "container", "", "container that runs the Component's image, where there are several (default: by the workload's name, else what a Service leads to)")
 	addFormat(cmd, &o.output, "yaml or json: the manifests alone (default: a report)", formatYAML, formatJSON)
 	for _, name := range []string{"template", "home", "environment"} {
 		_ = cmd.MarkFlagRequired(name)
@@ -142,7 +143,7 @@ func (o *adoptOptions) run(ctx context.Context, c *cluster.Cluster, kind schema.
 		return nil, &trouble{err: fmt.Errorf("%s %s belongs to Component %s already", kind.Kind, name, found.Workload.GetLabels()[platformv1alpha1.LabelComponent]), next: "towpath status"}
 	}
 	report.notes = found.Notes
-	in := adopt.Input{Workload: found.Workload, Others: found.Others}
+	in := adopt.Input{Workload: found.Workload, Others: found.Others, Container: o.container}
 	if in.Place, err = o.place(ctx, c, report); err != nil {
 		return nil, err
 	}

@@ -26,6 +26,8 @@ type Input struct {
 	// Workload that was found, and Others that belong to it.
 	Workload *unstructured.Unstructured
 	Others   []*unstructured.Unstructured
+	// Container of the workload that runs the Component's image; empty to go by names and Services.
+	Container string
 }
 
 // Match says which resource of the template stands for a found object.
@@ -86,6 +88,8 @@ func Fit(in Input) (*Proposal, error) {
 type fitter struct {
 	in        Input
 	container container
+	// main is the name of the template's own container.
+	main string
 	// found are the workload and the others, and intents what their owners asked for.
 	found   []*unstructured.Unstructured
 	intents []map[string]any

@@ -54,7 +54,9 @@ func leafCount(value any) int {
 // differ compares what was found with the golden path.
 type differ struct {
 	resource, object string
-	out              []Difference
+	// found and golden are the names of the container that runs the Component's image, on both sides.
+	found, golden string
+	out           []Difference
 }
 
 func (d *differ) add(path string, kind DifferenceKind, found, golden any) {
@@ -146,8 +148,15 @@ func (d *differ) lists(path, key string, found, golden []any) {
 	}
 	var onlyGolden []any
 	left := slices.Clone(found)
+	if key == "containers" {
+		i, j := indexOf(left, d.found), indexOf(golden, d.golden)
+		if i >= 0 && j >= 0 {
+			d.item(path+"[name="+d.found+"]", left[i], golden[j])
+			left, golden = slices.Delete(left, i, i+1), slices.Delete(slices.Clone(golden), j, j+1)
+		}
+	}
 	for _, item := range golden {
-		i := slices.IndexFunc(left, func(other any) bool { return nameOf(other) == nameOf(item) })
+		i := indexOf(left, nameOf(item))
 		if i < 0 {
 			onlyGolden = append(onlyGolden, item)
 			continue
@@ -197,6 +206,10 @@ func nameOf(item any) string {
 	object, _ := item.(map[string]any)
 	name, _ := object["name"].(string)
 	return name
+}
+
+func indexOf(list []any, name string) int {
+	return slices.IndexFunc(list, func(item any) bool { return nameOf(item) == name })
 }
 
 func scalars(list []any) bool {

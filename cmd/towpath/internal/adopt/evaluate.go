@@ -182,7 +182,7 @@ func (f *fitter) compare(i int, o render.Object) []Difference {
 			}
 		}
 	}
-	d := &differ{resource: o.Resource, object: title(f.found[i])}
+	d := &differ{resource: o.Resource, object: title(f.found[i]), found: f.container.name, golden: f.main}
 	d.maps("", withoutVersion(intent), withoutVersion(golden))
 	ours := render.Labels(f.in.Place)
 	return slices.DeleteFunc(d.out, func(d Difference) bool { return onlyLabels(&d, ours) })

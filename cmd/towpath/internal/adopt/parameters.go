@@ -125,7 +125,12 @@ func (f *fitter) hints(object int, path string, golden, found any) {
 	case []any:
 		other, _ := found.([]any)
 		for i, item := range g {
-			j := slices.IndexFunc(other, func(o any) bool { return nameOf(o) != "" && nameOf(o) == nameOf(item) })
+			j := -1
+			if name := nameOf(item); name == f.main && strings.HasSuffix(path, ".containers") {
+				j = indexOf(other, f.container.name)
+			} else if name != "" {
+				j = indexOf(other, name)
+			}
 			if j < 0 && i < len(other) {
 				j = i
 			}

@@ -141,10 +141,7 @@ func (f *fitter) strandedPorts(service *unstructured.Unstructured, pods map[stri
 	ports, _, _ := unstructured.NestedSlice(service.Object, "spec", "ports")
 	for _, item := range ports {
 		port, _ := item.(map[string]any)
-		target := port["targetPort"]
-		if target == nil || target == int64(0) {
-			target = port["port"]
-		}
+		target := targetOf(port)
 		if hasPort(pods, target) {
 			continue
 		}
@@ -190,6 +187,14 @@ func hasPort(pods map[string]any, wanted any) (has bool) {
 		has = has || isPort(port, wanted)
 	})
 	return has
+}
+
+// targetOf is the port of pods that the port of a Service leads to.
+func targetOf(port map[string]any) any {
+	if target := port["targetPort"]; target != nil && target != int64(0) {
+		return target
+	}
+	return port["port"]
 }
 
 func isPort(port map[string]any, wanted any) bool {
