@@ -4,12 +4,14 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
@@ -87,6 +89,32 @@ var _ = Describe("Adopting and leaving", Ordered, func() {
 		Expect(out).To(ContainSubstring("metadata.annotations[" + platformv1alpha1.AnnotationHome + "]: added \"" + namespace.Annotations[platformv1alpha1.AnnotationHome] + "\""))
 		_, out, _ = towpath(ctx, adopt...)
 		Expect(out).NotTo(ContainSubstring("labels namespace old"))
+	})
+
+	// What the API server fills in nobody asked for, whether a tool that updates owns it, or nobody does.
+	It("finds all of ordinary workloads", func(ctx context.Context) {
+		for namespace, options := range map[string]client.ApplyOptions{"created": {}, "applied": {FieldManager: "ci"}} {
+			Expect(cluster.Client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})).To(Succeed())
+			text, err := os.ReadFile("testdata/ordinary.yaml")
+			Expect(err).NotTo(HaveOccurred())
+			for document := range strings.SplitSeq(string(text), "---\n") {
+				object := &unstructured.Unstructured{}
+				Expect(yaml.Unmarshal([]byte(document), object)).To(Succeed())
+				object.SetNamespace(namespace)
+				if options.FieldManager == "" {
+					Expect(cluster.Client.Create(ctx, object)).To(Succeed())
+				} else {
+					Expect(cluster.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), &options)).To(Succeed())
+				}
+			}
+			for workload, path := range map[string]string{"deployment/web": "web-service", "statefulset/queue": "stateful-service", "cronjob/report": "scheduled-job"} {
+				By(namespace + " " + workload)
+				code, out, stderr := towpath(ctx, "adopt", workload, "-n", namespace, "--template", path, "--home", "team-shop", "-e", namespace, "--class", "production")
+				GinkgoWriter.Println(out)
+				Expect(out).NotTo(ContainSubstring("not mapped"))
+				Expect(code).To(BeZero(), stderr)
+			}
+		}
 	})
 
 	It("proposes manifests that the API server takes", func(ctx context.Context) {

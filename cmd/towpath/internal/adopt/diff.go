@@ -202,9 +202,18 @@ func named(list []any) bool {
 	return !slices.ContainsFunc(list, func(item any) bool { return nameOf(item) == "" })
 }
 
+// metrics are the members of a metric of an autoscaler that hold its name.
+var metrics = []string{"resource", "containerResource"}
+
+// nameOf is what tells an item of a list apart; empty where nothing does.
 func nameOf(item any) string {
 	object, _ := item.(map[string]any)
 	name, _ := object["name"].(string)
+	for _, member := range metrics {
+		if of, ok := object[member].(map[string]any); ok && name == "" {
+			name, _ = of["name"].(string)
+		}
+	}
 	return name
 }
 
@@ -250,6 +259,8 @@ func defaulted(path, key string, value any, parent map[string]any) bool {
 	case key == "serviceAccount", key == "serviceAccountName" && value == "default": // the former is another name of the latter
 		return true
 	case key == "targetPort" && reflect.DeepEqual(value, parent["port"]):
+		return true
+	case path == "spec.updateStrategy.rollingUpdate.maxUnavailable" && value == int64(1): // of a StatefulSet, from Kubernetes 1.35
 		return true
 	case path == "secrets": // of a ServiceAccount, kept by Kubernetes
 		return true

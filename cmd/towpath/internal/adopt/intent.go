@@ -181,13 +181,13 @@ func converter(gvk schema.GroupVersionKind) managedfields.TypeConverter {
 
 // bookkeeping says whether a label or annotation is a tool's note about itself, or ours.
 func bookkeeping(key string) bool {
-	for _, prefix := range []string{platformv1alpha1.LabelPrefix, "kubectl.kubernetes.io/last-applied", "deployment.kubernetes.io/",
-		"meta.helm.sh/", "autoscaling.alpha.kubernetes.io/"} {
+	for _, prefix := range []string{platformv1alpha1.LabelPrefix, "kubectl.kubernetes.io/", "deployment.kubernetes.io/",
+		"meta.helm.sh/", "autoscaling.alpha.kubernetes.io/", "argocd.argoproj.io/"} {
 		if strings.HasPrefix(key, prefix) {
 			return true
 		}
 	}
-	return key == "app.kubernetes.io/managed-by"
+	return key == "app.kubernetes.io/managed-by" || key == "kubernetes.io/change-cause"
 }
 
 // normal returns an object as Kubernetes' own types write it, so that 1000m is 1 on both sides. What the types
