@@ -159,6 +159,9 @@ func (o *adoptOptions) run(ctx context.Context, c *cluster.Cluster, kind schema.
 	if err != nil {
 		return nil, err
 	}
+	if err := adopt.Check(in, report.proposal.Component); err != nil {
+		return nil, &trouble{err: err, next: "choose another name with --component, or another golden path with --template"}
+	}
 	report.notes = append(report.notes, joined...)
 	labels := render.Labels(in.Place)
 	for _, match := range report.proposal.Matches {

@@ -170,6 +170,12 @@ func TestFitRefusesWhatCannotBeTakenOver(t *testing.T) {
 			},
 			"Deployment/bare belongs to Shop/main, which writes it",
 		},
+		"a selector of Towpath's labels and others": {
+			func(in *adopt.Input) {
+				in.Workload.Object["spec"].(map[string]any)["selector"] = map[string]any{"matchLabels": map[string]any{"app": "bare", platformv1alpha1.LabelComponent: "bare"}}
+			},
+			"Deployment/bare selects its pods by app=bare,platform.towpath.dev/component=bare, and the Component would by platform.towpath.dev/component=bare,platform.towpath.dev/environment=prod: a selector cannot change",
+		},
 		"another Component's selector": {
 			func(in *adopt.Input) {
 				in.Workload.Object["spec"].(map[string]any)["selector"] = map[string]any{"matchLabels": map[string]any{platformv1alpha1.LabelComponent: "other"}}
@@ -185,6 +191,40 @@ func TestFitRefusesWhatCannotBeTakenOver(t *testing.T) {
 				t.Errorf("got %v, want %s", err, test.want)
 			}
 		})
+	}
+}
+
+func TestCheckHoldsAComponentToTheSelectorThatWasFound(t *testing.T) {
+	bare, err := os.ReadFile("testdata/bare.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := input(t, "web-service", string(bare))
+	proposal, err := adopt.Fit(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := adopt.Check(in, proposal.Component); err != nil {
+		t.Error(err)
+	}
+	for want, change := range map[string]func(*platformv1alpha1.ComponentSpec){
+		"Deployment/bare selects its pods by app=bare, and the Component would by app=other: a selector cannot change": func(spec *platformv1alpha1.ComponentSpec) {
+			spec.Environments[0].Adopt.PodSelector = map[string]string{"app": "other"}
+		},
+		"and the Component would by platform.towpath.dev/component=bare,platform.towpath.dev/environment=prod": func(spec *platformv1alpha1.ComponentSpec) {
+			spec.Environments[0].Adopt.PodSelector = nil
+		},
+		"takes nothing over in environment prod":  func(spec *platformv1alpha1.ComponentSpec) { spec.Environments[0].Adopt = nil },
+		"component bare makes no Deployment/bare": func(spec *platformv1alpha1.ComponentSpec) { spec.Environments[0].Adopt.Objects[0].Name = "other" },
+		"parameters.replicas.max: Invalid value: 1: must be at l": func(spec *platformv1alpha1.ComponentSpec) {
+			spec.Parameters.Raw = []byte(`{"replicas": {"min": 2, "max": 1}}`)
+		},
+	} {
+		component := proposal.Component.DeepCopy()
+		change(&component.Spec)
+		if err := adopt.Check(in, component); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
 	}
 }
 

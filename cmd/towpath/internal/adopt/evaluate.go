@@ -46,7 +46,9 @@ func (f *fitter) evaluate(chosen map[string]any) (*outcome, error) {
 	}
 	out := &outcome{objects: objects}
 	f.pair(out)
-	in.Adopt = f.adoption(out)
+	if in.Adopt, err = f.adoption(out); err != nil {
+		return nil, err
+	}
 	if len(out.pairs) > 0 {
 		// Again, with the names and the selector that were found, as the manager will.
 		if out.objects, err = render.Render(f.in.Compiled, in); err != nil {
@@ -130,7 +132,7 @@ func (f *fitter) onlyOfKind(i int) bool {
 }
 
 // adoption says which names and which selector stay as they were found.
-func (f *fitter) adoption(out *outcome) *platformv1alpha1.Adoption {
+func (f *fitter) adoption(out *outcome) (*platformv1alpha1.Adoption, error) {
 	adoption := &platformv1alpha1.Adoption{}
 	for _, p := range out.pairs {
 		adoption.Objects = append(adoption.Objects, platformv1alpha1.AdoptedObject{Resource: p.resource, Name: f.found[p.found].GetName()})
@@ -138,10 +140,13 @@ func (f *fitter) adoption(out *outcome) *platformv1alpha1.Adoption {
 			own := selectorOf(out.objects[p.object].Object.Object)
 			if !maps.Equal(own, f.podSelector) {
 				adoption.PodSelector = f.podSelector
+				if err := keepable(f.in.Workload, adoption, own); err != nil {
+					return nil, err
+				}
 			}
 		}
 	}
-	return adoption
+	return adoption, nil
 }
 
 // measure compares every pair, and counts what is new and what nothing stands for.

@@ -2,6 +2,7 @@ package adopt
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -261,6 +262,9 @@ func (f *fitter) start() (*outcome, error) {
 	best, err := f.evaluate(f.chosen)
 	if err == nil {
 		return best, nil
+	}
+	if errors.Is(err, errSelector) {
+		return nil, err
 	}
 	for i := range f.leaves {
 		if best := f.first(&f.leaves[i]); best != nil {
