@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/render"
 )
 
@@ -107,13 +108,16 @@ func canStand(found, golden *unstructured.Unstructured) bool {
 func (f *fitter) stranded(best *outcome) {
 	pods, _ := PodTemplate(best.objects[best.pairs[0].object].Object)
 	podLabels, _, _ := unstructured.NestedStringMap(pods, "metadata", "labels")
+	better := labels.Set(f.podSelector)
+	if len(better) == 0 { // a CronJob's pods are found by nothing of its own
+		better = labels.Set{platformv1alpha1.LabelComponent: f.in.Place.Component, platformv1alpha1.LabelEnvironment: f.in.Place.Environment.Name}
+	}
 	for _, i := range best.strangers {
 		found := f.found[i]
 		for _, path := range []string{"spec.selector", "spec.selector.matchLabels", "spec.podSelector.matchLabels"} {
 			selector, ok, err := unstructured.NestedStringMap(found.Object, strings.Split(path, ".")...)
 			if lost := missing(selector, podLabels); ok && err == nil && len(lost) > 0 {
-				f.leave(found, path, nil, "it selects by "+lost.String()+", which pods of the golden path do not bear: at the first new version it selects none any more; have it select by "+
-					labels.Set(f.podSelector).String())
+				f.leave(found, path, nil, "it selects by "+lost.String()+", which pods of the golden path do not bear: at the first new version it selects none any more; have it select by "+better.String())
 			}
 		}
 		switch {
