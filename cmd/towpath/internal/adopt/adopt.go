@@ -210,6 +210,7 @@ func (f *fitter) propose(best *outcome) (*Proposal, error) {
 	f.fixed(best)
 	f.lost(best)
 	f.stranded(best)
+	f.led(best)
 	f.stayHeadless(best)
 	f.tied(best)
 	p.Unmapped, p.Notes = f.unmapped, f.notes

@@ -60,12 +60,16 @@ func input(t testing.TB, templateName, text string) adopt.Input {
 		t.Fatal(errs.ToAggregate())
 	}
 	found := objects(t, text)
+	var capabilities []string
+	if strings.Contains(text, "# with the Gateway API") {
+		capabilities = compiled.Capabilities()
+	}
 	return adopt.Input{
 		Spec: spec, Compiled: compiled, Workload: found[0], Others: found[1:],
 		Place: render.Input{
 			OwnerUID: "00000000-0000-0000-0000-000000000000", Component: found[0].GetName(), HomeNamespace: "team-shop", Team: "shop", CostCenter: "cc-4711",
 			Environment: render.Environment{Name: "prod", Namespace: "legacy", Class: "production", Tier: platformv1alpha1.TierProduction},
-			Template:    templateName, Revision: 1,
+			Template:    templateName, Revision: 1, Capabilities: capabilities,
 		},
 	}
 }

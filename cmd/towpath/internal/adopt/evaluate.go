@@ -158,6 +158,9 @@ func (f *fitter) measure(out *outcome) {
 		out.differences = append(out.differences, found...)
 	}
 	out.cost = f.weights(out.differences) + strangerCost*len(out.strangers)
+	for _, found := range f.found {
+		out.cost += hostCost * len(unserved(found, out))
+	}
 	for i := range out.objects {
 		if !paired[i] {
 			out.cost += newCost // whatever is in it: a new object is no argument for a parameter of its own
@@ -227,13 +230,15 @@ func onlyLabels(d *Difference, ours map[string]string) bool {
 }
 
 // What differences cost. Losing a setting is worse than another value of it, and that is worse than a new one;
-// an object that nothing stands for is worse than all differences within it, and one more is better not made.
+// an object that nothing stands for is worse than all differences within it, and one more is better not made, unless
+// it serves a host name.
 const (
 	addedSeenCost = 1
 	addedCost     = 2
 	changedCost   = 4
 	removedCost   = 6
 	newCost       = 20
+	hostCost      = 100
 	strangerCost  = 1000
 )
 

@@ -30,6 +30,8 @@ type leaf struct {
 	schema *apiextensionsv1.JSONSchemaProps
 	// hints are values found where the template has the parameter, with their place.
 	hints []hint
+	// ofHosts says that the template has it for the host names of a route.
+	ofHosts bool
 }
 
 type hint struct {
@@ -95,6 +97,7 @@ func (f *fitter) hint() {
 		if utiljson.Unmarshal(f.in.Spec.Resources[r].Object.Raw, &object) != nil {
 			continue
 		}
+		f.hintHosts(object)
 		kind, _ := object["kind"].(string)
 		for i, found := range f.found {
 			if found.GetKind() == kind {
@@ -174,8 +177,8 @@ func (f *fitter) candidates(l *leaf, hintsOnly bool) []any {
 		add(true)
 		add(false)
 	}
-	// Of an enumeration or a switch, everything is tried by now.
-	if hintsOnly || len(l.schema.Enum) > 0 || l.schema.Type == "boolean" {
+	// Of an enumeration or a switch, everything is tried by now. And a host name is none that stands elsewhere.
+	if hintsOnly || l.ofHosts || len(l.schema.Enum) > 0 || l.schema.Type == "boolean" {
 		return out
 	}
 	limit := len(out) + maxValues
