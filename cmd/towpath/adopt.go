@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -24,8 +25,8 @@ import (
 // adoptOptions are the flags of adopt.
 type adoptOptions struct {
 	cluster.Flags
-	template, home, environment, component, class string
-	output                                        format
+	template, home, environment, component, class, container string
+	output                                                   format
 }
 
 func newAdopt(connect cluster.Connector, std streams) *cobra.Command {
@@ -38,8 +39,9 @@ func newAdopt(connect cluster.Connector, std streams) *cobra.Command {
 Reads a workload with its Services, autoscaler, disruption budget, network
 policies, service account and routes, and finds the parameters with which a
 golden path comes nearest to them. Prints the manifests, the commands by which
-the owner consents, and what changes when: taking over only adds labels, which a
-dry run on the API server proves; the first new version brings the golden path.
+the owner consents, and what changes when: taking over only adds labels to the
+objects, which a dry run on the API server proves, and labels the namespace; the
+first new version brings the golden path.
 
 It changes nothing in the cluster. With -o the manifests alone go to standard
 output. The exit code is 1 where a setting could not be mapped: read what is
@@ -76,6 +78,7 @@ named before the first new version.`,
 	cmd.Flags().StringVarP(&o.environment, "environment", "e", "", "Environment that the namespace is, or becomes")
 	cmd.Flags().StringVar(&o.component, "component", "", "name of the Component (default: the workload's)")
 	cmd.Flags().StringVar(&o.class, "class", "", "EnvironmentClass, where the Environment does not exist yet")
+	cmd.Flags().StringVar(&o.container, "container", "", "container that runs the Component's image, where there are several (default: by the workload's name, else what a Service leads to)")
 	addFormat(cmd, &o.output, "yaml or json: the manifests alone (default: a report)", formatYAML, formatJSON)
 	for _, name := range []string{"template", "home", "environment"} {
 		_ = cmd.MarkFlagRequired(name)
@@ -117,6 +120,10 @@ type adoption struct {
 	class       *platformv1alpha1.EnvironmentClass
 	notes       []string
 	proofs      []running.Proof
+	// space is what becomes of the namespace; nil where it was not looked at.
+	space *running.Namespace
+	// environmentUID is empty where the Environment does not exist.
+	environmentUID types.UID
 	// insecure says why the pods as found would be refused.
 	insecure []string
 	managers []string
@@ -136,7 +143,7 @@ func (o *adoptOptions) run(ctx context.Context, c *cluster.Cluster, kind schema.
 		return nil, &trouble{err: fmt.Errorf("%s %s belongs to Component %s already", kind.Kind, name, found.Workload.GetLabels()[platformv1alpha1.LabelComponent]), next: "towpath status"}
 	}
 	report.notes = found.Notes
-	in := adopt.Input{Workload: found.Workload, Others: found.Others}
+	in := adopt.Input{Workload: found.Workload, Others: found.Others, Container: o.container}
 	if in.Place, err = o.place(ctx, c, report); err != nil {
 		return nil, err
 	}
@@ -152,10 +159,18 @@ func (o *adoptOptions) run(ctx context.Context, c *cluster.Cluster, kind schema.
 	if err != nil {
 		return nil, err
 	}
+	if err := adopt.Check(in, report.proposal.Component); err != nil {
+		return nil, &trouble{err: err, next: "choose another name with --component, or another golden path with --template"}
+	}
 	report.notes = append(report.notes, joined...)
 	labels := render.Labels(in.Place)
 	for _, match := range report.proposal.Matches {
 		report.proofs = append(report.proofs, running.Prove(ctx, c, match.Found, labels))
+	}
+	if report.space, err = running.ProveNamespace(ctx, c, in.Place, report.class.Spec.PodSecurity, report.environmentUID); apierrors.IsForbidden(err) {
+		report.notes = append(report.notes, fmt.Sprintf("namespace %s: what becomes of its labels was not looked at: %v", c.Namespace, err))
+	} else if err != nil {
+		return nil, err
 	}
 	report.managers = adopt.Managers(found.Workload)
 	report.insecure, err = adopt.Refused(found.Workload, report.class.Spec.PodSecurity)
@@ -195,6 +210,7 @@ func (o *adoptOptions) place(ctx context.Context, c *cluster.Cluster, report *ad
 	case o.class != "" && o.class != environment.Spec.ClassRef.Name:
 		return in, &trouble{err: fmt.Errorf("environment %s/%s is of class %s, not %s, and a class cannot change", o.home, o.environment, environment.Spec.ClassRef.Name, o.class), next: "leave --class out"}
 	}
+	report.environmentUID = environment.UID
 	report.class = &platformv1alpha1.EnvironmentClass{}
 	if err := c.Get(ctx, client.ObjectKey{Name: environment.Spec.ClassRef.Name}, report.class); err != nil {
 		if apierrors.IsNotFound(err) {

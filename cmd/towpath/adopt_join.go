@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -11,6 +12,7 @@ import (
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/labels"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/cluster"
@@ -28,11 +30,18 @@ func (o *adoptOptions) join(ctx context.Context, c *cluster.Cluster, proposed *p
 		return nil, err
 	}
 	another := &trouble{next: "choose another name with --component"}
+	there := slices.IndexFunc(existing.Spec.Environments, func(e platformv1alpha1.PathEnvironment) bool { return e.Name == o.environment })
 	switch {
 	case existing.Spec.TemplateRef.Name != proposed.Spec.TemplateRef.Name:
 		another.err = fmt.Errorf("component %s/%s exists, on golden path %s: it cannot have environments on another one", existing.Namespace, existing.Name, existing.Spec.TemplateRef.Name)
 		return nil, another
-	case slices.ContainsFunc(existing.Spec.Environments, func(e platformv1alpha1.PathEnvironment) bool { return e.Name == o.environment }):
+	case there >= 0 && unlikeFound(existing.Spec.Environments[there].Adopt, proposed.Spec.Environments[0].Adopt):
+		return nil, &trouble{
+			err: fmt.Errorf("component %s/%s has environment %s in its path already, and is to take the workload over there by another selector than it has: podSelector is {%s}, and must be {%s}, since a selector cannot change",
+				existing.Namespace, existing.Name, o.environment, labels.Set(existing.Spec.Environments[there].Adopt.PodSelector), labels.Set(proposed.Spec.Environments[0].Adopt.PodSelector)),
+			next: fmt.Sprintf("%s -n %s edit component %s", o.Kubectl(), existing.Namespace, existing.Name),
+		}
+	case there >= 0:
 		another.err = fmt.Errorf("component %s/%s has environment %s in its path already", existing.Namespace, existing.Name, o.environment)
 		return nil, another
 	case existing.Spec.Image != proposed.Spec.Image:
@@ -51,6 +60,11 @@ func (o *adoptOptions) join(ctx context.Context, c *cluster.Cluster, proposed *p
 	proposed.Spec = existing.Spec
 	proposed.Spec.Environments = append(slices.Clone(existing.Spec.Environments), step)
 	return notes, nil
+}
+
+// unlikeFound says whether what a Component takes over already has another selector than was found.
+func unlikeFound(existing, found *platformv1alpha1.Adoption) bool {
+	return existing != nil && !maps.Equal(existing.PodSelector, found.PodSelector)
 }
 
 // overParameters are the parameters of an environment which, merged over those of the Component, give the wanted ones.

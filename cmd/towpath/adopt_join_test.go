@@ -63,8 +63,13 @@ func TestAdoptJoinsAComponentThatExists(t *testing.T) {
 
 func TestAdoptRefusesToJoin(t *testing.T) {
 	for want, change := range map[string]func(*platformv1alpha1.Component){
-		"exists, on golden path worker":         func(c *platformv1alpha1.Component) { c.Spec.TemplateRef.Name = "worker" },
-		"has environment prod in its path":      func(c *platformv1alpha1.Component) { c.Spec.Environments[0].Name = "prod" },
+		"exists, on golden path worker":    func(c *platformv1alpha1.Component) { c.Spec.TemplateRef.Name = "worker" },
+		"has environment prod in its path": func(c *platformv1alpha1.Component) { c.Spec.Environments[0].Name = "prod" },
+		"podSelector is {app=other}, and must be {app=checkout}": func(c *platformv1alpha1.Component) {
+			c.Spec.Environments[0] = platformv1alpha1.PathEnvironment{Name: "prod", Adopt: &platformv1alpha1.Adoption{
+				Objects: []platformv1alpha1.AdoptedObject{{Resource: "deployment", Name: "checkout"}}, PodSelector: map[string]string{"app": "other"},
+			}}
+		},
 		"while registry.example/shop/checkout:": func(c *platformv1alpha1.Component) { c.Spec.Image = "registry.example/shop/checkout:2" },
 	} {
 		got := adoptCall(t, append(legacyObjects(t), existing(change)), append(adoptCheckout, "--class", "production")...)

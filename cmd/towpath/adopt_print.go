@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -73,7 +74,11 @@ func (a *adoption) sayFound(out *strings.Builder) {
 		fmt.Fprintf(out, "  %s/%s  stands for resource %s\n", match.Found.GetKind(), match.Found.GetName(), match.Resource)
 	}
 	for _, stranger := range a.proposal.Strangers {
-		fmt.Fprintf(out, "  %s/%s  has no place in the golden path: it is left alone, now and later\n", stranger.GetKind(), stranger.GetName())
+		fmt.Fprintf(out, "  %s/%s  has no place in the golden path: it is left alone, now and later", stranger.GetKind(), stranger.GetName())
+		if slices.ContainsFunc(a.proposal.Unmapped, func(u adopt.Unmapped) bool { return u.Object == stranger.GetKind()+"/"+stranger.GetName() }) {
+			out.WriteString(", but see not mapped")
+		}
+		out.WriteString("\n")
 	}
 }
 
@@ -102,6 +107,7 @@ func (a *adoption) sayTakeover(out *strings.Builder) {
 		out.WriteString("  An admission policy lets only Towpath set its labels in this namespace, so the dry run went without them;\n" +
 			"  labels in the metadata of an object are no part of what the generation counts.\n")
 	}
+	a.saySpace(out)
 	if len(a.insecure) > 0 {
 		fmt.Fprintf(out, "\nWARNING: class %s holds pods to %q, and those that run now would be refused:\n", a.class.Name, strings.ToLower(string(a.class.Spec.PodSecurity)))
 		for _, reason := range a.insecure {
@@ -109,6 +115,34 @@ func (a *adoption) sayTakeover(out *strings.Builder) {
 		}
 		out.WriteString("  They run on. But a pod that is made again before the first new version (a drained node, an eviction, more\n" +
 			"  replicas) is REFUSED. Choose a class of a lower level first, or bring the first new version at once.\n")
+	}
+}
+
+// saySpace prints what becomes of the namespace.
+func (a *adoption) saySpace(out *strings.Builder) {
+	if a.space == nil || len(a.space.Changes) == 0 {
+		return
+	}
+	fmt.Fprintf(out, "\nEnvironment %s labels namespace %s, and makes the role bindings %s and %s in it\n",
+		a.proposal.Component.Spec.Environments[len(a.proposal.Component.Spec.Environments)-1].Name, a.namespace, platformv1alpha1.ApplierClusterRole, platformv1alpha1.ApplierExtraClusterRole)
+	for i := range a.space.Changes {
+		fmt.Fprintf(out, "  %s %s\n", mark(a.space.Changes[i].Kind), a.space.Changes[i].String())
+	}
+	out.WriteString("  Label aliases of the manager's configuration (such as team or owner) come too, in place of others of the same key;\n" +
+		"  the CLI does not know them. Once the Environment is deleted, the values that stand here on the left do not come back,\n" +
+		"  and the pod security stays.\n")
+	switch {
+	case apierrors.IsForbidden(a.space.Err):
+		out.WriteString("  NOT PROVEN: you may not patch the namespace, and a dry run needs that: " + a.space.Err.Error() + "\n")
+	case a.space.Err != nil:
+		out.WriteString("  NOT PROVEN: " + a.space.Err.Error() + "\n")
+	case !a.space.Unchanged:
+		out.WriteString("  NOT PROVEN: the dry run changes more than that: a webhook may do that; do not go on before you know which\n")
+	default:
+		out.WriteString("  by dry run, without the labels that only Towpath may set: nothing else in it changes\n")
+	}
+	for _, warning := range a.space.Warnings {
+		out.WriteString("  WARNING: the API server says: " + warning + "\n")
 	}
 }
 

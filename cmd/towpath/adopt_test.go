@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -45,41 +48,48 @@ spec: {selector: {app: other}, ports: [{port: 80}]}
 
 func legacyObjects(t *testing.T) []client.Object {
 	t.Helper()
-	documents, problems := manifest.Parse("test", []byte(legacy))
-	if len(problems) > 0 {
-		t.Fatal(problems)
-	}
 	path, _ := webService(t)
 	objects := []client.Object{home(), path, &platformv1alpha1.EnvironmentClass{
 		ObjectMeta: metav1.ObjectMeta{Name: "production"},
 		Spec:       platformv1alpha1.EnvironmentClassSpec{Tier: platformv1alpha1.TierProduction, PodSecurity: platformv1alpha1.PodSecurityRestricted},
 	}}
-	for _, document := range documents {
-		objects = append(objects, document.Object)
-	}
-	return objects
+	return append(withText(t, objects, legacy), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "legacy", Labels: map[string]string{
+		"app.kubernetes.io/managed-by": "Helm", "pod-security.kubernetes.io/enforce": "baseline", "mine": "kept",
+	}}})
 }
 
 // dryRun answers an apply as an API server does: the object as it is, with the metadata merged.
 func dryRun(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
 	var given client.PatchOptions
 	given.ApplyOptions(options)
-	if len(given.DryRun) == 0 || given.FieldManager != "towpath-release" || patch.Type() != types.ApplyPatchType {
+	owner := "towpath-release"
+	if _, ok := object.(*corev1.Namespace); ok {
+		owner = "towpath-environment"
+	}
+	if len(given.DryRun) == 0 || given.FieldManager != owner || patch.Type() != types.ApplyPatchType {
 		return errors.New("adopt must not write")
 	}
 	labels := object.GetLabels()
 	if err := c.Get(ctx, client.ObjectKeyFromObject(object), object); err != nil {
 		return err
 	}
-	object.SetLabels(labels)
+	merged := map[string]string{}
+	maps.Copy(merged, object.GetLabels())
+	maps.Copy(merged, labels)
+	object.SetLabels(merged)
 	return nil
 }
 
 func adoptCall(t *testing.T, objects []client.Object, args ...string) call {
 	t.Helper()
+	return adoptVia(t, objects, interceptor.Funcs{Patch: dryRun}, args...)
+}
+
+func adoptVia(t *testing.T, objects []client.Object, funcs interceptor.Funcs, args ...string) call {
+	t.Helper()
 	return with(t, func(flags cluster.Flags) (*cluster.Cluster, error) {
 		fakes := fake.NewClientBuilder().WithScheme(cluster.Scheme()).WithObjects(objects...).Build()
-		return &cluster.Cluster{Client: interceptor.NewClient(fakes, interceptor.Funcs{Patch: dryRun}), Namespace: flags.Namespace}, nil
+		return &cluster.Cluster{Client: interceptor.NewClient(fakes, funcs), Namespace: flags.Namespace}, nil
 	}, "", append([]string{"towpath"}, args...)...)
 }
 
@@ -109,6 +119,75 @@ func TestAdoptProposesAndProves(t *testing.T) {
 	}
 	if strings.Contains(got.out, "Service/other") {
 		t.Errorf("a Service of others is named:\n%s", got.out)
+	}
+}
+
+// withText adds objects to those that are there.
+func withText(t *testing.T, objects []client.Object, text string) []client.Object {
+	t.Helper()
+	documents, problems := manifest.Parse("test", []byte(text))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	for _, document := range documents {
+		objects = append(objects, document.Object)
+	}
+	return objects
+}
+
+func TestAdoptSaysThatWhatIsLeftAloneLosesItsPods(t *testing.T) {
+	objects := withText(t, legacyObjects(t), `
+apiVersion: v1
+kind: Service
+metadata: {name: metrics, namespace: legacy}
+spec: {selector: {app: checkout}, ports: [{name: metrics, port: 9090}]}
+`)
+	got := adoptCall(t, objects, append(adoptCheckout, "--class", "production")...)
+	for _, want := range []string{
+		"  Service/metrics  has no place in the golden path: it is left alone, now and later, but see not mapped\n",
+		"not mapped: Service/metrics: spec.ports[metrics].targetPort: 9090: pods of the golden path do not declare this port",
+	} {
+		if got.code != exitFindings || !strings.Contains(got.out, want) {
+			t.Errorf("want %q in\n%s", want, got.out)
+		}
+	}
+}
+
+// The Environment labels the namespace, and holds everything in it to a level of pod security.
+func TestAdoptShowsWhatBecomesOfTheNamespace(t *testing.T) {
+	got := adoptCall(t, legacyObjects(t), append(adoptCheckout, "--class", "production")...)
+	for _, want := range []string{
+		"\nEnvironment prod labels namespace legacy, and makes the role bindings towpath-applier and towpath-applier-extra in it\n" +
+			"  + metadata.labels[app.kubernetes.io/instance]: added \"legacy\"\n" +
+			"  ~ metadata.labels[app.kubernetes.io/managed-by]: \"Helm\" -> \"towpath\"\n",
+		"  + metadata.labels[platform.towpath.dev/team]: added \"shop\"\n",
+		"  ~ metadata.labels[pod-security.kubernetes.io/enforce]: \"baseline\" -> \"restricted\"\n",
+		"  + metadata.annotations[platform.towpath.dev/home]: added \"team-shop/prod\"\n",
+		"  by dry run, without the labels that only Towpath may set: nothing else in it changes\n",
+	} {
+		if !strings.Contains(got.out, want) {
+			t.Errorf("want %q in\n%s", want, got.out)
+		}
+	}
+	forbid := interceptor.Funcs{Patch: func(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
+		if _, ok := object.(*corev1.Namespace); ok {
+			return apierrors.NewForbidden(schema.GroupResource{Resource: "namespaces"}, "legacy", errors.New("no"))
+		}
+		return dryRun(ctx, c, object, patch, options...)
+	}}
+	got = adoptVia(t, legacyObjects(t), forbid, append(adoptCheckout, "--class", "production")...)
+	if want := "  NOT PROVEN: you may not patch the namespace, and a dry run needs that: "; !strings.Contains(got.out, want) {
+		t.Errorf("want %q in\n%s", want, got.out)
+	}
+	forbid.Get = func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+		if _, ok := object.(*corev1.Namespace); ok && key.Name == "legacy" {
+			return apierrors.NewForbidden(schema.GroupResource{Resource: "namespaces"}, "legacy", errors.New("no"))
+		}
+		return c.Get(ctx, key, object, options...)
+	}
+	got = adoptVia(t, legacyObjects(t), forbid, append(adoptCheckout, "--class", "production")...)
+	if want := "note: namespace legacy: what becomes of its labels was not looked at: "; got.code != exitFindings || !strings.Contains(got.out, want) {
+		t.Errorf("want %q in\n%s%s", want, got.out, got.err)
 	}
 }
 

@@ -10,10 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -85,6 +82,9 @@ func (o *ejectOptions) run(ctx context.Context, c *cluster.Cluster, std streams,
 			return &trouble{err: fmt.Errorf("component %q does not exist in namespace %s", name, c.Namespace), next: o.Reach("towpath status") + " -n " + c.Namespace}
 		}
 		return err
+	}
+	if !component.DeletionTimestamp.IsZero() {
+		return o.goOn(ctx, c, std.out, component, program)
 	}
 	releases, err := currentReleases(ctx, c, component)
 	if err != nil {
@@ -236,31 +236,7 @@ func (o *ejectOptions) letGo(ctx context.Context, c client.Client, out io.Writer
 	if client.IgnoreNotFound(err) != nil {
 		return err
 	}
-	said := ""
-	err = wait.PollUntilContextTimeout(ctx, time.Second, o.timeout, true, func(ctx context.Context) (bool, error) {
-		var now platformv1alpha1.Component
-		err := c.Get(ctx, client.ObjectKeyFromObject(component), &now)
-		if apierrors.IsNotFound(err) || err == nil && now.UID != uid {
-			return true, nil
-		}
-		if err != nil {
-			return false, err
-		}
-		waits := "waiting until the manager has let go of every object"
-		if ready := meta.FindStatusCondition(now.Status.Conditions, platformv1alpha1.ConditionReady); ready != nil && ready.Status != metav1.ConditionTrue {
-			waits = "waiting: " + ready.Message // such as the Components that use it
-		}
-		if waits != said {
-			_, _ = fmt.Fprintln(out, waits)
-			said = waits
-		}
-		return false, nil
-	})
-	if wait.Interrupted(err) {
-		return &trouble{err: fmt.Errorf("component %s/%s is not gone after %s; %s", component.Namespace, component.Name, o.timeout, said),
-			next: fmt.Sprintf("%s -n %s describe component %s; the manifests in %s are complete, and it goes on by itself", o.Kubectl(), component.Namespace, component.Name, o.dir)}
-	}
-	return err
+	return o.waitGone(ctx, c, out, component)
 }
 
 func (o *ejectOptions) sayNext(out io.Writer, component *platformv1alpha1.Component, releases []*platformv1alpha1.Release) error {

@@ -4,12 +4,14 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
@@ -58,10 +60,61 @@ var _ = Describe("Adopting and leaving", Ordered, func() {
 		Expect(out).To(ContainSubstring("Deployment/checkout  generation 1 before, 1 after, spec the same: nothing restarts"))
 		Expect(out).To(ContainSubstring("Service/checkout  generation"))
 		Expect(out).NotTo(ContainSubstring("NOT PROVEN"))
+		Expect(out).To(ContainSubstring("nothing else in it changes\n  WARNING: the API server says: existing pods in namespace \"legacy\" violate"))
 		Expect(cluster.Client.Get(ctx, client.ObjectKeyFromObject(deployment), deployment)).To(Succeed())
 		Expect(deployment.Labels).To(Equal(before.Labels))
 		Expect(deployment.Labels).NotTo(HaveKey(platformv1alpha1.LabelAsFound))
 		Expect(deployment.Generation).To(Equal(before.Generation))
+	})
+
+	It("says beforehand what becomes of the namespace", func(ctx context.Context) {
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "old", Annotations: map[string]string{platformv1alpha1.AnnotationAdoptBy: "team-shop/test"}}}
+		Expect(cluster.Client.Create(ctx, namespace)).To(Succeed())
+		other := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "old", Name: "checkout"}, Spec: *deployment.Spec.DeepCopy()}
+		Expect(cluster.Client.Create(ctx, other)).To(Succeed())
+		adopt := []string{"adopt", "deployment/checkout", "-n", "old", "--template", "web-service", "--home", "team-shop", "-e", "test", "--class", "development"}
+		_, out, _ := towpath(ctx, adopt...)
+		GinkgoWriter.Println(out)
+		environment := framework.Environment("team-shop", "test", "development")
+		environment.Spec.AdoptNamespace = "old"
+		Expect(cluster.Client.Create(ctx, environment)).To(Succeed())
+		Eventually(ctx, framework.Read(cluster.Client, environment)).Should(framework.BeReady())
+		Expect(cluster.Client.Get(ctx, client.ObjectKeyFromObject(namespace), namespace)).To(Succeed())
+		for key, value := range namespace.Labels {
+			if key != corev1.LabelMetadataName && key != platformv1alpha1.LabelOwnerUID && key != "owner" && key != "team" {
+				Expect(out).To(ContainSubstring("metadata.labels[" + key + "]: added \"" + value + "\""))
+			}
+		}
+		Expect(out).To(ContainSubstring("metadata.labels[" + platformv1alpha1.LabelOwnerUID + "]: added"))
+		Expect(out).To(ContainSubstring("metadata.annotations[" + platformv1alpha1.AnnotationHome + "]: added \"" + namespace.Annotations[platformv1alpha1.AnnotationHome] + "\""))
+		_, out, _ = towpath(ctx, adopt...)
+		Expect(out).NotTo(ContainSubstring("labels namespace old"))
+	})
+
+	// What the API server fills in nobody asked for, whether a tool that updates owns it, or nobody does.
+	It("finds all of ordinary workloads", func(ctx context.Context) {
+		for namespace, options := range map[string]client.ApplyOptions{"created": {}, "applied": {FieldManager: "ci"}} {
+			Expect(cluster.Client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})).To(Succeed())
+			text, err := os.ReadFile("testdata/ordinary.yaml")
+			Expect(err).NotTo(HaveOccurred())
+			for document := range strings.SplitSeq(string(text), "---\n") {
+				object := &unstructured.Unstructured{}
+				Expect(yaml.Unmarshal([]byte(document), object)).To(Succeed())
+				object.SetNamespace(namespace)
+				if options.FieldManager == "" {
+					Expect(cluster.Client.Create(ctx, object)).To(Succeed())
+				} else {
+					Expect(cluster.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), &options)).To(Succeed())
+				}
+			}
+			for workload, path := range map[string]string{"deployment/web": "web-service", "statefulset/queue": "stateful-service", "cronjob/report": "scheduled-job"} {
+				By(namespace + " " + workload)
+				code, out, stderr := towpath(ctx, "adopt", workload, "-n", namespace, "--template", path, "--home", "team-shop", "-e", namespace, "--class", "production")
+				GinkgoWriter.Println(out)
+				Expect(out).NotTo(ContainSubstring("not mapped"))
+				Expect(code).To(BeZero(), stderr)
+			}
+		}
 	})
 
 	It("proposes manifests that the API server takes", func(ctx context.Context) {
@@ -75,6 +128,14 @@ var _ = Describe("Adopting and leaving", Ordered, func() {
 		component := &list.Items[1]
 		Expect(string(component.Spec.Parameters.Raw)).To(MatchJSON(`{"port": 3000, "probes": {"livePath": "/healthz", "readyPath": "/healthz"}, "replicas": {"min": 1, "max": 1}}`))
 		Expect(cluster.Client.Create(ctx, component, client.DryRunAll)).To(Succeed())
+
+		By("proposing the same once the owner has consented, as the guide has it")
+		consented := deployment.DeepCopy()
+		consented.Annotations = map[string]string{platformv1alpha1.AnnotationAdoptBy: "checkout"}
+		Expect(cluster.Client.Patch(ctx, consented, client.MergeFrom(deployment), client.FieldOwner("kubectl-annotate"))).To(Succeed())
+		_, after, _ := towpath(ctx, "adopt", "deployment/checkout", "-n", "legacy", "--template", "web-service",
+			"--home", "team-shop", "-e", "prod", "--class", "production", "-o", "json")
+		Expect(after).To(Equal(out))
 	})
 
 	It("writes manifests that change no pod", func(ctx context.Context) {

@@ -6,6 +6,9 @@ package adopt
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"reflect"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -26,6 +29,8 @@ type Input struct {
 	// Workload that was found, and Others that belong to it.
 	Workload *unstructured.Unstructured
 	Others   []*unstructured.Unstructured
+	// Container of the workload that runs the Component's image; empty to go by names and Services.
+	Container string
 }
 
 // Match says which resource of the template stands for a found object.
@@ -86,9 +91,13 @@ func Fit(in Input) (*Proposal, error) {
 type fitter struct {
 	in        Input
 	container container
+	// main is the name of the template's own container.
+	main string
 	// found are the workload and the others, and intents what their owners asked for.
 	found   []*unstructured.Unstructured
 	intents []map[string]any
+	// ranks of the found objects.
+	ranks []int
 	// podSelector is the selector that was found.
 	podSelector map[string]string
 	// leaves are the parameters, chosen the values that differ from the default, by path.
@@ -123,6 +132,10 @@ func (f *fitter) prepare() error {
 		f.intents = append(f.intents, intent)
 		f.remember("", intent["spec"])
 	}
+	if err := f.owned(); err != nil {
+		return err
+	}
+	f.rank()
 	if err := f.selector(); err != nil {
 		return err
 	}
@@ -196,11 +209,16 @@ func (f *fitter) propose(best *outcome) (*Proposal, error) {
 	f.refused(best)
 	f.fixed(best)
 	f.lost(best)
+	f.stranded(best)
+	f.led(best)
+	f.stayHeadless(best)
+	f.tied(best)
 	p.Unmapped, p.Notes = f.unmapped, f.notes
 	return p, nil
 }
 
-// lost names the settings that the golden path takes away, and that nothing said so far is about.
+// lost names the settings that the golden path takes away, and that nothing said so far is about. Labels are none:
+// they tell objects apart, and what goes by them is looked at by itself.
 func (f *fitter) lost(best *outcome) {
 	said := map[string]bool{}
 	for _, u := range f.unmapped {
@@ -208,12 +226,63 @@ func (f *fitter) lost(best *outcome) {
 	}
 	for i := range best.differences {
 		d := &best.differences[i]
-		if d.Kind != Removed || strings.Contains(d.Path, "metadata.") || said[d.Object+" "+d.Path] {
+		if d.Kind != Removed || said[d.Object+" "+d.Path] || moved(d, best.differences) {
 			continue
 		}
-		f.unmapped = append(f.unmapped, Unmapped{Object: d.Object, Path: d.Path, Value: d.Found,
+		value := d.Found
+		if strings.Contains(d.Path, "metadata.") {
+			if value = annotation(d); value == nil {
+				continue
+			}
+		}
+		f.unmapped = append(f.unmapped, Unmapped{Object: d.Object, Path: d.Path, Value: value,
 			Why: "the golden path does not set it, and no parameter does; the first new version takes it away"})
 	}
+}
+
+// annotation is what of a difference in metadata is an annotation that some tool goes by; nil for nothing.
+func annotation(d *Difference) any {
+	_, path, ok := strings.Cut(d.Path, "metadata.annotations")
+	if !ok {
+		return nil
+	}
+	if path != "" {
+		if bookkeeping(strings.Trim(path, "[].")) {
+			return nil
+		}
+		return d.Found
+	}
+	all, _ := d.Found.(map[string]any)
+	rest := maps.Clone(all)
+	maps.DeleteFunc(rest, func(key string, _ any) bool { return bookkeeping(key) })
+	if len(rest) == 0 {
+		return nil
+	}
+	return rest
+}
+
+// moved says whether what a difference takes away stands under another name beside it, with all that it holds: an
+// autoscaler that looks at the CPU of pods looks at that of their container.
+func moved(removed *Difference, all []Difference) bool {
+	return slices.ContainsFunc(all, func(added Difference) bool {
+		_, isObject := removed.Found.(map[string]any)
+		return isObject && added.Kind == Added && added.Object == removed.Object && parent(added.Path) == parent(removed.Path) && holds(added.Golden, removed.Found)
+	})
+}
+
+// holds says whether a value has all that another one has.
+func holds(value, other any) bool {
+	v, ok := value.(map[string]any)
+	o, isObject := other.(map[string]any)
+	if !ok || !isObject {
+		return reflect.DeepEqual(value, other)
+	}
+	for key, member := range o {
+		if !holds(v[key], member) {
+			return false
+		}
+	}
+	return true
 }
 
 // fixed names the claims that pods of the golden path mount, and that what was found does not have.

@@ -60,14 +60,27 @@ func input(t testing.TB, templateName, text string) adopt.Input {
 		t.Fatal(errs.ToAggregate())
 	}
 	found := objects(t, text)
+	var capabilities []string
+	if strings.Contains(text, "# with the Gateway API") {
+		capabilities = compiled.Capabilities()
+	}
 	return adopt.Input{
 		Spec: spec, Compiled: compiled, Workload: found[0], Others: found[1:],
 		Place: render.Input{
 			OwnerUID: "00000000-0000-0000-0000-000000000000", Component: found[0].GetName(), HomeNamespace: "team-shop", Team: "shop", CostCenter: "cc-4711",
 			Environment: render.Environment{Name: "prod", Namespace: "legacy", Class: "production", Tier: platformv1alpha1.TierProduction},
-			Template:    templateName, Revision: 1,
+			Template:    templateName, Revision: 1, Capabilities: capabilities,
 		},
 	}
+}
+
+// templateOf is the golden path that a file names.
+func templateOf(text string) string {
+	if _, rest, ok := strings.Cut(text, "# template: "); ok {
+		name, _, _ := strings.Cut(rest, "\n")
+		return name
+	}
+	return "web-service"
 }
 
 func TestFit(t *testing.T) {
@@ -81,11 +94,7 @@ func TestFit(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			name := "web-service"
-			if _, rest, ok := strings.Cut(string(text), "# template: "); ok {
-				name, _, _ = strings.Cut(rest, "\n")
-			}
-			proposal, err := adopt.Fit(input(t, name, string(text)))
+			proposal, err := adopt.Fit(input(t, templateOf(string(text)), string(text)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -159,6 +168,18 @@ func TestFitRefusesWhatCannotBeTakenOver(t *testing.T) {
 			},
 			"the golden path makes no StatefulSet",
 		},
+		"a workload that another controller writes": {
+			func(in *adopt.Input) {
+				in.Workload.SetOwnerReferences([]metav1.OwnerReference{{APIVersion: "argoproj.io/v1alpha1", Kind: "Shop", Name: "main", UID: "1", Controller: new(true)}})
+			},
+			"Deployment/bare belongs to Shop/main, which writes it",
+		},
+		"a selector of Towpath's labels and others": {
+			func(in *adopt.Input) {
+				in.Workload.Object["spec"].(map[string]any)["selector"] = map[string]any{"matchLabels": map[string]any{"app": "bare", platformv1alpha1.LabelComponent: "bare"}}
+			},
+			"Deployment/bare selects its pods by app=bare,platform.towpath.dev/component=bare, and the Component would by platform.towpath.dev/component=bare,platform.towpath.dev/environment=prod: a selector cannot change",
+		},
 		"another Component's selector": {
 			func(in *adopt.Input) {
 				in.Workload.Object["spec"].(map[string]any)["selector"] = map[string]any{"matchLabels": map[string]any{platformv1alpha1.LabelComponent: "other"}}
@@ -174,6 +195,40 @@ func TestFitRefusesWhatCannotBeTakenOver(t *testing.T) {
 				t.Errorf("got %v, want %s", err, test.want)
 			}
 		})
+	}
+}
+
+func TestCheckHoldsAComponentToTheSelectorThatWasFound(t *testing.T) {
+	bare, err := os.ReadFile("testdata/bare.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := input(t, "web-service", string(bare))
+	proposal, err := adopt.Fit(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := adopt.Check(in, proposal.Component); err != nil {
+		t.Error(err)
+	}
+	for want, change := range map[string]func(*platformv1alpha1.ComponentSpec){
+		"Deployment/bare selects its pods by app=bare, and the Component would by app=other: a selector cannot change": func(spec *platformv1alpha1.ComponentSpec) {
+			spec.Environments[0].Adopt.PodSelector = map[string]string{"app": "other"}
+		},
+		"and the Component would by platform.towpath.dev/component=bare,platform.towpath.dev/environment=prod": func(spec *platformv1alpha1.ComponentSpec) {
+			spec.Environments[0].Adopt.PodSelector = nil
+		},
+		"takes nothing over in environment prod":  func(spec *platformv1alpha1.ComponentSpec) { spec.Environments[0].Adopt = nil },
+		"component bare makes no Deployment/bare": func(spec *platformv1alpha1.ComponentSpec) { spec.Environments[0].Adopt.Objects[0].Name = "other" },
+		"parameters.replicas.max: Invalid value: 1: must be at l": func(spec *platformv1alpha1.ComponentSpec) {
+			spec.Parameters.Raw = []byte(`{"replicas": {"min": 2, "max": 1}}`)
+		},
+	} {
+		component := proposal.Component.DeepCopy()
+		change(&component.Spec)
+		if err := adopt.Check(in, component); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
 	}
 }
 

@@ -15,11 +15,11 @@ import (
 
 // container is what the Component takes from the container that was found.
 type container struct {
-	// path of the container in the workload.
-	path      string
-	image     string
-	env       []platformv1alpha1.EnvVar
-	secretEnv []platformv1alpha1.SecretEnvVar
+	// name of the container, and its path in the workload.
+	name, path string
+	image      string
+	env        []platformv1alpha1.EnvVar
+	secretEnv  []platformv1alpha1.SecretEnvVar
 }
 
 // PodTemplate returns the pod template of a workload, and its path.
@@ -44,15 +44,17 @@ func (f *fitter) findContainer() error {
 	if len(list) == 0 {
 		return fmt.Errorf("%s: %s.spec.containers: it is empty; a Component runs one container", title(workload), at)
 	}
-	chosen := 0
-	wanted := f.mainContainer()
-	if i := slices.IndexFunc(list, func(c any) bool { return nameOf(c) == wanted }); i >= 0 {
-		chosen = i
-	} else if len(list) > 1 {
-		f.notes = append(f.notes, fmt.Sprintf("%s has %d containers, none named %s: %s is taken for the golden path's, since it is the first",
-			title(workload), len(list), wanted, nameOf(list[0])))
+	f.main = f.mainContainer()
+	chosen, why := f.choose(list)
+	if chosen < 0 {
+		return fmt.Errorf("%s: it has no container %s; it has %s", title(workload), f.in.Container, strings.Join(namesOf(list), ", "))
+	}
+	if len(list) > 1 && f.in.Container == "" {
+		f.notes = append(f.notes, fmt.Sprintf("%s has %d containers: %s is taken for the golden path's, since %s; choose another one with --container",
+			title(workload), len(list), nameOf(list[chosen]), why))
 	}
 	main, _ := list[chosen].(map[string]any)
+	f.container.name = nameOf(main)
 	f.container.path = fmt.Sprintf("%s.spec.containers[name=%s]", at, nameOf(main))
 	for i, other := range list {
 		if i != chosen {
@@ -66,6 +68,52 @@ func (f *fitter) findContainer() error {
 	}
 	f.variables(main)
 	return nil
+}
+
+// choose says which container the template's own stands for, and why; below 0 where the one asked for is not there.
+func (f *fitter) choose(list []any) (index int, why string) {
+	if f.in.Container != "" {
+		return indexOf(list, f.in.Container), "you chose it"
+	}
+	if i := indexOf(list, f.in.Workload.GetName()); i >= 0 {
+		return i, "it has the workload's name"
+	}
+	if i := indexOf(list, f.main); i >= 0 {
+		return i, "the golden path's has this name"
+	}
+	if name, service := f.served(); name != "" {
+		return indexOf(list, name), "Service " + service + " leads to it"
+	}
+	return 0, "it is the first"
+}
+
+// served is the container that the nearest Service leads to.
+func (f *fitter) served() (name, service string) {
+	pods, _ := PodTemplate(f.in.Workload)
+	nearest := rankHeadless + 1
+	for i, found := range f.found {
+		if found.GetKind() != "Service" || f.ranks[i] >= nearest {
+			continue
+		}
+		ports, _, _ := unstructured.NestedSlice(found.Object, "spec", "ports")
+		for _, item := range ports {
+			port, _ := item.(map[string]any)
+			eachPort(pods, func(container, p map[string]any) {
+				if f.ranks[i] < nearest && isPort(p, targetOf(port)) {
+					name, service, nearest = nameOf(container), found.GetName(), f.ranks[i]
+				}
+			})
+		}
+	}
+	return name, service
+}
+
+func namesOf(list []any) []string {
+	names := make([]string, len(list))
+	for i, item := range list {
+		names[i] = nameOf(item)
+	}
+	return names
 }
 
 // mainContainer is the name of the template's container that runs the Component's image.

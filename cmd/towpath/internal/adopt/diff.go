@@ -54,7 +54,9 @@ func leafCount(value any) int {
 // differ compares what was found with the golden path.
 type differ struct {
 	resource, object string
-	out              []Difference
+	// found and golden are the names of the container that runs the Component's image, on both sides.
+	found, golden string
+	out           []Difference
 }
 
 func (d *differ) add(path string, kind DifferenceKind, found, golden any) {
@@ -146,8 +148,15 @@ func (d *differ) lists(path, key string, found, golden []any) {
 	}
 	var onlyGolden []any
 	left := slices.Clone(found)
+	if key == "containers" {
+		i, j := indexOf(left, d.found), indexOf(golden, d.golden)
+		if i >= 0 && j >= 0 {
+			d.item(path+"[name="+d.found+"]", left[i], golden[j])
+			left, golden = slices.Delete(left, i, i+1), slices.Delete(slices.Clone(golden), j, j+1)
+		}
+	}
 	for _, item := range golden {
-		i := slices.IndexFunc(left, func(other any) bool { return nameOf(other) == nameOf(item) })
+		i := indexOf(left, nameOf(item))
 		if i < 0 {
 			onlyGolden = append(onlyGolden, item)
 			continue
@@ -193,10 +202,23 @@ func named(list []any) bool {
 	return !slices.ContainsFunc(list, func(item any) bool { return nameOf(item) == "" })
 }
 
+// metrics are the members of a metric of an autoscaler that hold its name.
+var metrics = []string{"resource", "containerResource"}
+
+// nameOf is what tells an item of a list apart; empty where nothing does.
 func nameOf(item any) string {
 	object, _ := item.(map[string]any)
 	name, _ := object["name"].(string)
+	for _, member := range metrics {
+		if of, ok := object[member].(map[string]any); ok && name == "" {
+			name, _ = of["name"].(string)
+		}
+	}
 	return name
+}
+
+func indexOf(list []any, name string) int {
+	return slices.IndexFunc(list, func(item any) bool { return nameOf(item) == name })
 }
 
 func scalars(list []any) bool {
@@ -232,11 +254,13 @@ func defaulted(path, key string, value any, parent map[string]any) bool {
 		return true
 	case path == "spec.replicas": // an autoscaler's, and left as it is
 		return true
-	case path == "spec.clusterIP" && value != "None", path == "spec.clusterIPs", path == "spec.ipFamilies", key == "nodePort":
+	case path == "spec.clusterIP", path == "spec.clusterIPs", path == "spec.ipFamilies", key == "nodePort":
 		return true
 	case key == "serviceAccount", key == "serviceAccountName" && value == "default": // the former is another name of the latter
 		return true
 	case key == "targetPort" && reflect.DeepEqual(value, parent["port"]):
+		return true
+	case path == "spec.updateStrategy.rollingUpdate.maxUnavailable" && value == int64(1): // of a StatefulSet, from Kubernetes 1.35
 		return true
 	case path == "secrets": // of a ServiceAccount, kept by Kubernetes
 		return true

@@ -46,7 +46,9 @@ func (f *fitter) evaluate(chosen map[string]any) (*outcome, error) {
 	}
 	out := &outcome{objects: objects}
 	f.pair(out)
-	in.Adopt = f.adoption(out)
+	if in.Adopt, err = f.adoption(out); err != nil {
+		return nil, err
+	}
 	if len(out.pairs) > 0 {
 		// Again, with the names and the selector that were found, as the manager will.
 		if out.objects, err = render.Render(f.in.Compiled, in); err != nil {
@@ -59,24 +61,30 @@ func (f *fitter) evaluate(chosen map[string]any) (*outcome, error) {
 }
 
 // pair finds for each found object the resource that makes one object of its kind. Of several, one with the
-// same name comes first, then the one with the fewest differences.
+// same name comes first, then the one that is nearest to the workload, then the one with the fewest differences.
 func (f *fitter) pair(out *outcome) {
 	made := map[string]int{}
 	for i := range out.objects {
 		made[out.objects[i].Resource]++
 	}
-	type candidate struct {
+	type candidate struct { // compared in this order
 		pair
-		sameName bool
-		cost     int
+		otherName bool
+		rank      int
+		otherSort bool
+		cost      int
 	}
 	var candidates []candidate
 	for i, found := range f.found {
+		if controller(found) != "" {
+			continue
+		}
 		first := len(candidates)
 		for j := range out.objects {
 			o := out.objects[j]
-			if made[o.Resource] == 1 && o.Object.GroupVersionKind().GroupKind() == found.GroupVersionKind().GroupKind() {
-				candidates = append(candidates, candidate{pair: pair{o.Resource, i, j}, sameName: o.Object.GetName() == found.GetName()})
+			if made[o.Resource] == 1 && o.Object.GroupVersionKind().GroupKind() == found.GroupVersionKind().GroupKind() && canStand(found, o.Object) {
+				candidates = append(candidates, candidate{pair: pair{o.Resource, i, j}, rank: f.ranks[i],
+					otherName: o.Object.GetName() != found.GetName(), otherSort: headless(o.Object.Object) != headless(found.Object)})
 			}
 		}
 		if len(candidates)-first < 2 && f.onlyOfKind(i) {
@@ -87,13 +95,7 @@ func (f *fitter) pair(out *outcome) {
 		}
 	}
 	slices.SortStableFunc(candidates, func(a, b candidate) int {
-		if a.sameName != b.sameName {
-			if a.sameName {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Compare(a.cost, b.cost)
+		return cmp.Or(falseFirst(a.otherName, b.otherName), cmp.Compare(a.rank, b.rank), falseFirst(a.otherSort, b.otherSort), cmp.Compare(a.cost, b.cost))
 	})
 	takenFound, takenObject := map[int]bool{}, map[int]bool{}
 	for _, c := range candidates {
@@ -110,6 +112,16 @@ func (f *fitter) pair(out *outcome) {
 	}
 }
 
+func falseFirst(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
 func (f *fitter) onlyOfKind(i int) bool {
 	for j, other := range f.found {
 		if j != i && other.GroupVersionKind().GroupKind() == f.found[i].GroupVersionKind().GroupKind() {
@@ -120,7 +132,7 @@ func (f *fitter) onlyOfKind(i int) bool {
 }
 
 // adoption says which names and which selector stay as they were found.
-func (f *fitter) adoption(out *outcome) *platformv1alpha1.Adoption {
+func (f *fitter) adoption(out *outcome) (*platformv1alpha1.Adoption, error) {
 	adoption := &platformv1alpha1.Adoption{}
 	for _, p := range out.pairs {
 		adoption.Objects = append(adoption.Objects, platformv1alpha1.AdoptedObject{Resource: p.resource, Name: f.found[p.found].GetName()})
@@ -128,10 +140,13 @@ func (f *fitter) adoption(out *outcome) *platformv1alpha1.Adoption {
 			own := selectorOf(out.objects[p.object].Object.Object)
 			if !maps.Equal(own, f.podSelector) {
 				adoption.PodSelector = f.podSelector
+				if err := keepable(f.in.Workload, adoption, own); err != nil {
+					return nil, err
+				}
 			}
 		}
 	}
-	return adoption
+	return adoption, nil
 }
 
 // measure compares every pair, and counts what is new and what nothing stands for.
@@ -143,6 +158,9 @@ func (f *fitter) measure(out *outcome) {
 		out.differences = append(out.differences, found...)
 	}
 	out.cost = f.weights(out.differences) + strangerCost*len(out.strangers)
+	for _, found := range f.found {
+		out.cost += hostCost * len(unserved(found, out))
+	}
 	for i := range out.objects {
 		if !paired[i] {
 			out.cost += newCost // whatever is in it: a new object is no argument for a parameter of its own
@@ -172,7 +190,7 @@ func (f *fitter) compare(i int, o render.Object) []Difference {
 			}
 		}
 	}
-	d := &differ{resource: o.Resource, object: title(f.found[i])}
+	d := &differ{resource: o.Resource, object: title(f.found[i]), found: f.container.name, golden: f.main}
 	d.maps("", withoutVersion(intent), withoutVersion(golden))
 	ours := render.Labels(f.in.Place)
 	return slices.DeleteFunc(d.out, func(d Difference) bool { return onlyLabels(&d, ours) })
@@ -212,13 +230,15 @@ func onlyLabels(d *Difference, ours map[string]string) bool {
 }
 
 // What differences cost. Losing a setting is worse than another value of it, and that is worse than a new one;
-// an object that nothing stands for is worse than all differences within it, and one more is better not made.
+// an object that nothing stands for is worse than all differences within it, and one more is better not made, unless
+// it serves a host name.
 const (
 	addedSeenCost = 1
 	addedCost     = 2
 	changedCost   = 4
 	removedCost   = 6
 	newCost       = 20
+	hostCost      = 100
 	strangerCost  = 1000
 )
 

@@ -2,6 +2,7 @@ package adopt
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -29,6 +30,8 @@ type leaf struct {
 	schema *apiextensionsv1.JSONSchemaProps
 	// hints are values found where the template has the parameter, with their place.
 	hints []hint
+	// ofHosts says that the template has it for the host names of a route.
+	ofHosts bool
 }
 
 type hint struct {
@@ -94,6 +97,7 @@ func (f *fitter) hint() {
 		if utiljson.Unmarshal(f.in.Spec.Resources[r].Object.Raw, &object) != nil {
 			continue
 		}
+		f.hintHosts(object)
 		kind, _ := object["kind"].(string)
 		for i, found := range f.found {
 			if found.GetKind() == kind {
@@ -125,7 +129,12 @@ func (f *fitter) hints(object int, path string, golden, found any) {
 	case []any:
 		other, _ := found.([]any)
 		for i, item := range g {
-			j := slices.IndexFunc(other, func(o any) bool { return nameOf(o) != "" && nameOf(o) == nameOf(item) })
+			j := -1
+			if name := nameOf(item); name == f.main && strings.HasSuffix(path, ".containers") {
+				j = indexOf(other, f.container.name)
+			} else if name != "" {
+				j = indexOf(other, name)
+			}
 			if j < 0 && i < len(other) {
 				j = i
 			}
@@ -168,8 +177,8 @@ func (f *fitter) candidates(l *leaf, hintsOnly bool) []any {
 		add(true)
 		add(false)
 	}
-	// Of an enumeration or a switch, everything is tried by now.
-	if hintsOnly || len(l.schema.Enum) > 0 || l.schema.Type == "boolean" {
+	// Of an enumeration or a switch, everything is tried by now. And a host name is none that stands elsewhere.
+	if hintsOnly || l.ofHosts || len(l.schema.Enum) > 0 || l.schema.Type == "boolean" {
 		return out
 	}
 	limit := len(out) + maxValues
@@ -256,6 +265,9 @@ func (f *fitter) start() (*outcome, error) {
 	best, err := f.evaluate(f.chosen)
 	if err == nil {
 		return best, nil
+	}
+	if errors.Is(err, errSelector) {
+		return nil, err
 	}
 	for i := range f.leaves {
 		if best := f.first(&f.leaves[i]); best != nil {

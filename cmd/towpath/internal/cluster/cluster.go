@@ -82,6 +82,7 @@ func Connect(flags Flags) (*Cluster, error) {
 	rest.Timeout = flags.Timeout
 	rest.UserAgent = "towpath-cli"
 	rest.QPS, rest.Burst = 50, 100
+	rest.WarningHandlerWithContext = warnings{}
 	namespace := flags.Namespace
 	if namespace == "" {
 		if namespace, _, err = config.Namespace(); err != nil {

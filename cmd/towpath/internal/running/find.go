@@ -5,6 +5,7 @@ package running
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -60,8 +61,8 @@ func Find(ctx context.Context, reader client.Reader, namespace string, kind sche
 		{schema.GroupVersionKind{Group: "autoscaling", Version: "v2", Kind: "HorizontalPodAutoscaler"}, s.scales},
 		{schema.GroupVersionKind{Group: "policy", Version: "v1", Kind: "PodDisruptionBudget"}, func(spec map[string]any, _ string) bool { return s.selects(spec["selector"]) }},
 		{schema.GroupVersionKind{Group: "networking.k8s.io", Version: "v1", Kind: "NetworkPolicy"}, s.policy},
-		{schema.GroupVersionKind{Group: "networking.k8s.io", Version: "v1", Kind: "Ingress"}, func(spec map[string]any, _ string) bool { return s.leads(spec, "service") }},
-		{schema.GroupVersionKind{Group: "gateway.networking.k8s.io", Version: "v1", Kind: "HTTPRoute"}, func(spec map[string]any, _ string) bool { return s.leads(spec, "backendRefs") }},
+		{schema.GroupVersionKind{Group: "networking.k8s.io", Version: "v1", Kind: "Ingress"}, s.leads},
+		{schema.GroupVersionKind{Group: "gateway.networking.k8s.io", Version: "v1", Kind: "HTTPRoute"}, s.leads},
 	} {
 		if err := s.list(ctx, look.kind, look.belongs); err != nil {
 			return nil, err
@@ -156,36 +157,9 @@ func (s *surveyor) policy(spec map[string]any, name string) bool {
 	return s.selects(spec["podSelector"])
 }
 
-// leads says whether a reference under a key names one of the Services.
-func (s *surveyor) leads(value any, key string) bool {
-	switch v := value.(type) {
-	case map[string]any:
-		for name, member := range v {
-			if name == key && s.names(member) || s.leads(member, key) {
-				return true
-			}
-		}
-	case []any:
-		for _, item := range v {
-			if s.leads(item, key) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func (s *surveyor) names(reference any) bool {
-	switch r := reference.(type) {
-	case map[string]any:
-		name, _ := r["name"].(string)
-		return s.services[name]
-	case []any:
-		for _, item := range r {
-			if s.names(item) {
-				return true
-			}
-		}
-	}
-	return false
+// leads says whether an Ingress or HTTPRoute leads to one of the Services.
+func (s *surveyor) leads(spec map[string]any, _ string) bool {
+	return slices.ContainsFunc(adopt.Backends(&unstructured.Unstructured{Object: map[string]any{"spec": spec}}), func(b adopt.Backend) bool {
+		return s.services[b.Service]
+	})
 }
