@@ -54,19 +54,11 @@ func diffCluster(ctx context.Context, connect cluster.Connector, flags cluster.F
 	if ref := found.template.Status.LatestRevision; ref != nil {
 		latest = ref.Number
 	}
-	before, err := found.world(ctx, nil)
-	if err != nil {
-		return nil, err
-	}
 	next, err := nextRevision(documents[0], latest+1)
 	if err != nil {
 		return nil, &trouble{err: err, next: "correct the file; towpath lint shows what is wrong", code: exitFindings}
 	}
-	after, err := found.world(ctx, next)
-	if err != nil {
-		return nil, err
-	}
-	return diffWorlds(ctx, before, after, documents, found.pinned, latest)
+	return diffWorlds(ctx, found.world(ctx, nil), found.world(ctx, next), documents, found.pinned, latest)
 }
 
 // nextRevision is the revision that a template would become.
@@ -127,10 +119,13 @@ func readRunning(ctx context.Context, reader client.Reader, name string) (found 
 			continue
 		}
 		rev := &platformv1alpha1.ServiceTemplateRevision{}
-		if err := reader.Get(ctx, client.ObjectKey{Name: ref}, rev); client.IgnoreNotFound(err) != nil {
+		err := reader.Get(ctx, client.ObjectKey{Name: ref}, rev)
+		if client.IgnoreNotFound(err) != nil {
 			return nil, "read servicetemplaterevision " + ref, err
 		}
-		found.revisions[ref] = rev
+		if err == nil {
+			found.revisions[ref] = rev
+		}
 	}
 	// Definitions only check; who may not read them goes without.
 	var crds apiextensionsv1.CustomResourceDefinitionList
@@ -156,7 +151,7 @@ func eachPage[L client.ObjectList](ctx context.Context, reader client.Reader, li
 }
 
 // world is the Releases with their revisions, or all with another one in place of theirs.
-func (r *following) world(ctx context.Context, next *platformv1alpha1.ServiceTemplateRevision) (*offline.World, error) {
+func (r *following) world(ctx context.Context, next *platformv1alpha1.ServiceTemplateRevision) *offline.World {
 	world := offline.NewWorld(config.TypedCRDs()...)
 	objects := slices.Clone(r.crds)
 	version := platformv1alpha1.GroupVersion.String()
@@ -176,7 +171,7 @@ func (r *following) world(ctx context.Context, next *platformv1alpha1.ServiceTem
 		objects = append(objects, asUnstructured(release, version, "Release"))
 	}
 	world.AddObjects(ctx, "(cluster)", objects)
-	return world, nil
+	return world
 }
 
 func asUnstructured(object client.Object, apiVersion, kind string) *unstructured.Unstructured {
