@@ -80,30 +80,6 @@ const (
 	MaturityDeprecated Maturity = "Deprecated"
 )
 
-// TemplateRollout is how a new revision reaches Components.
-type TemplateRollout struct {
-	// allowBreaking lets one breaking change pass: one that Components could fail at, such as a parameter that is
-	// removed, or a field that the API server does not let be changed. Without it such a change is refused where
-	// Components use the template, and the revision before keeps serving. Default: none.
-	// +optional
-	AllowBreaking *BreakingAllowance `json:"allowBreaking,omitempty"`
-}
-
-// BreakingAllowance is the leave for one breaking change. It is used up by that change: it names the revision that
-// the change starts from.
-type BreakingAllowance struct {
-	// fromRevision is the newest revision before the change. With any other the allowance counts for nothing.
-	// +required
-	// +kubebuilder:validation:Minimum=1
-	FromRevision int64 `json:"fromRevision,omitempty"`
-
-	// reason says why, for those whose Components break. It stands in the status and in an event.
-	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=1024
-	Reason string `json:"reason,omitempty"`
-}
-
 // ChangeLevel says what a change of a template means to Components that run.
 //
 // +kubebuilder:validation:Enum=Safe;Risky;Breaking
@@ -212,6 +188,10 @@ type ServiceTemplateStatus struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	Changes []TemplateChange `json:"changes,omitempty"`
+
+	// rollout is how far the newest revision is. Absent where spec.rollout has no waves.
+	// +optional
+	Rollout *TemplateRolloutStatus `json:"rollout,omitempty"`
 }
 
 // RevisionReference names one ServiceTemplateRevision.

@@ -68,7 +68,7 @@ func (s *scope) path() []promotion.Step {
 	path := make([]promotion.Step, len(s.stops))
 	for i := range s.stops {
 		st := &s.stops[i]
-		path[i] = promotion.Step{Name: st.name, Blocked: st.blocked, Version: st.version, Adopts: st.adopt != nil, Stale: st.stale}
+		path[i] = promotion.Step{Name: st.name, Blocked: st.blocked, Version: st.version, Target: st.target, Adopts: st.adopt != nil, Stale: st.stale}
 		for _, release := range st.releases {
 			path[i].Releases = append(path[i].Releases, planned(release))
 		}

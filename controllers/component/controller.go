@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
@@ -76,7 +77,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Owns(&platformv1alpha1.Release{}).
 		Watches(&platformv1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.ofEnvironment)).
 		Watches(&platformv1alpha1.ServiceTemplateRevision{}, handler.EnqueueRequestsFromMapFunc(r.ofRevision)).
-		Watches(&platformv1alpha1.ServiceTemplate{}, handler.EnqueueRequestsFromMapFunc(r.ofTemplate)).
+		Watches(&platformv1alpha1.ServiceTemplate{}, handler.EnqueueRequestsFromMapFunc(r.ofTemplate), builder.WithPredicates(moves())).
 		Watches(&platformv1alpha1.Component{}, handler.EnqueueRequestsFromMapFunc(r.usersOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&platformv1alpha1.Release{}, handler.EnqueueRequestsFromMapFunc(r.usersOfRelease), builder.WithPredicates(provides())).
 		Watches(&platformv1alpha1.Component{}, handler.EnqueueRequestsFromMapFunc(r.deletedProviders), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
@@ -191,6 +192,23 @@ func (r *Reconciler) ofRevision(ctx context.Context, o client.Object) []ctrl.Req
 
 func (r *Reconciler) ofTemplate(ctx context.Context, o client.Object) []ctrl.Request {
 	return r.requests(ctx, client.MatchingFields{index.ComponentTemplate: o.GetName()})
+}
+
+// moves tells changes of a template that may give Components another revision from those that only count how far it
+// is: thousands of Components follow one.
+func moves() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		was, okWas := e.ObjectOld.(*platformv1alpha1.ServiceTemplate)
+		is, okIs := e.ObjectNew.(*platformv1alpha1.ServiceTemplate)
+		if !okWas || !okIs || was.Generation != is.Generation || was.DeletionTimestamp.IsZero() != is.DeletionTimestamp.IsZero() {
+			return true
+		}
+		a, b := was.Status.Rollout, is.Status.Rollout
+		if a == nil || b == nil {
+			return a != b
+		}
+		return a.Revision != b.Revision || a.Phase != b.Phase || a.Wave != b.Wave || a.Attempt != b.Attempt
+	}}
 }
 
 func (r *Reconciler) requests(ctx context.Context, opts ...client.ListOption) []ctrl.Request {

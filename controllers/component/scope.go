@@ -16,6 +16,7 @@ import (
 	"github.com/towpath-dev/towpath/internal/index"
 	"github.com/towpath-dev/towpath/internal/promotion"
 	"github.com/towpath-dev/towpath/internal/revision"
+	"github.com/towpath-dev/towpath/internal/rollout"
 	"github.com/towpath-dev/towpath/internal/template"
 )
 
@@ -53,6 +54,8 @@ type stop struct {
 	releases []*platformv1alpha1.Release
 	// lost is a newer Release than those, which somebody deleted; what it made still runs.
 	lost *platformv1alpha1.Release
+	// target is the revision that a roll-out in waves gives the environment; 0 for that of the Component.
+	target int64
 	// highest is the highest number of any Release by the Component's name here.
 	highest int64
 	blocked *promotion.Wait
@@ -213,17 +216,14 @@ func (r *Reconciler) findTarget(ctx context.Context, s *scope) error {
 		newest = max(newest, number)
 		pinned = pinned || ref.Revision != nil && *ref.Revision == number
 	}
+	var serviceTemplate platformv1alpha1.ServiceTemplate
+	err := r.Get(ctx, types.NamespacedName{Name: ref.Name}, &serviceTemplate)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("reading ServiceTemplate %s: %w", ref.Name, err)
+	}
 	running := slices.ContainsFunc(s.stops, func(st stop) bool { return len(st.releases) > 0 || st.lost != nil })
-	if !running {
-		// Revisions outlive their template for those who run them, not for newcomers.
-		var serviceTemplate platformv1alpha1.ServiceTemplate
-		err := r.Get(ctx, types.NamespacedName{Name: ref.Name}, &serviceTemplate)
-		if client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("reading ServiceTemplate %s: %w", ref.Name, err)
-		}
-		if err != nil {
-			newest = 0
-		}
+	if !running && err != nil {
+		newest = 0 // revisions outlive their template for those who run them, not for newcomers
 	}
 	switch {
 	case newest == 0:
@@ -243,8 +243,24 @@ func (r *Reconciler) findTarget(ctx context.Context, s *scope) error {
 		s.target = *ref.Revision
 	default:
 		s.target = newest
+		s.followWaves(&serviceTemplate)
 	}
 	return nil
+}
+
+// followWaves gives the stops targets of their own where the template is rolled out in waves.
+func (s *scope) followWaves(st *platformv1alpha1.ServiceTemplate) {
+	if st.Spec.Rollout == nil || len(st.Spec.Rollout.Waves) == 0 {
+		return
+	}
+	for i := range s.stops {
+		stop := &s.stops[i]
+		if stop.environment == nil {
+			continue
+		}
+		place := rollout.Place{Namespace: s.component.Namespace, Component: s.component.Name, Environment: stop.name, Tier: stop.environment.Status.Tier}
+		stop.target = rollout.Target(place, rollout.HistoryOf(stop.releases, s.target), s.target, st.Spec.Rollout.Waves, st.Status.Rollout)
+	}
 }
 
 // revisionReference returns the reference to a revision of the Component's template.

@@ -28,6 +28,7 @@ import (
 	"github.com/towpath-dev/towpath/controllers/environment"
 	"github.com/towpath-dev/towpath/controllers/environmentclass"
 	"github.com/towpath-dev/towpath/controllers/release"
+	"github.com/towpath-dev/towpath/controllers/rollout"
 	"github.com/towpath-dev/towpath/controllers/servicetemplate"
 	"github.com/towpath-dev/towpath/internal/apply"
 	"github.com/towpath-dev/towpath/internal/capability"
@@ -164,6 +165,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Writer: writer, Revisions: revisions,
 			Clock: clock.RealClock{}, Recorder: recorder, Workers: o.Configuration.Workers,
 		},
+		&rollout.Reconciler{Client: mgr.GetClient(), Clock: clock.RealClock{}, Recorder: recorder},
 	}
 	for _, c := range controllers {
 		if err := c.SetupWithManager(mgr); err != nil {

@@ -9,6 +9,7 @@
 package promotion
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -39,6 +40,8 @@ type Step struct {
 	Blocked *Wait
 	// Version is what should run here.
 	Version string
+	// Target is the revision that the environment should end up with, by a roll-out in waves; 0 for that of the path.
+	Target int64
 	// SameCode says that Version has the image and commit of the current or lost Release, so that it
 	// differs in parameters or variables alone. Meaningless where there is neither.
 	SameCode bool
@@ -98,7 +101,7 @@ type Decision struct {
 type Fits func(step int, version string, revision int64) bool
 
 // Plan decides for every environment of the path, in order. target is the revision that the
-// Component should end up with: its pin, or the newest.
+// Component should end up with, its pin or the newest, where a step has no target of its own.
 func Plan(path []Step, target int64, fits Fits) []Decision {
 	decisions := make([]Decision, len(path))
 	for i := range path {
@@ -106,7 +109,7 @@ func Plan(path []Step, target int64, fits Fits) []Decision {
 		if i > 0 {
 			before = &path[i-1]
 		}
-		decisions[i] = decide(&path[i], before, target, func(version string, revision int64) bool {
+		decisions[i] = decide(&path[i], before, cmp.Or(path[i].Target, target), func(version string, revision int64) bool {
 			return fits(i, version, revision)
 		})
 	}

@@ -1,0 +1,210 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// TemplateRollout is how a new revision reaches Components.
+type TemplateRollout struct {
+	// waves are who gets a new revision in which order: a wave begins when everybody in those before runs the
+	// revision, Ready, and has done so for their soak. Who is in no wave gets the revision after the last one. Within
+	// a Component the order of its path holds too: no environment gets a revision that the one before it has not had
+	// Ready. A pinned Component is in no wave. Default: one wave with everybody.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	Waves []RolloutWave `json:"waves,omitempty"`
+
+	// maxFailures is how many environments may fail at the new revision before the roll-out halts. One that fails
+	// goes back to the revision that it had. Only with waves. Default: 1, the first failure halts it.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	MaxFailures *int32 `json:"maxFailures,omitempty"`
+
+	// control is what a person asks of the roll-out that is under way. It is for one revision, and counts for nothing
+	// with any other. Default: nothing.
+	// +optional
+	Control *RolloutControl `json:"control,omitempty"`
+
+	// allowBreaking lets one breaking change pass: one that Components could fail at, such as a parameter that is
+	// removed, or a field that the API server does not let be changed. Without it such a change is refused where
+	// Components use the template, and the revision before keeps serving. Default: none.
+	// +optional
+	AllowBreaking *BreakingAllowance `json:"allowBreaking,omitempty"`
+}
+
+// RolloutWave is one step of a roll-out.
+type RolloutWave struct {
+	// tiers of the environments in the wave. Default: all.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=4
+	Tiers []Tier `json:"tiers,omitempty"`
+
+	// percent of these environments that have the revision when the wave is done, those of earlier waves included.
+	// Who goes first is chosen by a hash of the Component and the environment, so that it is the same at each
+	// roll-out. Default: 100.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100
+	Percent *int32 `json:"percent,omitempty"`
+
+	// soakSeconds is for how long all of the wave must have been Ready before the next one begins. Default: 0.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=2592000
+	SoakSeconds int32 `json:"soakSeconds,omitempty"`
+}
+
+// RolloutAction is what a person may ask of a roll-out.
+//
+// +kubebuilder:validation:Enum=Resume;Skip;Abort
+type RolloutAction string
+
+const (
+	// RolloutResume goes on with a roll-out that halted: who failed is tried again.
+	RolloutResume RolloutAction = "Resume"
+	// RolloutSkip goes on to the next wave, whoever is not Ready yet and however long the soak still is. It does not
+	// help a roll-out that halted: that needs Resume, or more maxFailures.
+	RolloutSkip RolloutAction = "Skip"
+	// RolloutAbort brings everybody back to the revision before.
+	RolloutAbort RolloutAction = "Abort"
+)
+
+// RolloutControl is what a person asks of one roll-out.
+//
+// +kubebuilder:validation:XValidation:rule="self.action != 'Skip' || has(self.wave)",message="Skip needs wave: the number of the wave to skip"
+type RolloutControl struct {
+	// revision is the one that is being rolled out.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	Revision int64 `json:"revision,omitempty"`
+
+	// action is what to do.
+	// +required
+	Action RolloutAction `json:"action,omitempty"`
+
+	// wave is the number of the wave to skip, from 1. Only with Skip.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=16
+	Wave int32 `json:"wave,omitempty"`
+
+	// attempt tells one Resume from the next: a higher number resumes again. Only with Resume. Default: 1.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	Attempt int32 `json:"attempt,omitempty"`
+}
+
+// RolloutPhase is how far a roll-out is.
+//
+// +kubebuilder:validation:Enum=Progressing;Halted;Aborted;Complete
+type RolloutPhase string
+
+const (
+	// RolloutProgressing goes from wave to wave.
+	RolloutProgressing RolloutPhase = "Progressing"
+	// RolloutHalted waits for a person: too many failed.
+	RolloutHalted RolloutPhase = "Halted"
+	// RolloutAborted brings, or has brought, everybody back.
+	RolloutAborted RolloutPhase = "Aborted"
+	// RolloutComplete has reached everybody.
+	RolloutComplete RolloutPhase = "Complete"
+)
+
+// TemplateRolloutStatus is how far the newest revision is rolled out.
+type TemplateRolloutStatus struct {
+	// revision that is rolled out.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	Revision int64 `json:"revision,omitempty"`
+
+	// fromRevision is the newest one that everybody had got before; 0 where there was none.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	FromRevision int64 `json:"fromRevision,omitempty"`
+
+	// phase is how far it is.
+	// +required
+	Phase RolloutPhase `json:"phase,omitempty"`
+
+	// wave that is under way, from 1.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=17
+	Wave int32 `json:"wave,omitempty"`
+
+	// members are the environments of Components in this wave and those before, ready how many of them run the
+	// revision and are Ready.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Members int32 `json:"members,omitempty"`
+	// ready: see members.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Ready int32 `json:"ready,omitempty"`
+
+	// readySince is when all of them were Ready: the soak counts from then. Absent while they are not.
+	// +optional
+	ReadySince *metav1.Time `json:"readySince,omitempty"`
+
+	// failures are the environments that failed at the revision, at most 50 of them, and failed their number.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=50
+	Failures []RolloutFailure `json:"failures,omitempty"`
+	// failed: see failures.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Failed int32 `json:"failed,omitempty"`
+
+	// attempt is the last Resume that was heard, resumedAt when. Who failed before is tried again.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Attempt int32 `json:"attempt,omitempty"`
+	// resumedAt: see attempt.
+	// +optional
+	ResumedAt *metav1.Time `json:"resumedAt,omitempty"`
+
+	// message says what it waits for.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
+}
+
+// RolloutFailure is one environment that failed at a new revision.
+type RolloutFailure struct {
+	// namespace and component are those of the Component.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Namespace string `json:"namespace,omitempty"`
+	// component: see namespace.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Component string `json:"component,omitempty"`
+	// environment is the one that failed.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Environment string `json:"environment,omitempty"`
+	// message says why.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
+}
+
+// BreakingAllowance is the leave for one breaking change. It is used up by that change: it names the revision that
+// the change starts from.
+type BreakingAllowance struct {
+	// fromRevision is the newest revision before the change. With any other the allowance counts for nothing.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	FromRevision int64 `json:"fromRevision,omitempty"`
+
+	// reason says why, for those whose Components break. It stands in the status and in an event.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Reason string `json:"reason,omitempty"`
+}

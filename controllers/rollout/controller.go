@@ -1,0 +1,206 @@
+// Package rollout brings new revisions of templates to Components in waves: it looks how those are who should have
+// the revision by now, and writes how far it is into the status of the ServiceTemplate. The Component controller reads
+// from there which revision each environment should get.
+package rollout
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/freshness"
+	"github.com/towpath-dev/towpath/internal/index"
+	"github.com/towpath-dev/towpath/internal/rollout"
+)
+
+// countEvery bounds how often a status is written that only counts.
+const countEvery = 5 * time.Second
+
+// Reconciler rolls templates out.
+type Reconciler struct {
+	client.Client
+	Clock    clock.PassiveClock
+	Recorder events.EventRecorder
+
+	writes  freshness.Tracker[types.NamespacedName]
+	counted counted
+}
+
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=servicetemplates;servicetemplaterevisions;components;releases,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=servicetemplates/status,verbs=patch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// SetupWithManager adds the controller to the manager.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("rollout").
+		For(&platformv1alpha1.ServiceTemplate{}).
+		Watches(&platformv1alpha1.Release{}, handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []ctrl.Request {
+			release, ok := o.(*platformv1alpha1.Release)
+			if !ok {
+				return nil
+			}
+			return []ctrl.Request{{NamespacedName: types.NamespacedName{Name: release.Spec.Template}}}
+		})).
+		Watches(&platformv1alpha1.Component{}, handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []ctrl.Request {
+			component, ok := o.(*platformv1alpha1.Component)
+			if !ok {
+				return nil
+			}
+			return []ctrl.Request{{NamespacedName: types.NamespacedName{Name: component.Spec.TemplateRef.Name}}}
+		})).
+		WithOptions(controller.Options{ReconciliationTimeout: time.Minute}).
+		Complete(r)
+}
+
+// Reconcile looks how far one template is rolled out.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	st := &platformv1alpha1.ServiceTemplate{}
+	if err := r.Get(ctx, req.NamespacedName, st); err != nil {
+		r.writes.Forget(req.NamespacedName)
+		r.counted.forget(req.Name)
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	waves := st.Spec.Rollout != nil && len(st.Spec.Rollout.Waves) > 0
+	switch {
+	case !waves && st.Status.Rollout == nil, !st.DeletionTimestamp.IsZero():
+		return ctrl.Result{}, nil
+	case r.writes.Stale(req.NamespacedName, st.ResourceVersion):
+		return ctrl.Result{}, nil // the event of our own last write is still to come
+	}
+	newest, err := r.newest(ctx, st.Name)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	var members []rollout.Member
+	if waves {
+		if members, err = r.members(ctx, st, newest); err != nil {
+			return ctrl.Result{}, err
+		}
+	}
+	now := r.Clock.Now()
+	status, again := rollout.Evaluate(st.Spec.Rollout, st.Status.Rollout, newest, members, now)
+	wait, err := r.report(ctx, st, status, now)
+	if wait > 0 && (again == 0 || wait < again) {
+		again = wait
+	}
+	return ctrl.Result{RequeueAfter: again}, err
+}
+
+// newest returns the number of a template's newest revision, 0 for none.
+func (r *Reconciler) newest(ctx context.Context, name string) (int64, error) {
+	var list platformv1alpha1.ServiceTemplateRevisionList
+	if err := r.List(ctx, &list, client.MatchingFields{index.RevisionTemplate: name}, client.UnsafeDisableDeepCopy); err != nil {
+		return 0, fmt.Errorf("listing revisions of ServiceTemplate %s: %w", name, err)
+	}
+	newest := int64(0)
+	for i := range list.Items {
+		newest = max(newest, list.Items[i].Spec.Number)
+	}
+	return newest, nil
+}
+
+// members are the environments of Components that follow the template without a pin, and in which something runs.
+func (r *Reconciler) members(ctx context.Context, st *platformv1alpha1.ServiceTemplate, newest int64) ([]rollout.Member, error) {
+	var components platformv1alpha1.ComponentList
+	if err := r.List(ctx, &components, client.MatchingFields{index.ComponentTemplate: st.Name}, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing Components: %w", err)
+	}
+	var releases platformv1alpha1.ReleaseList
+	if err := r.List(ctx, &releases, client.MatchingFields{index.ReleaseTemplate: st.Name}, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing Releases: %w", err)
+	}
+	ran := map[string][]*platformv1alpha1.Release{}
+	for i := range releases.Items {
+		release := &releases.Items[i]
+		if release.DeletionTimestamp.IsZero() {
+			key := index.OwnerKey(release.Spec.Component.UID, release.Spec.Environment.Name)
+			ran[key] = append(ran[key], release)
+		}
+	}
+	var members []rollout.Member
+	for i := range components.Items {
+		component := &components.Items[i]
+		if component.Spec.TemplateRef.Revision != nil || !component.DeletionTimestamp.IsZero() {
+			continue
+		}
+		for _, step := range component.Spec.Environments {
+			if member, ok := memberOf(component, step.Name, ran[index.OwnerKey(component.UID, step.Name)], newest, st.Status.Rollout); ok {
+				members = append(members, member)
+			}
+		}
+	}
+	return members, nil
+}
+
+// memberOf says how one environment of a Component is; false where nothing of the golden path runs there.
+func memberOf(component *platformv1alpha1.Component, environment string, releases []*platformv1alpha1.Release, newest int64, status *platformv1alpha1.TemplateRolloutStatus) (rollout.Member, bool) {
+	slices.SortFunc(releases, func(a, b *platformv1alpha1.Release) int { return cmp.Compare(a.Spec.Number, b.Spec.Number) })
+	h := rollout.HistoryOf(releases, newest)
+	if h.Current == 0 || releases[len(releases)-1].Spec.Cause == platformv1alpha1.CauseAdoption {
+		return rollout.Member{}, false
+	}
+	member := rollout.Member{
+		Place: rollout.Place{
+			Namespace: component.Namespace, Component: component.Name, Environment: environment, Tier: releases[len(releases)-1].Spec.Environment.Tier,
+		},
+		Revision: h.Current, Ready: h.Ready, Failed: h.Failed(status),
+	}
+	for _, known := range component.Status.Environments {
+		if known.Name == environment && member.Failed == "" && h.Current < newest && cannot(known.Reason) {
+			member.Failed = known.Message
+		}
+	}
+	return member, true
+}
+
+// cannot says whether a reason tells that a Component cannot be given a revision.
+func cannot(reason string) bool {
+	switch reason {
+	case platformv1alpha1.ReasonParametersInvalid, platformv1alpha1.ReasonRenderFailed, platformv1alpha1.ReasonRefused:
+		return true
+	}
+	return false
+}
+
+// report writes the status where it differs. What only counts is written now and then: wait says when next.
+func (r *Reconciler) report(ctx context.Context, st *platformv1alpha1.ServiceTemplate, status *platformv1alpha1.TemplateRolloutStatus, now time.Time) (wait time.Duration, err error) {
+	was := st.Status.Rollout
+	if equality.Semantic.DeepEqual(was, status) {
+		return 0, nil
+	}
+	if was != nil && status != nil && was.Phase == status.Phase && was.Wave == status.Wave && was.Revision == status.Revision &&
+		was.Attempt == status.Attempt && was.Failed == status.Failed && equality.Semantic.DeepEqual(was.ReadySince, status.ReadySince) {
+		if wait := r.counted.wait(st.Name, now); wait > 0 {
+			return wait, nil
+		}
+	}
+	before := st.DeepCopy()
+	st.Status.Rollout = status
+	if err := r.Status().Patch(ctx, st, client.MergeFrom(before)); err != nil {
+		return 0, client.IgnoreNotFound(err)
+	}
+	r.writes.Wrote(client.ObjectKeyFromObject(st), st.ResourceVersion)
+	r.counted.wrote(st.Name, now)
+	if status != nil && (was == nil || was.Phase != status.Phase || was.Wave != status.Wave || was.Revision != status.Revision) {
+		kind := corev1.EventTypeNormal
+		if status.Phase == platformv1alpha1.RolloutHalted {
+			kind = corev1.EventTypeWarning
+		}
+		r.Recorder.Eventf(st, nil, kind, "Rollout"+string(status.Phase), "Rollout", "Revision %d: %s", status.Revision, status.Message)
+	}
+	return 0, nil
+}
