@@ -28,6 +28,17 @@ func adopts(release *platformv1alpha1.Release) bool {
 	return release.Spec.Cause == platformv1alpha1.CauseAdoption
 }
 
+// provesPath says whether a Release brought the golden path, and was Ready with it.
+func provesPath(release *platformv1alpha1.Release) bool {
+	return !adopts(release) && release.Status.ReadyAt != nil
+}
+
+// tellsOfStart says whether an older Release must still hold its finalizer, so that the Releases after it know that
+// what runs may be the work of others: until the golden path has been Ready.
+func (s *scope) tellsOfStart(old *platformv1alpha1.Release) bool {
+	return adopts(old) && s.unproven && !s.ready()
+}
+
 // keepsFound says whether an object of the inventory is one that was found and keeps its name.
 func keepsFound(release *platformv1alpha1.Release, o platformv1alpha1.ReleaseObject) bool {
 	return release.Spec.Adopt != nil && slices.ContainsFunc(release.Spec.Adopt.Objects, func(found platformv1alpha1.AdoptedObject) bool {

@@ -25,6 +25,11 @@ type scope struct {
 	successor *platformv1alpha1.Release
 	// older are the older ones that still hold their finalizer: what they listed may still be there.
 	older []platformv1alpha1.Release
+	// waits says that a newer one still holds its finalizer: what both listed is that one's to end.
+	waits bool
+	// unproven says that the environment began with what was found, and that nothing of the golden path has been
+	// Ready in it since: what runs there may still be the work of others.
+	unproven bool
 	// wanted says that the Component still has the environment in its path, and both still exist.
 	wanted bool
 	// abandoned says that the Component is gone.
@@ -90,8 +95,13 @@ func (r *Reconciler) newScope(ctx context.Context, release *platformv1alpha1.Rel
 	if err := r.List(ctx, &siblings, client.InNamespace(release.Namespace), client.MatchingFields{index.ReleaseOwner: key}); err != nil {
 		return nil, fmt.Errorf("listing the Releases of the Component: %w", err)
 	}
+	var proven bool
+	s.unproven, proven = adopts(release), provesPath(release)
 	for _, other := range siblings.Items {
 		newer := other.Spec.Number > release.Spec.Number
+		s.waits = s.waits || newer && len(other.Finalizers) > 0
+		s.unproven = s.unproven || adopts(&other) && len(other.Finalizers) > 0
+		proven = proven || provesPath(&other)
 		switch {
 		case newer && other.DeletionTimestamp.IsZero() && (s.successor == nil || other.Spec.Number > s.successor.Spec.Number):
 			s.successor = &other
@@ -99,6 +109,7 @@ func (r *Reconciler) newScope(ctx context.Context, release *platformv1alpha1.Rel
 			s.older = append(s.older, other)
 		}
 	}
+	s.unproven = s.unproven && !proven
 	slices.SortFunc(s.older, func(a, b platformv1alpha1.Release) int { return int(a.Spec.Number - b.Spec.Number) })
 	return s, r.findOwners(ctx, s)
 }
