@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -74,13 +76,36 @@ func (r *Reconciler) prepareFound(ctx context.Context, s *scope, needed map[chil
 		case adopts(s.release):
 			uids[key] = live.UID
 		case live != nil && live.Labels[platformv1alpha1.LabelAsFound] != "":
-			namespace := s.release.Spec.Environment.Namespace
-			if err := r.Writer.TakeOver(ctx, environment.ApplierUser(namespace), namespace, o, live); err != nil {
+			if err := r.takeOver(ctx, s.release, o); err != nil {
 				return nil, err
 			}
 		}
 	}
 	return uids, nil
+}
+
+// takeOver makes the fields of an object Towpath's that is still as it was found, and about to be written in full.
+func (r *Reconciler) takeOver(ctx context.Context, release *platformv1alpha1.Release, o platformv1alpha1.ReleaseObject) error {
+	live, err := r.readWhole(ctx, release, o)
+	if err != nil || live == nil {
+		return err // gone in between: it is made anew
+	}
+	namespace := release.Spec.Environment.Namespace
+	return r.Writer.TakeOver(ctx, environment.ApplierUser(namespace), namespace, o, live)
+}
+
+// readWhole reads an object of an inventory past the cache; nil where there is none.
+func (r *Reconciler) readWhole(ctx context.Context, release *platformv1alpha1.Release, o platformv1alpha1.ReleaseObject) (*unstructured.Unstructured, error) {
+	live := &unstructured.Unstructured{}
+	live.SetGroupVersionKind(gvkOf(o))
+	err := r.Live.Get(ctx, types.NamespacedName{Namespace: release.Spec.Environment.Namespace, Name: o.Name}, live)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s %s: %w", o.Kind, o.Name, err)
+	}
+	return live, nil
 }
 
 // holds says whether a Service that was found must wait: its ports may name those of the golden path's pods, which
