@@ -76,7 +76,7 @@ var left = fieldpath.NewSet(
 )
 
 // taken returns the entries of managedFields with what others wrote in ours, and what nobody owns of the fields that
-// are there. The status stays with those who wrote it.
+// are there. Finalizers, ownerReferences and the status stay with those who wrote them.
 func taken(live *unstructured.Unstructured, there *fieldpath.Set) ([]metav1.ManagedFieldsEntry, error) {
 	mine := metav1.ManagedFieldsEntry{
 		Manager: FieldOwner, Operation: metav1.ManagedFieldsOperationApply, APIVersion: live.GetAPIVersion(), FieldsType: "FieldsV1",
@@ -124,7 +124,7 @@ func taken(live *unstructured.Unstructured, there *fieldpath.Set) ([]metav1.Mana
 func ofContent(path fieldpath.Path) bool {
 	switch name(path, 0) {
 	case "metadata":
-		return true
+		return name(path, 1) == "labels" || name(path, 1) == "annotations"
 	case "status", "apiVersion", "kind", "":
 		return false
 	}

@@ -83,6 +83,20 @@ func TestTaken_LeavesOneOwner(t *testing.T) {
 	}
 }
 
+func TestTaken_LeavesWhatControllersKeepObjectsBy(t *testing.T) {
+	live := object(t, `{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}}`,
+		entry(FieldOwner, applies, "", `{"f:metadata":{"f:labels":{"f:ours":{}}}}`),
+		entry("operator", updates, "", `{"f:metadata":{"f:finalizers":{".":{},"v:\"operator/hold\"":{}},"f:labels":{"f:theirs":{}},"f:ownerReferences":{".":{},"k:{\"uid\":\"1\"}":{}}},"f:spec":{"f:paused":{}}}`),
+	)
+	want := map[string]string{
+		FieldOwner: `{"f:metadata":{"f:labels":{"f:ours":{},"f:theirs":{}}},"f:spec":{"f:paused":{}}}`,
+		"operator": `{"f:metadata":{"f:finalizers":{".":{},"v:\"operator/hold\"":{}},"f:ownerReferences":{".":{},"k:{\"uid\":\"1\"}":{}}}}`,
+	}
+	if diff := cmp.Diff(want, takenOf(t, live)); diff != "" {
+		t.Errorf("owners (-want +got):\n%s", diff)
+	}
+}
+
 func TestTaken_WhatNobodyOwns(t *testing.T) {
 	const service = `
 apiVersion: v1

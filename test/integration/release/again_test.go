@@ -75,6 +75,26 @@ spec:
 	})
 })
 
+var _ = Describe("What other controllers keep an object by", func() {
+	It("outlives the first new version", func(ctx context.Context) {
+		p, _, component := takenOver(ctx, webOf(2), service())
+		keeper := read(ctx, legacyService(p.namespace))
+		change(ctx, legacyWeb(p.namespace), func(d *appsv1.Deployment) {
+			d.Finalizers = []string{"test.towpath.dev/hold"}
+			d.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Service", Name: keeper.Name, UID: keeper.UID}}
+		})
+		DeferCleanup(func(ctx context.Context) {
+			change(ctx, legacyWeb(p.namespace), func(d *appsv1.Deployment) { d.Finalizers = nil })
+		})
+		change(ctx, component, func(c *platformv1alpha1.Component) { c.Spec.Image = "registry.example/shop:2.0.0" })
+		p.ready(ctx, 2)
+		web := read(ctx, legacyWeb(p.namespace))
+		Expect(web.Finalizers).To(ConsistOf("test.towpath.dev/hold"))
+		Expect(web.OwnerReferences).To(ConsistOf(HaveField("UID", keeper.UID)))
+		Expect(web.Spec.Template.Spec.Containers).To(ConsistOf(HaveField("Name", "app")))
+	})
+})
+
 // probed is web with a probe of a kind on its port 80.
 func probed(handler string) platformv1alpha1.ResourceTemplate {
 	return framework.Resource("web", `
