@@ -209,8 +209,7 @@ var _ = Describe("What runs already", func() {
 		Eventually(ctx, framework.Gone(admin, environment)).Should(BeTrue())
 		left := read(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
 		Expect(left.DeletionTimestamp).To(BeNil())
-		Expect(slices.Collect(maps.Keys(left.Labels))).To(ConsistOf("kubernetes.io/metadata.name",
-			"pod-security.kubernetes.io/enforce", "pod-security.kubernetes.io/warn", "pod-security.kubernetes.io/audit"))
+		Expect(slices.Collect(maps.Keys(left.Labels))).To(ConsistOf("kubernetes.io/metadata.name"))
 		var bindings rbacv1.RoleBindingList
 		Expect(admin.List(ctx, &bindings, client.InNamespace(namespace))).To(Succeed())
 		Expect(bindings.Items).To(BeEmpty())
