@@ -37,6 +37,15 @@ func (w *Writer) LetGo(ctx context.Context, user, namespace string, object platf
 	return err
 }
 
+// LettingGo returns the JSON patch that LetGo sends, for whoever writes with rights of his own.
+func LettingGo(live *metav1.PartialObjectMetadata, labels map[string]string) ([]byte, error) {
+	patch, err := lettingGo(live, labels)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(patch)
+}
+
 // lettingGo is what LetGo changes of an object.
 func lettingGo(live *metav1.PartialObjectMetadata, labels map[string]string) ([]operation, error) {
 	patch := []operation{{Op: "replace", Path: "/metadata/resourceVersion", Value: live.ResourceVersion}}
