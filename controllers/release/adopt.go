@@ -62,7 +62,17 @@ func (r *Reconciler) prepareFound(ctx context.Context, s *scope, needed map[chil
 		if err != nil {
 			return nil, err
 		}
-		if cause := mayWrite(s.release, live); cause != nil {
+		cause := mayWrite(s.release, live)
+		if cause == nil && adopts(s.release) {
+			other, err := r.checkSelector(ctx, s, i)
+			if err != nil {
+				return nil, err
+			}
+			if other != nil {
+				cause = other
+			}
+		}
+		if cause != nil {
 			err := &apply.ObjectError{
 				APIVersion: o.APIVersion, Kind: o.Kind, Namespace: s.release.Spec.Environment.Namespace, Name: o.Name,
 				Doing: "taking over", Err: cause,
@@ -156,21 +166,34 @@ func mayWrite(release *platformv1alpha1.Release, live *metav1.PartialObjectMetad
 // was that.
 func (s *scope) classifyFound(object *apply.ObjectError, what string) bool {
 	component := s.release.Spec.Component.Name
+	var selector *selectorError
 	switch {
+	case errors.As(object, &selector):
+		s.fail(true, platformv1alpha1.ReasonApplyFailed, fmt.Sprintf(
+			"%s was not taken over: %v. %s", what, selector, selector.next(s)))
 	case errors.Is(object, errNotThere):
 		s.fail(false, platformv1alpha1.ReasonObjectNotFound, fmt.Sprintf(
-			"%s is to be taken over, and does not exist. Make it, or take the environment out of spec.environments of Component %s and put it in again without it in adopt.", what, component))
+			"%s is to be taken over, and does not exist. Make it, or %s without it in adopt.", what, s.again()))
 	case errors.Is(object, errNoConsent):
 		s.fail(true, platformv1alpha1.ReasonConsentMissing, fmt.Sprintf(
 			"%s is to be taken over, and whoever it belongs to has not allowed it. To allow it: kubectl -n %s annotate %s %s %s=%s",
 			what, object.Namespace, strings.ToLower(object.Kind), object.Name, platformv1alpha1.AnnotationAdoptBy, component))
 	case errors.Is(object, errInFull):
 		s.fail(true, platformv1alpha1.ReasonObjectTaken, fmt.Sprintf(
-			"%s cannot be taken over as it was found: %v. Take the environment out of spec.environments of Component %s, and put it in again without it in adopt.", what, object.Err, component))
+			"%s cannot be taken over as it was found: %v. Set spec.deletionPolicy of Component %s to Orphan, so that it runs on; then %s, without it in adopt or with a new consent.", what, object.Err, component, s.again()))
 	default:
 		return false
 	}
 	return true
+}
+
+// again says how to begin the environment anew with another adopt, which cannot change.
+func (s *scope) again() string {
+	component := s.release.Spec.Component.Name
+	if s.alone {
+		return fmt.Sprintf("delete Component %s and make it again", component)
+	}
+	return fmt.Sprintf("take %s out of spec.environments of Component %s and put it in again", s.release.Spec.Environment.Name, component)
 }
 
 // letAllGo takes the labels and the ownership of Towpath off everything that a Release listed and that is still

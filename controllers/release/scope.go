@@ -32,6 +32,8 @@ type scope struct {
 	unproven bool
 	// wanted says that the Component still has the environment in its path, and both still exist.
 	wanted bool
+	// alone says that the path of the Component has no other environment, so that this one cannot leave it.
+	alone bool
 	// abandoned says that the Component is gone.
 	abandoned bool
 	// orphan says that what the Release made is let go when it is deleted, and not deleted.
@@ -125,6 +127,7 @@ func (r *Reconciler) findOwners(ctx context.Context, s *scope) error {
 	if s.abandoned = err != nil || component.UID != spec.Component.UID; s.abandoned {
 		return nil
 	}
+	s.alone = len(component.Spec.Environments) == 1
 	s.orphan = component.Spec.DeletionPolicy == platformv1alpha1.DeletionOrphan
 	s.ending = !component.DeletionTimestamp.IsZero()
 	if s.ending || !slices.ContainsFunc(component.Spec.Environments,

@@ -237,6 +237,33 @@ var _ = Describe("What runs already", func() {
 		Expect(pods(ctx, namespace)).To(Equal(running))
 	})
 
+	It("is not taken over where the golden path would not find its pods", func(ctx context.Context) {
+		namespace := found(ctx)
+		p, _ := adopting(ctx, namespace)
+		allow(ctx, legacyWeb(namespace), "shop")
+		allow(ctx, legacyService(namespace), "shop")
+		template := framework.Template(framework.Name("template-"), webOf(2), service())
+		Expect(admin.Create(ctx, template)).To(Succeed())
+		Eventually(ctx, framework.Read(admin, template)).Should(framework.BeReady())
+		component := framework.Component(p.home, "shop", template.Name, "dev")
+		component.Spec.Environments[0].Adopt = &platformv1alpha1.Adoption{
+			Objects:     []platformv1alpha1.AdoptedObject{{Resource: "web", Name: "legacy-web"}},
+			PodSelector: map[string]string{"run": "legacy"},
+		}
+		Expect(admin.Create(ctx, component)).To(Succeed())
+		Eventually(ctx, framework.Read(admin, p.release(1))).Should(framework.BeStalled(platformv1alpha1.ReasonApplyFailed,
+			`{"matchLabels":{"app.kubernetes.io/name":"old","run":"legacy"}}`, `would by {"matchLabels":{"run":"legacy"}}`,
+			`delete Component shop and make it again, with podSelector {"app.kubernetes.io/name":"old","run":"legacy"} in adopt`))
+		Expect(ours(read(ctx, legacyWeb(namespace)))).To(ConsistOf(platformv1alpha1.AnnotationAdoptBy))
+
+		By("doing as it says")
+		running := pods(ctx, namespace)
+		deleteComponent(ctx, component, nil)
+		p.adopt(ctx, webOf(2), service())
+		p.ready(ctx, 1)
+		Expect(pods(ctx, namespace)).To(Equal(running))
+	})
+
 	It("is not taken over where it is not there", func(ctx context.Context) {
 		p := newPlace(ctx)
 		p.adopt(ctx, webOf(2), service())
