@@ -40,6 +40,14 @@ func (s *scope) mayAdopt(live *corev1.Namespace, exists bool) *problem {
 	return nil
 }
 
+// offer says how an Environment may have a namespace that exists; nothing where it may not.
+func (s *scope) offer(live *corev1.Namespace) string {
+	if live.Labels[platformv1alpha1.LabelOwnerUID] != "" || live.Labels[platformv1alpha1.LabelTeam] != "" || reserved(live.Name) {
+		return ""
+	}
+	return fmt.Sprintf(" Where that was kept, or is to be taken over: make the environment anew with spec.adoptNamespace: %s.", live.Name)
+}
+
 // reserved says whether a namespace is one of Kubernetes' or of Towpath's own. The policy towpath-namespaces
 // refuses these too.
 func reserved(name string) bool {

@@ -168,7 +168,7 @@ func (r *Reconciler) keepNamespace(ctx context.Context, s *scope) error {
 		return fmt.Errorf("reading namespace %s: %w", name, err)
 	case foreign && s.environment.Spec.AdoptNamespace == "":
 		s.problem = &problem{platformv1alpha1.ReasonNamespaceTaken, fmt.Sprintf(
-			"Namespace %s exists and does not belong to this environment; Towpath does not take it over. Give the environment another name, or ask the platform team whose it is.", name), true}
+			"Namespace %s exists and does not belong to this environment; Towpath does not take it over. Give the environment another name, or ask the platform team whose it is.%s", name, s.offer(&live)), true}
 		s.requeueAfter = retryTaken
 		return nil
 	case !live.DeletionTimestamp.IsZero():

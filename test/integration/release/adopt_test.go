@@ -267,7 +267,8 @@ var _ = Describe("What runs already", func() {
 	It("is not taken over where it is not there", func(ctx context.Context) {
 		p := newPlace(ctx)
 		p.adopt(ctx, webOf(2), service())
-		Eventually(ctx, framework.Read(admin, p.release(1))).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonObjectNotFound, "legacy-web in namespace "+p.namespace))
+		Eventually(ctx, framework.Read(admin, p.release(1))).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonObjectNotFound, "legacy-web in namespace "+p.namespace,
+			"Make it, or delete Component shop and make it again without it in adopt."))
 		Expect(framework.Gone(admin, &deploymentType{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: "legacy-web"}})(ctx)).To(BeTrue())
 	})
 })
