@@ -13,6 +13,9 @@ const (
 	// AnnotationKeep set to "true" on a workload namespace, by somebody who may change namespaces, keeps the
 	// namespace and all that is in it when its Environment is deleted.
 	AnnotationKeep = LabelPrefix + "keep"
+	// AnnotationFound keeps, on a namespace that was taken over, which labels it bore before, as a JSON object. They
+	// come back when it is let go.
+	AnnotationFound = LabelPrefix + "found"
 	// AnnotationHome names, on what an Environment makes, the Environment as namespace/name.
 	AnnotationHome = LabelPrefix + "home"
 )

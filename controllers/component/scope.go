@@ -121,7 +121,7 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) error {
 		if st.version, err = promotion.Version(&s.component.Spec, st.parameters); err != nil {
 			return err
 		}
-		if err := r.findEnvironment(ctx, s.component.Namespace, &st); err != nil {
+		if err := r.findEnvironment(ctx, s.component, &st); err != nil {
 			return err
 		}
 		s.stops = append(s.stops, st)
@@ -167,14 +167,18 @@ func (s *scope) place(release *platformv1alpha1.Release) {
 }
 
 // findEnvironment finds the Environment of a stop, and says where it is not fit for a Release.
-func (r *Reconciler) findEnvironment(ctx context.Context, namespace string, st *stop) error {
+func (r *Reconciler) findEnvironment(ctx context.Context, component *platformv1alpha1.Component, st *stop) error {
 	var environment platformv1alpha1.Environment
-	err := r.Get(ctx, types.NamespacedName{Namespace: namespace, Name: st.name}, &environment)
+	err := r.Get(ctx, types.NamespacedName{Namespace: component.Namespace, Name: st.name}, &environment)
 	switch {
 	case apierrors.IsNotFound(err):
+		next := "take it out of spec.environments"
+		if len(component.Spec.Environments) == 1 {
+			next = "name another in spec.environments, which must not be empty"
+		}
 		st.blocked = &promotion.Wait{
 			Reason:  platformv1alpha1.ReasonEnvironmentNotFound,
-			Message: fmt.Sprintf("Environment %s does not exist in namespace %s. Create it, or take it out of spec.environments.", st.name, namespace),
+			Message: fmt.Sprintf("Environment %s does not exist in namespace %s. Create it, or %s.", st.name, component.Namespace, next),
 		}
 		return nil
 	case err != nil:

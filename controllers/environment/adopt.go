@@ -2,7 +2,6 @@ package environment
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -13,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/environment"
 )
 
 // mayAdopt says what keeps the Environment from having a namespace that exists already; nil for nothing.
@@ -40,6 +40,14 @@ func (s *scope) mayAdopt(live *corev1.Namespace, exists bool) *problem {
 	return nil
 }
 
+// offer says how an Environment may have a namespace that exists; nothing where it may not.
+func (s *scope) offer(live *corev1.Namespace) string {
+	if live.Labels[platformv1alpha1.LabelOwnerUID] != "" || live.Labels[platformv1alpha1.LabelTeam] != "" || reserved(live.Name) {
+		return ""
+	}
+	return fmt.Sprintf(" Where that was kept, or is to be taken over: make the environment anew with spec.adoptNamespace: %s.", live.Name)
+}
+
 // reserved says whether a namespace is one of Kubernetes' or of Towpath's own. The policy towpath-namespaces
 // refuses these too.
 func reserved(name string) bool {
@@ -51,8 +59,25 @@ func (s *scope) keeps(namespace *corev1.Namespace) bool {
 	return namespace.Annotations[platformv1alpha1.AnnotationKeep] == "true" || namespace.Name == s.environment.Spec.AdoptNamespace
 }
 
-// letGo takes the rights of the applier and the labels of Towpath off a namespace, and leaves everything else in
-// it as it is. The pod security stays: whoever deletes an Environment must not loosen what runs.
+// namespaceAnnotations are those of the namespace. In one that was taken over, the labels that were found are kept with
+// the first write, which taking says that this is.
+func (s *scope) namespaceAnnotations(live *corev1.Namespace, taking bool) (map[string]string, error) {
+	annotations := s.annotations()
+	found := live.Annotations[platformv1alpha1.AnnotationFound]
+	if taking {
+		var err error
+		if found, err = environment.Found(live.Labels); err != nil {
+			return nil, err
+		}
+	}
+	if found != "" && s.environment.Spec.AdoptNamespace != "" {
+		annotations[platformv1alpha1.AnnotationFound] = found
+	}
+	return annotations, nil
+}
+
+// letGo takes the rights of the applier and the labels of Towpath off a namespace, gives one that was taken over back
+// the labels that it bore, and leaves everything else in it as it is.
 func (r *Reconciler) letGo(ctx context.Context, s *scope, namespace *corev1.Namespace) error {
 	for _, role := range applierRoles {
 		binding := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: role}}
@@ -60,15 +85,7 @@ func (r *Reconciler) letGo(ctx context.Context, s *scope, namespace *corev1.Name
 			return fmt.Errorf("deleting role binding %s/%s: %w", namespace.Name, role, err)
 		}
 	}
-	labels := map[string]any{}
-	for key, value := range s.labels() {
-		if strings.HasPrefix(key, platformv1alpha1.LabelPrefix) || namespace.Labels[key] == value {
-			labels[key] = nil
-		}
-	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"uid": namespace.UID, "labels": labels, "annotations": map[string]any{platformv1alpha1.AnnotationHome: nil},
-	}})
+	patch, err := environment.LettingGo(namespace.UID, namespace, s.namespaceLabels())
 	if err != nil {
 		return err
 	}

@@ -22,12 +22,13 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/condition"
+	"github.com/towpath-dev/towpath/internal/environment"
 	"github.com/towpath-dev/towpath/internal/freshness"
 	"github.com/towpath-dev/towpath/internal/index"
 )
 
 // fieldOwner owns the fields of what an Environment makes.
-const fieldOwner = client.FieldOwner("towpath-environment")
+const fieldOwner = client.FieldOwner(environment.FieldOwner)
 
 // retryTaken is when a namespace or account that belongs to somebody else is looked at again, beside its
 // events.

@@ -122,6 +122,16 @@ func (s *scope) labels() map[string]string {
 	return labels
 }
 
+// namespaceLabels are those of the namespace: with its pod security.
+func (s *scope) namespaceLabels() map[string]string {
+	labels := s.labels()
+	level := strings.ToLower(string(s.environment.Status.PodSecurity))
+	for _, mode := range []string{"enforce", "warn", "audit"} {
+		labels["pod-security.kubernetes.io/"+mode] = level
+	}
+	return labels
+}
+
 func (s *scope) annotations() map[string]string {
 	return map[string]string{platformv1alpha1.AnnotationHome: s.environment.Namespace + "/" + s.environment.Name}
 }
@@ -130,11 +140,7 @@ func (s *scope) annotations() map[string]string {
 // exists: creating fails where there is one, and applying names the UID of our own.
 func (r *Reconciler) keepNamespace(ctx context.Context, s *scope) error {
 	name := s.environment.Status.Namespace
-	labels := s.labels()
-	level := strings.ToLower(string(s.environment.Status.PodSecurity))
-	for _, mode := range []string{"enforce", "warn", "audit"} {
-		labels["pod-security.kubernetes.io/"+mode] = level
-	}
+	labels := s.namespaceLabels()
 	var live corev1.Namespace
 	err := r.Get(ctx, types.NamespacedName{Name: name}, &live)
 	if s.environment.Spec.AdoptNamespace != "" {
@@ -156,21 +162,31 @@ func (r *Reconciler) keepNamespace(ctx context.Context, s *scope) error {
 		// Ours from the pass before, or another's; the cache does not know yet.
 		err = r.Live.Get(ctx, types.NamespacedName{Name: name}, &live)
 	}
+	foreign := live.Labels[platformv1alpha1.LabelOwnerUID] != string(s.environment.UID)
 	switch {
 	case err != nil:
 		return fmt.Errorf("reading namespace %s: %w", name, err)
-	case live.Labels[platformv1alpha1.LabelOwnerUID] != string(s.environment.UID) && s.environment.Spec.AdoptNamespace == "":
+	case foreign && s.environment.Spec.AdoptNamespace == "":
 		s.problem = &problem{platformv1alpha1.ReasonNamespaceTaken, fmt.Sprintf(
-			"Namespace %s exists and does not belong to this environment; Towpath does not take it over. Give the environment another name, or ask the platform team whose it is.", name), true}
+			"Namespace %s exists and does not belong to this environment; Towpath does not take it over. Give the environment another name, or ask the platform team whose it is.%s", name, s.offer(&live)), true}
 		s.requeueAfter = retryTaken
 		return nil
 	case !live.DeletionTimestamp.IsZero():
 		s.problem = &problem{platformv1alpha1.ReasonNamespaceTerminating, fmt.Sprintf("Namespace %s is being deleted, and will be made anew.", name), false}
 		return nil
-	case contains(live.Labels, labels) && contains(live.Annotations, s.annotations()):
+	}
+	annotations, err := s.namespaceAnnotations(&live, foreign)
+	if err != nil {
+		return err
+	}
+	if contains(live.Labels, labels) && contains(live.Annotations, annotations) {
 		return nil
 	}
-	err = r.Apply(ctx, corev1ac.Namespace(name).WithUID(live.UID).WithLabels(labels).WithAnnotations(s.annotations()), fieldOwner, client.ForceOwnership)
+	intent := corev1ac.Namespace(name).WithUID(live.UID).WithLabels(labels).WithAnnotations(annotations)
+	if foreign {
+		intent.WithResourceVersion(live.ResourceVersion) // what is kept as found must be what this write changes
+	}
+	err = r.Apply(ctx, intent, fieldOwner, client.ForceOwnership)
 	if err != nil {
 		return fmt.Errorf("labelling namespace %s: %w", name, err)
 	}

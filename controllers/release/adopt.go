@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -26,6 +28,17 @@ var (
 // adopts says whether a Release takes over what was found, and does nothing else.
 func adopts(release *platformv1alpha1.Release) bool {
 	return release.Spec.Cause == platformv1alpha1.CauseAdoption
+}
+
+// provesPath says whether a Release brought the golden path, and was Ready with it.
+func provesPath(release *platformv1alpha1.Release) bool {
+	return !adopts(release) && release.Status.ReadyAt != nil
+}
+
+// tellsOfStart says whether an older Release must still hold its finalizer, so that the Releases after it know that
+// what runs may be the work of others: until the golden path has been Ready.
+func (s *scope) tellsOfStart(old *platformv1alpha1.Release) bool {
+	return adopts(old) && s.unproven && !s.ready()
 }
 
 // keepsFound says whether an object of the inventory is one that was found and keeps its name.
@@ -49,7 +62,17 @@ func (r *Reconciler) prepareFound(ctx context.Context, s *scope, needed map[chil
 		if err != nil {
 			return nil, err
 		}
-		if cause := mayWrite(s.release, live); cause != nil {
+		cause := mayWrite(s.release, live)
+		if cause == nil && adopts(s.release) {
+			other, err := r.checkSelector(ctx, s, i)
+			if err != nil {
+				return nil, err
+			}
+			if other != nil {
+				cause = other
+			}
+		}
+		if cause != nil {
 			err := &apply.ObjectError{
 				APIVersion: o.APIVersion, Kind: o.Kind, Namespace: s.release.Spec.Environment.Namespace, Name: o.Name,
 				Doing: "taking over", Err: cause,
@@ -63,13 +86,36 @@ func (r *Reconciler) prepareFound(ctx context.Context, s *scope, needed map[chil
 		case adopts(s.release):
 			uids[key] = live.UID
 		case live != nil && live.Labels[platformv1alpha1.LabelAsFound] != "":
-			namespace := s.release.Spec.Environment.Namespace
-			if err := r.Writer.TakeOver(ctx, environment.ApplierUser(namespace), namespace, o, live); err != nil {
+			if err := r.takeOver(ctx, s.release, o); err != nil {
 				return nil, err
 			}
 		}
 	}
 	return uids, nil
+}
+
+// takeOver makes the fields of an object Towpath's that is still as it was found, and about to be written in full.
+func (r *Reconciler) takeOver(ctx context.Context, release *platformv1alpha1.Release, o platformv1alpha1.ReleaseObject) error {
+	live, err := r.readWhole(ctx, release, o)
+	if err != nil || live == nil {
+		return err // gone in between: it is made anew
+	}
+	namespace := release.Spec.Environment.Namespace
+	return r.Writer.TakeOver(ctx, environment.ApplierUser(namespace), namespace, o, live)
+}
+
+// readWhole reads an object of an inventory past the cache; nil where there is none.
+func (r *Reconciler) readWhole(ctx context.Context, release *platformv1alpha1.Release, o platformv1alpha1.ReleaseObject) (*unstructured.Unstructured, error) {
+	live := &unstructured.Unstructured{}
+	live.SetGroupVersionKind(gvkOf(o))
+	err := r.Live.Get(ctx, types.NamespacedName{Namespace: release.Spec.Environment.Namespace, Name: o.Name}, live)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s %s: %w", o.Kind, o.Name, err)
+	}
+	return live, nil
 }
 
 // holds says whether a Service that was found must wait: its ports may name those of the golden path's pods, which
@@ -120,21 +166,34 @@ func mayWrite(release *platformv1alpha1.Release, live *metav1.PartialObjectMetad
 // was that.
 func (s *scope) classifyFound(object *apply.ObjectError, what string) bool {
 	component := s.release.Spec.Component.Name
+	var selector *selectorError
 	switch {
+	case errors.As(object, &selector):
+		s.fail(true, platformv1alpha1.ReasonApplyFailed, fmt.Sprintf(
+			"%s was not taken over: %v. %s", what, selector, selector.next(s)))
 	case errors.Is(object, errNotThere):
 		s.fail(false, platformv1alpha1.ReasonObjectNotFound, fmt.Sprintf(
-			"%s is to be taken over, and does not exist. Make it, or take the environment out of spec.environments of Component %s and put it in again without it in adopt.", what, component))
+			"%s is to be taken over, and does not exist. Make it, or %s without it in adopt.", what, s.again()))
 	case errors.Is(object, errNoConsent):
 		s.fail(true, platformv1alpha1.ReasonConsentMissing, fmt.Sprintf(
 			"%s is to be taken over, and whoever it belongs to has not allowed it. To allow it: kubectl -n %s annotate %s %s %s=%s",
 			what, object.Namespace, strings.ToLower(object.Kind), object.Name, platformv1alpha1.AnnotationAdoptBy, component))
 	case errors.Is(object, errInFull):
 		s.fail(true, platformv1alpha1.ReasonObjectTaken, fmt.Sprintf(
-			"%s cannot be taken over as it was found: %v. Take the environment out of spec.environments of Component %s, and put it in again without it in adopt.", what, object.Err, component))
+			"%s cannot be taken over as it was found: %v. Set spec.deletionPolicy of Component %s to Orphan, so that it runs on; then %s, without it in adopt or with a new consent.", what, object.Err, component, s.again()))
 	default:
 		return false
 	}
 	return true
+}
+
+// again says how to begin the environment anew with another adopt, which cannot change.
+func (s *scope) again() string {
+	component := s.release.Spec.Component.Name
+	if s.alone {
+		return fmt.Sprintf("delete Component %s and make it again", component)
+	}
+	return fmt.Sprintf("take %s out of spec.environments of Component %s and put it in again", s.release.Spec.Environment.Name, component)
 }
 
 // letAllGo takes the labels and the ownership of Towpath off everything that a Release listed and that is still

@@ -22,14 +22,15 @@ import (
 // Where a newer Release runs, that one prunes and lets this one go. Where the Component still wants
 // the environment, the Component controller makes a new Release, which then does the same: deleting
 // a Release by hand interrupts nothing. Else everything of the inventory goes, or is let go where the Component or
-// the Environment says so.
+// the Environment says so, and where nothing but what was found has ever been Ready. The newest Release goes first,
+// and the event of its end wakes the one before.
 func (r *Reconciler) finalize(ctx context.Context, s *scope) (ctrl.Result, error) {
-	if len(s.release.Finalizers) == 0 || s.successor != nil || s.wanted {
+	if len(s.release.Finalizers) == 0 || s.successor != nil || s.wanted || s.waits {
 		return ctrl.Result{}, nil
 	}
 	var gone bool
 	var err error
-	if s.orphan || adopts(s.release) { // one that only took over has made nothing, and so deletes nothing
+	if s.orphan || s.unproven || adopts(s.release) { // one that only took over has made nothing, and so deletes nothing
 		gone, err = true, r.letAllGo(ctx, s.release)
 	} else {
 		gone, err = r.remove(ctx, s.release, nil)
@@ -52,6 +53,7 @@ func (r *Reconciler) finalize(ctx context.Context, s *scope) (ctrl.Result, error
 }
 
 // remove deletes the inventory of a Release but for the objects to keep, by UID, and says whether all is gone.
+// What is still as it was found is let go: Towpath did not make it.
 func (r *Reconciler) remove(ctx context.Context, release *platformv1alpha1.Release, keep map[childKey]bool) (gone bool, err error) {
 	namespace := release.Spec.Environment.Namespace
 	var leftover []platformv1alpha1.ReleaseObject
@@ -73,6 +75,15 @@ func (r *Reconciler) remove(ctx context.Context, release *platformv1alpha1.Relea
 			return false, err
 		}
 		if live == nil {
+			continue
+		}
+		if live.Labels[platformv1alpha1.LabelAsFound] != "" {
+			if !live.DeletionTimestamp.IsZero() {
+				continue // by somebody else, and nobody's business here
+			}
+			if err := r.Writer.LetGo(ctx, environment.ApplierUser(namespace), namespace, o, live, nil); err != nil {
+				return false, err
+			}
 			continue
 		}
 		gone = false

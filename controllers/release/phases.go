@@ -272,7 +272,7 @@ func (r *Reconciler) prune(ctx context.Context, s *scope) error {
 	}
 	for i := range s.older {
 		old := &s.older[i]
-		if !s.ready() && !covers(keep, old) {
+		if !s.ready() && !covers(keep, old) || s.tellsOfStart(old) {
 			continue
 		}
 		if old.DeletionTimestamp.IsZero() && old.Status.SupersededAt == nil {

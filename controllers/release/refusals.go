@@ -43,7 +43,8 @@ func (r *refusals) add(key childKey, release types.UID, err error, now time.Time
 		since = known.since
 	}
 	wait := retryRefused
-	if apply.Taken(err) || errors.Is(err, errNoConsent) || errors.Is(err, errNotThere) {
+	var selector *selectorError
+	if apply.Taken(err) || errors.Is(err, errNoConsent) || errors.Is(err, errNotThere) || errors.As(err, &selector) {
 		wait = min(max(now.Sub(since), retryTakenFirst), retryTakenLast)
 	}
 	if r.byKey == nil {

@@ -26,8 +26,15 @@ type scope struct {
 	successor *platformv1alpha1.Release
 	// older are the older ones that still hold their finalizer: what they listed may still be there.
 	older []platformv1alpha1.Release
+	// waits says that a newer one still holds its finalizer: what both listed is that one's to end.
+	waits bool
+	// unproven says that the environment began with what was found, and that nothing of the golden path has been
+	// Ready in it since: what runs there may still be the work of others.
+	unproven bool
 	// wanted says that the Component still has the environment in its path, and both still exist.
 	wanted bool
+	// alone says that the path of the Component has no other environment, so that this one cannot leave it.
+	alone bool
 	// abandoned says that the Component is gone.
 	abandoned bool
 	// orphan says that what the Release made is let go when it is deleted, and not deleted.
@@ -93,8 +100,13 @@ func (r *Reconciler) newScope(ctx context.Context, release *platformv1alpha1.Rel
 	if err := r.List(ctx, &siblings, client.InNamespace(release.Namespace), client.MatchingFields{index.ReleaseOwner: key}); err != nil {
 		return nil, fmt.Errorf("listing the Releases of the Component: %w", err)
 	}
+	var proven bool
+	s.unproven, proven = adopts(release), provesPath(release)
 	for _, other := range siblings.Items {
 		newer := other.Spec.Number > release.Spec.Number
+		s.waits = s.waits || newer && len(other.Finalizers) > 0
+		s.unproven = s.unproven || adopts(&other) && len(other.Finalizers) > 0
+		proven = proven || provesPath(&other)
 		switch {
 		case newer && other.DeletionTimestamp.IsZero() && (s.successor == nil || other.Spec.Number > s.successor.Spec.Number):
 			s.successor = &other
@@ -102,6 +114,7 @@ func (r *Reconciler) newScope(ctx context.Context, release *platformv1alpha1.Rel
 			s.older = append(s.older, other)
 		}
 	}
+	s.unproven = s.unproven && !proven
 	slices.SortFunc(s.older, func(a, b platformv1alpha1.Release) int { return int(a.Spec.Number - b.Spec.Number) })
 	return s, r.findOwners(ctx, s)
 }
@@ -117,6 +130,7 @@ func (r *Reconciler) findOwners(ctx context.Context, s *scope) error {
 	if s.abandoned = err != nil || component.UID != spec.Component.UID; s.abandoned {
 		return nil
 	}
+	s.alone = len(component.Spec.Environments) == 1
 	s.orphan = component.Spec.DeletionPolicy == platformv1alpha1.DeletionOrphan
 	s.ending = !component.DeletionTimestamp.IsZero()
 	if s.ending || !slices.ContainsFunc(component.Spec.Environments,

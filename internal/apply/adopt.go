@@ -3,38 +3,69 @@ package apply
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"slices"
+	"errors"
+	"fmt"
 	"strings"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/managedfields"
 	"k8s.io/apimachinery/pkg/util/sets"
-	"k8s.io/client-go/transport"
-	"k8s.io/client-go/util/csaupgrade"
+	"k8s.io/kube-openapi/pkg/validation/spec"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/openapi"
 )
 
 // systemManagers write what Kubernetes itself needs on objects. That stays theirs.
 var systemManagers = sets.New("kube-controller-manager", "kube-scheduler", "kubelet", "cloud-controller-manager")
 
-// TakeOver makes the fields of an object Towpath's that people and tools wrote before it was taken over, so that
-// the apply which follows removes what it does not name: two owners of a field would keep it for ever. Only
-// the record of who owns what changes. live is the metadata of the object as it was just read; an object that
+// TakeOver makes the fields of an object Towpath's that people and tools wrote before it was taken over, and those that
+// nobody owns, so that the apply which follows removes what it does not name: two owners of a field would keep it for
+// ever, and so would none. Only the record of who owns what changes. live is the object as it was just read; one that
 // changed since is a conflict. The error is an *ObjectError.
-func (w *Writer) TakeOver(ctx context.Context, user, namespace string, object platformv1alpha1.ReleaseObject, live *metav1.PartialObjectMetadata) error {
-	entries, err := taken(live)
+func (w *Writer) TakeOver(ctx context.Context, user, namespace string, object platformv1alpha1.ReleaseObject, live *unstructured.Unstructured) error {
+	const doing = "taking over the fields of"
+	there, err := w.fieldsOf(live)
 	if err != nil {
-		return objectError(namespace, object, "taking over the fields of", err)
+		return objectError(namespace, object, doing, err)
 	}
-	return w.patchMetadata(ctx, user, namespace, object, "taking over the fields of", []operation{
-		{Op: "replace", Path: "/metadata/resourceVersion", Value: live.ResourceVersion},
+	entries, err := taken(live, there)
+	if err != nil {
+		return objectError(namespace, object, doing, err)
+	}
+	return w.patchMetadata(ctx, user, namespace, object, doing, []operation{
+		{Op: "replace", Path: "/metadata/resourceVersion", Value: live.GetResourceVersion()},
 		{Op: "replace", Path: "/metadata/managedFields", Value: entries},
 	})
+}
+
+// fieldsOf are all fields of an object, by the schema that the API server has of it: that says by which keys it tells
+// the items of a list apart.
+func (w *Writer) fieldsOf(live *unstructured.Unstructured) (*fieldpath.Set, error) {
+	gvk := live.GroupVersionKind()
+	kind, err := w.kinds.Kind(gvk)
+	if err != nil && !errors.Is(err, openapi.ErrUnknownKind) {
+		return nil, err
+	}
+	converter := managedfields.NewDeducedTypeConverter()
+	if err == nil && kind.Schema != nil {
+		root := *kind.Schema
+		root.Extensions = spec.Extensions{}
+		for key, value := range kind.Schema.Extensions {
+			root.Extensions[key] = value
+		}
+		root.Extensions["x-kubernetes-group-version-kind"] = []any{map[string]any{"group": gvk.Group, "version": gvk.Version, "kind": gvk.Kind}}
+		if converter, err = managedfields.NewTypeConverter(map[string]*spec.Schema{"root": &root}, false); err != nil {
+			return nil, fmt.Errorf("reading the schema of %s: %w", gvk, err)
+		}
+	}
+	typed, err := converter.ObjectToTyped(live)
+	if err != nil {
+		return nil, err
+	}
+	return typed.ToFieldSet()
 }
 
 // left are fields that an apply may leave out and that must stay as they are: the number of replicas would fall
@@ -44,112 +75,104 @@ var left = fieldpath.NewSet(
 	fieldpath.MakePathOrDie("spec", "podManagementPolicy"), fieldpath.MakePathOrDie("spec", "volumeClaimTemplates"),
 )
 
-// taken returns the entries of managedFields with those of others in ours.
-func taken(live *metav1.PartialObjectMetadata) ([]metav1.ManagedFieldsEntry, error) {
-	live = live.DeepCopy()
-	others := sets.New[string]()
-	for i := range live.ManagedFields {
-		e := &live.ManagedFields[i]
-		if e.Subresource != "" || ours(e) || systemManagers.Has(e.Manager) {
+// taken returns the entries of managedFields with what others wrote in ours, and what nobody owns of the fields that
+// are there. Finalizers, ownerReferences and the status stay with those who wrote them.
+func taken(live *unstructured.Unstructured, there *fieldpath.Set) ([]metav1.ManagedFieldsEntry, error) {
+	mine := metav1.ManagedFieldsEntry{
+		Manager: FieldOwner, Operation: metav1.ManagedFieldsOperationApply, APIVersion: live.GetAPIVersion(), FieldsType: "FieldsV1",
+	}
+	own, others := &fieldpath.Set{}, &fieldpath.Set{}
+	var entries []metav1.ManagedFieldsEntry
+	for _, e := range live.GetManagedFields() {
+		if e.FieldsV1 == nil {
+			entries = append(entries, e)
 			continue
 		}
-		e.Operation = metav1.ManagedFieldsOperationUpdate // the library moves no others
-		others.Insert(e.Manager)
-	}
-	if err := csaupgrade.UpgradeManagedFields(live, others, FieldOwner); err != nil {
-		return nil, err
-	}
-	for i := range live.ManagedFields {
-		e := &live.ManagedFields[i]
-		if !ours(e) {
-			continue
-		}
-		var fields fieldpath.Set
-		if err := fields.FromJSON(bytes.NewReader(e.FieldsV1.GetRawBytes())); err != nil {
-			return nil, err
-		}
-		raw, err := fields.RecursiveDifference(left).ToJSON()
+		fields, err := decode(&e)
 		if err != nil {
 			return nil, err
 		}
-		e.FieldsV1 = metav1.NewFieldsV1(string(raw))
-	}
-	return live.ManagedFields, nil
-}
-
-// LetGo takes the labels and the field ownership of Towpath off an object, and changes nothing else. What is
-// still as it was found keeps every label that is not of Towpath's prefix. labels are those that Towpath set. An object that is gone counts as let go. live and the error are as
-// with TakeOver.
-func (w *Writer) LetGo(ctx context.Context, user, namespace string, object platformv1alpha1.ReleaseObject, live *metav1.PartialObjectMetadata, labels map[string]string) error {
-	patch := []operation{{Op: "replace", Path: "/metadata/resourceVersion", Value: live.ResourceVersion}}
-	asFound := live.Labels[platformv1alpha1.LabelAsFound] != ""
-	for _, key := range sets.List(sets.KeySet(live.Labels)) {
-		ours := !asFound && labels[key] == live.Labels[key] && !stays(key)
-		if ours || strings.HasPrefix(key, platformv1alpha1.LabelPrefix) {
-			patch = append(patch, operation{Op: "remove", Path: "/metadata/labels/" + pointer.Replace(key)})
+		switch {
+		case ours(&e):
+			mine.Time, own = e.Time, own.Union(fields)
+			continue
+		case e.Subresource == "" && !systemManagers.Has(e.Manager):
+			if e.APIVersion == mine.APIVersion { // else its fields have other names, and are found as those of nobody
+				own = own.Union(filter(fields, ofContent))
+			}
+			fields = filter(fields, func(path fieldpath.Path) bool { return !ofContent(path) })
+			if fields.Empty() {
+				continue
+			}
+			if e.FieldsV1, err = encode(fields); err != nil {
+				return nil, err
+			}
 		}
+		others = others.Union(fields)
+		entries = append(entries, e)
 	}
-	entries := slices.DeleteFunc(slices.Clone(live.ManagedFields), func(e metav1.ManagedFieldsEntry) bool {
-		return e.Manager == FieldOwner || e.Manager == handOverOwner
+	if kind := live.GetKind(); kind != "PersistentVolumeClaim" && kind != "Job" { // what those were made with cannot change
+		own = own.Union(filter(there, claimable).Difference(others))
+	}
+	var err error
+	mine.FieldsV1, err = encode(own.RecursiveDifference(left))
+	return append(entries, mine), err
+}
+
+// ofContent says whether a field is one that people and tools say what an object is with: not one by which controllers
+// keep it, or report on it.
+func ofContent(path fieldpath.Path) bool {
+	switch name(path, 0) {
+	case "metadata":
+		return name(path, 1) == "labels" || name(path, 1) == "annotations"
+	case "status", "apiVersion", "kind", "":
+		return false
+	}
+	return true
+}
+
+// allocated are fields of a Service that the API server gives, and nobody owns.
+var allocated = sets.New("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "healthCheckNodePort", "nodePort")
+
+// claimable says whether a field that nobody owns becomes Towpath's.
+func claimable(path fieldpath.Path) bool {
+	if name(path, 0) == "metadata" {
+		return ofContent(path) && strings.HasPrefix(name(path, 2), platformv1alpha1.LabelPrefix)
+	}
+	return ofContent(path) && !allocated.Has(name(path, 1)) && !allocated.Has(name(path, len(path)-1))
+}
+
+// name is the name of the field at a depth of a path, and empty where there is none.
+func name(path fieldpath.Path, depth int) string {
+	if depth < 0 || depth >= len(path) || path[depth].FieldName == nil {
+		return ""
+	}
+	return *path[depth].FieldName
+}
+
+// filter returns the fields of a set that a function wants.
+func filter(fields *fieldpath.Set, wanted func(fieldpath.Path) bool) *fieldpath.Set {
+	kept := fieldpath.NewSet()
+	fields.Iterate(func(path fieldpath.Path) {
+		if wanted(path) {
+			kept.Insert(path.Copy())
+		}
 	})
-	if len(entries) == 0 {
-		entries = []metav1.ManagedFieldsEntry{{}} // an empty list means: as it is
-	}
-	patch = append(patch, operation{Op: "replace", Path: "/metadata/managedFields", Value: entries})
-	err := w.patchMetadata(ctx, user, namespace, object, "letting go of", patch)
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	return err
+	return kept
 }
 
-// stays says whether a label of Towpath says something true also of an object that is nobody's.
-func stays(key string) bool {
-	switch key {
-	case "app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/version", "app.kubernetes.io/part-of":
-		return true
-	}
-	return false
+// decode reads the fields of an entry of managedFields.
+func decode(e *metav1.ManagedFieldsEntry) (*fieldpath.Set, error) {
+	fields := &fieldpath.Set{}
+	err := fields.FromJSON(bytes.NewReader(e.FieldsV1.GetRawBytes()))
+	return fields, err
 }
 
-// operation is one of a JSON patch.
-type operation struct {
-	Op    string `json:"op"`
-	Path  string `json:"path"`
-	Value any    `json:"value,omitempty"`
-}
-
-// pointer escapes a key for the path of a JSON patch.
-var pointer = strings.NewReplacer("~", "~0", "/", "~1")
-
-// patchMetadata sends a JSON patch as a user.
-func (w *Writer) patchMetadata(ctx context.Context, user, namespace string, object platformv1alpha1.ReleaseObject, doing string, patch []operation) error {
-	if err := w.standing(ctx); err != nil {
-		return &UnguardedError{Err: err}
-	}
-	path, err := w.path(schema.FromAPIVersionAndKind(object.APIVersion, object.Kind), namespace, object.Name)
+// encode writes them.
+func encode(fields *fieldpath.Set) (*metav1.FieldsV1, error) {
+	raw, err := fields.ToJSON()
 	if err != nil {
-		return objectError(namespace, object, doing, err)
+		return nil, err
 	}
-	body, err := json.Marshal(patch)
-	if err != nil {
-		return objectError(namespace, object, doing, err)
-	}
-	answer, err := w.client.Patch(types.JSONPatchType).
-		AbsPath(path...).
-		Param("fieldManager", FieldOwner).
-		SetHeader("Accept", metadataOnly).
-		SetHeader(transport.ImpersonateUserHeader, user).
-		Body(body).
-		Do(ctx).Raw()
-	if err != nil {
-		return objectError(namespace, object, doing, statusError(answer, err))
-	}
-	return nil
-}
-
-func objectError(namespace string, object platformv1alpha1.ReleaseObject, doing string, err error) error {
-	return &ObjectError{
-		APIVersion: object.APIVersion, Kind: object.Kind, Namespace: namespace, Name: object.Name, Doing: doing, Err: err,
-	}
+	return metav1.NewFieldsV1(string(raw)), nil
 }

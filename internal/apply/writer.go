@@ -22,6 +22,7 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/guard"
+	"github.com/towpath-dev/towpath/internal/openapi"
 	"github.com/towpath-dev/towpath/internal/render"
 )
 
@@ -45,13 +46,15 @@ var answers = func() runtime.Decoder {
 type Writer struct {
 	client   rest.Interface
 	mapper   meta.RESTMapper
+	kinds    openapi.Source
 	standing func(context.Context) error
 }
 
 // NewWriter returns a Writer over one connection. The identity of cfg must be allowed to
-// impersonate the service accounts in the appliers' namespace, and needs no other right. standing says
-// what is wrong with the admission policies that writing relies on; it is asked before every Apply.
-func NewWriter(cfg *rest.Config, httpClient *http.Client, mapper meta.RESTMapper, standing func(context.Context) error) (*Writer, error) {
+// impersonate the service accounts in the appliers' namespace, and needs no other right. kinds knows the schemas of
+// the API server. standing says what is wrong with the admission policies that writing relies on; it is asked before
+// every Apply.
+func NewWriter(cfg *rest.Config, httpClient *http.Client, mapper meta.RESTMapper, kinds openapi.Source, standing func(context.Context) error) (*Writer, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
 	cfg.GroupVersion = &schema.GroupVersion{}
@@ -60,7 +63,7 @@ func NewWriter(cfg *rest.Config, httpClient *http.Client, mapper meta.RESTMapper
 	if err != nil {
 		return nil, fmt.Errorf("building the client of the appliers: %w", err)
 	}
-	return &Writer{client: client, mapper: mapper, standing: standing}, nil
+	return &Writer{client: client, mapper: mapper, kinds: kinds, standing: standing}, nil
 }
 
 // Namespaced says whether objects of a kind live in namespaces, and whether the API server knows

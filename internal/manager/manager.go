@@ -144,11 +144,11 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 		return fmt.Errorf("building the discovery client: %w", err)
 	}
 	standing := func(ctx context.Context) error { return walls.Check(ctx, mgr.GetClient()) }
-	writer, err := apply.NewWriter(mgr.GetConfig(), mgr.GetHTTPClient(), mgr.GetRESTMapper(), standing)
+	kinds := live.New(disco.OpenAPIV3())
+	writer, err := apply.NewWriter(mgr.GetConfig(), mgr.GetHTTPClient(), mgr.GetRESTMapper(), kinds, standing)
 	if err != nil {
 		return err
 	}
-	kinds := live.New(disco.OpenAPIV3())
 	revisions := revision.NewCompiled(mgr.GetCache())
 	recorder := mgr.GetEventRecorder("towpath")
 	controllers := []interface{ SetupWithManager(ctrl.Manager) error }{

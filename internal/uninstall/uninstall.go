@@ -4,7 +4,8 @@
 // Whether the workloads stay is decided before anything is removed. To delete them, their Components and
 // Environments are deleted while the manager still runs, which alone knows how. To keep them, it must
 // not run any more when the finalizers come off and the kinds go: it would take that for deletions, and
-// carry them out. Nothing that Towpath rendered has an ownerReference, so it stays when the kinds go.
+// carry them out. Nothing that Towpath rendered has an ownerReference, so it stays when the kinds go. The labels that name
+// its owner come off: they would keep it from a later installation, and from people.
 package uninstall
 
 import (
@@ -40,7 +41,7 @@ type Workloads string
 
 // The two choices.
 const (
-	// Keep leaves it running, as it is, without a keeper.
+	// Keep leaves it running, as it is but for Towpath's labels, without a keeper.
 	Keep Workloads = "keep"
 	// Delete deletes every Component and Environment first, with their namespaces and all that is in them.
 	Delete Workloads = "delete"
@@ -95,6 +96,11 @@ func Run(ctx context.Context, c client.Client, o Options) error {
 		step{"stop the manager", u.stopManager},
 		step{"take the manager's rights", func(ctx context.Context) error { return u.remove(ctx, bindings) }},
 		step{"remove the admission policies", func(ctx context.Context) error { return u.remove(ctx, policies...) }},
+	)
+	if o.Workloads == Keep {
+		steps = append(steps, step{"let go of what keeps running", u.letGo})
+	}
+	steps = append(steps,
 		step{"take the finalizers off", func(ctx context.Context) error { return u.release(ctx, kinds) }},
 		step{"remove the kinds, and all objects of them", u.removeKinds},
 		step{"remove the appliers' bindings", u.unbindAppliers},
@@ -149,7 +155,7 @@ func each(ctx context.Context, c client.Client, kind schema.GroupVersionKind, do
 		list := &metav1.PartialObjectMetadataList{}
 		list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
 		err := c.List(ctx, list, append(options, client.Limit(pageSize), client.Continue(more))...)
-		if meta.IsNoMatchError(err) || apierrors.IsNotFound(err) {
+		if unserved(err) {
 			return nil
 		}
 		if err != nil {
@@ -166,6 +172,9 @@ func each(ctx context.Context, c client.Client, kind schema.GroupVersionKind, do
 		}
 	}
 }
+
+// unserved says that the cluster does not serve a kind that was to be listed.
+func unserved(err error) bool { return meta.IsNoMatchError(err) || apierrors.IsNotFound(err) }
 
 // managerRuns makes sure that somebody will carry the deletions out.
 func (u *uninstaller) managerRuns(ctx context.Context) error {

@@ -66,6 +66,11 @@ var _ = Describe("What a Component asks for", func() {
 		))
 		t.addEnvironment(ctx, "prod")
 		settled(ctx, component)
+
+		By("a path of that one alone, which cannot do without")
+		lone := deploy(ctx, framework.Component(t.home, "lone", template.Name, "nowhere"))
+		Eventually(ctx, framework.Read(admin, lone)).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonEnvironmentNotFound,
+			"Create it, or name another in spec.environments"))
 	})
 
 	It("is refused with every error of every environment at once", func(ctx context.Context) {

@@ -147,7 +147,7 @@ var _ = Describe("The life of a Component", func() {
 		Eventually(ctx, framework.Gone(admin, environment)).Should(BeTrue())
 		Expect(framework.Gone(admin, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: t.workload("prod")}})(ctx)).To(BeTrue(), "the Environment waits for its namespace")
 		Eventually(ctx, framework.Read(admin, component)).Should(And(
-			framework.HaveCondition(isReady, no, platformv1alpha1.ReasonEnvironmentNotFound, "prod"), beForKstatus(status.InProgressStatus)))
+			framework.HaveCondition(isReady, no, platformv1alpha1.ReasonEnvironmentNotFound, "prod", "Create it, or take it out of spec.environments"), beForKstatus(status.InProgressStatus)))
 		Eventually(ctx, func(ctx context.Context) ([]platformv1alpha1.Release, error) { return t.releases(ctx, "shop", "prod") }).Should(BeEmpty())
 		Expect(exists(configMapOf(t.workload("dev"), "shop-config"))(ctx)).To(BeTrue())
 

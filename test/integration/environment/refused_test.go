@@ -75,7 +75,7 @@ var _ = Describe("An Environment that cannot be made", func() {
 
 		environment := framework.Environment(p.home, "dev", p.class.Name)
 		Expect(admin.Create(ctx, environment)).To(Succeed())
-		Eventually(ctx, framework.Read(admin, environment)).Should(framework.BeStalled("NamespaceTaken", foreign.Name, "another name, or ask the platform team whose it is"))
+		Eventually(ctx, framework.Read(admin, environment)).Should(framework.BeStalled("NamespaceTaken", foreign.Name, "another name, or ask the platform team whose it is", "make the environment anew with spec.adoptNamespace: "+foreign.Name))
 		Expect(admin.Patch(ctx, foreign, merge(`{"metadata":{"labels":{"touched":"1"}}}`))).To(Succeed())
 		Expect(admin.Patch(ctx, p.class, merge(`{"metadata":{"labels":{"touched":"1"}}}`))).To(Succeed())
 		// The class has just woken the Environment: a pass that wrote would show within two seconds.

@@ -137,6 +137,36 @@ var _ = Describe("An applier", func() {
 		Expect(live(ctx, foreign).Object["data"]).To(Equal(foreign.Object["data"]))
 	})
 
+	DescribeTable("takes over and disowns an object without changing what stands outside of its spec",
+		func(ctx context.Context, foreign func() *unstructured.Unstructured, patches ...string) {
+			given := foreign()
+			given.SetAnnotations(map[string]string{platformv1alpha1.AnnotationAdoptBy: "shop"})
+			made(ctx, admin, given)
+			take := `"labels":{"` + ownerUID + `":"component-1","` + platformv1alpha1.LabelComponent + `":"shop","` + platformv1alpha1.LabelAsFound + `":"true"}`
+			none := `"labels":{"` + ownerUID + `":null,"` + platformv1alpha1.LabelComponent + `":null,"` + platformv1alpha1.LabelAsFound + `":null}`
+			for _, metadata := range []string{take, none} {
+				for _, patch := range patches {
+					Expect(applier.Patch(ctx, live(ctx, given), mergePatch(`{"metadata":{`+metadata+`},`+patch+`}`))).To(beDeniedBy("towpath-ownership"), patch)
+				}
+				Expect(applier.Patch(ctx, live(ctx, given), mergePatch(`{"metadata":{`+metadata+`}}`))).To(Succeed())
+			}
+		},
+		Entry("of a ServiceAccount", func() *unstructured.Unstructured {
+			return object("v1", "ServiceAccount", work, "given", nil, map[string]any{"automountServiceAccountToken": false})
+		}, `"automountServiceAccountToken":true`, `"automountServiceAccountToken":null`, `"imagePullSecrets":[{"name":"theirs"}]`, `"secrets":[{"name":"theirs"}]`),
+		Entry("of a Role", func() *unstructured.Unstructured {
+			return object("rbac.authorization.k8s.io/v1", "Role", work, "given", nil, map[string]any{"rules": []any{}})
+		}, `"rules":[{"apiGroups":[""],"resources":["pods"],"verbs":["get"]}]`),
+		Entry("of a RoleBinding", func() *unstructured.Unstructured {
+			binding := roleBinding(work, "view")
+			binding.SetName("given")
+			binding.SetLabels(nil)
+			return binding
+		}, `"subjects":[{"kind":"ServiceAccount","namespace":"`+work+`","name":"default"}]`),
+		Entry("of a ConfigMap", func() *unstructured.Unstructured { return configMap(work, "given", nil) },
+			`"immutable":true`, `"data":{"key":"taken"}`, `"binaryData":{"key2":"dGFrZW4="}`),
+	)
+
 	It("creates an object only with an owner", func(ctx context.Context) {
 		Expect(applier.Apply(ctx, asApply(configMap(work, "unowned", nil)), owner)).To(beDeniedBy("towpath-appliers"))
 		Expect(applier.Apply(ctx, asApply(configMap(work, "unowned", map[string]string{ownerUID: ""})), owner)).To(beDeniedBy("towpath-appliers"))

@@ -174,7 +174,9 @@ func grantMore(ctx context.Context) {
 	all := []string{"get", "create", "update", "patch", "delete"}
 	grants := map[string][]rbacv1.PolicyRule{
 		"test-applier": {
-			{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: all},
+			{APIGroups: []string{""}, Resources: []string{"configmaps", "serviceaccounts"}, Verbs: all},
+			{APIGroups: []string{"rbac.authorization.k8s.io"}, Resources: []string{"roles", "rolebindings"}, Verbs: []string{"get", "create", "update", "patch", "delete", "escalate"}},
+			{APIGroups: []string{"rbac.authorization.k8s.io"}, Resources: []string{"clusterroles"}, Verbs: []string{"bind"}},
 			{APIGroups: []string{"scheduling.k8s.io"}, Resources: []string{"priorityclasses"}, Verbs: all},
 			{APIGroups: []string{"apps"}, Resources: []string{"deployments", "deployments/scale"}, Verbs: all},
 		},

@@ -209,8 +209,7 @@ var _ = Describe("What runs already", func() {
 		Eventually(ctx, framework.Gone(admin, environment)).Should(BeTrue())
 		left := read(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
 		Expect(left.DeletionTimestamp).To(BeNil())
-		Expect(slices.Collect(maps.Keys(left.Labels))).To(ConsistOf("kubernetes.io/metadata.name",
-			"pod-security.kubernetes.io/enforce", "pod-security.kubernetes.io/warn", "pod-security.kubernetes.io/audit"))
+		Expect(slices.Collect(maps.Keys(left.Labels))).To(ConsistOf("kubernetes.io/metadata.name"))
 		var bindings rbacv1.RoleBindingList
 		Expect(admin.List(ctx, &bindings, client.InNamespace(namespace))).To(Succeed())
 		Expect(bindings.Items).To(BeEmpty())
@@ -238,10 +237,38 @@ var _ = Describe("What runs already", func() {
 		Expect(pods(ctx, namespace)).To(Equal(running))
 	})
 
+	It("is not taken over where the golden path would not find its pods", func(ctx context.Context) {
+		namespace := found(ctx)
+		p, _ := adopting(ctx, namespace)
+		allow(ctx, legacyWeb(namespace), "shop")
+		allow(ctx, legacyService(namespace), "shop")
+		template := framework.Template(framework.Name("template-"), webOf(2), service())
+		Expect(admin.Create(ctx, template)).To(Succeed())
+		Eventually(ctx, framework.Read(admin, template)).Should(framework.BeReady())
+		component := framework.Component(p.home, "shop", template.Name, "dev")
+		component.Spec.Environments[0].Adopt = &platformv1alpha1.Adoption{
+			Objects:     []platformv1alpha1.AdoptedObject{{Resource: "web", Name: "legacy-web"}},
+			PodSelector: map[string]string{"run": "legacy"},
+		}
+		Expect(admin.Create(ctx, component)).To(Succeed())
+		Eventually(ctx, framework.Read(admin, p.release(1))).Should(framework.BeStalled(platformv1alpha1.ReasonApplyFailed,
+			`{"matchLabels":{"app.kubernetes.io/name":"old","run":"legacy"}}`, `would by {"matchLabels":{"run":"legacy"}}`,
+			`delete Component shop and make it again, with podSelector {"app.kubernetes.io/name":"old","run":"legacy"} in adopt`))
+		Expect(ours(read(ctx, legacyWeb(namespace)))).To(ConsistOf(platformv1alpha1.AnnotationAdoptBy))
+
+		By("doing as it says")
+		running := pods(ctx, namespace)
+		deleteComponent(ctx, component, nil)
+		p.adopt(ctx, webOf(2), service())
+		p.ready(ctx, 1)
+		Expect(pods(ctx, namespace)).To(Equal(running))
+	})
+
 	It("is not taken over where it is not there", func(ctx context.Context) {
 		p := newPlace(ctx)
 		p.adopt(ctx, webOf(2), service())
-		Eventually(ctx, framework.Read(admin, p.release(1))).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonObjectNotFound, "legacy-web in namespace "+p.namespace))
+		Eventually(ctx, framework.Read(admin, p.release(1))).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonObjectNotFound, "legacy-web in namespace "+p.namespace,
+			"Make it, or delete Component shop and make it again without it in adopt."))
 		Expect(framework.Gone(admin, &deploymentType{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: "legacy-web"}})(ctx)).To(BeTrue())
 	})
 })

@@ -3,6 +3,7 @@ package uninstall_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -54,14 +55,27 @@ var _ = Describe("Where the workloads stay", Ordered, func() {
 		Consistently(ctx, func(ctx context.Context) map[string]string { return workloads(ctx, admin) }).Should(Equal(before))
 	})
 
+	It("leaves nothing that says whose it is, so that it can be given to a later installation", func(ctx context.Context) {
+		Expect(output.String()).To(ContainSubstring("2 objects and 1 namespaces bear no owner any more"))
+		for _, object := range []client.Object{
+			&appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "shop-dev", Name: "web"}},
+			&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "shop-dev", Name: "web-settings"}},
+			&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop-dev"}},
+		} {
+			Expect(admin.Get(ctx, client.ObjectKeyFromObject(object), object)).To(Succeed())
+			for key, value := range object.GetLabels() {
+				Expect(key).NotTo(HavePrefix(platformv1alpha1.LabelPrefix), object.GetName())
+				Expect(value).NotTo(Equal(platformv1alpha1.ManagedBy), object.GetName())
+			}
+			Expect(object.GetAnnotations()).NotTo(HaveKey(platformv1alpha1.AnnotationHome))
+			Expect(object.GetManagedFields()).NotTo(ContainElement(HaveField("Manager", "towpath-release")), object.GetName())
+		}
+	})
+
 	It("lets people change what was Towpath's", func(ctx context.Context) {
-		deployment := &appsv1.Deployment{}
-		Expect(admin.Get(ctx, client.ObjectKey{Namespace: "shop-dev", Name: "web"}, deployment)).To(Succeed())
-		delete(deployment.Labels, platformv1alpha1.LabelTeam)
-		Expect(admin.Update(ctx, deployment)).To(Succeed())
 		namespace := &corev1.Namespace{}
 		Expect(admin.Get(ctx, client.ObjectKey{Name: "shop-dev"}, namespace)).To(Succeed())
-		delete(namespace.Labels, platformv1alpha1.LabelOwnerUID)
+		namespace.Labels["pod-security.kubernetes.io/enforce"] = "privileged"
 		Expect(admin.Update(ctx, namespace)).To(Succeed())
 	})
 
@@ -106,8 +120,12 @@ var _ = Describe("Where the workloads go", Ordered, func() {
 	})
 })
 
+// output is what the last run said.
+var output strings.Builder
+
 func run(ctx context.Context, c client.Client, what uninstall.Workloads, timeout time.Duration) error {
-	return uninstall.Run(ctx, c, uninstall.Options{Workloads: what, Timeout: timeout, Progress: GinkgoWriter})
+	output.Reset()
+	return uninstall.Run(ctx, c, uninstall.Options{Workloads: what, Timeout: timeout, Progress: io.MultiWriter(&output, GinkgoWriter)})
 }
 
 // makeShop makes a team with an environment and a Component in it, and waits until that is Ready.
