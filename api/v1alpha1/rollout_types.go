@@ -133,12 +133,11 @@ type TemplateRolloutStatus struct {
 	// +kubebuilder:validation:Maximum=17
 	Wave int32 `json:"wave,omitempty"`
 
-	// members are the environments of Components in this wave and those before, ready how many of them run the
-	// revision and are Ready.
+	// members is how many environments of Components are in this wave and those before.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Members int32 `json:"members,omitempty"`
-	// ready: see members.
+	// ready is how many of the members run the revision and are Ready.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Ready int32 `json:"ready,omitempty"`
@@ -147,21 +146,21 @@ type TemplateRolloutStatus struct {
 	// +optional
 	ReadySince *metav1.Time `json:"readySince,omitempty"`
 
-	// failures are the environments that failed at the revision, at most 50 of them, and failed their number.
+	// failures are the environments that failed at the revision, at most 50 of them.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=50
 	Failures []RolloutFailure `json:"failures,omitempty"`
-	// failed: see failures.
+	// failed is how many environments failed at the revision.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Failed int32 `json:"failed,omitempty"`
 
-	// attempt is the last Resume that was heard, resumedAt when. Who failed before is tried again.
+	// attempt is the last Resume that was heard.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Attempt int32 `json:"attempt,omitempty"`
-	// resumedAt: see attempt.
+	// resumedAt is when that was heard: who failed before is tried again.
 	// +optional
 	ResumedAt *metav1.Time `json:"resumedAt,omitempty"`
 
@@ -173,12 +172,12 @@ type TemplateRolloutStatus struct {
 
 // RolloutFailure is one environment that failed at a new revision.
 type RolloutFailure struct {
-	// namespace and component are those of the Component.
+	// namespace of the Component.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	Namespace string `json:"namespace,omitempty"`
-	// component: see namespace.
+	// component is its name.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63

@@ -220,8 +220,8 @@ func (v *Validator) deprecated(ctx context.Context, component *platformv1alpha1.
 	if client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("reading ServiceTemplate %s: %w", component.Spec.TemplateRef.Name, err)
 	}
-	if err != nil || st.Spec.Maturity != platformv1alpha1.MaturityDeprecated {
-		return nil, nil
+	if st.Spec.Maturity != platformv1alpha1.MaturityDeprecated {
+		return nil, nil // nor is one that does not exist
 	}
 	warning := fmt.Sprintf("spec.templateRef: ServiceTemplate %s is deprecated", st.Name)
 	if st.Spec.ReplacedBy != "" {

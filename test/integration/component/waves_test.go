@@ -1,0 +1,142 @@
+package component_test
+
+import (
+	"context"
+	"fmt"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"k8s.io/utils/ptr"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/test/framework"
+)
+
+var _ = Describe("A template with waves", func() {
+	// keyed makes a ConfigMap with one key, which the API server refuses where it is none.
+	keyed := func(key, value string) platformv1alpha1.ResourceTemplate {
+		return framework.Resource("config", fmt.Sprintf(`
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: "${component.name}"}
+data: "${{%s: '%s'}}"
+`, key, value))
+	}
+	staged := func(ctx context.Context, soak int32) *platformv1alpha1.ServiceTemplate {
+		GinkgoHelper()
+		st := framework.Template(framework.Name("w-"), keyed("'a'", "one"))
+		st.Spec.Parameters = framework.JSON(`{type: object, properties: {key: {type: string, default: good}}}`)
+		st.Spec.Rollout = &platformv1alpha1.TemplateRollout{Waves: []platformv1alpha1.RolloutWave{
+			{Tiers: []platformv1alpha1.Tier{platformv1alpha1.TierDevelopment}, SoakSeconds: soak},
+			{Tiers: []platformv1alpha1.Tier{platformv1alpha1.TierProduction}},
+		}}
+		return publish(ctx, st)
+	}
+	next := func(ctx context.Context, st *platformv1alpha1.ServiceTemplate, resource platformv1alpha1.ResourceTemplate) {
+		GinkgoHelper()
+		change(ctx, st, func(st *platformv1alpha1.ServiceTemplate) {
+			st.Spec.Resources = []platformv1alpha1.ResourceTemplate{resource}
+		})
+	}
+	control := func(ctx context.Context, st *platformv1alpha1.ServiceTemplate, control platformv1alpha1.RolloutControl) {
+		GinkgoHelper()
+		change(ctx, st, func(st *platformv1alpha1.ServiceTemplate) { st.Spec.Rollout.Control = &control })
+	}
+	isAt := func(phase platformv1alpha1.RolloutPhase, revision, wave int) OmegaMatcher {
+		return HaveField("Status.Rollout", HaveValue(And(
+			HaveField("Phase", phase), HaveField("Revision", BeEquivalentTo(revision)), HaveField("Wave", BeEquivalentTo(wave)))))
+	}
+	runsRevision := func(component *platformv1alpha1.Component, revisions ...int64) func(Gomega, context.Context) {
+		return func(g Gomega, ctx context.Context) {
+			live, err := framework.Read(admin, component)(ctx)
+			g.Expect(err).NotTo(HaveOccurred())
+			var got []int64
+			for _, e := range live.Status.Environments {
+				got = append(got, e.Revision)
+			}
+			g.Expect(got).To(Equal(revisions))
+			g.Expect(live).To(framework.BeReady())
+		}
+	}
+
+	It("reaches production after development has soaked, and is told apart from a version", func(ctx context.Context) {
+		t := newTeam(ctx, "dev", "prod")
+		st := staged(ctx, 3600)
+		Eventually(ctx, framework.Read(admin, st)).Should(isAt(platformv1alpha1.RolloutComplete, 1, 3))
+		first := deploy(ctx, framework.Component(t.home, "first", st.Name, "dev", "prod"))
+		direct := deploy(ctx, framework.Component(t.home, "direct", st.Name, "prod"))
+		pinned := framework.Component(t.home, "pinned", st.Name, "dev")
+		pinned.Spec.TemplateRef.Revision = ptr.To(int64(1))
+		deploy(ctx, pinned)
+		for _, c := range []*platformv1alpha1.Component{first, direct, pinned} {
+			settled(ctx, c)
+		}
+
+		next(ctx, st, keyed("'a'", "two"))
+		Eventually(ctx, framework.Read(admin, st)).Should(And(isAt(platformv1alpha1.RolloutProgressing, 2, 1),
+			HaveField("Status.Rollout.ReadySince", Not(BeNil())), HaveField("Status.Rollout.Message", ContainSubstring("Wave 1 soaks until"))))
+		Eventually(ctx, runsRevision(first, 2, 1)).Should(Succeed())
+		Eventually(ctx, runsRevision(direct, 1)).Should(Succeed())
+		Expect(read(ctx, t.release("first", "dev", 2)).Spec.Cause).To(Equal(platformv1alpha1.CauseTemplateRollout))
+
+		By("a version, which is promoted meanwhile with the revision that each environment has")
+		change(ctx, first, withImage("registry.example/first:2.0.0"))
+		settled(ctx, first)
+		Eventually(ctx, runsRevision(first, 2, 1)).Should(Succeed())
+
+		By("the end of the soak, which a person does not wait for")
+		control(ctx, st, platformv1alpha1.RolloutControl{Revision: 2, Action: platformv1alpha1.RolloutSkip, Wave: 1})
+		Eventually(ctx, framework.Read(admin, st)).Should(isAt(platformv1alpha1.RolloutComplete, 2, 3))
+		Eventually(ctx, runsRevision(first, 2, 2)).Should(Succeed())
+		Eventually(ctx, runsRevision(direct, 2)).Should(Succeed())
+		Expect(read(ctx, pinned).Status.Environments).To(HaveExactElements(HaveField("Revision", BeEquivalentTo(1))))
+	})
+
+	It("halts at the first failure, brings who failed back, and goes on when a person says so", func(ctx context.Context) {
+		t := newTeam(ctx, "dev", "prod")
+		st := staged(ctx, 0)
+		good := deploy(ctx, framework.Component(t.home, "good", st.Name, "prod"))
+		bad := framework.Component(t.home, "bad", st.Name, "dev")
+		bad.Spec.Parameters = framework.JSON(`{key: "not a key"}`)
+		deploy(ctx, bad)
+		settled(ctx, good)
+		settled(ctx, bad)
+
+		next(ctx, st, keyed("params.key", "two"))
+		Eventually(ctx, framework.Read(admin, st)).Should(And(isAt(platformv1alpha1.RolloutHalted, 2, 1),
+			HaveField("Status.Rollout.Failures", ConsistOf(And(HaveField("Namespace", t.home), HaveField("Component", "bad"),
+				HaveField("Environment", "dev"), HaveField("Message", ContainSubstring("not a key")))))))
+		Eventually(ctx, runsRevision(bad, 1)).Should(Succeed(), "it goes back")
+		Consistently(ctx, runsRevision(good, 1)).Should(Succeed(), "nobody goes on while it is halted")
+		Expect(read(ctx, st)).To(isAt(platformv1alpha1.RolloutHalted, 2, 1))
+
+		By("a Component that comes meanwhile, which gets what works")
+		late := deploy(ctx, framework.Component(t.home, "late", st.Name, "dev"))
+		Eventually(ctx, runsRevision(late, 1)).Should(Succeed())
+
+		By("resuming after the cause is gone")
+		change(ctx, bad, func(c *platformv1alpha1.Component) { c.Spec.Parameters = framework.JSON(`{key: mended}`) })
+		settled(ctx, bad)
+		control(ctx, st, platformv1alpha1.RolloutControl{Revision: 2, Action: platformv1alpha1.RolloutResume})
+		Eventually(ctx, framework.Read(admin, st)).Should(And(isAt(platformv1alpha1.RolloutComplete, 2, 3), HaveField("Status.Rollout.Failures", BeEmpty())))
+		for _, c := range []*platformv1alpha1.Component{good, bad, late} {
+			Eventually(ctx, runsRevision(c, 2)).Should(Succeed())
+		}
+	})
+
+	It("brings everybody back when it is aborted", func(ctx context.Context) {
+		t := newTeam(ctx, "dev", "prod")
+		st := staged(ctx, 3600)
+		component := deploy(ctx, framework.Component(t.home, "shop", st.Name, "dev", "prod"))
+		settled(ctx, component)
+		next(ctx, st, keyed("'a'", "two"))
+		Eventually(ctx, runsRevision(component, 2, 1)).Should(Succeed())
+		control(ctx, st, platformv1alpha1.RolloutControl{Revision: 2, Action: platformv1alpha1.RolloutAbort})
+		Eventually(ctx, framework.Read(admin, st)).Should(isAt(platformv1alpha1.RolloutAborted, 2, 1))
+		Eventually(ctx, runsRevision(component, 1, 1)).Should(Succeed())
+
+		By("the next revision, which what was asked of the one before does not concern")
+		next(ctx, st, keyed("'a'", "three"))
+		Eventually(ctx, runsRevision(component, 3, 1)).Should(Succeed())
+	})
+})
