@@ -42,11 +42,11 @@ type RolloutWave struct {
 
 	// percent of these environments that have the revision when the wave is done, those of earlier waves included.
 	// Who goes first is chosen by a hash of the Component and the environment, so that it is the same at each
-	// roll-out. Default: 100.
-	// +optional
+	// roll-out.
+	// +required
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100
-	Percent *int32 `json:"percent,omitempty"`
+	Percent int32 `json:"percent,omitempty"`
 
 	// soakSeconds is for how long all of the wave must have been Ready before the next one begins. Default: 0.
 	// +optional
@@ -95,20 +95,20 @@ type RolloutControl struct {
 	Attempt int32 `json:"attempt,omitempty"`
 }
 
-// RolloutPhase is how far a roll-out is.
+// RolloutState is how far a roll-out is.
 //
 // +kubebuilder:validation:Enum=Progressing;Halted;Aborted;Complete
-type RolloutPhase string
+type RolloutState string
 
 const (
 	// RolloutProgressing goes from wave to wave.
-	RolloutProgressing RolloutPhase = "Progressing"
+	RolloutProgressing RolloutState = "Progressing"
 	// RolloutHalted waits for a person: too many failed.
-	RolloutHalted RolloutPhase = "Halted"
+	RolloutHalted RolloutState = "Halted"
 	// RolloutAborted brings, or has brought, everybody back.
-	RolloutAborted RolloutPhase = "Aborted"
+	RolloutAborted RolloutState = "Aborted"
 	// RolloutComplete has reached everybody.
-	RolloutComplete RolloutPhase = "Complete"
+	RolloutComplete RolloutState = "Complete"
 )
 
 // TemplateRolloutStatus is how far the newest revision is rolled out.
@@ -123,9 +123,9 @@ type TemplateRolloutStatus struct {
 	// +kubebuilder:validation:Minimum=0
 	FromRevision int64 `json:"fromRevision,omitempty"`
 
-	// phase is how far it is.
+	// state is how far it is.
 	// +required
-	Phase RolloutPhase `json:"phase,omitempty"`
+	State RolloutState `json:"state,omitempty"`
 
 	// wave that is under way, from 1.
 	// +optional

@@ -207,7 +207,7 @@ func moves() predicate.Predicate {
 		if a == nil || b == nil {
 			return a != b
 		}
-		return a.Revision != b.Revision || a.Phase != b.Phase || a.Wave != b.Wave || a.Attempt != b.Attempt
+		return a.Revision != b.Revision || a.State != b.State || a.Wave != b.Wave || a.Attempt != b.Attempt
 	}}
 }
 

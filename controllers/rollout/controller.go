@@ -182,7 +182,7 @@ func (r *Reconciler) report(ctx context.Context, st *platformv1alpha1.ServiceTem
 	if equality.Semantic.DeepEqual(was, status) {
 		return 0, nil
 	}
-	if was != nil && status != nil && was.Phase == status.Phase && was.Wave == status.Wave && was.Revision == status.Revision &&
+	if was != nil && status != nil && was.State == status.State && was.Wave == status.Wave && was.Revision == status.Revision &&
 		was.Attempt == status.Attempt && was.Failed == status.Failed && equality.Semantic.DeepEqual(was.ReadySince, status.ReadySince) {
 		if wait := r.counted.wait(st.Name, now); wait > 0 {
 			return wait, nil
@@ -195,12 +195,12 @@ func (r *Reconciler) report(ctx context.Context, st *platformv1alpha1.ServiceTem
 	}
 	r.writes.Wrote(client.ObjectKeyFromObject(st), st.ResourceVersion)
 	r.counted.wrote(st.Name, now)
-	if status != nil && (was == nil || was.Phase != status.Phase || was.Wave != status.Wave || was.Revision != status.Revision) {
+	if status != nil && (was == nil || was.State != status.State || was.Wave != status.Wave || was.Revision != status.Revision) {
 		kind := corev1.EventTypeNormal
-		if status.Phase == platformv1alpha1.RolloutHalted {
+		if status.State == platformv1alpha1.RolloutHalted {
 			kind = corev1.EventTypeWarning
 		}
-		r.Recorder.Eventf(st, nil, kind, "Rollout"+string(status.Phase), "Rollout", "Revision %d: %s", status.Revision, status.Message)
+		r.Recorder.Eventf(st, nil, kind, "Rollout"+string(status.State), "Rollout", "Revision %d: %s", status.Revision, status.Message)
 	}
 	return 0, nil
 }

@@ -70,7 +70,7 @@ func WaveOf(p Place, waves []platformv1alpha1.RolloutWave) int32 {
 		if len(w.Tiers) > 0 && !slices.Contains(w.Tiers, p.Tier) {
 			continue
 		}
-		if share(p) < uint32(ptr.Deref(w.Percent, 100))*shares/100 {
+		if share(p) < uint32(max(w.Percent, 0))*shares/100 {
 			return int32(i + 1) //nolint:gosec // at most 16 waves
 		}
 	}
@@ -87,9 +87,9 @@ func Target(p Place, h History, newest int64, waves []platformv1alpha1.RolloutWa
 	}
 	before := cmp.Or(h.Back, status.FromRevision, newest)
 	switch {
-	case status.Phase == platformv1alpha1.RolloutComplete && !h.failedSince(status):
+	case status.State == platformv1alpha1.RolloutComplete && !h.failedSince(status):
 		return newest
-	case status.Phase == platformv1alpha1.RolloutAborted:
+	case status.State == platformv1alpha1.RolloutAborted:
 		if h.Current == newest {
 			return before
 		}
@@ -100,11 +100,11 @@ func Target(p Place, h History, newest int64, waves []platformv1alpha1.RolloutWa
 		}
 		return cmp.Or(h.Current, before)
 	case h.Current == 0:
-		if status.Phase == platformv1alpha1.RolloutHalted {
+		if status.State == platformv1alpha1.RolloutHalted {
 			return before
 		}
 		return newest // waves are for what runs already
-	case status.Phase == platformv1alpha1.RolloutHalted:
+	case status.State == platformv1alpha1.RolloutHalted:
 		return h.Current // nobody moves further
 	case WaveOf(p, waves) <= status.Wave:
 		return newest
@@ -120,7 +120,7 @@ func Evaluate(spec *platformv1alpha1.TemplateRollout, was *platformv1alpha1.Temp
 		return nil, 0
 	}
 	status := begin(was, newest, members)
-	if status.Phase == platformv1alpha1.RolloutComplete {
+	if status.State == platformv1alpha1.RolloutComplete {
 		return status, 0
 	}
 	control := spec.Control
@@ -128,17 +128,17 @@ func Evaluate(spec *platformv1alpha1.TemplateRollout, was *platformv1alpha1.Temp
 		control = nil
 	}
 	if control != nil && control.Action == platformv1alpha1.RolloutAbort {
-		status.Phase = platformv1alpha1.RolloutAborted
+		status.State = platformv1alpha1.RolloutAborted
 		count(status, spec.Waves, members)
 		status.ReadySince, status.Message = nil, fmt.Sprintf("Aborted: everybody goes back to, or stays at, the revision before %d.", newest)
 		return status, 0
 	}
-	if status.Phase == platformv1alpha1.RolloutAborted {
-		status.Phase = platformv1alpha1.RolloutProgressing // the wish was taken back
+	if status.State == platformv1alpha1.RolloutAborted {
+		status.State = platformv1alpha1.RolloutProgressing // the wish was taken back
 	}
 	if control != nil && control.Action == platformv1alpha1.RolloutResume && max(control.Attempt, 1) > status.Attempt {
 		status.Attempt, status.ResumedAt = max(control.Attempt, 1), ptr.To(metav1.NewTime(now.Truncate(time.Second)))
-		status.Phase, status.Failed, status.Failures = platformv1alpha1.RolloutProgressing, 0, nil
+		status.State, status.Failed, status.Failures = platformv1alpha1.RolloutProgressing, 0, nil
 		for i := range members {
 			members[i].Failed = "" // what failed before the resume is tried again
 		}
@@ -151,9 +151,9 @@ func begin(was *platformv1alpha1.TemplateRolloutStatus, newest int64, members []
 	if was != nil && was.Revision == newest {
 		return was.DeepCopy()
 	}
-	status := &platformv1alpha1.TemplateRolloutStatus{Revision: newest, Phase: platformv1alpha1.RolloutProgressing, Wave: 1}
+	status := &platformv1alpha1.TemplateRolloutStatus{Revision: newest, State: platformv1alpha1.RolloutProgressing, Wave: 1}
 	switch {
-	case was != nil && was.Phase == platformv1alpha1.RolloutComplete:
+	case was != nil && was.State == platformv1alpha1.RolloutComplete:
 		status.FromRevision = was.Revision
 	case was != nil:
 		status.FromRevision = was.FromRevision // that one never reached everybody
@@ -173,12 +173,12 @@ func advance(spec *platformv1alpha1.TemplateRollout, status *platformv1alpha1.Te
 	for {
 		count(status, spec.Waves, members)
 		if most := ptr.Deref(spec.MaxFailures, 1); status.Failed >= most {
-			status.Phase, status.ReadySince = platformv1alpha1.RolloutHalted, nil
+			status.State, status.ReadySince = platformv1alpha1.RolloutHalted, nil
 			status.Message = fmt.Sprintf("Halted in wave %d: %d failed, and went back. Mend the template, or ask for Resume, Skip or Abort of revision %d in spec.rollout.control.",
 				status.Wave, status.Failed, status.Revision)
 			return status, 0
 		}
-		status.Phase = platformv1alpha1.RolloutProgressing
+		status.State = platformv1alpha1.RolloutProgressing
 		skipped := control != nil && control.Action == platformv1alpha1.RolloutSkip && control.Wave == status.Wave
 		if status.Ready+status.Failed < status.Members && !skipped {
 			status.ReadySince = nil
@@ -191,7 +191,7 @@ func advance(spec *platformv1alpha1.TemplateRollout, status *platformv1alpha1.Te
 		}
 		status.ReadySince = nil
 		if status.Wave >= last {
-			status.Phase = platformv1alpha1.RolloutComplete
+			status.State = platformv1alpha1.RolloutComplete
 			status.Message = fmt.Sprintf("Revision %d has reached everybody who follows the template.", status.Revision)
 			return status, 0
 		}
@@ -233,7 +233,7 @@ func count(status *platformv1alpha1.TemplateRolloutStatus, waves []platformv1alp
 			status.Ready++
 		}
 	}
-	if status.Phase == platformv1alpha1.RolloutHalted && status.Failed < failed {
+	if status.State == platformv1alpha1.RolloutHalted && status.Failed < failed {
 		status.Failed, status.Failures = failed, known // who went back is well again, and that mends nothing
 	}
 	slices.SortFunc(status.Failures, func(a, b platformv1alpha1.RolloutFailure) int {

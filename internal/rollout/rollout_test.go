@@ -22,7 +22,7 @@ const (
 var noon = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 
 func wave(percent, soak int32, tiers ...platformv1alpha1.Tier) platformv1alpha1.RolloutWave {
-	return platformv1alpha1.RolloutWave{Tiers: tiers, Percent: &percent, SoakSeconds: soak}
+	return platformv1alpha1.RolloutWave{Tiers: tiers, Percent: percent, SoakSeconds: soak}
 }
 
 // waves are all of development, then a tenth of production, with an hour's soak, then all of it.
@@ -61,8 +61,8 @@ func TestWaveOf(t *testing.T) {
 
 func TestTarget(t *testing.T) {
 	at := noon
-	status := func(phase platformv1alpha1.RolloutPhase, wave int32) *platformv1alpha1.TemplateRolloutStatus {
-		return &platformv1alpha1.TemplateRolloutStatus{Revision: 7, FromRevision: 6, Phase: phase, Wave: wave}
+	status := func(state platformv1alpha1.RolloutState, wave int32) *platformv1alpha1.TemplateRolloutStatus {
+		return &platformv1alpha1.TemplateRolloutStatus{Revision: 7, FromRevision: 6, State: state, Wave: wave}
 	}
 	resumed := status(platformv1alpha1.RolloutProgressing, 1)
 	resumed.ResumedAt = ptr.To(metav1.NewTime(noon.Add(time.Minute)))
@@ -74,7 +74,7 @@ func TestTarget(t *testing.T) {
 		want    int64
 	}{
 		"before anything is known":           {dev, rollout.History{Current: 5}, nil, 5},
-		"of another revision":                {dev, rollout.History{Current: 5}, &platformv1alpha1.TemplateRolloutStatus{Revision: 6, Phase: complete}, 5},
+		"of another revision":                {dev, rollout.History{Current: 5}, &platformv1alpha1.TemplateRolloutStatus{Revision: 6, State: complete}, 5},
 		"in the first wave":                  {dev, rollout.History{Current: 6}, status(progressing, 1), 7},
 		"in a later wave":                    {prod, rollout.History{Current: 6}, status(progressing, 1), 6},
 		"when its wave comes":                {prod, rollout.History{Current: 6}, status(progressing, 3), 7},
@@ -177,7 +177,7 @@ func TestRollout_GoesWaveByWave(t *testing.T) {
 	p := newPlane(100, platformv1alpha1.TemplateRollout{Waves: waves()})
 	again := p.settle(never)
 	some := p.at(2, prod)
-	if p.at(2, dev) != 100 || some == 0 || some > 25 || p.status.Wave != 2 || p.status.Phase != platformv1alpha1.RolloutProgressing {
+	if p.at(2, dev) != 100 || some == 0 || some > 25 || p.status.Wave != 2 || p.status.State != platformv1alpha1.RolloutProgressing {
 		t.Fatalf("while the tenth soaks: %d of development, %d of production, %+v", p.at(2, dev), some, p.status)
 	}
 	if again != time.Hour || !strings.Contains(p.status.Message, "soaks until 2026-11-25T13:00:00Z") || p.status.FromRevision != 1 {
@@ -197,7 +197,7 @@ func TestRollout_GoesWaveByWave(t *testing.T) {
 	}
 	p.now = p.now.Add(time.Hour)
 	p.settle(never)
-	if p.at(2, prod) != 100 || p.status.Phase != platformv1alpha1.RolloutComplete || p.status.Failed != 0 {
+	if p.at(2, prod) != 100 || p.status.State != platformv1alpha1.RolloutComplete || p.status.Failed != 0 {
 		t.Errorf("after the soak: %d of production, %+v", p.at(2, prod), p.status)
 	}
 
@@ -213,18 +213,18 @@ func TestRollout_HaltsAndGoesOn(t *testing.T) {
 	broken := map[int]bool{4: true}
 	fails := func(i int) bool { return broken[i] }
 	p.settle(fails)
-	if p.status.Phase != platformv1alpha1.RolloutProgressing || p.status.Failed != 1 || p.history[4].Current != 1 || p.status.Wave != 2 {
+	if p.status.State != platformv1alpha1.RolloutProgressing || p.status.Failed != 1 || p.history[4].Current != 1 || p.status.Wave != 2 {
 		t.Fatalf("one failure of two: %+v, it runs %d", p.status, p.history[4].Current)
 	}
 
 	p = newPlane(20, platformv1alpha1.TemplateRollout{Waves: waves()})
 	p.settle(fails)
-	if p.status.Phase != platformv1alpha1.RolloutHalted || p.at(2, prod) != 0 || p.history[4].Current != 1 ||
+	if p.status.State != platformv1alpha1.RolloutHalted || p.at(2, prod) != 0 || p.history[4].Current != 1 ||
 		len(p.status.Failures) != 1 || p.status.Failures[0].Component != "service-002" || p.status.Failures[0].Message != "it broke" {
 		t.Fatalf("the first failure: %+v, it runs %d, production %d", p.status, p.history[4].Current, p.at(2, prod))
 	}
 	for range 3 {
-		if p.settle(fails); p.status.Phase != platformv1alpha1.RolloutHalted || p.at(2, prod) != 0 {
+		if p.settle(fails); p.status.State != platformv1alpha1.RolloutHalted || p.at(2, prod) != 0 {
 			t.Fatalf("it does not stay halted: %+v", p.status)
 		}
 	}
@@ -233,12 +233,12 @@ func TestRollout_HaltsAndGoesOn(t *testing.T) {
 	p.now = p.now.Add(time.Minute)
 	p.spec.Control = &platformv1alpha1.RolloutControl{Revision: 2, Action: platformv1alpha1.RolloutResume}
 	p.settle(fails)
-	if p.status.Phase != platformv1alpha1.RolloutProgressing || p.history[4].Current != 2 || p.status.Failed != 0 || p.status.Wave != 2 {
+	if p.status.State != platformv1alpha1.RolloutProgressing || p.history[4].Current != 2 || p.status.Failed != 0 || p.status.Wave != 2 {
 		t.Fatalf("resumed: %+v, it runs %d", p.status, p.history[4].Current)
 	}
 	p.spec.Control = &platformv1alpha1.RolloutControl{Revision: 2, Action: platformv1alpha1.RolloutSkip, Wave: 2}
 	p.settle(fails)
-	if p.status.Phase != platformv1alpha1.RolloutComplete || p.at(2, prod) != 20 {
+	if p.status.State != platformv1alpha1.RolloutComplete || p.at(2, prod) != 20 {
 		t.Errorf("skipped: %+v", p.status)
 	}
 }
@@ -248,26 +248,26 @@ func TestRollout_IsAborted(t *testing.T) {
 	p.settle(never)
 	p.spec.Control = &platformv1alpha1.RolloutControl{Revision: 2, Action: platformv1alpha1.RolloutAbort}
 	p.settle(never)
-	if p.status.Phase != platformv1alpha1.RolloutAborted || p.at(1, dev)+p.at(1, prod) != 40 {
+	if p.status.State != platformv1alpha1.RolloutAborted || p.at(1, dev)+p.at(1, prod) != 40 {
 		t.Errorf("aborted: %+v, %d went back", p.status, p.at(1, dev)+p.at(1, prod))
 	}
 	// What was asked of one revision counts for nothing with the next, which starts from what all had.
 	p.newest = 3
 	p.settle(never)
-	if p.status.Phase != platformv1alpha1.RolloutProgressing || p.status.FromRevision != 1 || p.at(3, dev) != 20 {
+	if p.status.State != platformv1alpha1.RolloutProgressing || p.status.FromRevision != 1 || p.at(3, dev) != 20 {
 		t.Errorf("the next one: %+v", p.status)
 	}
 }
 
 func TestEvaluate_WithoutWaves(t *testing.T) {
-	was := &platformv1alpha1.TemplateRolloutStatus{Revision: 2, Phase: platformv1alpha1.RolloutHalted}
+	was := &platformv1alpha1.TemplateRolloutStatus{Revision: 2, State: platformv1alpha1.RolloutHalted}
 	for _, spec := range []*platformv1alpha1.TemplateRollout{nil, {}} {
 		if status, again := rollout.Evaluate(spec, was, 2, nil, noon); status != nil || again != 0 {
 			t.Errorf("got %+v", status)
 		}
 	}
 	empty := &platformv1alpha1.TemplateRollout{Waves: waves()}
-	if status, _ := rollout.Evaluate(empty, nil, 1, nil, noon); status == nil || status.Phase != platformv1alpha1.RolloutComplete {
+	if status, _ := rollout.Evaluate(empty, nil, 1, nil, noon); status == nil || status.State != platformv1alpha1.RolloutComplete {
 		t.Errorf("a template that nobody follows: %+v", status)
 	}
 }

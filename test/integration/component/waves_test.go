@@ -27,8 +27,8 @@ data: "${{%s: '%s'}}"
 		st := framework.Template(framework.Name("w-"), keyed("'a'", "one"))
 		st.Spec.Parameters = framework.JSON(`{type: object, properties: {key: {type: string, default: good}}}`)
 		st.Spec.Rollout = &platformv1alpha1.TemplateRollout{Waves: []platformv1alpha1.RolloutWave{
-			{Tiers: []platformv1alpha1.Tier{platformv1alpha1.TierDevelopment}, SoakSeconds: soak},
-			{Tiers: []platformv1alpha1.Tier{platformv1alpha1.TierProduction}},
+			{Tiers: []platformv1alpha1.Tier{platformv1alpha1.TierDevelopment}, Percent: 100, SoakSeconds: soak},
+			{Tiers: []platformv1alpha1.Tier{platformv1alpha1.TierProduction}, Percent: 100},
 		}}
 		return publish(ctx, st)
 	}
@@ -42,9 +42,9 @@ data: "${{%s: '%s'}}"
 		GinkgoHelper()
 		change(ctx, st, func(st *platformv1alpha1.ServiceTemplate) { st.Spec.Rollout.Control = &control })
 	}
-	isAt := func(phase platformv1alpha1.RolloutPhase, revision, wave int) OmegaMatcher {
+	isAt := func(state platformv1alpha1.RolloutState, revision, wave int) OmegaMatcher {
 		return HaveField("Status.Rollout", HaveValue(And(
-			HaveField("Phase", phase), HaveField("Revision", BeEquivalentTo(revision)), HaveField("Wave", BeEquivalentTo(wave)))))
+			HaveField("State", state), HaveField("Revision", BeEquivalentTo(revision)), HaveField("Wave", BeEquivalentTo(wave)))))
 	}
 	runsRevision := func(component *platformv1alpha1.Component, revisions ...int64) func(Gomega, context.Context) {
 		return func(g Gomega, ctx context.Context) {

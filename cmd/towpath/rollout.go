@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/cmd/towpath/internal/cluster"
+)
+
+func newRollout(connect cluster.Connector, std streams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "rollout",
+		Short: "See how far a template is rolled out, and resume, skip a wave of, or abort it",
+		Long: `See how far a template is rolled out, and resume, skip a wave of, or abort it.
+
+resume, skip and abort write spec.rollout.control of the ServiceTemplate with your
+own rights. Where a repository holds the template, put the same there: what is
+asked for is for one revision, and counts for nothing with the next.`,
+		Args: cobra.NoArgs,
+	}
+	cmd.AddCommand(
+		newRolloutVerb(connect, std, "status", "Show how far a template is rolled out", "", nil),
+		newRolloutVerb(connect, std, "resume", "Go on with a roll-out that halted: who failed is tried again", platformv1alpha1.RolloutResume,
+			func(s *platformv1alpha1.TemplateRolloutStatus, c *platformv1alpha1.RolloutControl) error {
+				if s.State != platformv1alpha1.RolloutHalted {
+					return fmt.Errorf("the roll-out of revision %d is %s, and not Halted", s.Revision, s.State)
+				}
+				c.Attempt = s.Attempt + 1
+				return nil
+			}),
+		newRolloutVerb(connect, std, "skip", "Go on to the next wave, whoever is not Ready yet and however long the soak still is", platformv1alpha1.RolloutSkip,
+			func(s *platformv1alpha1.TemplateRolloutStatus, c *platformv1alpha1.RolloutControl) error {
+				if s.State != platformv1alpha1.RolloutProgressing {
+					return fmt.Errorf("the roll-out of revision %d is %s, and not Progressing", s.Revision, s.State)
+				}
+				c.Wave = s.Wave
+				return nil
+			}),
+		newRolloutVerb(connect, std, "abort", "Bring everybody back to the revision before", platformv1alpha1.RolloutAbort,
+			func(s *platformv1alpha1.TemplateRolloutStatus, _ *platformv1alpha1.RolloutControl) error {
+				if s.State == platformv1alpha1.RolloutComplete {
+					return fmt.Errorf("the roll-out of revision %d is Complete; apply the template as it was before, which makes a new revision", s.Revision)
+				}
+				return nil
+			}),
+	)
+	return cmd
+}
+
+// newRolloutVerb is one verb on a template. fill checks that the action fits, and completes it.
+func newRolloutVerb(connect cluster.Connector, std streams, verb, short string, action platformv1alpha1.RolloutAction,
+	fill func(*platformv1alpha1.TemplateRolloutStatus, *platformv1alpha1.RolloutControl) error,
+) *cobra.Command {
+	var flags cluster.Flags
+	cmd := &cobra.Command{
+		Use:   verb + " TEMPLATE",
+		Short: short,
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			connection, err := connect(flags)
+			if err != nil {
+				next, explained := cluster.ExplainConfig(err)
+				return &trouble{err: explained, next: next}
+			}
+			st, err := rolledOut(cmd.Context(), connection, flags, args[0])
+			if err != nil {
+				return err
+			}
+			if fill == nil {
+				return printRollout(std.out, st)
+			}
+			control := platformv1alpha1.RolloutControl{Revision: st.Status.Rollout.Revision, Action: action}
+			if err := fill(st.Status.Rollout, &control); err != nil {
+				return &trouble{err: err, next: flags.Reach(cmd.Root().DisplayName()+" rollout status") + " " + st.Name, code: exitFindings}
+			}
+			before := st.DeepCopy()
+			st.Spec.Rollout.Control = &control
+			patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}) // of the state that was looked at
+			if err := connection.Patch(cmd.Context(), st, patch); err != nil {
+				next, explained := cluster.Explain(err, flags, "change servicetemplate "+st.Name)
+				return &trouble{err: explained, next: next}
+			}
+			_, err = fmt.Fprintf(std.out, "asked for %s of revision %d of template %s\n", action, control.Revision, st.Name)
+			return err
+		},
+	}
+	flags.Bind(cmd)
+	return cmd
+}
+
+// rolledOut reads a template that is rolled out in waves.
+func rolledOut(ctx context.Context, reader client.Reader, flags cluster.Flags, name string) (*platformv1alpha1.ServiceTemplate, error) {
+	st := &platformv1alpha1.ServiceTemplate{}
+	err := reader.Get(ctx, client.ObjectKey{Name: name}, st)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, &trouble{err: fmt.Errorf("ServiceTemplate %s does not exist", name), next: flags.Kubectl() + " get servicetemplates", code: exitFindings}
+	case err != nil:
+		next, explained := cluster.Explain(err, flags, "read servicetemplate "+name)
+		return nil, &trouble{err: explained, next: next}
+	case st.Spec.Rollout == nil || len(st.Spec.Rollout.Waves) == 0:
+		return nil, &trouble{err: fmt.Errorf("ServiceTemplate %s has no waves: a new revision reaches everybody at once", name), next: "give it spec.rollout.waves", code: exitFindings}
+	case st.Status.Rollout == nil:
+		return nil, &trouble{err: errors.New("the manager has not looked at the roll-out yet: is it running?"), next: flags.Kubectl() + " -n " + platformv1alpha1.SystemNamespace + " get pods"}
+	}
+	return st, nil
+}
+
+func printRollout(out io.Writer, st *platformv1alpha1.ServiceTemplate) error {
+	s := st.Status.Rollout
+	var b strings.Builder
+	fmt.Fprintf(&b, "template %s: revision %d is %s\n  %s\n", st.Name, s.Revision, s.State, s.Message)
+	for i, w := range st.Spec.Rollout.Waves {
+		mark, tiers := " ", "all tiers"
+		if int32(i+1) == s.Wave && s.State != platformv1alpha1.RolloutComplete { //nolint:gosec // at most 16 waves
+			mark = ">"
+		}
+		if len(w.Tiers) > 0 {
+			names := make([]string, len(w.Tiers))
+			for j, tier := range w.Tiers {
+				names[j] = string(tier)
+			}
+			tiers = strings.Join(names, ", ")
+		}
+		fmt.Fprintf(&b, "%s wave %d: %d %% of %s", mark, i+1, w.Percent, tiers)
+		if w.SoakSeconds > 0 {
+			fmt.Fprintf(&b, ", soaks %d s", w.SoakSeconds)
+		}
+		b.WriteString("\n")
+	}
+	fmt.Fprintf(&b, "%d of %d are Ready at it, %d failed\n", s.Ready, s.Members, s.Failed)
+	for _, f := range s.Failures {
+		fmt.Fprintf(&b, "  %s/%s in %s: %s\n", f.Namespace, f.Component, f.Environment, f.Message)
+	}
+	if s.State == platformv1alpha1.RolloutHalted {
+		fmt.Fprintf(&b, "next: mend the template, or towpath rollout resume %s, or towpath rollout abort %s\n", st.Name, st.Name)
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/cmd/towpath/internal/cluster"
+)
+
+func inWaves(state platformv1alpha1.RolloutState) *platformv1alpha1.ServiceTemplate {
+	st := &platformv1alpha1.ServiceTemplate{ObjectMeta: metav1.ObjectMeta{Name: "web-service"}}
+	st.Spec.Rollout = &platformv1alpha1.TemplateRollout{Waves: []platformv1alpha1.RolloutWave{
+		{Tiers: []platformv1alpha1.Tier{platformv1alpha1.TierDevelopment}, Percent: 100, SoakSeconds: 60}, {Percent: 10},
+	}}
+	st.Status.Rollout = &platformv1alpha1.TemplateRolloutStatus{
+		Revision: 7, State: state, Wave: 2, Members: 12, Ready: 10, Failed: 1, Attempt: 1, Message: "Wave 2: 10 of 12 are Ready at revision 7.",
+		Failures: []platformv1alpha1.RolloutFailure{{Namespace: "team-shop", Component: "checkout", Environment: "prod", Message: "it broke"}},
+	}
+	return st
+}
+
+func TestRollout_Status(t *testing.T) {
+	expect(t, towpath(t, []client.Object{inWaves(platformv1alpha1.RolloutHalted)}, "rollout", "status", "web-service"), exitOK, `
+template web-service: revision 7 is Halted
+  Wave 2: 10 of 12 are Ready at revision 7.
+  wave 1: 100 % of Development, soaks 60 s
+> wave 2: 10 % of all tiers
+10 of 12 are Ready at it, 1 failed
+  team-shop/checkout in prod: it broke
+next: mend the template, or towpath rollout resume web-service, or towpath rollout abort web-service
+`, "")
+}
+
+func TestRollout_Steers(t *testing.T) {
+	for _, c := range []struct {
+		verb  string
+		state platformv1alpha1.RolloutState
+		want  *platformv1alpha1.RolloutControl // nil where it is refused
+	}{
+		{"resume", platformv1alpha1.RolloutHalted, &platformv1alpha1.RolloutControl{Revision: 7, Action: platformv1alpha1.RolloutResume, Attempt: 2}},
+		{"resume", platformv1alpha1.RolloutProgressing, nil},
+		{"skip", platformv1alpha1.RolloutProgressing, &platformv1alpha1.RolloutControl{Revision: 7, Action: platformv1alpha1.RolloutSkip, Wave: 2}},
+		{"skip", platformv1alpha1.RolloutHalted, nil},
+		{"abort", platformv1alpha1.RolloutHalted, &platformv1alpha1.RolloutControl{Revision: 7, Action: platformv1alpha1.RolloutAbort}},
+		{"abort", platformv1alpha1.RolloutComplete, nil},
+	} {
+		fakes := fake.NewClientBuilder().WithScheme(cluster.Scheme()).WithObjects(inWaves(c.state)).Build()
+		got := with(t, func(cluster.Flags) (*cluster.Cluster, error) { return &cluster.Cluster{Client: fakes}, nil }, "", "towpath", "rollout", c.verb, "web-service")
+		var st platformv1alpha1.ServiceTemplate
+		if err := fakes.Get(t.Context(), client.ObjectKey{Name: "web-service"}, &st); err != nil {
+			t.Fatal(err)
+		}
+		control := st.Spec.Rollout.Control
+		switch {
+		case c.want == nil:
+			if got.code != exitFindings || control != nil || !strings.Contains(got.err, "the roll-out of revision 7 is "+string(c.state)) {
+				t.Errorf("%s while %s: %+v, %+v", c.verb, c.state, got, control)
+			}
+		case got.code != exitOK || control == nil || *control != *c.want:
+			t.Errorf("%s while %s: %+v, %+v", c.verb, c.state, got, control)
+		}
+	}
+}
+
+func TestRollout_WhereThereIsNone(t *testing.T) {
+	none := inWaves(platformv1alpha1.RolloutHalted)
+	none.Spec.Rollout = nil
+	if got := towpath(t, []client.Object{none}, "rollout", "status", "web-service"); got.code != exitFindings || !strings.Contains(got.err, "has no waves") {
+		t.Errorf("got %+v", got)
+	}
+	if got := towpath(t, nil, "rollout", "abort", "nobody"); got.code != exitFindings || !strings.Contains(got.err, "ServiceTemplate nobody does not exist") {
+		t.Errorf("got %+v", got)
+	}
+}
