@@ -114,10 +114,9 @@ func (u *uninstaller) letGoOne(ctx context.Context, object *metav1.PartialObject
 	if err == nil || apierrors.IsNotFound(err) {
 		return nil
 	}
-	if apierrors.IsConflict(err) {
-		if getErr := u.Get(ctx, client.ObjectKeyFromObject(object), object); getErr != nil {
-			return client.IgnoreNotFound(getErr)
-		}
+	// A label that is gone since then is no conflict but makes the patch invalid, so whatever it was, look anew.
+	if apierrors.IsNotFound(u.Get(ctx, client.ObjectKeyFromObject(object), object)) {
+		return nil
 	}
 	return fmt.Errorf("%s %s: %w", object.Kind, client.ObjectKeyFromObject(object), err)
 }
