@@ -80,7 +80,7 @@ type SecretKeyReference struct {
 }
 
 // PathEnvironment is one step of a Component's path.
-// +kubebuilder:validation:XValidation:rule="has(self.adopt) == has(oldSelf.adopt) && (!has(self.adopt) || self.adopt == oldSelf.adopt)",message="adopt must not change while the environment is in the path: names and selectors of what runs depend on it; take the environment out of the path and put it in again"
+// +kubebuilder:validation:XValidation:rule="has(self.adopt) == has(oldSelf.adopt) && (!has(self.adopt) || self.adopt == oldSelf.adopt)",message="adopt must not change while the environment is in the path: names and selectors of what runs depend on it; take the environment out of the path and put it in again, or delete the Component where it has no other"
 type PathEnvironment struct {
 	// name of an Environment in the Component's namespace. It need not exist yet: the Component
 	// waits for it.

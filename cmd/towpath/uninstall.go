@@ -26,7 +26,8 @@ func newUninstall(connect cluster.Connector, std streams) *cobra.Command {
 all objects of them, roles and namespaces of the installation.
 
 Workloads keep running unless --workloads=delete says otherwise. Those that are
-kept are nobody's from then on: a later installation does not take them over.
+kept are nobody's from then on: a later installation takes them over only by
+towpath adopt, as anything else that runs already.
 Without --yes it only says what it would do. It needs the rights of a cluster
 administrator, and goes on where an earlier run ended.`,
 		Args: cobra.NoArgs,

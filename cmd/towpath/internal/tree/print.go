@@ -93,8 +93,12 @@ func (s Style) component(root *node, component *Component) {
 			promoted += because(component.Promoted, Progressing)
 		}
 	}
+	why := because(component.Ready, component.Health)
+	if promoted != "" {
+		why = strings.TrimSuffix(why, ".") // the sentence goes on
+	}
 	branch := root.add("%s %s  %s  %s%s%s", s.mark(component.Health), component.Name, component.revisions(),
-		s.paint(component.Health), because(component.Ready, component.Health), promoted)
+		s.paint(component.Health), why, promoted)
 	for i := range component.Environments {
 		environment := &component.Environments[i]
 		health, note := environment.Health, because(environment.Ready, environment.Health)
