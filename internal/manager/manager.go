@@ -167,6 +167,8 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 		},
 		&rollout.Reconciler{Client: mgr.GetClient(), Clock: clock.RealClock{}, Recorder: recorder},
 	}
+	reader := client.Reader(mgr.GetClient())
+	collectFollowers().reader.Store(&reader)
 	for _, c := range controllers {
 		if err := c.SetupWithManager(mgr); err != nil {
 			return fmt.Errorf("setting up %T: %w", c, err)

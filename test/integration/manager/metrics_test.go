@@ -59,6 +59,14 @@ var _ = Describe("Metrics", func() {
 			return status
 		}).Should(Equal(http.StatusOK))
 		Expect(body).To(MatchRegexp(`controller_runtime_reconcile_total\{controller="component",result="success"\} \d+`))
+
+		By("who follows which template")
+		template := framework.Template(framework.Name("t-"), framework.ConfigMap("config"))
+		Expect(admin.Create(ctx, template)).To(Succeed())
+		Eventually(ctx, func(ctx context.Context) string {
+			_, body := scrape(ctx, cfg.BearerToken)
+			return body
+		}).Should(ContainSubstring(`towpath_template_components{maturity="Experimental",pinned="false",template="` + template.Name + `"} 0`))
 	})
 })
 

@@ -1,0 +1,69 @@
+package manager
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/census"
+)
+
+// collectTimeout bounds what a scrape waits for the cache.
+const collectTimeout = 5 * time.Second
+
+var (
+	componentsDesc = prometheus.NewDesc("towpath_template_components",
+		"Components of a ServiceTemplate; pinned says whether they stay at a revision.", []string{"template", "maturity", "pinned"}, nil)
+	environmentsDesc = prometheus.NewDesc("towpath_template_environments",
+		"Environments in which a Component of a ServiceTemplate runs, by the revision that it runs.", []string{"template", "revision", "latest"}, nil)
+)
+
+// followers collects who follows which template. It counts when it is scraped, from the cache, so that it costs nothing
+// else. The registry is the process's, and so is the collector: it reads what the newest manager reads.
+type followers struct {
+	reader atomic.Pointer[client.Reader]
+}
+
+var _ prometheus.Collector = &followers{}
+
+// collectFollowers returns the collector, registered once.
+var collectFollowers = sync.OnceValue(func() *followers {
+	f := &followers{}
+	metrics.Registry.MustRegister(f)
+	return f
+})
+
+// Describe implements prometheus.Collector.
+func (f *followers) Describe(descs chan<- *prometheus.Desc) {
+	descs <- componentsDesc
+	descs <- environmentsDesc
+}
+
+// Collect implements prometheus.Collector. While the cache does not answer there are no figures, rather than wrong ones.
+func (f *followers) Collect(found chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), collectTimeout)
+	defer cancel()
+	var templates platformv1alpha1.ServiceTemplateList
+	var components platformv1alpha1.ComponentList
+	reader := f.reader.Load()
+	if reader == nil || (*reader).List(ctx, &templates, client.UnsafeDisableDeepCopy) != nil || (*reader).List(ctx, &components, client.UnsafeDisableDeepCopy) != nil {
+		return
+	}
+	gauge := func(desc *prometheus.Desc, value int, labels ...string) {
+		found <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(value), labels...)
+	}
+	for _, t := range census.Count(templates.Items, components.Items) {
+		gauge(componentsDesc, t.Components-t.Pinned, t.Name, string(t.Maturity), "false")
+		gauge(componentsDesc, t.Pinned, t.Name, string(t.Maturity), "true")
+		for _, r := range t.Revisions {
+			gauge(environmentsDesc, r.Environments, t.Name, strconv.FormatInt(r.Number, 10), strconv.FormatBool(r.Number == t.Latest))
+		}
+	}
+}
