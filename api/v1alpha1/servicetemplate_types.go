@@ -44,6 +44,10 @@ type ServiceTemplateSpec struct {
 	// for exactly that. Default: none, nothing can be called.
 	// +optional
 	Endpoint *TemplateEndpoint `json:"endpoint,omitempty"`
+
+	// overrides says which fields Components may set to values of their own. Default: none.
+	// +optional
+	Overrides *TemplateOverrides `json:"overrides,omitempty"`
 }
 
 // ResourceTemplate makes one object, or with forEach one object for each element of a list.
