@@ -62,7 +62,6 @@ type Override struct {
 	// Release. Default: it never expires.
 	// +optional
 	// +kubebuilder:validation:Format=date
-	// +kubebuilder:validation:Pattern=`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`
 	// +kubebuilder:validation:MaxLength=10
 	Expires string `json:"expires,omitempty"`
 }
