@@ -154,6 +154,23 @@ func TestApply(t *testing.T) {
 	}
 }
 
+// Kubernetes lets a variable stand twice, and templates may write that.
+func TestApply_TakesDuplicatesOfTheTemplate(t *testing.T) {
+	at := targets(t, deploymentKind, app+".env")
+	frozen, errs := override.Freeze([]platformv1alpha1.Override{{Resource: "deployment", Patch: patch(t, onApp("env: [{name: B, value: c}]"))}}, at, openapi.Kubernetes(), nil)
+	if len(errs) > 0 {
+		t.Fatal(errs.ToAggregate())
+	}
+	twice := strings.Replace(deployment, "{name: A, value: a}", "{name: A, value: a}, {name: A, value: again}", 1)
+	object := decode(t, twice)
+	if err := override.Apply(object, &frozen[0], at["deployment"]); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(decode(t, strings.Replace(twice, "value: b", "value: c", 1)), object); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
 func TestRefused(t *testing.T) {
 	resources := app + ".resources"
 	for name, tc := range map[string]struct {

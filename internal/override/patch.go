@@ -2,6 +2,7 @@ package override
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -27,7 +28,32 @@ func decode(raw apiextensionsv1.JSON) (map[string]any, error) {
 	if len(patch) == 0 {
 		return nil, refuse("sets nothing: write the fields that differ, or take the override out")
 	}
-	return patch, harmless(patch, nil)
+	if err := harmless(patch, nil); err != nil {
+		return nil, err
+	}
+	wholeNumbers(patch)
+	return patch, nil
+}
+
+// wholeNumbers makes 8080.0 the same as 8080 everywhere: as a key both select the same element, whose key would
+// change its type.
+func wholeNumbers(v any) any {
+	const exact = 1 << 53
+	switch v := v.(type) {
+	case float64:
+		if v == math.Trunc(v) && math.Abs(v) < exact {
+			return int64(v)
+		}
+	case map[string]any:
+		for name, item := range v {
+			v[name] = wholeNumbers(item)
+		}
+	case []any:
+		for i, item := range v {
+			v[i] = wholeNumbers(item)
+		}
+	}
+	return v
 }
 
 // harmless refuses what could mean something else to somebody else than setting a field.
