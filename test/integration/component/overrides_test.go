@@ -8,6 +8,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -99,6 +100,39 @@ var _ = Describe("An override", func() {
 		Eventually(ctx, memory(t, "prod")).Should(BeEmpty())
 		settled(ctx, component)
 		Expect(read(ctx, t.release("shop", "dev", 2)).Spec.Cause).To(Equal(platformv1alpha1.CauseParameterChange))
+	})
+
+	It("of a custom kind is merged by the keys that its definition names", func(ctx context.Context) {
+		crd, keyed := framework.CRD("override.example", "Gadget"), "map"
+		spec := crd.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties["spec"]
+		text := apiextensionsv1.JSONSchemaProps{Type: "string"}
+		spec.Properties["parts"] = apiextensionsv1.JSONSchemaProps{
+			Type: "array", XListType: &keyed, XListMapKeys: []string{"id"},
+			Items: &apiextensionsv1.JSONSchemaPropsOrArray{Schema: &apiextensionsv1.JSONSchemaProps{
+				Type: "object", Required: []string{"id"}, Properties: map[string]apiextensionsv1.JSONSchemaProps{"id": text, "size": text},
+			}},
+		}
+		Expect(admin.Create(ctx, crd)).To(Succeed())
+		DeferCleanup(func(ctx context.Context) { Expect(admin.Delete(ctx, crd)).To(Succeed()) })
+		template := framework.Template(framework.Name("gadget-"), framework.Resource("deployment", `
+apiVersion: override.example/v1
+kind: Gadget
+metadata: {name: "${component.name}"}
+spec: {parts: [{id: a, size: small}, {id: b, size: small}]}
+`))
+		template.Spec.Overrides = &platformv1alpha1.TemplateOverrides{Allow: []platformv1alpha1.OpenPath{{Resource: "deployment", Path: "spec.parts[id=*].size"}}}
+		Eventually(ctx, func(ctx context.Context) error { return admin.Create(ctx, template.DeepCopy()) }).Should(Succeed(), "the schemas may come a moment later")
+		DeferCleanup(func(ctx context.Context) { Expect(admin.Delete(ctx, template)).To(Succeed()) })
+		Eventually(ctx, framework.Read(admin, template)).Should(framework.BeReady())
+		t := newTeam(ctx, "dev")
+		Expect(developer.Create(ctx, overriding(t, template.Name, []string{"dev"}, override("spec: {parts: [{id: b, color: red}]}", "")))).To(
+			MatchError(ContainSubstring("the kind Gadget has no such field")))
+		deploy(ctx, overriding(t, template.Name, []string{"dev"}, override("spec: {parts: [{id: b, size: big}]}", "")))
+		// The applier has no right to the kind, so that the Release goes no further.
+		Eventually(ctx, framework.Read(admin, t.release("shop", "dev", 1))).Should(HaveField("Spec.Overrides", ConsistOf(
+			HaveField("Merge", ConsistOf(platformv1alpha1.MergeRule{
+				Path: "spec.parts", Strategy: platformv1alpha1.MergeKeyed, Keys: []platformv1alpha1.MergeKey{{Name: "id"}},
+			})))))
 	})
 
 	It("of anything else is refused at admission, with what is open", func(ctx context.Context) {
