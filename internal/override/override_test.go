@@ -34,7 +34,7 @@ spec:
         image: shop:1
         args: [serve, --fast]
         env: [{name: A, value: a}, {name: B, value: b}]
-        ports: [{containerPort: 8080}]
+        ports: [{containerPort: 8080}, {containerPort: 9090, protocol: TCP}]
         resources: {requests: {cpu: 100m, memory: 1Gi}, limits: {}}
 `
 
@@ -123,6 +123,10 @@ func TestApply(t *testing.T) {
 		"a key that has a default need not be written": {
 			onApp("ports: [{containerPort: 8080, name: http}]"), []string{app + ".ports[containerPort=8080].name"},
 			[]string{"{containerPort: 8080}", "{containerPort: 8080, name: http}"},
+		},
+		"a key that stands there with its default": {
+			onApp("ports: [{containerPort: 9090, name: admin}]"), []string{app + ".ports[containerPort=9090].name"},
+			[]string{"{containerPort: 9090, protocol: TCP}", "{containerPort: 9090, protocol: TCP, name: admin}"},
 		},
 		"an annotation": {
 			`metadata: {annotations: {"example.org/x": "1"}}`, []string{`metadata.annotations["example.org/x"]`},
