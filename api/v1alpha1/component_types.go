@@ -153,6 +153,13 @@ type ComponentSpec struct {
 	// +kubebuilder:validation:MaxItems=16
 	Uses []Use `json:"uses,omitempty"`
 
+	// overrides set fields of the golden path's objects to values of the Component's own, where the template opens
+	// these. They are part of the version. Two overrides must not set the same field. Default: none.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	Overrides []Override `json:"overrides,omitempty"`
+
 	// environments is the path, in order. A version enters the first one, and goes to the next one
 	// as soon as it is Ready in the one before. Taking an environment out of the path deletes what
 	// the Component runs there.
@@ -209,7 +216,8 @@ type ComponentStatus struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// conditions are Ready, Promoted, and Stalled when somebody must act first.
+	// conditions are Ready, Promoted, Stalled when somebody must act first, and OverridesExpiring when an
+	// override has expired or soon will.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -11,6 +11,9 @@ const (
 	// ConditionPromoted is True on a Component when every environment of its path runs the
 	// version that the spec asks for. Waiting for promotion does not make a Component unready.
 	ConditionPromoted = "Promoted"
+	// ConditionOverridesExpiring is True on a Component when one of its overrides has expired, or will within
+	// 14 days; it is absent otherwise. It does not make a Component unready.
+	ConditionOverridesExpiring = "OverridesExpiring"
 	// ConditionApplied is True on a Release when every object of its inventory was accepted
 	// by the API server. What only older Releases listed is pruned later, once this one is Ready.
 	ConditionApplied = "Applied"
@@ -71,6 +74,12 @@ const (
 	ReasonParametersInvalid = "ParametersInvalid"
 	// ReasonRenderFailed: an expression of the template failed on these parameters.
 	ReasonRenderFailed = "RenderFailed"
+	// ReasonOverrideRefused: an override sets what the template does not open, or cannot be merged.
+	ReasonOverrideRefused = "OverrideRefused"
+	// ReasonOverrideExpiring: an override expires within 14 days.
+	ReasonOverrideExpiring = "OverrideExpiring"
+	// ReasonOverrideExpired: an override has expired, and is still in the spec.
+	ReasonOverrideExpired = "OverrideExpired"
 	// ReasonRefused: the guard refused a rendered object.
 	ReasonRefused = "Refused"
 	// ReasonEnvironmentNotFound: an environment of the path does not exist (yet).

@@ -41,6 +41,12 @@ type EnvironmentClassSpec struct {
 	// +optional
 	// +kubebuilder:default=Restricted
 	PodSecurity PodSecurityLevel `json:"podSecurity,omitempty"`
+
+	// dropExpiredOverrides says what becomes of an override of a Component that has expired. True: the next
+	// version is released without it, with the cause OverrideExpired. False: it stays in force, and the
+	// condition OverridesExpiring of the Component says so. Default: false.
+	// +optional
+	DropExpiredOverrides bool `json:"dropExpiredOverrides,omitempty"` //nolint:kubeapilinter // the name is a yes-or-no question
 }
 
 // EnvironmentClassStatus is what the controller found.
@@ -140,6 +146,9 @@ type EnvironmentStatus struct {
 	// podSecurity is the level that the class asks for.
 	// +optional
 	PodSecurity PodSecurityLevel `json:"podSecurity,omitempty"`
+	// dropExpiredOverrides is what the class says of overrides that have expired.
+	// +optional
+	DropExpiredOverrides bool `json:"dropExpiredOverrides,omitempty"` //nolint:kubeapilinter // as in the class
 	// team is the team of the namespace that the Environment is in.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63

@@ -7,14 +7,14 @@ import (
 )
 
 // Cause says why a Release was made.
-// +kubebuilder:validation:Enum=ImageChange;ParameterChange;TemplateRollout;ProviderChange;Promotion;Adoption;Manual
+// +kubebuilder:validation:Enum=ImageChange;ParameterChange;TemplateRollout;ProviderChange;Promotion;Adoption;OverrideExpired;Manual
 type Cause string
 
 // The causes.
 const (
 	// CauseImageChange: the image or commit of the Component changed (or is the first).
 	CauseImageChange Cause = "ImageChange"
-	// CauseParameterChange: parameters or environment variables changed.
+	// CauseParameterChange: parameters, environment variables or overrides changed.
 	CauseParameterChange Cause = "ParameterChange"
 	// CauseTemplateRollout: another revision of the template; the version is the same.
 	CauseTemplateRollout Cause = "TemplateRollout"
@@ -24,6 +24,8 @@ const (
 	CausePromotion Cause = "Promotion"
 	// CauseAdoption: objects that ran already are taken over as they were found.
 	CauseAdoption Cause = "Adoption"
+	// CauseOverrideExpired: an override expired, and the class of the environment drops those.
+	CauseOverrideExpired Cause = "OverrideExpired"
 	// CauseManual: the Release before was deleted by hand and is made again.
 	CauseManual Cause = "Manual"
 )
@@ -117,7 +119,8 @@ type ReleaseSpec struct {
 	// revision of the template that the Release is rendered from.
 	// +required
 	Revision RevisionReference `json:"revision,omitzero"`
-	// version is the hash of what is promoted: image, commit, parameters, variables and uses, in hexadecimal.
+	// version is the hash of what is promoted: image, commit, parameters, variables, uses and overrides, in
+	// hexadecimal.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
@@ -192,6 +195,11 @@ type ReleaseSpec struct {
 	// endpoint is where those who use the Component connect. Default: none.
 	// +optional
 	Endpoint *ReleaseEndpoint `json:"endpoint,omitempty"`
+	// overrides set fields of the objects after the template was evaluated.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	Overrides []ReleaseOverride `json:"overrides,omitempty"` //nolint:kubeapilinter // the required fields stand in Override, which is inlined
 	// adopt names the objects that keep the names and the selector under which they were found. A Release with
 	// the cause Adoption makes nothing else, and leaves them as they are.
 	// +optional

@@ -60,6 +60,10 @@ type ServiceTemplateSpec struct {
 	// +kubebuilder:validation:MaxLength=40
 	ReplacedBy string `json:"replacedBy,omitempty"`
 
+	// overrides says which fields Components may set to values of their own. Default: none.
+	// +optional
+	Overrides *TemplateOverrides `json:"overrides,omitempty"`
+
 	// rollout says how a new revision reaches Components that run already. Changing it makes no new revision.
 	// Default: at once, to all that are not pinned.
 	// +optional

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -49,6 +50,7 @@ Exit codes: 0 in order, 1 errors found (with --strict: or warnings), 2 unreadabl
 			if err != nil {
 				return err
 			}
+			world.Now = time.Now()
 			world.Lint()
 			report := lintReport{
 				APIVersion: cliAPIVersion, Kind: "Lint", Documents: world.Documents,

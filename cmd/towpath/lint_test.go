@@ -150,3 +150,49 @@ towpath: `+folder+` holds no file that ends in .yaml, .yml or .json
 next: check the path; - reads standard input
 `)
 }
+
+// deviating is a Component of web-service with an override.
+func deviating(patch, expires string) string {
+	return `apiVersion: platform.towpath.dev/v1alpha1
+kind: Component
+metadata: {name: hello, namespace: team-shop}
+spec:
+  templateRef: {name: web-service}
+  image: registry.example/shop/hello:1.0.0
+  environments: [{name: prod}]
+  overrides:
+  - resource: deployment
+    reason: test
+    expires: "` + expires + `"
+    patch: ` + patch + "\n"
+}
+
+func TestLintChecksOverrides(t *testing.T) {
+	fits := "{spec: {template: {spec: {containers: [{name: app, resources: {limits: {memory: 2Gi}}}]}}}}"
+	expect(t, offlineCall(t, deviating(fits, "9999-01-01"), "lint", "-"), exitOK, "", `
+1 document, 0 errors, 0 warnings
+`)
+	expect(t, offlineCall(t, deviating(fits, "2020-01-01"), "lint", "-"), exitOK, `
+stdin:11: warning: Component/hello: spec.overrides[0].expires: "2020-01-01": the override has expired; it is dropped in environments whose class says dropExpiredOverrides, and rendered here all the same: take it out, or set a later date
+`, `
+1 document, 0 errors, 1 warning
+`)
+	expect(t, offlineCall(t, deviating("{spec: {replicas: 9}}", "9999-01-01"), "lint", "-"), exitFindings, `
+stdin:12: Component/hello: spec.overrides[0].patch: Forbidden: sets what the template does not open: spec.replicas; open of resource deployment: spec.template.spec.containers[name=app].resources. Set only what is open, or ask the platform team to open more in spec.overrides.allow of the ServiceTemplate
+`, `
+1 document, 1 error, 0 warnings
+`)
+	expect(t, offlineCall(t, deviating("{spec: {$patch: replace}}", "soon"), "lint", "-"), exitFindings, `
+stdin:11: Component/hello: spec.overrides[0].expires: Invalid value: "soon": spec.overrides[0].expires in body must be of type date: "soon"
+`, `
+1 document, 1 error, 0 warnings
+`)
+}
+
+func TestRenderMergesOverrides(t *testing.T) {
+	got := offlineCall(t, deviating("{spec: {template: {spec: {containers: [{name: app, resources: {limits: {memory: 2Gi}}}]}}}}", "2020-01-01"),
+		"render", "-f", "-", "--team", "shop", "--cost-center", "c", "--tier", "Production")
+	if got.code != exitOK || !strings.Contains(got.out, "memory: 2Gi") || strings.Count(got.out, "- env:") != 1 {
+		t.Errorf("got %+v", got)
+	}
+}

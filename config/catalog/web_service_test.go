@@ -35,6 +35,7 @@ network:
 `,
 			change: func(in *render.Input) { in.LabelAliases = map[string]string{"team": platformv1alpha1.LabelTeam} },
 		},
+		"override":       {change: bigger},
 		"cloud-metadata": {parameters: `{network: {cloudMetadata: Allowed}}`},
 		"longest-names": {
 			parameters: `{network: {egress: Restricted, allowTo: [{cidr: 10.0.0.0/8, port: 443}]}}`,

@@ -73,13 +73,14 @@ func (s *scope) path() []promotion.Step {
 			path[i].Releases = append(path[i].Releases, planned(release))
 		}
 		if n := len(path[i].Releases); n > 0 && path[i].Releases[n-1].Settling {
-			s.requeueAfter = settleFor // the event of its outcome comes first, as a rule
+			s.lookAgain(settleFor) // the event of its outcome comes first, as a rule
 		}
 		ran := st.current()
 		if ran == nil {
 			path[i].Lost, ran = s.loss(st)
 		}
 		if ran != nil {
+			path[i].Expired = s.expired(st, ran)
 			path[i].SameCode = ran.Spec.Image == s.component.Spec.Image && sha(ran.Spec.Commit) == sha(s.component.Spec.Commit)
 		}
 	}
@@ -149,8 +150,14 @@ func (r *Reconciler) fits(ctx context.Context, s *scope, st *stop, version strin
 	if err != nil {
 		return false
 	}
-	_, errs := compiled.ResolveParameters(parameters, nil)
-	return len(errs) == 0
+	if _, errs := compiled.ResolveParameters(parameters, nil); len(errs) > 0 {
+		return false
+	}
+	if version != st.version {
+		return true // what it overrides shows when it is rendered: it is the version that runs
+	}
+	_, refused, _ := r.freeze(st.overrides, compiled)
+	return refused == nil
 }
 
 // create makes the Release that was decided on, or says on the stop why it cannot be made.
@@ -183,7 +190,7 @@ func (r *Reconciler) build(ctx context.Context, s *scope, st *stop) (*platformv1
 		return nil, fmt.Errorf("reading ServiceTemplateRevision %s: %w", ref.Name, err)
 	}
 	release, err := r.assemble(ctx, s, st, ref, compiled)
-	if err != nil {
+	if err != nil || st.problem != nil {
 		return nil, err
 	}
 	objects, renderErr := render.Release(compiled, release)
@@ -225,6 +232,10 @@ func renderProblem(release *platformv1alpha1.Release, err error) *problem {
 		return &problem{reason: platformv1alpha1.ReasonParametersInvalid, message: fmt.Sprintf(
 			"The parameters do not fit revision %d of ServiceTemplate %s: %v", release.Spec.Revision.Number, release.Spec.Template, err)}
 	}
+	var refused *render.OverrideError
+	if errors.As(err, &refused) {
+		return &problem{reason: platformv1alpha1.ReasonOverrideRefused, message: err.Error()}
+	}
 	return &problem{reason: platformv1alpha1.ReasonRenderFailed, message: err.Error()}
 }
 
@@ -255,6 +266,9 @@ func (r *Reconciler) assemble(ctx context.Context, s *scope, st *stop, ref platf
 		},
 	}
 	spec := &release.Spec
+	if spec.Overrides, err = r.overridesOf(st, compiled); err != nil || st.problem != nil {
+		return nil, err
+	}
 	if current := st.current(); next.Version != st.version && current != nil {
 		// The version that runs goes on: with another revision, which goes first and alone, or with what those
 		// give now whom it uses.

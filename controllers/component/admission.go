@@ -9,22 +9,28 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/index"
+	"github.com/towpath-dev/towpath/internal/openapi"
 	"github.com/towpath-dev/towpath/internal/revision"
 	"github.com/towpath-dev/towpath/internal/template"
 )
 
-// Validator refuses Components whose parameters do not fit their template. What may come later,
+// Validator refuses Components whose parameters do not fit their template, or that override what it does not open. What may come later,
 // such as a template or an environment that does not exist yet, is a warning: a GitOps tool applies
 // in any order.
 type Validator struct {
 	Reader    client.Reader
 	Revisions *revision.Compiled
+	// Kinds tells the schemas of kinds, by which overrides are merged.
+	Kinds openapi.Source
+	// Clock tells which overrides have expired.
+	Clock clock.PassiveClock
 }
 
 var _ admission.Validator[*platformv1alpha1.Component] = &Validator{}
@@ -139,7 +145,13 @@ func (v *Validator) validate(ctx context.Context, component *platformv1alpha1.Co
 		warnings = append(warnings, warning)
 	} else {
 		errs = append(errs, ValidateParameters(compiled, &component.Spec)...)
+		wrong := ValidateOverrides(compiled, &component.Spec, v.Kinds)
+		if unanswered(wrong) {
+			return nil, apierrors.NewInternalError(wrong.ToAggregate())
+		}
+		errs = append(errs, wrong...)
 	}
+	warnings = append(warnings, warnExpired(component.Spec.Overrides, v.Clock.Now())...)
 	if len(errs) == 0 {
 		return warnings, nil
 	}

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -26,6 +27,7 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/freshness"
 	"github.com/towpath-dev/towpath/internal/index"
+	"github.com/towpath-dev/towpath/internal/openapi"
 	"github.com/towpath-dev/towpath/internal/revision"
 )
 
@@ -44,7 +46,11 @@ type Reconciler struct {
 	Revisions    *revision.Compiled
 	Capabilities Capabilities
 	Namespaced   NamespacedFunc
-	Recorder     events.EventRecorder
+	// Kinds tells the schemas of kinds, by which overrides are merged.
+	Kinds openapi.Source
+	// Clock tells when overrides expire.
+	Clock    clock.PassiveClock
+	Recorder events.EventRecorder
 	// LabelAliases are further label keys for cost tools, each with the Towpath label whose value
 	// it repeats.
 	LabelAliases map[string]string
@@ -96,7 +102,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if r.writes.Stale(req.NamespacedName, component.ResourceVersion) {
 		return ctrl.Result{}, nil // the event of our own last write is still to come
 	}
-	s := &scope{component: component, before: component.DeepCopy()}
+	s := &scope{component: component, before: component.DeepCopy(), now: r.Clock.Now()}
 	if !component.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, r.finalize(ctx, s)
 	}

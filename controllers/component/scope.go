@@ -14,6 +14,7 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/index"
+	"github.com/towpath-dev/towpath/internal/override"
 	"github.com/towpath-dev/towpath/internal/promotion"
 	"github.com/towpath-dev/towpath/internal/revision"
 	"github.com/towpath-dev/towpath/internal/rollout"
@@ -24,6 +25,8 @@ import (
 type scope struct {
 	component *platformv1alpha1.Component
 	before    *platformv1alpha1.Component
+	// now is the time of the pass.
+	now time.Time
 
 	// target is the revision of the template that the Component should end up with. Zero where
 	// there is none: then problem says why.
@@ -45,7 +48,9 @@ type stop struct {
 	name string
 	// parameters are merged for this environment, without the template's defaults.
 	parameters map[string]any
-	version    string
+	// overrides are those in force here.
+	overrides []platformv1alpha1.Override
+	version   string
 	// adopt is what the environment has already and the Component takes over, nil for nothing.
 	adopt *platformv1alpha1.Adoption
 	// environment is nil where it does not exist.
@@ -67,6 +72,13 @@ type stop struct {
 	// decision and problem are set by act.
 	decision promotion.Decision
 	problem  *problem
+}
+
+// lookAgain asks for another pass after a time, or earlier where somebody asked for that; zero asks for none.
+func (s *scope) lookAgain(after time.Duration) {
+	if after > 0 && (s.requeueAfter == 0 || after < s.requeueAfter) {
+		s.requeueAfter = after
+	}
 }
 
 // problem is what somebody must mend before a Release can be made.
@@ -118,14 +130,16 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) error {
 			return err
 		}
 		st := stop{name: step.Name, adopt: step.Adopt, parameters: template.MergeParameters(base, over)}
-		if st.version, err = promotion.Version(&s.component.Spec, st.parameters); err != nil {
+		if err := r.findEnvironment(ctx, s.component, &st); err != nil {
 			return err
 		}
-		if err := r.findEnvironment(ctx, s.component, &st); err != nil {
+		st.overrides = s.inForce(&st)
+		if st.version, err = s.versionWith(&st, st.overrides); err != nil {
 			return err
 		}
 		s.stops = append(s.stops, st)
 	}
+	s.lookAgain(override.NextChange(s.component.Spec.Overrides, s.now))
 	for i := range releases.Items {
 		s.place(&releases.Items[i])
 	}

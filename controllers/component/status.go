@@ -38,7 +38,12 @@ func (r *Reconciler) report(ctx context.Context, s *scope) error {
 	}
 	s.reportReady(&status.Conditions, generation)
 	s.reportPromoted(&status.Conditions, generation)
-	return r.patchStatus(ctx, s)
+	s.reportOverrides(&status.Conditions, generation)
+	if err := r.patchStatus(ctx, s); err != nil {
+		return err
+	}
+	r.warn(s)
+	return nil
 }
 
 // begins says that the Component is new, and that its first Release has been made and says nothing yet. What that says

@@ -170,7 +170,7 @@ func memberOf(component *platformv1alpha1.Component, environment string, release
 // cannot says whether a reason tells that a Component cannot be given a revision.
 func cannot(reason string) bool {
 	switch reason {
-	case platformv1alpha1.ReasonParametersInvalid, platformv1alpha1.ReasonRenderFailed, platformv1alpha1.ReasonRefused:
+	case platformv1alpha1.ReasonParametersInvalid, platformv1alpha1.ReasonRenderFailed, platformv1alpha1.ReasonRefused, platformv1alpha1.ReasonOverrideRefused:
 		return true
 	}
 	return false

@@ -46,6 +46,7 @@ func Compare(before, after *platformv1alpha1.ServiceTemplateSpec) ([]Change, err
 		return nil, err
 	}
 	c.outputs(before, after)
+	c.overrides(before.Overrides, after.Overrides)
 	slices.SortStableFunc(c.changes, func(a, b Change) int {
 		return cmp.Or(cmp.Compare(weight[b.Level], weight[a.Level]), cmp.Compare(a.Path, b.Path))
 	})
@@ -123,6 +124,26 @@ func (c *comparison) outputs(before, after *platformv1alpha1.ServiceTemplateSpec
 		c.safe("endpoint", "added")
 	case text(before.Endpoint) != text(after.Endpoint):
 		c.risky("endpoint", "changed: Components that use one of this template are rolled out again where it differs")
+	}
+}
+
+// overrides compares which fields Components may set.
+func (c *comparison) overrides(before, after *platformv1alpha1.TemplateOverrides) {
+	open := func(o *platformv1alpha1.TemplateOverrides) []string {
+		var all []string
+		if o != nil {
+			for _, allow := range o.Allow {
+				all = append(all, allow.Resource+" "+allow.Path)
+			}
+		}
+		return all
+	}
+	was, is := open(before), open(after)
+	for _, path := range without(was, is) {
+		c.breaking("overrides", "%s is not open any more: a Component that overrides it cannot get the revision", path)
+	}
+	for _, path := range without(is, was) {
+		c.safe("overrides", "%s is open", path)
 	}
 }
 

@@ -27,6 +27,7 @@ parameters:
   x-kubernetes-validations: [{rule: self.port != 22}]
 outputs: [{name: host, value: "${component.name}"}]
 endpoint: {podLabels: {a: b}, ports: ["8080"]}
+overrides: {allow: [{resource: deployment, path: spec.replicas}]}
 resources:
 - id: deployment
   object:
@@ -93,22 +94,24 @@ func TestCompare(t *testing.T) {
 		"another default":              {"default: 8080", "default: 9090", risky, "parameters.port: another default: was 8080, is 9090"},
 		"a default below":              {"min: {type: integer, default: 2}", "min: {type: integer, default: 3}", risky, "parameters.replicas.min: another default: was 2, is 3"},
 
-		"an output less":     {`outputs: [{name: host, value: "${component.name}"}]`, "outputs: []", breaking, "outputs[host]: removed"},
-		"an output more":     {`outputs: [`, `outputs: [{name: port, value: "80"}, `, safe, "outputs[port]: added"},
-		"another output":     {`value: "${component.name}"}]`, `value: "x"}]`, risky, "outputs[host]: changed"},
-		"another endpoint":   {`ports: ["8080"]`, `ports: ["80"]`, risky, "endpoint: changed"},
-		"no endpoint":        {`endpoint: {podLabels: {a: b}, ports: ["8080"]}`, "", breaking, "endpoint: removed"},
-		"an annotation":      {"annotations: {a: b}", "annotations: {a: c}", safe, "resources[deployment].object: metadata.annotations.a changes in place"},
-		"a pod template":     {"containers: [{name: app,", "containers: [{name: web,", risky, "resources[deployment].object: spec.template.spec.containers: pods restart"},
-		"a selector":         {"matchLabels: {app:", "matchLabels: {application:", breaking, "resources[deployment].object: spec.selector.matchLabels.app, spec.selector.matchLabels.application cannot be changed"},
-		"a claim":            {"volumeClaimTemplates: [{metadata: {name: data}}]", "volumeClaimTemplates: [{metadata: {name: disk}}]", breaking, "resources[store].object: spec.volumeClaimTemplates cannot be changed"},
-		"an address":         {"spec: {ports: [{port: 80}]}", "spec: {clusterIP: None, ports: [{port: 80}]}", breaking, "resources[service].object: spec.clusterIP cannot be changed"},
-		"a name":             {`kind: Service, metadata: {name: "${component.name}"}`, `kind: Service, metadata: {name: "${component.name}-x"}`, risky, "resources[service].object.metadata.name: changed: new objects are made"},
-		"a name before data": {"kind: StatefulSet\n    metadata: {name: \"${component.name}\"}", "kind: StatefulSet\n    metadata: {name: db}", breaking, "resources[store].object.metadata.name: changed: new objects are made without the data"},
-		"another kind":       {"kind: Service,", "kind: ConfigMap,", breaking, "resources[service]: another kind: was v1/Service, is v1/ConfigMap"},
-		"another condition":  {`includeWhen: "${true}"`, `includeWhen: "${false}"`, risky, "resources[store].includeWhen: changed"},
-		"a resource less":    {"- id: service\n", "- id: other\n", risky, "resources[service]: removed: the objects are deleted"},
-		"a store less":       {"- id: store\n", "- id: other\n", breaking, "resources[store]: removed: the objects are deleted, and what they hold may be"},
+		"an output less":         {`outputs: [{name: host, value: "${component.name}"}]`, "outputs: []", breaking, "outputs[host]: removed"},
+		"an output more":         {`outputs: [`, `outputs: [{name: port, value: "80"}, `, safe, "outputs[port]: added"},
+		"another output":         {`value: "${component.name}"}]`, `value: "x"}]`, risky, "outputs[host]: changed"},
+		"another endpoint":       {`ports: ["8080"]`, `ports: ["80"]`, risky, "endpoint: changed"},
+		"no endpoint":            {`endpoint: {podLabels: {a: b}, ports: ["8080"]}`, "", breaking, "endpoint: removed"},
+		"a field that is closed": {"path: spec.replicas", "path: spec.paused", breaking, "overrides: deployment spec.replicas is not open any more"},
+		"a field that is opened": {"[{resource: deployment, path: spec.replicas}]", "[{resource: deployment, path: spec.replicas}, {resource: store, path: spec.replicas}]", safe, "overrides: store spec.replicas is open"},
+		"an annotation":          {"annotations: {a: b}", "annotations: {a: c}", safe, "resources[deployment].object: metadata.annotations.a changes in place"},
+		"a pod template":         {"containers: [{name: app,", "containers: [{name: web,", risky, "resources[deployment].object: spec.template.spec.containers: pods restart"},
+		"a selector":             {"matchLabels: {app:", "matchLabels: {application:", breaking, "resources[deployment].object: spec.selector.matchLabels.app, spec.selector.matchLabels.application cannot be changed"},
+		"a claim":                {"volumeClaimTemplates: [{metadata: {name: data}}]", "volumeClaimTemplates: [{metadata: {name: disk}}]", breaking, "resources[store].object: spec.volumeClaimTemplates cannot be changed"},
+		"an address":             {"spec: {ports: [{port: 80}]}", "spec: {clusterIP: None, ports: [{port: 80}]}", breaking, "resources[service].object: spec.clusterIP cannot be changed"},
+		"a name":                 {`kind: Service, metadata: {name: "${component.name}"}`, `kind: Service, metadata: {name: "${component.name}-x"}`, risky, "resources[service].object.metadata.name: changed: new objects are made"},
+		"a name before data":     {"kind: StatefulSet\n    metadata: {name: \"${component.name}\"}", "kind: StatefulSet\n    metadata: {name: db}", breaking, "resources[store].object.metadata.name: changed: new objects are made without the data"},
+		"another kind":           {"kind: Service,", "kind: ConfigMap,", breaking, "resources[service]: another kind: was v1/Service, is v1/ConfigMap"},
+		"another condition":      {`includeWhen: "${true}"`, `includeWhen: "${false}"`, risky, "resources[store].includeWhen: changed"},
+		"a resource less":        {"- id: service\n", "- id: other\n", risky, "resources[service]: removed: the objects are deleted"},
+		"a store less":           {"- id: store\n", "- id: other\n", breaking, "resources[store]: removed: the objects are deleted, and what they hold may be"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.old != "" && !strings.Contains(base, c.old) {

@@ -46,6 +46,8 @@ type Options struct {
 	// Again says that this process may have built a manager before, as a test does that restarts
 	// it: the names of controllers are then not held to be unique in the process.
 	Again bool
+	// Clock tells when overrides expire. If nil, the real one.
+	Clock clock.PassiveClock
 }
 
 // Run builds the manager and runs it until the context ends.
@@ -65,6 +67,9 @@ var built atomic.Int64
 func New(ctx context.Context, cfg *rest.Config, o Options) (ctrl.Manager, error) {
 	if err := o.Configuration.Validate(); err != nil {
 		return nil, err
+	}
+	if o.Clock == nil {
+		o.Clock = clock.RealClock{}
 	}
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS = -1 // the API server's priority and fairness decides, not a limit of our own
@@ -159,7 +164,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 		},
 		&component.Reconciler{
 			Client: mgr.GetClient(), Revisions: revisions, Capabilities: capability.NewDetector(disco, clock.RealClock{}),
-			Namespaced: writer.Namespaced, Recorder: recorder, LabelAliases: o.Configuration.LabelAliases, Workers: o.Configuration.Workers,
+			Namespaced: writer.Namespaced, Kinds: kinds, Clock: o.Clock, Recorder: recorder, LabelAliases: o.Configuration.LabelAliases, Workers: o.Configuration.Workers,
 		},
 		&release.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Writer: writer, Revisions: revisions,
@@ -176,7 +181,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 	}
 	hooks := &webhooks{mgr: mgr, certReady: certReady, validators: []validator{
 		&servicetemplate.Validator{Reader: mgr.GetClient(), Kinds: kinds},
-		&component.Validator{Reader: mgr.GetClient(), Revisions: revisions},
+		&component.Validator{Reader: mgr.GetClient(), Revisions: revisions, Kinds: kinds, Clock: o.Clock},
 	}}
 	if err := mgr.Add(hooks); err != nil {
 		return err

@@ -45,6 +45,8 @@ type Step struct {
 	// SameCode says that Version has the image and commit of the current or lost Release, so that it
 	// differs in parameters or variables alone. Meaningless where there is neither.
 	SameCode bool
+	// Expired says that Version is what runs, without overrides that have expired since.
+	Expired bool
 	// Adopts says that what runs here already is to be taken over first.
 	Adopts bool
 	// Stale says that what the current Release uses gives something else by now.
@@ -294,6 +296,8 @@ func firstCause(step, before *Step) platformv1alpha1.Cause {
 
 func changeCause(step, before *Step) platformv1alpha1.Cause {
 	switch {
+	case step.Expired:
+		return platformv1alpha1.CauseOverrideExpired
 	case before != nil:
 		return platformv1alpha1.CausePromotion
 	case step.SameCode:

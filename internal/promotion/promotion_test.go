@@ -95,6 +95,15 @@ func TestPlan(t *testing.T) {
 			dev: promotion.Step{SameCode: true, Releases: []promotion.Release{ready("v0", 2)}}, target: 2,
 			want: []promotion.Decision{next("v1", 2, "ParameterChange"), waits(devFirst)},
 		},
+		"an override that expired": {
+			dev: promotion.Step{SameCode: true, Expired: true, Releases: []promotion.Release{ready("v0", 2)}}, target: 2,
+			want: []promotion.Decision{next("v1", 2, "OverrideExpired"), waits(devFirst)},
+		},
+		"an override that expired where the environment before has shown what is left": {
+			dev:  promotion.Step{Releases: []promotion.Release{ready("v1", 2)}},
+			prod: promotion.Step{SameCode: true, Expired: true, Releases: []promotion.Release{ready("v0", 2)}}, target: 2,
+			want: []promotion.Decision{nothing, next("v1", 2, "OverrideExpired")},
+		},
 		"the version changes first and the revision stays": {
 			dev: promotion.Step{Releases: []promotion.Release{ready("v0", 1)}}, target: 2,
 			prod: promotion.Step{Releases: []promotion.Release{ready("v0", 1)}},

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	utiljson "k8s.io/apimachinery/pkg/util/json"
+
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 )
 
@@ -17,8 +19,9 @@ const versionLength = 16
 
 // Version identifies what is promoted, as it is in one environment: the image, the commit, the
 // parameters merged for that environment (without the template's defaults, which belong to the
-// revision), the variables and what is used (not what that gives: it differs from environment to
-// environment). The order of keys in the parameters does not matter.
+// revision), the variables, what is used (not what that gives: it differs from environment to
+// environment), and what is overridden (not why, nor until when: neither changes a byte of what runs). The order
+// of keys in parameters and patches does not matter.
 func Version(spec *platformv1alpha1.ComponentSpec, parameters map[string]any) (string, error) {
 	var commit string
 	if spec.Commit != nil {
@@ -28,12 +31,32 @@ func Version(spec *platformv1alpha1.ComponentSpec, parameters map[string]any) (s
 	if len(spec.Uses) > 0 {
 		hashed = append(hashed, spec.Uses)
 	}
+	if len(spec.Overrides) > 0 {
+		patches, err := patches(spec.Overrides)
+		if err != nil {
+			return "", err
+		}
+		hashed = append(hashed, map[string]any{"overrides": patches})
+	}
 	canonical, err := json.Marshal(hashed)
 	if err != nil {
 		return "", fmt.Errorf("hashing the version: %w", err)
 	}
 	sum := sha256.Sum256(canonical)
 	return hex.EncodeToString(sum[:])[:versionLength], nil
+}
+
+// patches are the overrides without what does not change what runs.
+func patches(overrides []platformv1alpha1.Override) ([]any, error) {
+	hashed := make([]any, len(overrides))
+	for i := range overrides {
+		var patch any
+		if err := utiljson.Unmarshal(overrides[i].Patch.Raw, &patch); err != nil {
+			return nil, fmt.Errorf("hashing the version: spec.overrides[%d].patch: %w", i, err)
+		}
+		hashed[i] = []any{overrides[i].Resource, patch}
+	}
+	return hashed, nil
 }
 
 // orNone makes an empty list and none the same: both mean that there is nothing.

@@ -55,6 +55,8 @@ type Input struct {
 	LabelAliases map[string]string
 	// Adopt names what keeps the names and the selector under which it was found; nil for nothing.
 	Adopt *platformv1alpha1.Adoption
+	// Overrides set fields after the template was evaluated, as the Release holds them.
+	Overrides []platformv1alpha1.ReleaseOverride
 }
 
 // Object is one rendered object.
@@ -103,6 +105,7 @@ func inputOf(r *platformv1alpha1.Release) Input {
 		Environment: Environment{Name: s.Environment.Name, Namespace: s.Environment.Namespace, Class: s.Environment.Class, Tier: s.Environment.Tier},
 		Template:    s.Template, Revision: s.Revision.Number, Image: s.Image,
 		Env: s.Env, SecretEnv: s.SecretEnv, Uses: s.Uses, Capabilities: s.Capabilities, LabelAliases: s.LabelAliases, Adopt: s.Adopt,
+		Overrides: s.Overrides,
 	}
 	if s.Commit != nil {
 		in.Commit = s.Commit.SHA
@@ -152,6 +155,9 @@ func Provide(t *template.Template, in Input) (*template.Provided, error) {
 	provided, err := t.Provide(variables(in), func(e template.Evaluated) error {
 		object := &unstructured.Unstructured{Object: e.Object}
 		adopted.rename(e.Resource, object)
+		if err := override(t, in, e); err != nil {
+			return err
+		}
 		return finish(object, in, labels)
 	})
 	if err != nil {
@@ -170,6 +176,9 @@ func Provide(t *template.Template, in Input) (*template.Provided, error) {
 
 // Render makes the objects, ordered by wave, then as in the template, then by name.
 func Render(t *template.Template, in Input) ([]Object, error) {
+	if err := checkOverrides(t, in); err != nil {
+		return nil, err
+	}
 	var objects []Object
 	labels := Labels(in)
 	adopted := newAdopter(in.Adopt, labels)
@@ -178,6 +187,9 @@ func Render(t *template.Template, in Input) ([]Object, error) {
 	err := t.Evaluate(variables(in), func(e template.Evaluated) error {
 		object := &unstructured.Unstructured{Object: e.Object}
 		adopted.rename(e.Resource, object)
+		if err := override(t, in, e); err != nil {
+			return err
+		}
 		if err := finish(object, in, labels); err != nil {
 			return &Error{Resource: e.Resource, Path: "metadata", Err: err}
 		}

@@ -90,6 +90,7 @@ func (c *compiler) run() {
 		c.resource(&c.sources[i], variables)
 	}
 	c.provide(at)
+	c.open(at.Child("overrides", "allow"))
 	c.checkNames()
 	if len(c.errs) == 0 {
 		c.order()

@@ -2,12 +2,12 @@ package template
 
 import (
 	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/label"
 )
 
 // forbidden says why a template must not make objects of a kind, or nothing. The guard says it
@@ -37,17 +37,6 @@ func forbidden(gvk schema.GroupVersionKind) string {
 
 // metadataFields are the fields of metadata that a template may set.
 var metadataFields = []string{"name", "labels", "annotations"}
-
-// commonLabels are the labels outside of our prefix that Towpath sets on everything.
-var commonLabels = []string{
-	"app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/version",
-	"app.kubernetes.io/part-of", "app.kubernetes.io/managed-by",
-}
-
-// reserved says whether a label or annotation is Towpath's to set.
-func reserved(key string) bool {
-	return strings.HasPrefix(key, platformv1alpha1.LabelPrefix) || slices.Contains(commonLabels, key)
-}
 
 // checkMetadata checks the metadata of an object and of the pod templates in it.
 func (c *compiler) checkMetadata(s *source) {
@@ -93,7 +82,7 @@ func (c *compiler) checkReserved(metadata map[string]any, at *field.Path) {
 			continue
 		}
 		for _, key := range sortedKeys(values) {
-			if reserved(key) {
+			if label.Reserved(key) {
 				c.errs = append(c.errs, field.Forbidden(at.Child(place).Key(key), "Towpath sets it on every object: leave it out"))
 			}
 		}

@@ -14,6 +14,7 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/expr"
 	"github.com/towpath-dev/towpath/internal/openapi"
+	"github.com/towpath-dev/towpath/internal/override"
 )
 
 // Template is a compiled ServiceTemplate. It is immutable and safe for concurrent use.
@@ -23,6 +24,8 @@ type Template struct {
 	capabilities []string
 	outputs      []output
 	endpoint     *endpoint
+	// targets are the resources with what overrides may set.
+	targets override.Targets
 }
 
 // resource is one compiled resource.

@@ -27,6 +27,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
@@ -67,6 +68,8 @@ type Options struct {
 	LeaderElection bool
 	// Log takes what the manager logs, such as GinkgoWriter. If nil, it goes to manager.log in Dir.
 	Log io.Writer
+	// Clock tells the manager when overrides expire. If nil, it goes by the real one.
+	Clock clock.PassiveClock
 }
 
 // Cluster is a control plane with Towpath installed.
@@ -212,7 +215,7 @@ func (c *Cluster) StartManager(ctx context.Context) error {
 	}
 	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	r := &run{cancel: cancel, done: make(chan struct{})}
-	mgr, err := manager.New(runCtx, c.managerCfg, manager.Options{Configuration: *c.configuration(), Again: true})
+	mgr, err := manager.New(runCtx, c.managerCfg, manager.Options{Configuration: *c.configuration(), Again: true, Clock: c.options.Clock})
 	if err != nil {
 		cancel()
 		return err

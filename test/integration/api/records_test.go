@@ -28,6 +28,7 @@ team: shop
 costCenter: cc-1
 labelAliases: {team: platform.towpath.dev/team}
 podSecurity: Restricted
+overrides: [{resource: deployment, patch: {spec: {replicas: 3}}, reason: x, merge: [{path: spec.x, strategy: Keyed, keys: [{name: id}]}]}]
 inventory: [{resource: deployment, apiVersion: apps/v1, kind: Deployment, name: checkout}]`
 
 var revisionSpec = `
@@ -76,6 +77,8 @@ var _ = Describe("A Release", func() {
 		Entry("too many objects", "[{resource: deployment, apiVersion: apps/v1, kind: Deployment, name: checkout}]", list(513, "{resource: r, apiVersion: v1, kind: ConfigMap, name: $i}"), "spec.inventory: Too many"),
 		Entry("an object without kind", "kind: Deployment, ", "", "spec.inventory[0].kind: Required"),
 		Entry("a capability twice", "[gateway.networking.k8s.io/v1/HTTPRoute]", "[a, a]", "spec.capabilities[1]: Duplicate"),
+		Entry("an unknown strategy", "strategy: Keyed", "strategy: Merge", "spec.overrides[0].merge[0].strategy: Unsupported value"),
+		Entry("a merge rule twice", "keys: [{name: id}]}]", "keys: [{name: id}]}, {path: spec.x, strategy: Set}]", "spec.overrides[0].merge[1]: Duplicate"),
 		Entry("too many aliases", "{team: platform.towpath.dev/team}", "{"+strings.Trim(list(17, "$i: b"), "[]")+"}", "spec.labelAliases"),
 	)
 
@@ -84,7 +87,8 @@ var _ = Describe("A Release", func() {
 		for _, change := range []string{
 			`{"number":2}`, `{"image":"app:2"}`, `{"commit":null}`, `{"commit":{"author":"x"}}`, `{"team":"other"}`, `{"env":[]}`, `{"env":[{"name":"A","value":"c"}]}`,
 			`{"parameters":{"port":9090}}`, `{"parameters":{"replicas":{"min":3}}}`, `{"parameters":{"more":1}}`, `{"parameters":null}`,
-			`{"labelAliases":{"team":"x"}}`, `{"capabilities":[]}`, `{"inventory":[{"resource":"deployment","apiVersion":"apps/v1","kind":"Deployment","name":"other"}]}`,
+			`{"overrides":[{"resource":"deployment","patch":{"spec":{"replicas":4}},"reason":"x","merge":[{"path":"spec.x","strategy":"Keyed","keys":[{"name":"id"}]}]}]}`,
+			`{"overrides":null}`, `{"labelAliases":{"team":"x"}}`, `{"capabilities":[]}`, `{"inventory":[{"resource":"deployment","apiVersion":"apps/v1","kind":"Deployment","name":"other"}]}`,
 		} {
 			Expect(patch(ctx, u, `{"spec":`+change+`}`)).To(refuse("spec must not change: a Release is an immutable record"), change)
 		}

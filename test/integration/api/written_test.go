@@ -18,7 +18,8 @@ environments: [{name: dev}, {name: prod, parameters: {replicas: {max: 4}, empty:
 parameters: {port: 8080, nested: {deep: [1, two, {three: 3}]}}
 commit: {sha: 3f2c1ab, committedAt: "2026-11-20T09:14:00Z", author: ada@shop.example}
 env: [{name: LOG_LEVEL, value: info}]
-secretEnv: [{name: TOKEN, secretKeyRef: {name: checkout, key: token}}]`
+secretEnv: [{name: TOKEN, secretKeyRef: {name: checkout, key: token}}]
+overrides: [{resource: deployment, patch: {spec: {replicas: 3, deep: [1, {a: b}]}}, reason: Load., expires: "2027-03-01"}]`
 	environmentSpec = `classRef: {name: production}`
 	classSpec       = `tier: Production`
 	templateSpec    = `
@@ -122,6 +123,16 @@ var _ = Describe("A Component", func() {
 		Entry("too many environments", "[{name: dev}, {name: prod, parameters: {replicas: {max: 4}, empty: null}}]", list(17, "{name: $i}"), "spec.environments: Too many"),
 		Entry("an environment twice", "{name: dev}", "{name: prod}", "spec.environments[1]: Duplicate"),
 		Entry("an environment name that is too long", "{name: dev}", "{name: "+strings.Repeat("a", 31)+"}", "spec.environments[0].name: Too long"),
+		Entry("an override without resource", "resource: deployment, ", "", "spec.overrides[0].resource: Required"),
+		Entry("an override without reason", "reason: Load., ", "", "spec.overrides[0].reason: Required"),
+		Entry("an override with an empty reason", "reason: Load.", `reason: ""`, "spec.overrides[0].reason"),
+		Entry("an override with too long a reason", "reason: Load.", "reason: "+strings.Repeat("a", 513), "spec.overrides[0].reason: Too long"),
+		Entry("an override without patch", "patch: {spec: {replicas: 3, deep: [1, {a: b}]}}, ", "", "spec.overrides[0].patch: Required"),
+		Entry("a patch that is no object", "{spec: {replicas: 3, deep: [1, {a: b}]}}", "[1]", "spec.overrides[0].patch"),
+		Entry("an expiry that is no date", `"2027-03-01"`, "soon", "spec.overrides[0].expires"),
+		Entry("an expiry on a day that is not", `"2027-03-01"`, `"2027-02-30"`, "spec.overrides[0].expires"),
+		Entry("an expiry with a time", `"2027-03-01"`, `"2027-03-01T00:00:00Z"`, "spec.overrides[0].expires"),
+		Entry("too many overrides", `[{resource: deployment, patch: {spec: {replicas: 3, deep: [1, {a: b}]}}, reason: Load., expires: "2027-03-01"}]`, list(17, "{resource: a, patch: {a: $i}, reason: a}"), "spec.overrides: Too many"),
 		Entry("a field that does not exist", "image:", "imge: x\nimage:", `unknown field "spec.imge"`),
 	)
 
@@ -131,8 +142,9 @@ var _ = Describe("A Component", func() {
 		Expect(patch(ctx, u, `{"spec":{"templateRef":{"revision":7},"image":"a:2","environments":[{"name":"prod"}],"parameters":{"port":1}}}`)).To(Succeed())
 	})
 
-	It("keeps its parameters as they were written", func(ctx context.Context) {
+	It("keeps its parameters and patches as they were written", func(ctx context.Context) {
 		u := made(ctx, object("Component", "checkout", componentSpec))
+		Expect(u.Object["spec"].(map[string]any)["overrides"].([]any)[0]).To(HaveKeyWithValue("patch", HaveKeyWithValue("spec", HaveKeyWithValue("deep", HaveLen(2)))))
 		Expect(u.Object["spec"]).To(HaveKeyWithValue("parameters", HaveKeyWithValue("nested", HaveKeyWithValue("deep", HaveLen(3)))))
 		Expect(u.Object["spec"].(map[string]any)["environments"].([]any)[1]).To(HaveKeyWithValue("parameters", HaveKeyWithValue("empty", BeNil())),
 			"null deletes a key when parameters merge, so that it must survive")
@@ -196,6 +208,9 @@ var _ = Describe("A ServiceTemplate", func() {
 		Entry("an empty summary", "A service.", `""`, "spec.summary"),
 		Entry("a summary that is too long", "A service.", strings.Repeat("a", 257), "spec.summary: Too long"),
 		Entry("parameters that are no object", "{type: object, properties: {port: {type: integer, default: 8080}}}", "[1]", "spec.parameters"),
+		Entry("too many open paths", "summary: A service.", "summary: A service.\noverrides: {allow: "+list(65, "{resource: a, path: a$i}")+"}", "spec.overrides.allow: Too many"),
+		Entry("an open path without resource", "summary: A service.", "summary: A service.\noverrides: {allow: [{path: a}]}", "spec.overrides.allow[0].resource: Required"),
+		Entry("an open path that is too long", "summary: A service.", "summary: A service.\noverrides: {allow: [{resource: a, path: "+strings.Repeat("a", 513)+"}]}", "spec.overrides.allow[0].path: Too long"),
 		Entry("no resources", settings, "  []", "spec.resources"),
 		Entry("too many resources", settings, "  "+list(65, "{id: $i, object: {kind: A}}"), "spec.resources: Too many"),
 		Entry("an id twice", settings, settings+"\n"+settings, "spec.resources[1]: Duplicate"),

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	. "github.com/onsi/ginkgo/v2"
@@ -17,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	testingclock "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -45,6 +47,9 @@ var (
 	// developer writes as people do, and keeps the warnings that the API server answers.
 	developer client.Client
 	warned    = &warnings{}
+
+	// now is the manager's clock for what expires. It stands still until a spec sets it.
+	now = testingclock.NewFakePassiveClock(time.Now())
 )
 
 func TestComponent(t *testing.T) {
@@ -55,7 +60,7 @@ func TestComponent(t *testing.T) {
 
 var _ = BeforeSuite(func(ctx context.Context) {
 	var err error
-	cluster, err = framework.Start(ctx, framework.Options{Nodes: 2, Log: GinkgoWriter})
+	cluster, err = framework.Start(ctx, framework.Options{Nodes: 2, Log: GinkgoWriter, Clock: now})
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() { Expect(cluster.Stop()).To(Succeed()) })
 	admin = cluster.Client

@@ -21,7 +21,9 @@ func walk(path string, s *spec.Schema, depth int, list *[]string) {
 	if depth == 0 {
 		return
 	}
-	*list = append(*list, fmt.Sprintf("%s %v %s %v", path, s.Type, s.Format, s.Enum))
+	// How lists and maps are merged counts too: overrides go by it.
+	*list = append(*list, fmt.Sprintf("%s %v %s %v %v %v %v %v", path, s.Type, s.Format, s.Enum, s.Default,
+		s.Extensions["x-kubernetes-list-type"], s.Extensions["x-kubernetes-list-map-keys"], s.Extensions["x-kubernetes-map-type"]))
 	for name, property := range s.Properties {
 		walk(path+"."+name, &property, depth-1, list)
 	}

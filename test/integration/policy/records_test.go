@@ -23,6 +23,7 @@ func release(name string) *unstructured.Unstructured {
 		"template":    "web-service", "revision": map[string]any{"name": "web-service-1", "number": int64(1)},
 		"version": "1", "cause": "ImageChange", "image": "app:1", "team": "shop", "costCenter": "cc-1", "podSecurity": "Restricted",
 		"parameters": map[string]any{"port": int64(8080)},
+		"overrides":  []any{map[string]any{"resource": "settings", "patch": map[string]any{"data": map[string]any{"a": "b"}}, "reason": "x"}},
 		"inventory":  []any{map[string]any{"resource": "settings", "apiVersion": "v1", "kind": "ConfigMap", "name": "checkout"}},
 	}})
 	record.SetFinalizers([]string{finalizer})
@@ -44,7 +45,8 @@ var _ = Describe("A record", func() {
 		changes    []string
 		definition string
 	}{
-		"Release": {release, []string{`{"spec":{"image":"app:2"}}`, `{"spec":{"commit":{"sha":"abcdef0"}}}`, `{"spec":{"parameters":{"port":9090}}}`}, "releases"},
+		"Release": {release, []string{`{"spec":{"image":"app:2"}}`, `{"spec":{"commit":{"sha":"abcdef0"}}}`,
+			`{"spec":{"overrides":[{"resource":"settings","patch":{"data":{"a":"c"}},"reason":"x"}]}}`, `{"spec":{"parameters":{"port":9090}}}`}, "releases"},
 		"ServiceTemplateRevision": {revision, []string{`{"spec":{"number":2}}`,
 			`{"spec":{"template":{"resources":[{"id":"settings","object":{"data":{"key":"other"}}}]}}}`}, "servicetemplaterevisions"},
 	} {

@@ -87,7 +87,9 @@ func (w *World) lintComponent(component *Component) {
 		w.brokenTemplate(t)
 		return
 	}
-	if !w.checkUses(component) {
+	w.lintOverrides(component)
+	overrides, fine := w.overrides(component, t)
+	if !w.checkUses(component) || !fine {
 		return
 	}
 	for i, step := range component.Spec.Environments {
@@ -97,12 +99,12 @@ func (w *World) lintComponent(component *Component) {
 			w.report(component.document, "spec.uses", Warning, "what it becomes in %s is not checked, for lack of %s", step.Name, what)
 		}
 		if ok && len(missing) == 0 {
-			w.lintRendering(component, i, t, parameters)
+			w.lintRendering(component, i, t, parameters, overrides)
 		}
 	}
 }
 
-func (w *World) lintRendering(component *Component, index int, t *Template, parameters map[string]any) {
+func (w *World) lintRendering(component *Component, index int, t *Template, parameters map[string]any, overrides []platformv1alpha1.ReleaseOverride) {
 	name := component.Spec.Environments[index].Name
 	tried := tiers
 	if found := w.placeOf(component, name, &Settings{}); !slices.ContainsFunc(found.assumed, func(what string) bool { return strings.HasPrefix(what, "tier") }) {
@@ -113,6 +115,7 @@ func (w *World) lintRendering(component *Component, index int, t *Template, para
 			settings := &Settings{Tier: tier, Capabilities: capabilities}
 			at := w.placeOf(component, name, settings)
 			in := w.input(component, at, t, parameters, settings)
+			in.Overrides = overrides
 			in.Uses, _ = w.used(component, name, settings)
 			if _, ok := w.render(component.document, fmt.Sprintf("spec.environments[%d]", index), t, in, at.podSecurity); !ok {
 				return

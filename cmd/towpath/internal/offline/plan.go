@@ -248,6 +248,10 @@ func (w *World) renderComponent(component *Component, index int, t *Template, se
 	}
 	at := w.placeOf(component, name, settings)
 	in := w.input(component, at, t, parameters, settings)
+	if in.Overrides, ok = w.overrides(component, t); !ok {
+		return nil
+	}
+	at.assumed = append(at.assumed, w.unknownKinds(component, t)...)
 	var missing []string
 	in.Uses, missing = w.used(component, name, settings)
 	objects, ok := w.render(component.document, fmt.Sprintf("spec.environments[%d]", index), t, in, at.podSecurity)

@@ -84,6 +84,9 @@ func (w *World) provided(namespace, name, environment string, settings *Settings
 		return nil, errors.New("its parameters are wrong")
 	}
 	in := w.input(provider, w.placeOf(provider, environment, settings), t, parameters, settings)
+	if in.Overrides, ok = w.overrides(provider, t); !ok {
+		return nil, errors.New("its overrides are wrong")
+	}
 	in.Uses, _ = w.used(provider, environment, settings)
 	provided, err := render.Provide(t.compiled, in)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -80,6 +81,8 @@ type World struct {
 	Findings []Finding
 	// Documents that were read from the caller's files.
 	Documents int
+	// Now is the day by which overrides expire. Where it is zero, none does.
+	Now time.Time
 
 	schemas *manifest.Schemas
 	kinds   openapi.Source

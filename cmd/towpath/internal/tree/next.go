@@ -142,7 +142,7 @@ func (a *advisor) reason(home string, component *Component, reason string) bool 
 		a.kubectl(why+"; these exist", "", "get servicetemplates")
 	case platformv1alpha1.ReasonRevisionNotFound:
 		a.kubectl(why+"; these exist", "", "get servicetemplaterevisions")
-	case platformv1alpha1.ReasonRenderFailed, platformv1alpha1.ReasonRefused:
+	case platformv1alpha1.ReasonRenderFailed, platformv1alpha1.ReasonRefused, platformv1alpha1.ReasonOverrideRefused:
 		a.kubectl(why, home, "describe component %s", component.Name)
 	case platformv1alpha1.ReasonNotTeamNamespace:
 		a.label(why+"; the platform team makes it one", home)

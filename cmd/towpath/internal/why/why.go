@@ -130,7 +130,8 @@ func (w *Walker) Component(ctx context.Context, report *tree.Report, environment
 func own(reason string) bool {
 	switch reason {
 	case platformv1alpha1.ReasonTemplateNotFound, platformv1alpha1.ReasonRevisionNotFound, platformv1alpha1.ReasonParametersInvalid,
-		platformv1alpha1.ReasonRenderFailed, platformv1alpha1.ReasonRefused, platformv1alpha1.ReasonUsesInvalid, platformv1alpha1.ReasonNotTeamNamespace:
+		platformv1alpha1.ReasonRenderFailed, platformv1alpha1.ReasonRefused, platformv1alpha1.ReasonOverrideRefused,
+		platformv1alpha1.ReasonUsesInvalid, platformv1alpha1.ReasonNotTeamNamespace:
 		return true
 	}
 	return false

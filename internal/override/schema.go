@@ -1,0 +1,120 @@
+package override
+
+import (
+	"slices"
+
+	"k8s.io/kube-openapi/pkg/validation/spec"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+)
+
+// ruleOf is how server-side apply merges a list or map of a schema; nil where lists are replaced and maps are
+// merged field by field. The path is not set.
+func ruleOf(s *spec.Schema) *platformv1alpha1.MergeRule {
+	if atomicMap(s) {
+		return &platformv1alpha1.MergeRule{Strategy: platformv1alpha1.MergeAtomic}
+	}
+	if !s.Type.Contains("array") {
+		return nil
+	}
+	switch kind, _ := s.Extensions.GetString("x-kubernetes-list-type"); kind {
+	case "set":
+		return &platformv1alpha1.MergeRule{Strategy: platformv1alpha1.MergeSet}
+	case "map":
+		rule := &platformv1alpha1.MergeRule{Strategy: platformv1alpha1.MergeKeyed}
+		for _, name := range mapKeys(s) {
+			key := platformv1alpha1.MergeKey{Name: name}
+			if field, ok := property(elements(s), name); ok && field != nil {
+				key.Default, _ = field.Default.(string)
+			}
+			rule.Keys = append(rule.Keys, key)
+		}
+		if len(rule.Keys) > 0 {
+			return rule
+		}
+	}
+	return nil
+}
+
+// mapKeys are the keys by which the elements of a list are told apart. A document that was read has them as any
+// values, a definition that was converted as strings.
+func mapKeys(s *spec.Schema) []string {
+	if names, ok := s.Extensions["x-kubernetes-list-map-keys"].([]string); ok {
+		return names
+	}
+	names, _ := s.Extensions.GetStringSlice("x-kubernetes-list-map-keys")
+	return names
+}
+
+// atomicMap says whether a map is replaced as a whole.
+func atomicMap(s *spec.Schema) bool {
+	kind, _ := s.Extensions.GetString("x-kubernetes-map-type")
+	return kind == "atomic"
+}
+
+// elements is the schema of the elements of a list, nil where it is not known.
+func elements(s *spec.Schema) *spec.Schema {
+	if s == nil || s.Items == nil {
+		return nil
+	}
+	return s.Items.Schema
+}
+
+// free says whether a schema allows anything, so that nothing can be said about what is below it.
+func free(s *spec.Schema) bool {
+	for _, extension := range []string{"x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields"} {
+		if on, ok := s.Extensions.GetBool(extension); ok && on {
+			return true
+		}
+	}
+	return len(s.Type) == 0 || s.Type.Contains("object") && len(s.Properties) == 0 && s.AdditionalProperties == nil
+}
+
+// property is the schema of a field, nil where nothing is known of it, and whether there is such a field.
+func property(s *spec.Schema, name string) (*spec.Schema, bool) {
+	if s == nil {
+		return nil, true
+	}
+	if p, ok := s.Properties[name]; ok {
+		return &p, true
+	}
+	if s.AdditionalProperties != nil && (s.AdditionalProperties.Allows || s.AdditionalProperties.Schema != nil) {
+		return s.AdditionalProperties.Schema, true
+	}
+	return nil, free(s)
+}
+
+// misfit says what a schema takes in place of a value, or nothing where it takes that.
+func misfit(v any, s *spec.Schema) string {
+	if s == nil || free(s) {
+		return ""
+	}
+	fits, takes := false, s.Type[0]
+	switch v := v.(type) {
+	case map[string]any:
+		fits = s.Type.Contains("object")
+	case []any:
+		fits = s.Type.Contains("array")
+	case string:
+		fits = s.Type.Contains("string")
+	case bool:
+		fits = s.Type.Contains("boolean")
+	case int64:
+		fits = s.Type.Contains("integer") || s.Type.Contains("number")
+	case float64:
+		fits = s.Type.Contains("number") || s.Type.Contains("integer") && v == float64(int64(v))
+	}
+	if fits {
+		return ""
+	}
+	return takes
+}
+
+// keyNames are the keys of an element, in order.
+func keyNames(rule *platformv1alpha1.MergeRule) []string {
+	names := make([]string, len(rule.Keys))
+	for i, key := range rule.Keys {
+		names[i] = key.Name
+	}
+	return slices.Clip(names)
+}
