@@ -174,8 +174,16 @@ func (w *Writer) applyOne(ctx context.Context, intent *Intent, o render.Object) 
 		}
 	}
 	var applied metav1.PartialObjectMetadata
-	if err := w.patch(ctx, intent.User, FieldOwner, path, body, &applied); err != nil {
+	err = w.patch(ctx, intent.User, FieldOwner, path, body, &applied)
+	if list, ok := collision(err); ok && w.replaceList(ctx, intent.User, path, list, o.Object) == nil {
+		err = w.patch(ctx, intent.User, FieldOwner, path, body, &applied)
+	}
+	if err != nil {
 		return fail(err)
+	}
+	record := platformv1alpha1.ReleaseObject{Resource: o.Resource, APIVersion: o.Object.GetAPIVersion(), Kind: o.Object.GetKind(), Name: o.Object.GetName()}
+	if err := w.heal(ctx, intent.User, namespace, record, &applied); err != nil {
+		return Result{Err: err}
 	}
 	return Result{
 		Written: true, UID: applied.UID, ResourceVersion: applied.ResourceVersion, Owned: Owned(applied.ManagedFields),

@@ -1,0 +1,154 @@
+package release_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/test/framework"
+)
+
+// The ways in which others may write an object of ours: whoever, by whatever verb.
+var _ = Describe("Drift, way by way,", func() {
+	settings := func(data string) platformv1alpha1.ResourceTemplate {
+		return framework.Resource("settings", `{apiVersion: v1, kind: ConfigMap, metadata: {name: "${component.name}-settings"}, data: {`+data+`}}`)
+	}
+	service := framework.Resource("service", `
+apiVersion: v1
+kind: Service
+metadata: {name: "${component.name}"}
+spec:
+  selector: {app.kubernetes.io/name: "${component.name}"}
+  ports: [{name: http, port: 80, targetPort: http}, {name: metrics, port: 9090, targetPort: metrics}]
+`)
+	serviceOf := func(p *place) *corev1.Service {
+		return &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: "shop"}}
+	}
+	patch := func(ctx context.Context, object client.Object, kind types.PatchType, body string, options ...client.PatchOption) {
+		GinkgoHelper()
+		Expect(admin.Patch(ctx, object, client.RawPatch(kind, []byte(body)), options...)).To(Succeed())
+	}
+	mended := func(ctx context.Context, p *place) {
+		GinkgoHelper()
+		Eventually(ctx, framework.Read(admin, p.configMap("shop-settings"))).Should(HaveField("Data", And(
+			HaveKeyWithValue("a", "one"), HaveKeyWithValue("b", "two"))))
+	}
+
+	It("is mended where a field of ours is concerned", func(ctx context.Context) {
+		p := newPlace(ctx)
+		p.settle(ctx, webOf(1), settings("a: one, b: two"), service)
+		config := p.configMap("shop-settings")
+		for how, do := range map[string]func(){
+			"an apply by force": func() {
+				theirs := &corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}}
+				theirs.Namespace, theirs.Name, theirs.Data = p.namespace, config.Name, map[string]string{"a": "x"}
+				Expect(applyAs(ctx, theirs, "somebody")).To(Succeed())
+			},
+			"an update":     func() { change(ctx, config, func(c *corev1.ConfigMap) { c.Data["a"] = "x" }) },
+			"a merge patch": func() { patch(ctx, config, types.MergePatchType, `{"data": {"a": "x"}}`) },
+			"a JSON patch": func() {
+				patch(ctx, config, types.JSONPatchType, `[{"op": "replace", "path": "/data/a", "value": "x"}]`)
+			},
+			"an update under our own name": func() {
+				patch(ctx, config, types.MergePatchType, `{"data": {"a": "x"}}`, client.FieldOwner("towpath-release"))
+			},
+			"a key taken away": func() { patch(ctx, config, types.MergePatchType, `{"data": {"b": null}}`) },
+			"no record of who wrote what": func() {
+				patch(ctx, config, types.MergePatchType, `{"metadata": {"managedFields": []}, "data": {"a": "x"}}`)
+			},
+			"an empty record of that": func() { patch(ctx, config, types.MergePatchType, `{"metadata": {"managedFields": [{}]}}`) },
+			"a change, and the change back": func() {
+				patch(ctx, config, types.MergePatchType, `{"data": {"a": "x"}}`)
+				patch(ctx, config, types.MergePatchType, `{"data": {"a": "one"}}`)
+			},
+			"an object that is made anew": func() {
+				live := read(ctx, config)
+				Expect(admin.Delete(ctx, live)).To(Succeed())
+				Eventually(ctx, framework.Read(admin, config)).Should(HaveField("UID", Not(Equal(live.UID))))
+			},
+			"labels in place of ours": func() {
+				change(ctx, config, func(c *corev1.ConfigMap) {
+					for key := range c.Labels {
+						if !strings.HasPrefix(key, "platform.towpath.dev/") {
+							delete(c.Labels, key)
+						}
+					}
+				})
+				Eventually(ctx, framework.Read(admin, config)).Should(HaveField("Labels", HaveKey("app.kubernetes.io/name")))
+			},
+		} {
+			By(how)
+			do()
+			mended(ctx, p)
+		}
+
+		By("a key in a map that counts as one value")
+		patch(ctx, serviceOf(p), types.MergePatchType, `{"spec": {"selector": {"theirs": "too"}}}`)
+		Eventually(ctx, framework.Read(admin, serviceOf(p))).Should(HaveField("Spec.Selector", Not(HaveKey("theirs"))))
+		By("an item of a list")
+		patch(ctx, p.deployment(), types.StrategicMergePatchType, `{"spec": {"template": {"spec": {"containers": [{"name": "app", "ports": [{"containerPort": 9090, "name": "other"}]}]}}}}`)
+		Eventually(ctx, framework.Read(admin, p.deployment())).Should(HaveField("Spec.Template.Spec.Containers", ConsistOf(
+			HaveField("Ports", ContainElement(HaveField("Name", "metrics"))))))
+		By("the key of an item of ours, so that it is another item")
+		patch(ctx, serviceOf(p), types.JSONPatchType, `[{"op": "replace", "path": "/spec/ports/0/port", "value": 81}]`)
+		Eventually(ctx, framework.Read(admin, serviceOf(p))).Should(HaveField("Spec.Ports", HaveExactElements(
+			HaveField("Port", BeEquivalentTo(80)), HaveField("Port", BeEquivalentTo(9090)))))
+		By("replicas that the template sets")
+		Expect(admin.SubResource("scale").Update(ctx, p.deployment(), client.WithSubResourceBody(&autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: 2}}))).To(Succeed())
+		Eventually(ctx, framework.Read(admin, p.deployment())).Should(HaveField("Spec.Replicas", HaveValue(BeEquivalentTo(1))))
+
+		Eventually(ctx, framework.Read(admin, p.release(1))).Should(framework.BeReady())
+		p.quiet(ctx)
+	})
+
+	It("is none where fields of others are concerned, and costs nothing", func(ctx context.Context) {
+		p := newPlace(ctx)
+		p.settle(ctx, webOf(0), settings("a: one, b: two"), service)
+		before := len(p.quiet(ctx).By(p.applier()))
+		config := p.configMap("shop-settings")
+		patch(ctx, config, types.MergePatchType, `{"data": {"theirs": "kept"}, "metadata": {"annotations": {"example.com/note": "kept"}}}`)
+		for _, data := range []map[string]string{{"a": "one"}, nil} { // the same value, and given up again
+			same := &corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}}
+			same.Namespace, same.Name, same.Data = p.namespace, config.Name, data
+			Expect(applyAs(ctx, same, "somebody")).To(Succeed())
+		}
+		Expect(admin.SubResource("scale").Update(ctx, p.deployment(), client.WithSubResourceBody(&autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: 2}}))).To(Succeed())
+		Eventually(ctx, framework.Read(admin, p.deployment())).Should(HaveField("Status.AvailableReplicas", BeEquivalentTo(2)), "its status changes too")
+		Expect(p.quiet(ctx).By(p.applier())).To(HaveLen(before))
+		Expect(read(ctx, config).Data).To(And(HaveKeyWithValue("theirs", "kept"), HaveKeyWithValue("a", "one")))
+	})
+
+	It("leaves no second owner behind, who would keep what the template drops", func(ctx context.Context) {
+		p := newPlace(ctx)
+		_, template := p.settle(ctx, settings("a: one, b: two"), service)
+		config := p.configMap("shop-settings")
+		patch(ctx, config, types.MergePatchType, `{"data": {"theirs": "kept"}}`)
+		patch(ctx, config, types.MergePatchType, `{"metadata": {"managedFields": [{}]}, "data": {"a": "x"}}`)
+		mended(ctx, p)
+		patch(ctx, serviceOf(p), types.JSONPatchType, `[{"op": "replace", "path": "/spec/ports/1/port", "value": 9091}]`)
+		Eventually(ctx, framework.Read(admin, serviceOf(p))).Should(HaveField("Spec.Ports", HaveLen(2)))
+		Eventually(ctx, framework.Read(admin, serviceOf(p))).Should(HaveField("Spec.Ports", ContainElement(HaveField("Port", BeEquivalentTo(9090)))))
+
+		By("the next revision, without some of it")
+		lean := framework.Resource("service", `
+apiVersion: v1
+kind: Service
+metadata: {name: "${component.name}"}
+spec: {selector: {app.kubernetes.io/name: "${component.name}"}, ports: [{name: http, port: 80, targetPort: http}]}
+`)
+		reviseTo(ctx, template, settings("a: one"), lean)
+		p.ready(ctx, 2)
+		Expect(read(ctx, config).Data).To(Equal(map[string]string{"a": "one", "theirs": "kept"}), fmt.Sprint(read(ctx, config).ManagedFields))
+		Expect(read(ctx, serviceOf(p)).Spec.Ports).To(HaveLen(1), fmt.Sprint(read(ctx, serviceOf(p)).ManagedFields))
+		p.quiet(ctx)
+	})
+})
