@@ -98,6 +98,31 @@ func records() []attack {
 	}
 }
 
+// finalizers are attempts to leave behind what somebody else then pays for.
+func finalizers() []attack {
+	of := func() client.Object { return leaving.environment.DeepCopy() }
+	by := func(what string, do func(context.Context, client.Client) error) attack {
+		return attack{what: "the finalizer of an Environment that is being deleted, by " + what, by: byGreta, do: do,
+			wall: byPolicy("towpath-finalizers"), target: of}
+	}
+	return []attack{
+		by("merge patch", func(ctx context.Context, c client.Client) error {
+			return c.Patch(ctx, of(), merge(`{"metadata":{"finalizers":null}}`))
+		}),
+		by("JSON patch", func(ctx context.Context, c client.Client) error {
+			return c.Patch(ctx, of(), client.RawPatch(types.JSONPatchType, []byte(`[{"op":"remove","path":"/metadata/finalizers"}]`)))
+		}),
+		by("update", func(ctx context.Context, c client.Client) error {
+			live := leaving.environment.DeepCopy()
+			if err := admin.Get(ctx, client.ObjectKeyFromObject(live), live); err != nil {
+				return err
+			}
+			live.Finalizers = nil
+			return c.Update(ctx, live)
+		}),
+	}
+}
+
 // labels are attempts to forge whose something is.
 func labels() []attack {
 	forged := map[string]string{platformv1alpha1.LabelOwnerUID: "forged", platformv1alpha1.LabelTeam: "other"}

@@ -9,9 +9,9 @@
 //   - Where RBAC is, the administrator does the same.
 //   - Where the guard or the compiler is, the same object is applied directly as the applier, past both. This
 //     applier was given every right in the cluster, so that nothing but the wall in question is left.
-//   - Where a limit is, the same with less passes.
+//   - Where a limit, a name or a form is, the same with less, with one that is free, or in that form passes.
 //
-// Controls are dry runs: they leave nothing, and admission treats them as the real thing.
+// Controls that pass a wall by are dry runs: they leave nothing, and admission treats them as the real thing.
 package tenancy_test
 
 import (
@@ -59,8 +59,9 @@ var (
 	// fooled has the identity of the manager, as if somebody had found an error in it.
 	fooled client.Client
 
-	// evil is mallory's team, victim another one.
-	evil, victim *team
+	// evil is mallory's team, victim another one. leaving is one whose Environment is being deleted, and waits for
+	// its Release, which somebody holds; greta has all rights there too.
+	evil, victim, leaving *team
 )
 
 // team is a team with one environment, and one Component orders that runs in it.
@@ -89,12 +90,15 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	publish(ctx, framework.Template(plain, framework.ConfigMap("config")))
 	publish(ctx, laxTemplate())
 	publish(ctx, costlyTemplate())
-	evil, victim = newTeam(ctx), newTeam(ctx)
+	evil, victim, leaving = newTeam(ctx), newTeam(ctx), newTeam(ctx)
+	Expect(admin.Patch(ctx, leaving.release.DeepCopy(), merge(
+		`{"metadata":{"finalizers":["`+platformv1alpha1.Finalizer+`","example.com/held"]}}`))).To(Succeed())
+	Expect(admin.Delete(ctx, leaving.environment)).To(Succeed())
 
 	Expect(admin.Create(ctx, framework.TeamNamespace("kube"))).To(Succeed())
 	Expect(admin.Create(ctx, namespace("kept-apart"))).To(Succeed())
 	mallory = userOf(ctx, "mallory", "admin", evil.home, evil.work, "team-kube")
-	greta = userOf(ctx, "greta", "cluster-admin", evil.home, evil.work)
+	greta = userOf(ctx, "greta", "cluster-admin", evil.home, evil.work, leaving.home)
 	overfeed(ctx)
 	Eventually(ctx, func(ctx context.Context) error { return admin.Create(ctx, podOf("lasting")) }).Should(Succeed(),
 		"admission waits for the namespace's service account")
