@@ -226,11 +226,27 @@ test-unit: ## Run the tests that need no control plane.
 	@packages=$$($(test_packages) | grep -Ev $(starts_cluster) | $(import_path)); \
 	  go test -race -shuffle=on $(TESTFLAGS) $$packages
 
+# Suites leave there which rights the manager and the appliers used, and verify-audit compares all of them.
+RIGHTS := $(CURDIR)/build/audit
+
 .PHONY: test-integration
 test-integration: export KUBEBUILDER_ASSETS := $(BIN)/kube/current
-test-integration: kube ## Run the tests that start a control plane.
+test-integration: export TOWPATH_RIGHTS_DIR := $(RIGHTS)
+test-integration: kube ## Run the tests that start a control plane, and verify-audit after them.
+	@rm -rf $(RIGHTS)
 	@packages=$$($(test_packages) | grep -E $(starts_cluster) | $(import_path)); \
-	  go test -race -shuffle=on -timeout=20m $(TESTFLAGS) $$packages
+	  go test -count=1 -race -shuffle=on -timeout=20m $(TESTFLAGS) $$packages
+	@$(MAKE) --no-print-directory verify-audit
+
+# It needs what test-integration left.
+.PHONY: verify-audit
+verify-audit: ## Compare the roles with the rights that all suites used.
+	@go run ./hack/audit -unused hack/audit/unused.yaml $(RIGHTS)
+
+.PHONY: test-tenancy
+test-tenancy: export KUBEBUILDER_ASSETS := $(BIN)/kube/current
+test-tenancy: kube ## Play the hostile tenant; a part of test-integration.
+	go test -count=1 -race -timeout=10m $(TESTFLAGS) ./test/tenancy
 
 # go test runs one fuzz target of one package at a time.
 .PHONY: test-fuzz

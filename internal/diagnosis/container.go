@@ -33,7 +33,7 @@ func ofContainer(pod *corev1.Pod, status *corev1.ContainerStatus) *Cause {
 	case waiting != nil && waiting.Reason == "CreateContainerConfigError":
 		return misconfigured(pod, status.Name, waiting.Message)
 	case waiting != nil && slices.Contains(startReasons, waiting.Reason):
-		return notStarted(status.Name, waiting.Message)
+		return notStarted(pod, status.Name, waiting.Message)
 	}
 	ended := status.State.Terminated
 	if ended == nil {
@@ -44,7 +44,7 @@ func ofContainer(pod *corev1.Pod, status *corev1.ContainerStatus) *Cause {
 		return nil
 	case ended.Reason == "StartError" || ended.Reason == "ContainerCannotRun":
 		// The runtime's words, and not the process's: it never ran.
-		return notStarted(status.Name, ended.Message)
+		return notStarted(pod, status.Name, ended.Message)
 	case ended.ExitCode == 0 && status.State.Terminated != nil && status.RestartCount == 0:
 		return nil // an init container that is done
 	}
@@ -102,8 +102,11 @@ func keys(pod *corev1.Pod, secret string) []string {
 	return slices.Compact(found)
 }
 
-// notStarted passes on what the container runtime says.
-func notStarted(container, message string) *Cause {
+// notStarted passes on what the container runtime says, but where that may repeat a command with values of Secrets in it.
+func notStarted(pod *corev1.Pod, container, message string) *Cause {
+	if expandsSecret(pod, container) {
+		message = "the runtime's message is not shown, since the command takes a value from a Secret"
+	}
 	cause := &Cause{
 		Reason: platformv1alpha1.ReasonContainerStartFailed, Final: true, depth: depthStart,
 		Message: fmt.Sprintf("Container %s cannot be started: %s", container, lastPart(message)),
@@ -113,6 +116,25 @@ func notStarted(container, message string) *Cause {
 		cause.Next = "The image has no such program: correct the image, or the command that it is started with"
 	}
 	return cause
+}
+
+// expandsSecret says whether the kubelet puts the value of a Secret into a container's command.
+func expandsSecret(pod *corev1.Pod, name string) bool {
+	for _, container := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
+		if container.Name != name {
+			continue
+		}
+		command := strings.Join(slices.Concat(container.Command, container.Args), " ")
+		if !strings.Contains(command, "$(") {
+			continue
+		}
+		if len(container.EnvFrom) > 0 || slices.ContainsFunc(container.Env, func(e corev1.EnvVar) bool {
+			return e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil
+		}) {
+			return true // also where another variable holds it, by way of this one
+		}
+	}
+	return false
 }
 
 // crashed says how a container ended.

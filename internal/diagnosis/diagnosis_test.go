@@ -321,6 +321,17 @@ func TestFind_OfTwoVersionsOfOneSecond(t *testing.T) {
 	}
 }
 
+// The kubelet expands variables in commands, and the runtime repeats the command.
+func TestFind_SaysNothingOfACommandWithSecrets(t *testing.T) {
+	e := of(pod(waiting("RunContainerError", `exec: "--password=hunter2": executable file not found in $PATH`), func(p *corev1.Pod) {
+		p.Spec.Containers[0].Command = []string{"--password=$(A)"}
+	}))
+	got := diagnosis.Find(e)
+	if got == nil || got.Reason != platformv1alpha1.ReasonContainerStartFailed || strings.Contains(got.Message+got.Next, "hunter2") || !strings.Contains(got.Message, "is not shown") {
+		t.Errorf("got %+v", got)
+	}
+}
+
 // What a probe's command printed may be anything.
 func TestFind_SaysNothingThatACommandPrinted(t *testing.T) {
 	e := with(of(pod(running)), event("Pod", "checkout-5f9-abc", "Unhealthy", "Readiness probe failed: password=hunter2", 0))

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/towpath-dev/towpath/internal/apply"
+	"github.com/towpath-dev/towpath/test/framework"
 )
 
 // idleFor is how long nothing may be written. IDLE shortens or lengthens it.
@@ -56,7 +57,10 @@ var _ = Describe("The demo", Ordered, func() {
 		dir = GinkgoT().TempDir()
 		bin = filepath.Join(root, "bin")
 		run("go", "build", "-o", bin+"/", "./cmd/manager", "./cmd/towpath", "./hack/demo")
-		DeferCleanup(func() { demo("down") })
+		DeferCleanup(func() {
+			demo("down")
+			Expect(framework.RecordRights(filepath.Join(dir, "audit.log"))).To(Succeed())
+		})
 	})
 
 	It("brings every Component up, and shows it", func() {

@@ -60,13 +60,16 @@ func (c *Cluster) Audit() (Audit, error) {
 			return nil, fmt.Errorf("reading the audit log: %w", err)
 		}
 		// A request that is not of a resource, such as one of discovery, has no reference.
-		if event.Stage != auditv1.StageResponseComplete || event.ObjectRef == nil {
+		// Reads are there too where the suite records rights.
+		if event.Stage != auditv1.StageResponseComplete || event.ObjectRef == nil || reads[event.Verb] {
 			continue
 		}
 		requests = append(requests, request(&event))
 	}
 	return requests, nil
 }
+
+var reads = map[string]bool{"get": true, "list": true, "watch": true}
 
 func request(event *auditv1.Event) Request {
 	ref := event.ObjectRef

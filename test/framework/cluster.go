@@ -116,7 +116,7 @@ func Start(ctx context.Context, options Options) (_ *Cluster, err error) {
 	if err := freePorts(&c.webhookPort, &c.probePort, &c.metricsPort); err != nil {
 		return nil, err
 	}
-	c.Plane, err = controlplane.Start(ctx, controlplane.Options{Dir: c.Dir, Nodes: options.Nodes, AuditLog: c.auditLog()})
+	c.Plane, err = controlplane.Start(ctx, controlplane.Options{Dir: c.Dir, Nodes: options.Nodes, AuditLog: c.auditLog(), AuditReads: recordsRights()})
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +139,9 @@ func (c *Cluster) install(ctx context.Context) error {
 	if c.managerCfg, err = c.Plane.ServiceAccountConfig(ctx, platformv1alpha1.SystemNamespace, managerAccount); err != nil {
 		return err
 	}
-	if c.ManagerClient, err = client.New(c.managerCfg, client.Options{Scheme: c.scheme}); err != nil {
+	suiteCfg := rest.CopyConfig(c.managerCfg)
+	suiteCfg.UserAgent = suiteAgent
+	if c.ManagerClient, err = client.New(suiteCfg, client.Options{Scheme: c.scheme}); err != nil {
 		return err
 	}
 	if err := c.exemptUnchecked(ctx); err != nil {
@@ -187,7 +189,7 @@ func (c *Cluster) Stop() error {
 	if stopErr := c.Plane.Stop(ctx); stopErr != nil {
 		return errors.Join(err, stopErr)
 	}
-	return errors.Join(err, os.RemoveAll(c.Dir))
+	return errors.Join(err, RecordRights(c.auditLog()), os.RemoveAll(c.Dir))
 }
 
 // UserClient returns a client of a user in these groups, who has the rights that RBAC gives.
@@ -197,6 +199,15 @@ func (c *Cluster) UserClient(name string, groups ...string) (client.Client, erro
 		return nil, err
 	}
 	return client.New(cfg, client.Options{Scheme: c.scheme})
+}
+
+// ApplierClient returns a client that writes as the applier of a workload namespace, as the manager does: by
+// impersonation.
+func (c *Cluster) ApplierClient(namespace string) (client.Client, error) {
+	cfg := rest.CopyConfig(c.managerCfg)
+	cfg.UserAgent = suiteAgent
+	cfg.Impersonate.UserName = applierPrefix + namespace
+	return client.New(cfg, client.Options{Scheme: c.scheme, Mapper: c.Client.RESTMapper()})
 }
 
 // logOnce keeps what managers log in one place: controller-runtime takes a logger once a process.

@@ -214,7 +214,7 @@ var _ = Describe("Deleting an Environment", func() {
 		name := environment.Status.Namespace
 		space := read(ctx, workload(name))
 		Expect(cluster.StopManager()).To(Succeed())
-		Expect(admin.Status().Patch(ctx, environment, merge(`{"status":null}`))).To(Succeed())
+		Expect(cluster.ManagerClient.Status().Patch(ctx, environment, merge(`{"status":null}`))).To(Succeed())
 		Expect(admin.Delete(ctx, environment)).To(Succeed())
 		Expect(cluster.StartManager(ctx)).To(Succeed())
 		Eventually(ctx, framework.Gone(admin, environment)).Should(BeTrue())

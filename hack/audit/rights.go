@@ -1,0 +1,163 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/towpath-dev/towpath/config"
+)
+
+// use is one right that somebody used, or was refused, in a suite.
+type use struct {
+	// who is manager or applier.
+	who, verb, group, resource string
+	// namespace is empty for the whole cluster, and * for any but those of the installation.
+	namespace string
+	// name of the object, where roles limit by name.
+	name    string
+	allowed bool
+}
+
+func parseUse(line string) (use, error) {
+	fields := strings.Split(line, "\t")
+	if len(fields) != 7 {
+		return use{}, fmt.Errorf("%q has %d fields, not 7", line, len(fields))
+	}
+	return use{fields[0], fields[1], fields[2], fields[3], fields[4], fields[5], fields[6] == "allow"}, nil
+}
+
+func (u use) String() string {
+	return strings.TrimSpace(fmt.Sprintf("%s: %s %s.%s %s", u.who, u.verb, u.resource, u.group, u.name))
+}
+
+// right is the smallest part of a rule: one verb on one resource, on one name where the rule names some.
+type right struct {
+	who, role, verb, group, resource string
+	// namespace that the right is limited to, empty for the whole cluster; * for the applier's own.
+	namespace, name string
+}
+
+func (r right) String() string {
+	text := fmt.Sprintf("role %s", r.role)
+	if r.namespace != "" && r.namespace != "*" {
+		text += " in " + r.namespace
+	}
+	return strings.TrimSpace(fmt.Sprintf("%s: %s %s.%s %s", text, r.verb, r.resource, r.group, r.name))
+}
+
+// covers says whether a right is enough for a use.
+func (r right) covers(u use) bool {
+	return r.who == u.who && r.verb == u.verb && r.group == u.group && r.resource == u.resource &&
+		(r.namespace == "" || r.namespace == u.namespace) &&
+		(r.name == "" || r.name == u.name)
+}
+
+// holders are the roles of the manager and of the appliers.
+var holders = map[string]string{"towpath-manager": "manager", "towpath-applier": "applier"}
+
+// given are the rights that config/rbac gives the manager and the appliers, in single parts. What platform teams
+// add by aggregation is not there.
+func given() ([]right, error) {
+	var rights []right
+	for _, object := range config.RBAC() {
+		who := holders[object.GetName()]
+		if who == "" || object.GetKind() != "Role" && object.GetKind() != "ClusterRole" {
+			continue
+		}
+		var role rbacv1.ClusterRole // a Role has its rules in the same place
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &role); err != nil {
+			return nil, err
+		}
+		namespace := object.GetNamespace()
+		if who == "applier" {
+			namespace = "*"
+		}
+		for _, rule := range role.Rules {
+			rights = append(rights, parts(who, object.GetName(), namespace, rule)...)
+		}
+	}
+	return rights, nil
+}
+
+func parts(who, role, namespace string, rule rbacv1.PolicyRule) []right {
+	names := rule.ResourceNames
+	if len(names) == 0 {
+		names = []string{""}
+	}
+	var rights []right
+	for _, group := range rule.APIGroups {
+		for _, resource := range rule.Resources {
+			for _, verb := range rule.Verbs {
+				for _, name := range names {
+					rights = append(rights, right{who, role, verb, group, resource, namespace, name})
+				}
+			}
+		}
+	}
+	return rights
+}
+
+// excuse says why rights are given that no suite uses. An asterisk stands for every group or resource.
+type excuse struct {
+	// Who is manager or applier.
+	Who       string   `json:"who"`
+	Verbs     []string `json:"verbs"`
+	Group     string   `json:"group"`
+	Resources []string `json:"resources"`
+	Reason    string   `json:"reason"`
+	// Sometimes says that it depends on timing whether a suite uses them.
+	Sometimes bool `json:"sometimes,omitempty"`
+}
+
+func (e excuse) String() string {
+	return fmt.Sprintf("%s: %v %v.%s", e.Who, e.Verbs, e.Resources, e.Group)
+}
+
+func (e excuse) covers(r right) bool {
+	return e.Who == r.who && slices.Contains(e.Verbs, r.verb) && (e.Group == "*" || e.Group == r.group) &&
+		(slices.Contains(e.Resources, "*") || slices.Contains(e.Resources, r.resource))
+}
+
+// compare returns what is unused, missing, or excused without need.
+func compare(rights []right, uses []use, excuses []excuse) []string {
+	var problems []string
+	needed := make([]bool, len(excuses))
+	for i, e := range excuses {
+		needed[i] = e.Sometimes && slices.ContainsFunc(rights, e.covers)
+	}
+	for _, r := range rights {
+		if slices.ContainsFunc(uses, r.covers) {
+			continue
+		}
+		i := slices.IndexFunc(excuses, func(e excuse) bool { return e.covers(r) && e.Reason != "" })
+		if i < 0 {
+			problems = append(problems, "unused: "+r.String())
+			continue
+		}
+		needed[i] = true
+	}
+	groups := map[string]bool{}
+	for _, r := range rights {
+		groups[r.who+r.group] = true
+	}
+	for _, u := range uses {
+		switch covered := slices.ContainsFunc(rights, func(r right) bool { return r.covers(u) }); {
+		case covered: // refused all the same for a moment, until the authorizer had read a new binding
+		case u.who != "manager" && u.who != "applier":
+			problems = append(problems, "impersonated: "+u.String())
+		case groups[u.who+u.group]:
+			// What suites add by the roles of aggregation is of groups of their own.
+			problems = append(problems, "missing: "+u.String())
+		}
+	}
+	for i, e := range excuses {
+		if !needed[i] {
+			problems = append(problems, "excused, though it is used or not given any more: "+e.String())
+		}
+	}
+	return problems
+}

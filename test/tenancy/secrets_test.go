@@ -1,0 +1,114 @@
+package tenancy_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/test/framework"
+)
+
+var _ = Describe("A Secret that a Component names", func() {
+	const secret, open = "s3cr3t-canary", "0pen-canary"
+
+	It("is nowhere in records, status, events, logs or metrics, where what is no secret is found", func(ctx context.Context) {
+		name := framework.Name("c")
+		Expect(mallory.Create(ctx, &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: evil.work, Name: name}, StringData: map[string]string{"password": secret},
+		})).To(Succeed())
+		good := framework.Component(evil.home, name, lax, "dev")
+		good.Spec.Parameters = framework.JSON("name: " + name)
+		good.Spec.Env = []platformv1alpha1.EnvVar{{Name: "OPEN", Value: open}}
+		good.Spec.SecretEnv = []platformv1alpha1.SecretEnvVar{{
+			Name: "PASSWORD", SecretKeyRef: platformv1alpha1.SecretKeyReference{Name: name, Key: "password"},
+		}}
+		// One that goes wrong: errors are where things leak.
+		bad := framework.Component(evil.home, framework.Name("c"), lax, "dev")
+		bad.Spec = *good.Spec.DeepCopy()
+		bad.Spec.Parameters = framework.JSON("name: foreign")
+		for _, c := range []*platformv1alpha1.Component{good, bad} {
+			Expect(mallory.Create(ctx, c)).To(Succeed())
+			DeferCleanup(func(ctx context.Context) { Expect(admin.Delete(ctx, c)).To(Succeed()) })
+		}
+		Eventually(ctx, framework.Read(admin, good)).Should(framework.BeReady())
+		Eventually(ctx, framework.Read(admin, bad)).Should(framework.HaveCondition(platformv1alpha1.ConditionReady, "False", platformv1alpha1.ReasonReleaseFailed))
+
+		for place, p := range map[string]struct {
+			read func(context.Context) string
+			// found shows that the place was looked at.
+			found string
+		}{
+			"records and status": {func(ctx context.Context) string {
+				return everything(ctx, "platform.towpath.dev/v1alpha1", "Component", "Release", "Environment")
+			}, open},
+			"rendered objects":      {func(ctx context.Context) string { return everything(ctx, "v1", "ConfigMap") }, open},
+			"events":                {func(ctx context.Context) string { return everything(ctx, "events.k8s.io/v1", "Event") }, name},
+			"the manager's log":     {func(context.Context) string { return logged.String() }, name},
+			"the manager's metrics": {metrics, `controller="release"`},
+			"the audit log": {func(context.Context) string {
+				log, err := os.ReadFile(filepath.Join(cluster.Dir, "audit.log"))
+				Expect(err).NotTo(HaveOccurred())
+				return string(log)
+			}, name},
+		} {
+			Eventually(ctx, p.read).Should(ContainSubstring(p.found), place)
+			Expect(p.read(ctx)).NotTo(ContainSubstring(secret), place)
+		}
+		Expect(everything(ctx, "v1", "Secret")).To(ContainSubstring("czNjcjN0LWNhbmFyeQ=="), "the control: it is there, in base64")
+		Expect(everything(ctx, "platform.towpath.dev/v1alpha1", "Component", "Release")).NotTo(ContainSubstring("czNjcjN0LWNhbmFyeQ=="))
+	})
+})
+
+// everything is every object of some kinds, as JSON.
+func everything(ctx context.Context, apiVersion string, kinds ...string) string {
+	GinkgoHelper()
+	var all bytes.Buffer
+	for _, kind := range kinds {
+		list := &unstructured.UnstructuredList{}
+		list.SetGroupVersionKind(schema.FromAPIVersionAndKind(apiVersion, kind+"List"))
+		Expect(admin.List(ctx, list)).To(Succeed())
+		Expect(json.NewEncoder(&all).Encode(list)).To(Succeed())
+	}
+	return all.String()
+}
+
+// metrics are what the manager serves to whoever may read it.
+func metrics(ctx context.Context) string {
+	GinkgoHelper()
+	const name = "scraper"
+	reader := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}}
+	Expect(client.IgnoreAlreadyExists(admin.Create(ctx, reader))).To(Succeed())
+	Expect(client.IgnoreAlreadyExists(admin.Create(ctx, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "towpath-metrics-reader"},
+		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: "default", Name: name}},
+	}))).To(Succeed())
+	cfg, err := cluster.Plane.ServiceAccountConfig(ctx, "default", name)
+	Expect(err).NotTo(HaveOccurred())
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+cluster.MetricsAddress()+"/metrics", nil)
+	Expect(err).NotTo(HaveOccurred())
+	req.Header.Set("Authorization", "Bearer "+cfg.BearerToken)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // whom it serves is not the question here
+	defer transport.CloseIdleConnections()
+	answer, err := (&http.Client{Transport: transport}).Do(req)
+	Expect(err).NotTo(HaveOccurred())
+	defer func() { _ = answer.Body.Close() }()
+	body, err := io.ReadAll(answer.Body)
+	Expect(err).NotTo(HaveOccurred())
+	return string(body)
+}
