@@ -3,10 +3,13 @@ package release_test
 import (
 	"context"
 	"fmt"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -78,5 +81,35 @@ var _ = Describe("A workload whose pods do not start", func() {
 		change(ctx, component, func(c *platformv1alpha1.Component) { c.Spec.Image = "registry.example/shop:3" })
 		Eventually(ctx, framework.Read(admin, component)).Should(framework.BeReady(), "the pods of the version before say nothing of this one")
 		p.quiet(ctx)
+	})
+
+	It("says which quota is used up, where only events tell", func(ctx context.Context) {
+		p := newPlace(ctx)
+		quota := &corev1.ResourceQuota{
+			ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: "compute"},
+			Spec:       corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")}},
+		}
+		Expect(admin.Create(ctx, quota)).To(Succeed())
+		Eventually(ctx, framework.Read(admin, quota)).Should(HaveField("Status.Hard", HaveKey(corev1.ResourcePods)))
+		component, _ := p.deploy(ctx, framework.Resource("store", `
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: "${component.name}"}
+spec:
+  serviceName: "${component.name}"
+  selector: {matchLabels: {app.kubernetes.io/name: "${component.name}"}}
+  template:
+    spec:
+      securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
+      containers:
+      - {name: app, image: "${release.image}", securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}}
+`))
+		Eventually(ctx, framework.Read(admin, p.release(1))).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonQuotaExceeded,
+			"StatefulSet shop: 0 of 1 replicas", "Quota compute of namespace "+p.namespace+" is used up: 0 of 0 pods used, 1 more is asked for"))
+		Expect(read(ctx, component)).NotTo(framework.BeReady())
+
+		By("more room")
+		change(ctx, quota, func(q *corev1.ResourceQuota) { q.Spec.Hard[corev1.ResourcePods] = resource.MustParse("5") })
+		Eventually(ctx, framework.Read(admin, component)).WithTimeout(2*time.Minute).Should(framework.BeReady(), "Kubernetes tries again with growing pauses")
 	})
 })
