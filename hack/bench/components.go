@@ -43,6 +43,11 @@ type run struct {
 	SteadyRequests          []requestCount `json:"steadyRequests,omitempty"`
 	SteadyRequestsPerMinute float64        `json:"steadyRequestsPerMinute"`
 	SteadyCPUSeconds        float64        `json:"steadyCPUSeconds,omitempty"`
+	// Restart is what Towpath asked for after the manager was ended and started again, RestartReadySeconds when it was
+	// ready, and RestartSettledSeconds when it made its last request.
+	Restart               *byUser `json:"restart,omitempty"`
+	RestartReadySeconds   float64 `json:"restartReadySeconds,omitempty"`
+	RestartSettledSeconds float64 `json:"restartSettledSeconds,omitempty"`
 }
 
 // managerProgram is the name of the manager's program in run.CPUSeconds.
@@ -153,7 +158,10 @@ func runTowpath(ctx context.Context, c *cluster, o *options, p *profiles) (*run,
 	if err := p.end(ctx, c); err != nil {
 		return nil, err
 	}
-	return got, c.watchSteady(ctx, o, got)
+	if err := c.watchSteady(ctx, o, got); err != nil {
+		return nil, err
+	}
+	return got, c.restart(ctx, got)
 }
 
 // clock takes the time from before something is done until all of it is there, and, where settle is

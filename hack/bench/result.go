@@ -41,7 +41,13 @@ type result struct {
 	BareAPIServerCPUSeconds float64 `json:"bareAPIServerCPUSeconds"`
 	PeakMiB                 float64 `json:"peakMiB"`
 	SteadyRequestsPerMinute float64 `json:"steadyRequestsPerMinute"`
-	Runs                    []pair  `json:"runs"`
+	// SettledRatio is as Ratio, until Towpath made its last request.
+	SettledRatio float64 `json:"settledRatio"`
+	// RestartReadySeconds is how long the manager took to be ready again with everything there, and RestartWrites how
+	// much it wrote then.
+	RestartReadySeconds float64 `json:"restartReadySeconds"`
+	RestartWrites       int     `json:"restartWrites"`
+	Runs                []pair  `json:"runs"`
 }
 
 // pair is two runs next to each other.
@@ -117,6 +123,13 @@ func (r *result) sumUp() {
 	r.BareAPIServerCPUSeconds = round(median(of(func(p pair) float64 { return p.Bare.CPUSeconds[apiServerProgram] })))
 	r.PeakMiB = round(slices.Max(of(func(p pair) float64 { return p.Towpath.PeakMiB })))
 	r.SteadyRequestsPerMinute = round(slices.Max(of(func(p pair) float64 { return p.Towpath.SteadyRequestsPerMinute })))
+	r.SettledRatio = round(median(of(func(p pair) float64 { return p.Towpath.SettledSeconds / p.Bare.Seconds })))
+	r.RestartReadySeconds = round(slices.Max(of(func(p pair) float64 { return p.Towpath.RestartReadySeconds })))
+	for _, p := range r.Runs {
+		if again := p.Towpath.Restart; again != nil {
+			r.RestartWrites = max(r.RestartWrites, again.ManagerWrites+again.ManagerEvents+again.Appliers)
+		}
+	}
 	worst := r.worst()
 	r.RequestsPerInstance, r.AllRequestsPerInstance = round(worst.RequestsPerInstance), round(worst.AllRequestsPerInstance)
 	r.RequestsByVerb = worst.RequestsByVerb
@@ -163,6 +176,8 @@ func (r *result) table() string {
 	row("peak memory of the manager\t%.0f MiB", r.PeakMiB)
 	row("requests an instance\t%.2f\t\t(with the API server's own: %.2f)", r.RequestsPerInstance, r.AllRequestsPerInstance)
 	row("steady state, requests a minute\t%.1f", r.SteadyRequestsPerMinute)
+	row("until all is settled\t\t\t%.2f", r.SettledRatio)
+	row("manager started again: ready\t%.1f s\t\t(it wrote %d times)", r.RestartReadySeconds, r.RestartWrites)
 	_ = table.Flush()
 	worst := r.worst()
 	out.WriteString("\nrequests of everybody, by verb:")
