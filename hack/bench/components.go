@@ -43,11 +43,12 @@ type run struct {
 	SteadyRequests          []requestCount `json:"steadyRequests,omitempty"`
 	SteadyRequestsPerMinute float64        `json:"steadyRequestsPerMinute"`
 	SteadyCPUSeconds        float64        `json:"steadyCPUSeconds,omitempty"`
-	// Restart is what Towpath asked for after the manager was ended and started again, RestartReadySeconds when it was
-	// ready, and RestartSettledSeconds when it made its last request.
-	Restart               *byUser `json:"restart,omitempty"`
-	RestartReadySeconds   float64 `json:"restartReadySeconds,omitempty"`
-	RestartSettledSeconds float64 `json:"restartSettledSeconds,omitempty"`
+	// Restart is what Towpath asked for after the manager was ended and started again, RestartRequests what everybody
+	// did. RestartReadySeconds is when it was ready, and RestartSettledSeconds when it made its last request.
+	Restart               *byUser        `json:"restart,omitempty"`
+	RestartRequests       []requestCount `json:"restartRequests,omitempty"`
+	RestartReadySeconds   float64        `json:"restartReadySeconds,omitempty"`
+	RestartSettledSeconds float64        `json:"restartSettledSeconds,omitempty"`
 }
 
 // managerProgram is the name of the manager's program in run.CPUSeconds.

@@ -30,7 +30,8 @@ func (c *cluster) restart(ctx context.Context, got *run) error {
 	if err != nil {
 		return err
 	}
-	users := byUserOf(after.since(before).flows)
-	got.Restart = &users
+	grown := after.since(before)
+	users := byUserOf(grown.flows)
+	got.Restart, got.RestartRequests = &users, ranked(grown.requests)
 	return nil
 }
