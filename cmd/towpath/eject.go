@@ -162,6 +162,7 @@ func plainObjects(ctx context.Context, c client.Reader, release *platformv1alpha
 	if err != nil {
 		return nil, &trouble{err: fmt.Errorf("release %s does not render: %w", release.Name, err)}
 	}
+	labels := render.ReleaseLabels(release)
 	objects := make([]*unstructured.Unstructured, 0, len(rendered))
 	for _, o := range rendered {
 		object := o.Object
@@ -179,7 +180,7 @@ func plainObjects(ctx context.Context, c client.Reader, release *platformv1alpha
 				continue // taking over makes nothing
 			}
 		}
-		objects = append(objects, manifest.Plain(object, release.Spec.LabelAliases))
+		objects = append(objects, manifest.Plain(object, labels, release.Spec.LabelAliases))
 	}
 	return objects, nil
 }
