@@ -76,7 +76,7 @@ deletes the Component, and waits until it is gone.`,
 	cmd.Flags().StringVarP(&o.Namespace, "namespace", "n", "", "home namespace of the team (default: the context's)")
 	cmd.Flags().StringVarP(&o.dir, "output", "o", "", "folder to write to; it must be empty, or not exist, or hold these very manifests")
 	cmd.Flags().BoolVar(&o.yes, "yes", false, "let go in the cluster too, and do not only write")
-	cmd.Flags().DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long to wait until the Component is gone")
+	cmd.Flags().DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long all of it may take, until the Component is gone")
 	_ = cmd.MarkFlagRequired("output")
 	return cmd
 }

@@ -68,7 +68,7 @@ func goingOn(ctx context.Context, c client.Reader, component *platformv1alpha1.C
 		}
 	}
 	what := "the manager has let go of every object, and has yet to end the Component"
-	if ready := meta.FindStatusCondition(component.Status.Conditions, platformv1alpha1.ConditionReady); ready != nil && ready.Status != metav1.ConditionTrue && ready.Message != "" {
+	if ready := meta.FindStatusCondition(component.Status.Conditions, platformv1alpha1.ConditionReady); ready != nil && ready.Reason == platformv1alpha1.ReasonDeleting && ready.Message != "" {
 		what = ready.Message // such as the Components that use it
 	} else if len(left) > 0 {
 		what = "the manager has yet to let go of the objects of " + strings.Join(left, ", ")

@@ -170,7 +170,11 @@ func TestEjectIsBoundedAndSaysWhatWasDone(t *testing.T) {
 }
 
 func TestEjectNamesWhatIsLeftAndWhy(t *testing.T) {
-	objects := held(t, deleted)
+	objects := held(t, func(c *platformv1alpha1.Component) {
+		deleted(c)
+		// The manager has not seen the deletion yet, and so what it says is about something else.
+		c.Status.Conditions = []metav1.Condition{{Type: "Ready", Status: metav1.ConditionFalse, Reason: platformv1alpha1.ReasonProgressing, Message: "dev: 1 of 2 replicas updated."}}
+	})
 	for _, object := range objects {
 		if r, ok := object.(*platformv1alpha1.Release); ok {
 			r.Spec.Inventory = []platformv1alpha1.ReleaseObject{
