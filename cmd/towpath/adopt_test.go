@@ -194,6 +194,7 @@ func TestAdoptShowsWhatBecomesOfTheNamespace(t *testing.T) {
 		"  ~ metadata.labels[pod-security.kubernetes.io/enforce]: \"baseline\" -> \"restricted\"\n",
 		"  + metadata.annotations[platform.towpath.dev/home]: added \"team-shop/prod\"\n",
 		"  by dry run, without the labels that only Towpath may set: nothing else in it changes\n",
+		"Once the Environment is deleted, the values that stand here on the left come back, with\n  the pod security, and what was added goes.\n",
 	} {
 		if !strings.Contains(got.out, want) {
 			t.Errorf("want %q in\n%s", want, got.out)
