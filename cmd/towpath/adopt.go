@@ -152,6 +152,10 @@ func (o *adoptOptions) run(ctx context.Context, c *cluster.Cluster, kind schema.
 		return nil, err
 	}
 	if report.proposal, err = adopt.Fit(in); err != nil {
+		var refusal *adopt.Refusal
+		if errors.As(err, &refusal) {
+			return nil, &trouble{err: err, next: refusal.Next}
+		}
 		return nil, &trouble{err: err, next: "choose another golden path: " + o.Kubectl() + " get servicetemplates"}
 	}
 	in.Place.Image = report.proposal.Component.Spec.Image

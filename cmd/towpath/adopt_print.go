@@ -129,8 +129,8 @@ func (a *adoption) saySpace(out *strings.Builder) {
 		fmt.Fprintf(out, "  %s %s\n", mark(a.space.Changes[i].Kind), a.space.Changes[i].String())
 	}
 	out.WriteString("  Label aliases of the manager's configuration (such as team or owner) come too, in place of others of the same key;\n" +
-		"  the CLI does not know them. Once the Environment is deleted, the values that stand here on the left do not come back,\n" +
-		"  and the pod security stays.\n")
+		"  the CLI does not know them. Once the Environment is deleted, the values that stand here on the left come back, with\n" +
+		"  the pod security, and what was added goes.\n")
 	switch {
 	case apierrors.IsForbidden(a.space.Err):
 		out.WriteString("  NOT PROVEN: you may not patch the namespace, and a dry run needs that: " + a.space.Err.Error() + "\n")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -153,6 +155,34 @@ spec: {selector: {app: checkout}, ports: [{name: metrics, port: 9090}]}
 	}
 }
 
+// The golden path's NetworkPolicy lets in TCP alone.
+func TestAdoptSaysThatAServiceOfAnotherProtocolLosesItsPods(t *testing.T) {
+	objects := withText(t, legacyObjects(t), `
+apiVersion: v1
+kind: Service
+metadata: {name: quic, namespace: legacy}
+spec: {selector: {app: checkout}, ports: [{name: quic, port: 443, targetPort: 8080, protocol: UDP}, {name: web, port: 80, targetPort: 8080, protocol: TCP}]}
+`)
+	got := adoptCall(t, objects, append(adoptCheckout, "--class", "production")...)
+	if want := "not mapped: Service/quic: spec.ports[quic].targetPort: 8080: pods of the golden path do not declare this port for UDP, and its NetworkPolicy lets nobody in there"; !strings.Contains(got.out, want) || strings.Contains(got.out, "spec.ports[web]") {
+		t.Errorf("want %q in\n%s", want, got.out)
+	}
+}
+
+func TestAdoptSaysWhatHelpsWhereAnotherGoldenPathWouldNot(t *testing.T) {
+	arguments := slices.Concat(adoptCheckout, []string{"--class", "production"})
+	expect(t, adoptCall(t, legacyObjects(t), append(arguments, "--container", "web")...), exitTrouble, "", `
+towpath: Deployment/checkout: it has no container web; it has app
+next: choose one of these with --container, or leave it out
+`)
+	objects := legacyObjects(t)
+	objects[3].(*unstructured.Unstructured).SetOwnerReferences([]metav1.OwnerReference{{APIVersion: "shop.example/v1", Kind: "App", Name: "checkout", UID: "1", Controller: ptr.To(true)}})
+	expect(t, adoptCall(t, objects, arguments...), exitTrouble, "", `
+towpath: Deployment/checkout belongs to App/checkout, which writes it, and would set back whatever the golden path sets
+next: make a Component without adopt in the place of App/checkout, and delete that once the Component is Ready; or have it leave the workload alone, which takes its owner reference off, and adopt that then
+`)
+}
+
 // The Environment labels the namespace, and holds everything in it to a level of pod security.
 func TestAdoptShowsWhatBecomesOfTheNamespace(t *testing.T) {
 	got := adoptCall(t, legacyObjects(t), append(adoptCheckout, "--class", "production")...)
@@ -164,6 +194,7 @@ func TestAdoptShowsWhatBecomesOfTheNamespace(t *testing.T) {
 		"  ~ metadata.labels[pod-security.kubernetes.io/enforce]: \"baseline\" -> \"restricted\"\n",
 		"  + metadata.annotations[platform.towpath.dev/home]: added \"team-shop/prod\"\n",
 		"  by dry run, without the labels that only Towpath may set: nothing else in it changes\n",
+		"Once the Environment is deleted, the values that stand here on the left come back, with\n  the pod security, and what was added goes.\n",
 	} {
 		if !strings.Contains(got.out, want) {
 			t.Errorf("want %q in\n%s", want, got.out)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,7 +28,12 @@ type ejectOptions struct {
 	dir     string
 	yes     bool
 	timeout time.Duration
+	// done is what has been done so far; empty for nothing.
+	done string
 }
+
+// errOverdue ends what takes longer than --timeout.
+var errOverdue = errors.New("it takes longer than --timeout")
 
 func newEject(connect cluster.Connector, std streams) *cobra.Command {
 	var o ejectOptions
@@ -46,18 +52,18 @@ deletes the Component, and waits until it is gone.`,
   towpath eject checkout -n team-shop -o deploy/ --yes && kubectl diff -k deploy/prod`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			connection, err := connect(o.Flags)
+			flags := o.Flags
+			flags.Timeout = min(flags.Timeout, o.timeout)
+			connection, err := connect(flags)
 			if err != nil {
 				next, explained := cluster.ExplainConfig(err)
 				return &trouble{err: explained, next: next}
 			}
-			err = o.run(cmd.Context(), connection, std, args[0], cmd.CommandPath())
-			var known *trouble
-			if err == nil || errors.As(err, &known) {
-				return err
-			}
-			next, explained := cluster.Explain(err, o.Flags, "eject component "+args[0])
-			return &trouble{err: explained, next: next}
+			// No deadline: the client's rate limiter fails a request that would have to wait beyond it, in words of its own.
+			ctx, cancel := context.WithCancelCause(cmd.Context())
+			defer cancel(nil)
+			defer time.AfterFunc(o.timeout, func() { cancel(errOverdue) }).Stop()
+			return o.explain(ctx, o.run(ctx, connection, std, args[0], cmd.CommandPath()), args[0], cmd.CommandPath())
 		},
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			if len(args) > 0 {
@@ -70,9 +76,32 @@ deletes the Component, and waits until it is gone.`,
 	cmd.Flags().StringVarP(&o.Namespace, "namespace", "n", "", "home namespace of the team (default: the context's)")
 	cmd.Flags().StringVarP(&o.dir, "output", "o", "", "folder to write to; it must be empty, or not exist, or hold these very manifests")
 	cmd.Flags().BoolVar(&o.yes, "yes", false, "let go in the cluster too, and do not only write")
-	cmd.Flags().DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long to wait until the Component is gone")
+	cmd.Flags().DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long all of it may take, until the Component is gone")
 	_ = cmd.MarkFlagRequired("output")
 	return cmd
+}
+
+// explain says what an error left behind, and what to do next.
+func (o *ejectOptions) explain(ctx context.Context, err error, name, program string) error {
+	var known *trouble
+	switch {
+	case err == nil || errors.As(err, &known):
+		return err
+	case errors.Is(context.Cause(ctx), errOverdue):
+		next := fmt.Sprintf("%s %s -o %s", o.Reach(program), name, o.dir)
+		if o.Namespace != "" {
+			next += " -n " + o.Namespace
+		}
+		if o.yes {
+			next += " --yes"
+		}
+		return &trouble{err: fmt.Errorf("cannot eject component %s within %s; %s", name, o.timeout, cmp.Or(o.done, "nothing was written, and nothing was changed in the cluster")),
+			next: next + ", with a longer --timeout, goes on"}
+	case o.done != "":
+		err = fmt.Errorf("%w; %s", err, o.done)
+	}
+	next, explained := cluster.Explain(err, o.Flags, "eject component "+name)
+	return &trouble{err: explained, next: next}
 }
 
 func (o *ejectOptions) run(ctx context.Context, c *cluster.Cluster, std streams, name, program string) error {
@@ -111,6 +140,7 @@ func (o *ejectOptions) run(ctx context.Context, c *cluster.Cluster, std streams,
 	if err := writeFiles(o.dir, files); err != nil {
 		return &trouble{err: err, next: "name another folder with -o"}
 	}
+	o.say("nothing was changed in the cluster")
 	_, _ = fmt.Fprintf(std.out, "wrote %s of %s to %s\n", plural(count, "object"), plural(len(releases), "environment"), o.dir)
 	if !o.yes {
 		_, err := fmt.Fprintf(std.out, `letting go would take the labels and the ownership of Towpath off these objects, delete the Component %s/%s,
@@ -162,6 +192,7 @@ func plainObjects(ctx context.Context, c client.Reader, release *platformv1alpha
 	if err != nil {
 		return nil, &trouble{err: fmt.Errorf("release %s does not render: %w", release.Name, err)}
 	}
+	labels := render.ReleaseLabels(release)
 	objects := make([]*unstructured.Unstructured, 0, len(rendered))
 	for _, o := range rendered {
 		object := o.Object
@@ -179,7 +210,7 @@ func plainObjects(ctx context.Context, c client.Reader, release *platformv1alpha
 				continue // taking over makes nothing
 			}
 		}
-		objects = append(objects, manifest.Plain(object, release.Spec.LabelAliases))
+		objects = append(objects, manifest.Plain(object, labels, release.Spec.LabelAliases))
 	}
 	return objects, nil
 }
@@ -207,6 +238,11 @@ func asItRuns(ctx context.Context, c client.Reader, rendered *unstructured.Unstr
 	return live, nil
 }
 
+// say keeps what has been done in the cluster, once the manifests are written.
+func (o *ejectOptions) say(inCluster string) {
+	o.done = "the manifests in " + o.dir + " are complete, and " + inCluster
+}
+
 // letGo has the manager take everything of Towpath off the objects, and waits.
 func (o *ejectOptions) letGo(ctx context.Context, c client.Client, out io.Writer, component *platformv1alpha1.Component) error {
 	uid := component.UID
@@ -229,13 +265,22 @@ func (o *ejectOptions) letGo(ctx context.Context, c client.Client, out io.Writer
 		patch := client.MergeFrom(component.DeepCopy())
 		component.Spec.DeletionPolicy = platformv1alpha1.DeletionOrphan
 		if err := c.Patch(ctx, component, patch); err != nil {
+			if ctx.Err() != nil {
+				o.say("whether the deletionPolicy of the Component is Orphan now is not known; it was not deleted")
+			}
 			return err
 		}
-		return c.Delete(ctx, component, client.Preconditions{UID: &uid, ResourceVersion: &component.ResourceVersion})
+		o.say("the deletionPolicy of the Component is Orphan now; it was not deleted")
+		err := c.Delete(ctx, component, client.Preconditions{UID: &uid, ResourceVersion: &component.ResourceVersion})
+		if ctx.Err() != nil {
+			o.say("the deletionPolicy of the Component is Orphan now; whether it is being deleted is not known")
+		}
+		return err
 	})
 	if client.IgnoreNotFound(err) != nil {
 		return err
 	}
+	o.say("the Component is being let go")
 	return o.waitGone(ctx, c, out, component)
 }
 

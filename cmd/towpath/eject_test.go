@@ -85,7 +85,7 @@ metadata:
   name: checkout
   namespace: shop-dev
   uid: 1-2-3
-  labels: {app: checkout, platform.towpath.dev/team: shop, platform.towpath.dev/as-found: "true"}
+  labels: {app: checkout, owner: shop, app.kubernetes.io/managed-by: Helm, platform.towpath.dev/team: shop, platform.towpath.dev/as-found: "true"}
   annotations: {mine: kept, deployment.kubernetes.io/revision: "3"}
 spec: {selector: {matchLabels: {app: checkout}}, template: {metadata: {labels: {app: checkout}}, spec: {containers: [{name: web, image: "web:1"}]}}}
 status: {replicas: 1}
@@ -112,6 +112,8 @@ metadata:
     mine: kept
   labels:
     app: checkout
+    app.kubernetes.io/managed-by: Helm
+    owner: shop
   name: checkout
   namespace: shop-dev
 spec:

@@ -1,15 +1,19 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -19,8 +23,7 @@ import (
 // waitGone waits until the manager has let go of everything.
 func (o *ejectOptions) waitGone(ctx context.Context, c client.Reader, out io.Writer, component *platformv1alpha1.Component) error {
 	said := ""
-	// The requests do not go by the time limit: one that is near would fail them in words of their own.
-	err := wait.PollUntilContextTimeout(ctx, time.Second, o.timeout, true, func(context.Context) (bool, error) {
+	err := wait.PollUntilContextCancel(ctx, time.Second, true, func(ctx context.Context) (bool, error) {
 		var now platformv1alpha1.Component
 		err := c.Get(ctx, client.ObjectKeyFromObject(component), &now)
 		if apierrors.IsNotFound(err) || err == nil && now.UID != component.UID {
@@ -39,8 +42,8 @@ func (o *ejectOptions) waitGone(ctx context.Context, c client.Reader, out io.Wri
 		}
 		return false, nil
 	})
-	if wait.Interrupted(err) {
-		return &trouble{err: fmt.Errorf("component %s/%s is not gone after %s; %s", component.Namespace, component.Name, o.timeout, said),
+	if err != nil && errors.Is(context.Cause(ctx), errOverdue) {
+		return &trouble{err: fmt.Errorf("component %s/%s is not gone after %s; %s", component.Namespace, component.Name, o.timeout, cmp.Or(said, "the cluster has not answered how far it is")),
 			next: fmt.Sprintf("%s -n %s describe component %s; the manifests in %s are complete, and it goes on by itself", o.Kubectl(), component.Namespace, component.Name, o.dir)}
 	}
 	return err
@@ -52,20 +55,48 @@ func goingOn(ctx context.Context, c client.Reader, component *platformv1alpha1.C
 	if err := c.List(ctx, &list, client.InNamespace(component.Namespace)); err != nil {
 		return "", err
 	}
-	var left []string
+	var left, refused, objects []string
 	for i := range list.Items {
 		r := &list.Items[i]
-		if r.Spec.Component.UID == component.UID && (r.Status.SupersededAt == nil || !r.DeletionTimestamp.IsZero()) {
-			left = append(left, r.Name)
+		if r.Spec.Component.UID != component.UID || r.Status.SupersededAt != nil && r.DeletionTimestamp.IsZero() {
+			continue
+		}
+		left = append(left, r.Name)
+		objects = append(objects, stillHeld(ctx, c, r)...)
+		if c := meta.FindStatusCondition(r.Status.Conditions, platformv1alpha1.ConditionReady); c != nil && c.Reason == platformv1alpha1.ReasonDeleting && strings.Contains(c.Message, "failed") {
+			refused = append(refused, r.Name+": "+c.Message)
 		}
 	}
-	if ready := meta.FindStatusCondition(component.Status.Conditions, platformv1alpha1.ConditionReady); ready != nil && ready.Status != metav1.ConditionTrue && ready.Message != "" {
-		return ready.Message, nil // such as the Components that use it
+	what := "the manager has let go of every object, and has yet to end the Component"
+	if ready := meta.FindStatusCondition(component.Status.Conditions, platformv1alpha1.ConditionReady); ready != nil && ready.Reason == platformv1alpha1.ReasonDeleting && ready.Message != "" {
+		what = ready.Message // such as the Components that use it
+	} else if len(left) > 0 {
+		what = "the manager has yet to let go of the objects of " + strings.Join(left, ", ")
 	}
-	if len(left) > 0 {
-		return "the manager has yet to let go of the objects of " + strings.Join(left, ", "), nil
+	for _, refusal := range refused {
+		if !strings.Contains(what, refusal) {
+			what = strings.TrimSuffix(what, ".") + "; " + refusal
+		}
 	}
-	return "the manager has let go of every object, and has yet to end the Component", nil
+	if len(objects) > 0 {
+		slices.Sort(objects)
+		what = strings.TrimSuffix(what, ".") + "; still Towpath's: " + strings.Join(slices.Compact(objects), ", ")
+	}
+	return what, nil
+}
+
+// stillHeld are the objects of a Release that are still the Component's. Those that the caller may not read are left out.
+func stillHeld(ctx context.Context, c client.Reader, release *platformv1alpha1.Release) []string {
+	var names []string
+	for _, o := range release.Spec.Inventory {
+		live := &metav1.PartialObjectMetadata{}
+		live.SetGroupVersionKind(schema.FromAPIVersionAndKind(o.APIVersion, o.Kind))
+		err := c.Get(ctx, client.ObjectKey{Namespace: release.Spec.Environment.Namespace, Name: o.Name}, live)
+		if err == nil && live.Labels[platformv1alpha1.LabelOwnerUID] == string(release.Spec.Component.UID) {
+			names = append(names, fmt.Sprintf("%s %s/%s", o.Kind, release.Spec.Environment.Namespace, o.Name))
+		}
+	}
+	return names
 }
 
 // goOn is for a Component that is being deleted already: an eject was interrupted, or somebody deleted it.

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -107,5 +109,88 @@ func TestEjectWaitsForOneThatIsBeingLetGo(t *testing.T) {
 	}, "", "towpath", "eject", "checkout", "-o", t.TempDir(), "--yes")
 	if want := "component team-shop/checkout is gone; what it ran runs on, and is yours\n"; got.code != exitOK || !strings.HasSuffix(got.out, want) {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// A request that the cluster never answers is bounded too, and the error says how far the eject came.
+func TestEjectIsBoundedAndSaysWhatWasDone(t *testing.T) {
+	hang := func(ctx context.Context) error {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	complete := "cannot eject component checkout within 50ms; the manifests in DIR are complete, and "
+	for name, tc := range map[string]struct {
+		funcs interceptor.Funcs
+		want  string
+	}{
+		"reading": {interceptor.Funcs{Get: func(ctx context.Context, _ client.WithWatch, _ client.ObjectKey, _ client.Object, _ ...client.GetOption) error {
+			return hang(ctx)
+		}}, "cannot eject component checkout within 50ms; nothing was written, and nothing was changed in the cluster"},
+		"asking whether it may go": {interceptor.Funcs{Delete: func(ctx context.Context, _ client.WithWatch, _ client.Object, _ ...client.DeleteOption) error {
+			return hang(ctx)
+		}}, complete + "nothing was changed in the cluster"},
+		"setting the policy": {interceptor.Funcs{Patch: func(ctx context.Context, _ client.WithWatch, _ client.Object, _ client.Patch, _ ...client.PatchOption) error {
+			return hang(ctx)
+		}}, complete + "whether the deletionPolicy of the Component is Orphan now is not known; it was not deleted"},
+		"deleting": {interceptor.Funcs{Delete: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.DeleteOption) error {
+			var given client.DeleteOptions
+			if given.ApplyOptions(options); len(given.DryRun) > 0 {
+				return c.Delete(ctx, object, options...)
+			}
+			return hang(ctx)
+		}}, complete + "the deletionPolicy of the Component is Orphan now; whether it is being deleted is not known"},
+	} {
+		dir := filepath.Join(t.TempDir(), "out")
+		got := with(t, func(flags cluster.Flags) (*cluster.Cluster, error) {
+			if flags.Timeout > 50*time.Millisecond {
+				t.Errorf("a request may take %s", flags.Timeout)
+			}
+			fakes := fake.NewClientBuilder().WithScheme(cluster.Scheme()).WithObjects(held(t, nil)...).Build()
+			return &cluster.Cluster{Client: interceptor.NewClient(fakes, tc.funcs), Namespace: "team-shop"}, nil
+		}, "", "towpath", "eject", "checkout", "-n", "team-shop", "-o", dir, "--yes", "--timeout", "50ms")
+		want := "towpath: " + strings.ReplaceAll(tc.want, "DIR", dir) + "\nnext: towpath eject checkout -o " + dir + " -n team-shop --yes, with a longer --timeout, goes on\n"
+		if got.code != exitTrouble || got.err != want {
+			t.Errorf("%s: want %s got %+v", name, want, got)
+		}
+	}
+	refuses := interceptor.Funcs{Delete: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.DeleteOption) error {
+		var given client.DeleteOptions
+		if given.ApplyOptions(options); len(given.DryRun) > 0 {
+			return c.Delete(ctx, object, options...)
+		}
+		return errors.New("no")
+	}}
+	got := with(t, func(cluster.Flags) (*cluster.Cluster, error) {
+		fakes := fake.NewClientBuilder().WithScheme(cluster.Scheme()).WithObjects(held(t, nil)...).Build()
+		return &cluster.Cluster{Client: interceptor.NewClient(fakes, refuses), Namespace: "team-shop"}, nil
+	}, "", "towpath", "eject", "checkout", "-o", t.TempDir(), "--yes")
+	if want := " are complete, and the deletionPolicy of the Component is Orphan now; it was not deleted\n"; !strings.Contains(got.err, "cannot eject component checkout: no; the manifests in ") || !strings.Contains(got.err, want) {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestEjectNamesWhatIsLeftAndWhy(t *testing.T) {
+	objects := held(t, func(c *platformv1alpha1.Component) {
+		deleted(c)
+		// The manager has not seen the deletion yet, and so what it says is about something else.
+		c.Status.Conditions = []metav1.Condition{{Type: "Ready", Status: metav1.ConditionFalse, Reason: platformv1alpha1.ReasonProgressing, Message: "dev: 1 of 2 replicas updated."}}
+	})
+	for _, object := range objects {
+		if r, ok := object.(*platformv1alpha1.Release); ok {
+			r.Spec.Inventory = []platformv1alpha1.ReleaseObject{
+				{Resource: "service", APIVersion: "v1", Kind: "Service", Name: "checkout"}, {Resource: "account", APIVersion: "v1", Kind: "ServiceAccount", Name: "checkout"},
+				{Resource: "gone", APIVersion: "v1", Kind: "ConfigMap", Name: "gone"},
+			}
+			r.Status.Conditions = []metav1.Condition{{Type: "Ready", Status: metav1.ConditionFalse, Reason: platformv1alpha1.ReasonDeleting, Message: "Deleting the objects of the Release failed, and is tried again: no."}}
+		}
+	}
+	objects = append(objects,
+		&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "shop-dev", Name: "checkout", Labels: map[string]string{platformv1alpha1.LabelOwnerUID: uid}}},
+		&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "shop-dev", Name: "checkout"}})
+	got := towpath(t, objects, "eject", "checkout", "-o", t.TempDir(), "--yes", "--timeout", "300ms")
+	want := "component team-shop/checkout is not gone after 300ms; the manager has yet to let go of the objects of checkout-dev-1; " +
+		"checkout-dev-1: Deleting the objects of the Release failed, and is tried again: no; still Towpath's: Service shop-dev/checkout\n"
+	if got.code != exitTrouble || !strings.Contains(got.err, want) {
+		t.Errorf("want %s got %+v", want, got)
 	}
 }

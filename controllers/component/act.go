@@ -194,6 +194,9 @@ func (r *Reconciler) build(ctx context.Context, s *scope, st *stop) (*platformv1
 		return nil, err
 	}
 	objects, renderErr := render.Release(compiled, release)
+	if renderErr == nil && st.unproven() {
+		renderErr = render.CheckFound(objects, release.Spec.Adopt)
+	}
 	if renderErr != nil {
 		st.problem = renderProblem(release, renderErr)
 		return nil, nil

@@ -155,19 +155,19 @@ func (r *Reconciler) finalize(ctx context.Context, s *scope) error {
 		client.MatchingFields{index.ReleaseComponent: s.component.Name}); err != nil {
 		return fmt.Errorf("listing Releases: %w", err)
 	}
-	left := 0
+	var left []*platformv1alpha1.Release
 	for i := range releases.Items {
 		release := &releases.Items[i]
 		if release.Spec.Component.UID != s.component.UID {
 			continue
 		}
-		left++
+		left = append(left, release)
 		if err := r.deleteRelease(ctx, release); err != nil {
 			return err
 		}
 	}
-	if left > 0 {
-		return r.reportDeleting(ctx, s, fmt.Sprintf("Waiting until the objects of %d Releases are gone.", left))
+	if len(left) > 0 {
+		return r.reportDeleting(ctx, s, awaitsReleases(left))
 	}
 	controllerutil.RemoveFinalizer(s.component, platformv1alpha1.Finalizer)
 	return client.IgnoreNotFound(r.patchMetadata(ctx, s))

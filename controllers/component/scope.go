@@ -100,6 +100,20 @@ func (s *stop) current() *platformv1alpha1.Release {
 	return nil
 }
 
+// unproven says that something was taken over and the golden path has not been Ready since: all of what was found must
+// stay until then. The Release that took over holds its finalizer for that long, so that this outlasts the history.
+func (s *stop) unproven() bool {
+	begins := false
+	for _, release := range s.releases {
+		if release.Spec.Cause == platformv1alpha1.CauseAdoption {
+			begins = begins || len(release.Finalizers) > 0
+		} else if release.Status.ReadyAt != nil {
+			return false
+		}
+	}
+	return begins
+}
+
 // made takes a Release as the one that runs.
 func (s *stop) made(release *platformv1alpha1.Release) {
 	s.releases, s.lost = append(s.releases, release), nil

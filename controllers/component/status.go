@@ -179,6 +179,21 @@ func (s *scope) reportPromoted(conditions *[]metav1.Condition, generation int64)
 	set(metav1.ConditionTrue, platformv1alpha1.ReasonPromoted, "Every environment of the path runs the version.")
 }
 
+// awaitsReleases says which Releases a deletion waits for, and what keeps these: each says that once it was refused
+// something.
+func awaitsReleases(left []*platformv1alpha1.Release) string {
+	text := fmt.Sprintf("Waiting until the objects of %d Releases are gone.", len(left))
+	if len(left) == 1 {
+		text = "Waiting until the objects of 1 Release are gone."
+	}
+	for _, release := range left {
+		if c := ready(release); c.Reason == platformv1alpha1.ReasonDeleting && strings.Contains(c.Message, "failed") {
+			text += fmt.Sprintf(" %s: %s", release.Name, c.Message)
+		}
+	}
+	return condition.Clip(text, 4096)
+}
+
 // reportDeleting says what the deletion waits for.
 func (r *Reconciler) reportDeleting(ctx context.Context, s *scope, awaited string) error {
 	condition.Progressing(&s.component.Status.Conditions, s.component.Generation, platformv1alpha1.ReasonDeleting, awaited)

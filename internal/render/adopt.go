@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -75,9 +76,8 @@ func (a *adopter) finish(objects []Object) error {
 		return nil
 	}
 	for _, o := range a.adoption.Objects {
-		if n := a.made[o.Resource]; n != 1 {
-			return &Error{Resource: o.Resource, Err: fmt.Errorf(
-				"spec.environments[].adopt: %s is to stand for this resource, which makes %d objects here: only one that makes exactly one can be taken over; take it out of adopt, or change the parameters", o.Name, n)}
+		if n := a.made[o.Resource]; n > 1 {
+			return notOne(o, n)
 		}
 	}
 	for _, o := range objects {
@@ -92,6 +92,25 @@ func (a *adopter) finish(objects []Object) error {
 		return nil
 	}
 	return a.selectAsFound(objects)
+}
+
+// CheckFound says which object that is to be taken over has no resource that makes it. Once the golden path has been
+// there, one that is not made any more is not wanted any more, and goes like everything else of older Releases.
+func CheckFound(objects []Object, adoption *platformv1alpha1.Adoption) error {
+	if adoption == nil {
+		return nil
+	}
+	for _, found := range adoption.Objects {
+		if !slices.ContainsFunc(objects, func(o Object) bool { return o.Resource == found.Resource }) {
+			return notOne(found, 0)
+		}
+	}
+	return nil
+}
+
+func notOne(o platformv1alpha1.AdoptedObject, made int) error {
+	return &Error{Resource: o.Resource, Err: fmt.Errorf(
+		"spec.environments[].adopt: %s is to stand for this resource, which makes %d objects here: only one that makes exactly one can be taken over; take it out of adopt, or change the parameters", o.Name, made)}
 }
 
 // refer replaces names in the references that Kubernetes' kinds, and those of the catalogue, have to each

@@ -151,7 +151,9 @@ func TestWhatCannotBeTakenOver(t *testing.T) {
 		"the label of a cost": {func(a *v1alpha1.Adoption) { a.PodSelector["team"] = "other" }, "asks for team=other, but Towpath sets team=shop"},
 		"a label of our own":  {func(a *v1alpha1.Adoption) { a.PodSelector[v1alpha1.LabelTeam] = "other" }, "by which costs are told apart"},
 	} {
-		_, err := render.Release(compile(t, web, nil), adopting(tc.change))
+		r := adopting(tc.change)
+		r.Spec.Cause = v1alpha1.CauseAdoption
+		_, err := render.Release(compile(t, web, nil), r)
 		if err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: got %v, want %q", name, err, tc.want)
 		}
@@ -163,5 +165,29 @@ func TestWhatCannotBeTakenOver(t *testing.T) {
 	r.Spec.Parameters.Raw = []byte(`{"budgets": ["a", "b"]}`)
 	if _, err := render.Release(compile(t, web, nil), r); err == nil {
 		t.Errorf("two budgets under one name were rendered")
+	}
+}
+
+// Once the golden path is there, what it does not make any more is not wanted any more.
+func TestWhatIsNotMadeAnyMoreIsLeftOut(t *testing.T) {
+	r := adopting(func(a *v1alpha1.Adoption) {
+		a.Objects = append(a.Objects, v1alpha1.AdoptedObject{Resource: "budget", Name: "old"})
+	})
+	r.Spec.Parameters.Raw = []byte(`{"budgets": []}`)
+	r.Spec.Cause = v1alpha1.CauseParameterChange
+	objects, err := render.Release(compile(t, web, nil), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]string{}
+	for _, o := range objects {
+		names[o.Resource] = o.Object.GetName()
+	}
+	want := map[string]string{"account": "old-account", "web": "old-web", "service": "old-service", "scaler": "checkout", "policy": "checkout", "ingress": "checkout"}
+	if diff := cmp.Diff(want, names); diff != "" {
+		t.Errorf("objects (-want +got):\n%s", diff)
+	}
+	if err := render.CheckFound(objects, r.Spec.Adopt); err == nil || !strings.Contains(err.Error(), "old is to stand for this resource, which makes 0 objects") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -127,10 +127,13 @@ func Release(t *template.Template, r *platformv1alpha1.Release) ([]Object, error
 	}
 	in.Parameters = resolved
 	objects, err := Render(t, in)
-	if err == nil && r.Spec.Cause == platformv1alpha1.CauseAdoption {
-		objects = asFound(objects, r.Spec.Adopt)
+	if err != nil || r.Spec.Cause != platformv1alpha1.CauseAdoption {
+		return objects, err
 	}
-	return objects, err
+	if err := CheckFound(objects, r.Spec.Adopt); err != nil {
+		return nil, err
+	}
+	return asFound(objects, r.Spec.Adopt), nil
 }
 
 // Provided returns what a Release gives those who use its Component, with the same errors as Release.

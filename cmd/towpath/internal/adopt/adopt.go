@@ -74,6 +74,19 @@ type Proposal struct {
 	Renders int
 }
 
+// Refusal is why a workload cannot be taken over, where another golden path would not help.
+type Refusal struct {
+	Err error
+	// Next is what helps.
+	Next string
+}
+
+// Error implements error.
+func (r *Refusal) Error() string { return r.Err.Error() }
+
+// Unwrap returns the cause.
+func (r *Refusal) Unwrap() error { return r.Err }
+
 // Fit fits the template. The error says why the workload cannot be taken over by this golden path at all.
 func Fit(in Input) (*Proposal, error) {
 	f := &fitter{in: in, chosen: map[string]any{}, seen: map[string]bool{}}

@@ -47,7 +47,10 @@ func (f *fitter) findContainer() error {
 	f.main = f.mainContainer()
 	chosen, why := f.choose(list)
 	if chosen < 0 {
-		return fmt.Errorf("%s: it has no container %s; it has %s", title(workload), f.in.Container, strings.Join(namesOf(list), ", "))
+		return &Refusal{
+			Err:  fmt.Errorf("%s: it has no container %s; it has %s", title(workload), f.in.Container, strings.Join(namesOf(list), ", ")),
+			Next: "choose one of these with --container, or leave it out",
+		}
 	}
 	if len(list) > 1 && f.in.Container == "" {
 		f.notes = append(f.notes, fmt.Sprintf("%s has %d containers: %s is taken for the golden path's, since %s; choose another one with --container",

@@ -20,8 +20,10 @@ func controller(object *unstructured.Unstructured) string {
 // what belongs to it, such an object is left to its owner, and said to be.
 func (f *fitter) owned() error {
 	if owner := controller(f.in.Workload); owner != "" {
-		return fmt.Errorf("%s belongs to %s, which writes it, and would set back whatever the golden path sets: put a Component in the place of %s, or take the workload away from it first",
-			title(f.in.Workload), owner, owner)
+		return &Refusal{
+			Err:  fmt.Errorf("%s belongs to %s, which writes it, and would set back whatever the golden path sets", title(f.in.Workload), owner),
+			Next: fmt.Sprintf("make a Component without adopt in the place of %s, and delete that once the Component is Ready; or have it leave the workload alone, which takes its owner reference off, and adopt that then", owner),
+		}
 	}
 	for _, object := range f.in.Others {
 		if owner := controller(object); owner != "" {

@@ -145,19 +145,23 @@ func (f *fitter) strandedPorts(service *unstructured.Unstructured, pods map[stri
 	ports, _, _ := unstructured.NestedSlice(service.Object, "spec", "ports")
 	for _, item := range ports {
 		port, _ := item.(map[string]any)
-		target := targetOf(port)
-		if hasPort(pods, target) {
+		target, protocol := targetOf(port), protocolOf(port)
+		if hasPort(pods, target, protocol) {
 			continue
+		}
+		this := "this port"
+		if protocol != "TCP" {
+			this += " for " + protocol
 		}
 		path := fmt.Sprintf("spec.ports[%v].targetPort", cmp.Or(port["name"], port["port"]))
 		if _, byName := target.(string); byName {
-			if !hasPort(before, target) {
+			if !hasPort(before, target, protocol) {
 				continue // it has no endpoints now
 			}
-			f.leave(service, path, target, "pods of the golden path have no port of this name: at the first new version the Service loses its endpoints for it; "+
+			f.leave(service, path, target, "pods of the golden path have no port of this name"+strings.TrimPrefix(this, "this port")+": at the first new version the Service loses its endpoints for it; "+
 				"have it lead to the number of the port, or to "+portNames(pods))
 		} else if closed(best.objects) {
-			f.leave(service, path, target, "pods of the golden path do not declare this port, and its NetworkPolicy lets nobody in there: after the first new version calls to the Service fail; "+
+			f.leave(service, path, target, "pods of the golden path do not declare "+this+", and its NetworkPolicy lets nobody in there: after the first new version calls to the Service fail; "+
 				"have it lead to "+portNames(pods)+", or make a NetworkPolicy that allows the port")
 		}
 	}
@@ -185,12 +189,18 @@ func eachPort(pods map[string]any, see func(container, port map[string]any)) {
 	}
 }
 
-// hasPort says whether pods have a port of a name or number.
-func hasPort(pods map[string]any, wanted any) (has bool) {
+// hasPort says whether pods have a port of a name or number for a protocol.
+func hasPort(pods map[string]any, wanted any, protocol string) (has bool) {
 	eachPort(pods, func(_, port map[string]any) {
-		has = has || isPort(port, wanted)
+		has = has || isPort(port, wanted) && protocolOf(port) == protocol
 	})
 	return has
+}
+
+// protocolOf is the protocol of a port of a Service or container.
+func protocolOf(port map[string]any) string {
+	protocol, _ := port["protocol"].(string)
+	return cmp.Or(protocol, "TCP")
 }
 
 // targetOf is the port of pods that the port of a Service leads to.

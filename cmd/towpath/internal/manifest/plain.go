@@ -10,18 +10,21 @@ import (
 
 // Plain returns an object as somebody without Towpath would keep it: without what the API server fills in, and
 // without Towpath's labels and annotations in its metadata. Selectors and pod templates stay to the letter, since
-// any change there restarts pods. aliases are further label keys that Towpath set.
-func Plain(object *unstructured.Unstructured, aliases map[string]string) *unstructured.Unstructured {
+// any change there restarts pods. set are the labels that Towpath gives objects, those of aliases among them: other
+// values are the owner's, and so is everything without our prefix on an object that is as it was found.
+func Plain(object *unstructured.Unstructured, set, aliases map[string]string) *unstructured.Unstructured {
 	plain := object.DeepCopy()
 	delete(plain.Object, "status")
 	metadata := map[string]any{"name": object.GetName(), "namespace": object.GetNamespace()}
-	if labels := without(object.GetLabels(), func(key string) bool {
+	_, asFound := object.GetLabels()[platformv1alpha1.LabelAsFound]
+	if labels := without(object.GetLabels(), func(key, value string) bool {
 		_, alias := aliases[key]
-		return alias || strings.HasPrefix(key, platformv1alpha1.LabelPrefix) || key == "app.kubernetes.io/managed-by"
+		ours := (alias || key == "app.kubernetes.io/managed-by") && value == set[key]
+		return ours && !asFound || strings.HasPrefix(key, platformv1alpha1.LabelPrefix)
 	}); len(labels) > 0 {
 		metadata["labels"] = labels
 	}
-	if annotations := without(object.GetAnnotations(), func(key string) bool {
+	if annotations := without(object.GetAnnotations(), func(key, _ string) bool {
 		return strings.HasPrefix(key, platformv1alpha1.LabelPrefix) || strings.HasPrefix(key, "kubectl.kubernetes.io/last-applied") ||
 			strings.HasPrefix(key, "deployment.kubernetes.io/")
 	}); len(annotations) > 0 {
@@ -40,10 +43,10 @@ func Plain(object *unstructured.Unstructured, aliases map[string]string) *unstru
 	return plain
 }
 
-func without(values map[string]string, leave func(string) bool) map[string]any {
+func without(values map[string]string, leave func(key, value string) bool) map[string]any {
 	kept := map[string]any{}
 	for key, value := range values {
-		if !leave(key) {
+		if !leave(key, value) {
 			kept[key] = value
 		}
 	}
