@@ -25,6 +25,14 @@ var (
 	errInFull    = errors.New("an earlier Release wrote it in full, so that it is not as it was found any more")
 )
 
+// controlledError says that another controller writes an object, and would set back whatever Towpath sets.
+type controlledError struct{ owner metav1.OwnerReference }
+
+// Error names the owner.
+func (e *controlledError) Error() string {
+	return fmt.Sprintf("it belongs to %s %s, which writes it", e.owner.Kind, e.owner.Name)
+}
+
 // adopts says whether a Release takes over what was found, and does nothing else.
 func adopts(release *platformv1alpha1.Release) bool {
 	return release.Spec.Cause == platformv1alpha1.CauseAdoption
@@ -147,15 +155,20 @@ func mayWrite(release *platformv1alpha1.Release, live *metav1.PartialObjectMetad
 		}
 		return nil // it was deleted since: it is made anew
 	}
-	owner := live.Labels[platformv1alpha1.LabelOwnerUID]
+	owner, controller := live.Labels[platformv1alpha1.LabelOwnerUID], metav1.GetControllerOf(live)
 	switch {
 	case owner == string(release.Spec.Component.UID):
 		if adopts(release) && live.Labels[platformv1alpha1.LabelAsFound] == "" {
 			return errInFull
 		}
+		if controller != nil && live.Labels[platformv1alpha1.LabelAsFound] != "" {
+			return &controlledError{*controller}
+		}
 		return nil
 	case owner != "" || !adopts(release):
 		return apply.ErrTaken
+	case controller != nil:
+		return &controlledError{*controller}
 	case live.Annotations[platformv1alpha1.AnnotationAdoptBy] != release.Spec.Component.Name:
 		return errNoConsent
 	}
@@ -167,7 +180,13 @@ func mayWrite(release *platformv1alpha1.Release, live *metav1.PartialObjectMetad
 func (s *scope) classifyFound(object *apply.ObjectError, what string) bool {
 	component := s.release.Spec.Component.Name
 	var selector *selectorError
+	var controlled *controlledError
 	switch {
+	case errors.As(object, &controlled):
+		owner := controlled.owner.Kind + " " + controlled.owner.Name
+		s.fail(true, platformv1alpha1.ReasonObjectTaken, fmt.Sprintf(
+			"%s is not taken over, whoever allowed it: %s controls it (an owner reference with controller: true), and would set back whatever the golden path sets. Put the Component in the place of %s, or take the object away from it.",
+			what, owner, owner))
 	case errors.As(object, &selector):
 		s.fail(true, platformv1alpha1.ReasonApplyFailed, fmt.Sprintf(
 			"%s was not taken over: %v. %s", what, selector, selector.next(s)))
