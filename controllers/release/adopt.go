@@ -81,12 +81,7 @@ func (r *Reconciler) prepareFound(ctx context.Context, s *scope, needed map[chil
 			}
 		}
 		if cause != nil {
-			err := &apply.ObjectError{
-				APIVersion: o.APIVersion, Kind: o.Kind, Namespace: s.release.Spec.Environment.Namespace, Name: o.Name,
-				Doing: "taking over", Err: cause,
-			}
-			s.refuse(i, err)
-			s.lookAgain(r.refusals.add(key, s.release.UID, err, r.Clock.Now()))
+			r.refuseFound(s, i, cause)
 			delete(needed, key)
 			continue
 		}
@@ -100,6 +95,20 @@ func (r *Reconciler) prepareFound(ctx context.Context, s *scope, needed map[chil
 		}
 	}
 	return uids, nil
+}
+
+// refuseFound takes what keeps an object that was found from being written into the status, and remembers it.
+func (r *Reconciler) refuseFound(s *scope, i int, cause error) {
+	o := s.release.Spec.Inventory[i]
+	var err *apply.ObjectError
+	if !errors.As(cause, &err) {
+		err = &apply.ObjectError{
+			APIVersion: o.APIVersion, Kind: o.Kind, Namespace: s.release.Spec.Environment.Namespace, Name: o.Name,
+			Doing: "taking over", Err: cause,
+		}
+	}
+	s.refuse(i, err)
+	s.lookAgain(r.refusals.add(inventoryKey(s.release, o), s.release.UID, err, r.Clock.Now()))
 }
 
 // takeOver makes the fields of an object Towpath's that is still as it was found, and about to be written in full.
@@ -126,12 +135,17 @@ func (r *Reconciler) readWhole(ctx context.Context, release *platformv1alpha1.Re
 	return live, nil
 }
 
-// holds says whether a Service that was found must wait: its ports may name those of the golden path's pods, which
-// the pods from before do not have, and these serve until the others are ready.
+// holds says whether a Service that was found must wait: the golden path's may name ports that the pods from before
+// do not have, and these serve until the others are ready. What it is in the meantime is for bridgePorts.
 func (s *scope) holds(i int) bool {
-	o := s.release.Spec.Inventory[i]
-	return o.Kind == "Service" && !adopts(s.release) && keepsFound(s.release, o) && s.children[i].live != nil &&
-		s.children[i].live.GetLabels()[platformv1alpha1.LabelAsFound] != "" && !s.workloadsReady()
+	o, c := s.release.Spec.Inventory[i], s.children[i]
+	if o.Kind != "Service" || adopts(s.release) || !keepsFound(s.release, o) || s.workloadsReady() {
+		return false
+	}
+	if c.live == nil {
+		return !c.known // it may well be there: the cache will tell
+	}
+	return c.live.GetLabels()[platformv1alpha1.LabelAsFound] != ""
 }
 
 // workloadsReady says whether everything that has pods was written and is ready.
