@@ -25,6 +25,14 @@ var (
 	errInFull    = errors.New("an earlier Release wrote it in full, so that it is not as it was found any more")
 )
 
+// controlledError says that another controller writes an object, and would set back whatever Towpath sets.
+type controlledError struct{ owner metav1.OwnerReference }
+
+// Error names the owner.
+func (e *controlledError) Error() string {
+	return fmt.Sprintf("it belongs to %s %s, which writes it", e.owner.Kind, e.owner.Name)
+}
+
 // adopts says whether a Release takes over what was found, and does nothing else.
 func adopts(release *platformv1alpha1.Release) bool {
 	return release.Spec.Cause == platformv1alpha1.CauseAdoption
@@ -73,12 +81,7 @@ func (r *Reconciler) prepareFound(ctx context.Context, s *scope, needed map[chil
 			}
 		}
 		if cause != nil {
-			err := &apply.ObjectError{
-				APIVersion: o.APIVersion, Kind: o.Kind, Namespace: s.release.Spec.Environment.Namespace, Name: o.Name,
-				Doing: "taking over", Err: cause,
-			}
-			s.refuse(i, err)
-			s.lookAgain(r.refusals.add(key, s.release.UID, err, r.Clock.Now()))
+			r.refuseFound(s, i, cause)
 			delete(needed, key)
 			continue
 		}
@@ -92,6 +95,20 @@ func (r *Reconciler) prepareFound(ctx context.Context, s *scope, needed map[chil
 		}
 	}
 	return uids, nil
+}
+
+// refuseFound takes what keeps an object that was found from being written into the status, and remembers it.
+func (r *Reconciler) refuseFound(s *scope, i int, cause error) {
+	o := s.release.Spec.Inventory[i]
+	var err *apply.ObjectError
+	if !errors.As(cause, &err) {
+		err = &apply.ObjectError{
+			APIVersion: o.APIVersion, Kind: o.Kind, Namespace: s.release.Spec.Environment.Namespace, Name: o.Name,
+			Doing: "taking over", Err: cause,
+		}
+	}
+	s.refuse(i, err)
+	s.lookAgain(r.refusals.add(inventoryKey(s.release, o), s.release.UID, err, r.Clock.Now()))
 }
 
 // takeOver makes the fields of an object Towpath's that is still as it was found, and about to be written in full.
@@ -118,12 +135,17 @@ func (r *Reconciler) readWhole(ctx context.Context, release *platformv1alpha1.Re
 	return live, nil
 }
 
-// holds says whether a Service that was found must wait: its ports may name those of the golden path's pods, which
-// the pods from before do not have, and these serve until the others are ready.
+// holds says whether a Service that was found must wait: the golden path's may name ports that the pods from before
+// do not have, and these serve until the others are ready. What it is in the meantime is for bridgePorts.
 func (s *scope) holds(i int) bool {
-	o := s.release.Spec.Inventory[i]
-	return o.Kind == "Service" && !adopts(s.release) && keepsFound(s.release, o) && s.children[i].live != nil &&
-		s.children[i].live.GetLabels()[platformv1alpha1.LabelAsFound] != "" && !s.workloadsReady()
+	o, c := s.release.Spec.Inventory[i], s.children[i]
+	if o.Kind != "Service" || adopts(s.release) || !keepsFound(s.release, o) || s.workloadsReady() {
+		return false
+	}
+	if c.live == nil {
+		return !c.known // it may well be there: the cache will tell
+	}
+	return c.live.GetLabels()[platformv1alpha1.LabelAsFound] != ""
 }
 
 // workloadsReady says whether everything that has pods was written and is ready.
@@ -147,15 +169,20 @@ func mayWrite(release *platformv1alpha1.Release, live *metav1.PartialObjectMetad
 		}
 		return nil // it was deleted since: it is made anew
 	}
-	owner := live.Labels[platformv1alpha1.LabelOwnerUID]
+	owner, controller := live.Labels[platformv1alpha1.LabelOwnerUID], metav1.GetControllerOf(live)
 	switch {
 	case owner == string(release.Spec.Component.UID):
 		if adopts(release) && live.Labels[platformv1alpha1.LabelAsFound] == "" {
 			return errInFull
 		}
+		if controller != nil && live.Labels[platformv1alpha1.LabelAsFound] != "" {
+			return &controlledError{*controller}
+		}
 		return nil
 	case owner != "" || !adopts(release):
 		return apply.ErrTaken
+	case controller != nil:
+		return &controlledError{*controller}
 	case live.Annotations[platformv1alpha1.AnnotationAdoptBy] != release.Spec.Component.Name:
 		return errNoConsent
 	}
@@ -167,7 +194,13 @@ func mayWrite(release *platformv1alpha1.Release, live *metav1.PartialObjectMetad
 func (s *scope) classifyFound(object *apply.ObjectError, what string) bool {
 	component := s.release.Spec.Component.Name
 	var selector *selectorError
+	var controlled *controlledError
 	switch {
+	case errors.As(object, &controlled):
+		owner := controlled.owner.Kind + " " + controlled.owner.Name
+		s.fail(true, platformv1alpha1.ReasonObjectTaken, fmt.Sprintf(
+			"%s is not taken over, whoever allowed it: %s controls it (an owner reference with controller: true), and would set back whatever the golden path sets. Put the Component in the place of %s, or take the object away from it.",
+			what, owner, owner))
 	case errors.As(object, &selector):
 		s.fail(true, platformv1alpha1.ReasonApplyFailed, fmt.Sprintf(
 			"%s was not taken over: %v. %s", what, selector, selector.next(s)))

@@ -337,7 +337,7 @@ func (r *Reconciler) judge(s *scope) {
 		}
 		status.Health, status.Message = health, condition.Clip(message, maxObjectMessage)
 		if s.held[i] {
-			status.Health, status.Message = platformv1alpha1.ObjectProgressing, "It leads to the pods that were found, until those of the golden path are ready."
+			status.Health, status.Message = platformv1alpha1.ObjectProgressing, s.whileHeld(i)
 		}
 	}
 	if len(s.held) > 0 && s.workloadsReady() {

@@ -44,7 +44,8 @@ func (r *refusals) add(key childKey, release types.UID, err error, now time.Time
 	}
 	wait := retryRefused
 	var selector *selectorError
-	if apply.Taken(err) || errors.Is(err, errNoConsent) || errors.Is(err, errNotThere) || errors.As(err, &selector) {
+	var controlled *controlledError
+	if apply.Taken(err) || errors.As(err, &controlled) || errors.Is(err, errNoConsent) || errors.Is(err, errNotThere) || errors.As(err, &selector) {
 		wait = min(max(now.Sub(since), retryTakenFirst), retryTakenLast)
 	}
 	if r.byKey == nil {

@@ -28,6 +28,12 @@ func (r *Reconciler) write(ctx context.Context, s *scope) error {
 	}
 	wanted := len(needed)
 	uids, err := r.prepareFound(ctx, s, needed)
+	if err == nil {
+		err = r.bridgePorts(ctx, s, needed)
+	}
+	if s.unguarded(err) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -71,10 +77,7 @@ func (r *Reconciler) write(ctx context.Context, s *scope) error {
 		s.fail(true, platformv1alpha1.ReasonRefused, refused.Error())
 		return err
 	}
-	var unguarded *apply.UnguardedError
-	if errors.As(err, &unguarded) {
-		s.fail(false, platformv1alpha1.ReasonApplyFailed, "Nothing is written to any workload namespace: "+unguarded.Err.Error()+". This is for the platform team.")
-		s.lookAgain(retryUnguarded)
+	if s.unguarded(err) {
 		return nil
 	}
 	if err != nil {
@@ -83,31 +86,50 @@ func (r *Reconciler) write(ctx context.Context, s *scope) error {
 	return r.record(ctx, s, results, wanted)
 }
 
+// unguarded says whether nothing was written since the admission policies do not stand, and takes that into the status.
+func (s *scope) unguarded(err error) bool {
+	var unguarded *apply.UnguardedError
+	if !errors.As(err, &unguarded) {
+		return false
+	}
+	s.fail(false, platformv1alpha1.ReasonApplyFailed, "Nothing is written to any workload namespace: "+unguarded.Err.Error()+". This is for the platform team.")
+	s.lookAgain(retryUnguarded)
+	return true
+}
+
 // needed finds the objects that are not as we left them, but for those that the API server has just
 // refused, and those of later waves: events of their siblings must not make a storm of it.
 func (r *Reconciler) needed(s *scope) map[childKey]int {
 	needed := map[childKey]int{}
-	held := math.MaxInt
+	held, unbridged := math.MaxInt, false
 	s.held = map[int]bool{}
 	for i := range s.objects {
 		if !needsWrite(&s.release.Status.Objects[i], s.children[i]) {
 			continue
 		}
-		if s.holds(i) {
+		holds := s.holds(i)
+		if holds {
 			s.held[i] = true
-			continue
 		}
 		key := inventoryKey(s.release, s.release.Spec.Inventory[i])
 		wait, err := r.refusals.standing(key, s.release.UID, r.Clock.Now())
-		if err == nil {
+		switch {
+		case err != nil:
+			s.refuse(i, err)
+			s.lookAgain(wait)
+			if holds {
+				unbridged = true
+				continue
+			}
+			held = min(held, s.objects[i].Wave)
+		case !holds:
 			needed[key] = i
-			continue
 		}
-		s.refuse(i, err)
-		s.lookAgain(wait)
-		held = min(held, s.objects[i].Wave)
 	}
 	maps.DeleteFunc(needed, func(_ childKey, i int) bool { return s.objects[i].Wave > held })
+	if unbridged {
+		s.keepWorkloads(needed)
+	}
 	return needed
 }
 

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,10 +37,22 @@ func (w *Writer) TakeOver(ctx context.Context, user, namespace string, object pl
 	if err != nil {
 		return objectError(namespace, object, doing, err)
 	}
-	return w.patchMetadata(ctx, user, namespace, object, doing, []operation{
+	_, err = w.patchJSON(ctx, user, namespace, object, doing, []operation{
 		{Op: "replace", Path: "/metadata/resourceVersion", Value: live.GetResourceVersion()},
 		{Op: "replace", Path: "/metadata/managedFields", Value: entries},
 	})
+	return err
+}
+
+// Retarget gives ports of a Service that is ours, by their place in it, other target ports, and changes nothing else. It
+// returns the resource version that the Service then has. live is the Service as it was just read; one that changed
+// since is a conflict. The error is an *ObjectError.
+func (w *Writer) Retarget(ctx context.Context, user, namespace string, object platformv1alpha1.ReleaseObject, live metav1.Object, targets map[int]int32) (string, error) {
+	patch := []operation{{Op: "replace", Path: "/metadata/resourceVersion", Value: live.GetResourceVersion()}}
+	for _, place := range slices.Sorted(maps.Keys(targets)) {
+		patch = append(patch, operation{Op: "replace", Path: fmt.Sprintf("/spec/ports/%d/targetPort", place), Value: targets[place]})
+	}
+	return w.patchJSON(ctx, user, namespace, object, "pointing to numbers the ports of", patch)
 }
 
 // fieldsOf are all fields of an object, by the schema that the API server has of it: that says by which keys it tells

@@ -34,10 +34,11 @@ func (w *Writer) heal(ctx context.Context, user, namespace string, object platfo
 	if !shared {
 		return nil
 	}
-	return w.patchMetadata(ctx, user, namespace, object, "healing the record of", []operation{
+	_, err = w.patchJSON(ctx, user, namespace, object, "healing the record of", []operation{
 		{Op: "replace", Path: "/metadata/resourceVersion", Value: live.ResourceVersion},
 		{Op: "replace", Path: "/metadata/managedFields", Value: entries},
 	})
+	return err
 }
 
 // alone returns the entries of managedFields without what strippedOwner and healOwner share with us, and whether that

@@ -30,7 +30,7 @@ func (w *Writer) LetGo(ctx context.Context, user, namespace string, object platf
 	if err != nil {
 		return objectError(namespace, object, doing, err)
 	}
-	err = w.patchMetadata(ctx, user, namespace, object, doing, patch)
+	_, err = w.patchJSON(ctx, user, namespace, object, doing, patch)
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
@@ -138,18 +138,18 @@ type operation struct {
 // pointer escapes a key for the path of a JSON patch.
 var pointer = strings.NewReplacer("~", "~0", "/", "~1")
 
-// patchMetadata sends a JSON patch as a user.
-func (w *Writer) patchMetadata(ctx context.Context, user, namespace string, object platformv1alpha1.ReleaseObject, doing string, patch []operation) error {
+// patchJSON sends a JSON patch as a user, and returns the resource version that the object then has.
+func (w *Writer) patchJSON(ctx context.Context, user, namespace string, object platformv1alpha1.ReleaseObject, doing string, patch []operation) (string, error) {
 	if err := w.standing(ctx); err != nil {
-		return &UnguardedError{Err: err}
+		return "", &UnguardedError{Err: err}
 	}
 	path, err := w.path(schema.FromAPIVersionAndKind(object.APIVersion, object.Kind), namespace, object.Name)
 	if err != nil {
-		return objectError(namespace, object, doing, err)
+		return "", objectError(namespace, object, doing, err)
 	}
 	body, err := json.Marshal(patch)
 	if err != nil {
-		return objectError(namespace, object, doing, err)
+		return "", objectError(namespace, object, doing, err)
 	}
 	answer, err := w.client.Patch(types.JSONPatchType).
 		AbsPath(path...).
@@ -159,9 +159,13 @@ func (w *Writer) patchMetadata(ctx context.Context, user, namespace string, obje
 		Body(body).
 		Do(ctx).Raw()
 	if err != nil {
-		return objectError(namespace, object, doing, statusError(answer, err))
+		return "", objectError(namespace, object, doing, statusError(answer, err))
 	}
-	return nil
+	var patched metav1.PartialObjectMetadata
+	if _, _, err := answers.Decode(answer, nil, &patched); err != nil {
+		return "", objectError(namespace, object, doing, err)
+	}
+	return patched.ResourceVersion, nil
 }
 
 func objectError(namespace string, object platformv1alpha1.ReleaseObject, doing string, err error) error {

@@ -49,9 +49,15 @@ spec:
 // found makes what ran before, in a namespace of its own, and waits until its pods run.
 func found(ctx context.Context) string {
 	GinkgoHelper()
+	return foundAs(ctx, legacy)
+}
+
+// foundAs does so of other objects of these names.
+func foundAs(ctx context.Context, objects string) string {
+	GinkgoHelper()
 	namespace := framework.Name("legacy-")
 	Expect(admin.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})).To(Succeed())
-	for _, text := range strings.Split(legacy, "---\n") {
+	for _, text := range strings.Split(objects, "---\n") {
 		object := &unstructured.Unstructured{}
 		Expect(yaml.Unmarshal([]byte(text), &object.Object)).To(Succeed())
 		object.SetNamespace(namespace)

@@ -26,7 +26,12 @@ func legacyService(namespace string) *corev1.Service {
 // takenOver is a place whose Component has taken over the legacy objects, with consent.
 func takenOver(ctx context.Context, resources ...platformv1alpha1.ResourceTemplate) (*place, *platformv1alpha1.Environment, *platformv1alpha1.Component) {
 	GinkgoHelper()
-	namespace := found(ctx)
+	return takenOverFrom(ctx, found(ctx), resources...)
+}
+
+// takenOverFrom is one in a namespace where they are already.
+func takenOverFrom(ctx context.Context, namespace string, resources ...platformv1alpha1.ResourceTemplate) (*place, *platformv1alpha1.Environment, *platformv1alpha1.Component) {
+	GinkgoHelper()
 	p, environment := adopting(ctx, namespace)
 	allow(ctx, legacyWeb(namespace), "shop")
 	allow(ctx, legacyService(namespace), "shop")
