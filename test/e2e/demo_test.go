@@ -57,10 +57,7 @@ var _ = Describe("The demo", Ordered, func() {
 		dir = GinkgoT().TempDir()
 		bin = filepath.Join(root, "bin")
 		run("go", "build", "-o", bin+"/", "./cmd/manager", "./cmd/towpath", "./hack/demo")
-		DeferCleanup(func() {
-			demo("down")
-			Expect(framework.RecordRights(filepath.Join(dir, "audit.log"))).To(Succeed())
-		})
+		DeferCleanup(func() { demo("down") })
 	})
 
 	It("brings every Component up, and shows it", func() {
@@ -142,6 +139,7 @@ var _ = Describe("The demo", Ordered, func() {
 	})
 
 	It("ends without leaving a process behind", func() {
+		Expect(framework.RecordRights(filepath.Join(dir, "audit.log"))).To(Succeed(), "the folder goes with the demo")
 		demo("down")
 		Expect(run("sh", "-c", "ps -eo args | grep -F '"+dir+"' | grep -v grep || true")).To(BeEmpty())
 	})
