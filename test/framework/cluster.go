@@ -198,6 +198,7 @@ func (c *Cluster) UserClient(name string, groups ...string) (client.Client, erro
 	if err != nil {
 		return nil, err
 	}
+	cfg.UserAgent = suiteAgent
 	return client.New(cfg, client.Options{Scheme: c.scheme})
 }
 
