@@ -60,14 +60,14 @@ say the same over time.`,
 // countAdoption reads the cluster. doing completes "cannot …" where that fails.
 func countAdoption(ctx context.Context, reader client.Reader) (report *adoptionReport, doing string, err error) {
 	var templates []platformv1alpha1.ServiceTemplate
-	err = eachPage(ctx, reader, &platformv1alpha1.ServiceTemplateList{}, func(list *platformv1alpha1.ServiceTemplateList) {
+	err = cluster.Pages(ctx, reader, &platformv1alpha1.ServiceTemplateList{}, func(list *platformv1alpha1.ServiceTemplateList) {
 		templates = append(templates, list.Items...)
 	})
 	if err != nil {
 		return nil, "list servicetemplates", err
 	}
 	var components []platformv1alpha1.Component
-	err = eachPage(ctx, reader, &platformv1alpha1.ComponentList{}, func(list *platformv1alpha1.ComponentList) {
+	err = cluster.Pages(ctx, reader, &platformv1alpha1.ComponentList{}, func(list *platformv1alpha1.ComponentList) {
 		components = append(components, list.Items...)
 	})
 	if err != nil {

@@ -21,9 +21,6 @@ import (
 	"github.com/towpath-dev/towpath/internal/template"
 )
 
-// pageSize bounds one answer of the API server.
-const pageSize = 500
-
 // following is what of a template runs in a cluster.
 type following struct {
 	template *platformv1alpha1.ServiceTemplate
@@ -85,7 +82,7 @@ func readRunning(ctx context.Context, reader client.Reader, name string) (found 
 		return nil, "read servicetemplate " + name, err
 	}
 	runs := map[client.ObjectKey]bool{}
-	err = eachPage(ctx, reader, &platformv1alpha1.ComponentList{}, func(list *platformv1alpha1.ComponentList) {
+	err = cluster.Pages(ctx, reader, &platformv1alpha1.ComponentList{}, func(list *platformv1alpha1.ComponentList) {
 		for i := range list.Items {
 			c := &list.Items[i]
 			switch ref := c.Spec.TemplateRef; {
@@ -103,7 +100,7 @@ func readRunning(ctx context.Context, reader client.Reader, name string) (found 
 		return nil, "list components in all namespaces", err
 	}
 	slices.Sort(found.pinned)
-	err = eachPage(ctx, reader, &platformv1alpha1.ReleaseList{}, func(list *platformv1alpha1.ReleaseList) {
+	err = cluster.Pages(ctx, reader, &platformv1alpha1.ReleaseList{}, func(list *platformv1alpha1.ReleaseList) {
 		for i := range list.Items {
 			if runs[client.ObjectKeyFromObject(&list.Items[i])] {
 				found.releases = append(found.releases, list.Items[i])
@@ -135,19 +132,6 @@ func readRunning(ctx context.Context, reader client.Reader, name string) (found 
 		}
 	}
 	return found, "", nil
-}
-
-func eachPage[L client.ObjectList](ctx context.Context, reader client.Reader, list L, add func(L)) error {
-	next := ""
-	for {
-		if err := reader.List(ctx, list, client.Limit(pageSize), client.Continue(next)); err != nil {
-			return err
-		}
-		add(list)
-		if next = list.GetContinue(); next == "" {
-			return nil
-		}
-	}
 }
 
 // world is the Releases with their revisions, or all with another one in place of theirs.

@@ -105,6 +105,23 @@ func Connect(flags Flags) (*Cluster, error) {
 	return &Cluster{Client: reader, Namespace: namespace, Logs: logs}, nil
 }
 
+// pageSize bounds one answer of the API server: records such as Releases add up.
+const pageSize = 500
+
+// Pages lists page by page, and hands over each page.
+func Pages[L client.ObjectList](ctx context.Context, reader client.Reader, list L, page func(L), options ...client.ListOption) error {
+	next := ""
+	for {
+		if err := reader.List(ctx, list, append(options[:len(options):len(options)], client.Limit(pageSize), client.Continue(next))...); err != nil {
+			return err
+		}
+		page(list)
+		if next = list.GetContinue(); next == "" {
+			return nil
+		}
+	}
+}
+
 // Scheme holds Kubernetes' kinds and ours.
 func Scheme() *runtime.Scheme {
 	scheme := runtime.NewScheme()

@@ -9,10 +9,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/cmd/towpath/internal/cluster"
 )
-
-// pageSize bounds one answer of the API server: Releases are records, and add up.
-const pageSize = 500
 
 // Snapshot is what was read from the cluster.
 type Snapshot struct {
@@ -43,21 +41,21 @@ func Load(ctx context.Context, reader client.Reader, namespace string) (*Snapsho
 	}
 	in := client.InNamespace(namespace)
 	// Components first: their error tells best whether Towpath is there at all.
-	err := pages(ctx, reader, &platformv1alpha1.ComponentList{}, in, func(list *platformv1alpha1.ComponentList) {
+	err := cluster.Pages(ctx, reader, &platformv1alpha1.ComponentList{}, func(list *platformv1alpha1.ComponentList) {
 		snapshot.Components = append(snapshot.Components, list.Items...)
-	})
+	}, in)
 	if err != nil {
 		return nil, &ReadError{Doing: "list components " + where, Err: err}
 	}
-	err = pages(ctx, reader, &platformv1alpha1.EnvironmentList{}, in, func(list *platformv1alpha1.EnvironmentList) {
+	err = cluster.Pages(ctx, reader, &platformv1alpha1.EnvironmentList{}, func(list *platformv1alpha1.EnvironmentList) {
 		snapshot.Environments = append(snapshot.Environments, list.Items...)
-	})
+	}, in)
 	if err != nil {
 		return nil, &ReadError{Doing: "list environments " + where, Err: err}
 	}
-	err = pages(ctx, reader, &platformv1alpha1.ReleaseList{}, in, func(list *platformv1alpha1.ReleaseList) {
+	err = cluster.Pages(ctx, reader, &platformv1alpha1.ReleaseList{}, func(list *platformv1alpha1.ReleaseList) {
 		snapshot.Releases = append(snapshot.Releases, list.Items...)
-	})
+	}, in)
 	if err != nil {
 		return nil, &ReadError{Doing: "list releases " + where, Err: err}
 	}
@@ -71,11 +69,11 @@ func Load(ctx context.Context, reader client.Reader, namespace string) (*Snapsho
 // team and cost centre come from the status of Environments.
 func (s *Snapshot) readNamespaces(ctx context.Context, reader client.Reader, namespace string) error {
 	if namespace == "" {
-		err := pages(ctx, reader, &corev1.NamespaceList{}, client.HasLabels{platformv1alpha1.LabelTeam}, func(list *corev1.NamespaceList) {
+		err := cluster.Pages(ctx, reader, &corev1.NamespaceList{}, func(list *corev1.NamespaceList) {
 			for i := range list.Items {
 				s.Namespaces[list.Items[i].Name] = list.Items[i]
 			}
-		})
+		}, client.HasLabels{platformv1alpha1.LabelTeam})
 		if err != nil && !apierrors.IsForbidden(err) {
 			return &ReadError{Doing: "list namespaces", Err: err}
 		}
@@ -92,20 +90,6 @@ func (s *Snapshot) readNamespaces(ctx context.Context, reader client.Reader, nam
 		return &ReadError{Doing: "read namespace " + namespace, Err: err}
 	}
 	return nil
-}
-
-// pages lists page by page.
-func pages[L client.ObjectList](ctx context.Context, reader client.Reader, list L, in client.ListOption, add func(L)) error {
-	next := ""
-	for {
-		if err := reader.List(ctx, list, in, client.Limit(pageSize), client.Continue(next)); err != nil {
-			return err
-		}
-		add(list)
-		if next = list.GetContinue(); next == "" {
-			return nil
-		}
-	}
 }
 
 // NotFound says that what was asked for does not exist.
