@@ -43,7 +43,7 @@ kind Status of cli.platform.towpath.dev/v1alpha1, whose fields are only added to
 			if len(args) == 1 {
 				component = args[0]
 			}
-			report, err := statusReport(cmd.Context(), connect, flags, component, cmd.Root().DisplayName())
+			_, report, err := statusReport(cmd.Context(), connect, flags, component, cmd.Root().DisplayName())
 			if err != nil {
 				return err
 			}
@@ -61,12 +61,12 @@ kind Status of cli.platform.towpath.dev/v1alpha1, whose fields are only added to
 	return cmd
 }
 
-// statusReport reads the cluster and builds the report.
-func statusReport(ctx context.Context, connect cluster.Connector, flags cluster.Flags, component, program string) (*tree.Report, error) {
+// statusReport connects to the cluster, reads it and builds the report.
+func statusReport(ctx context.Context, connect cluster.Connector, flags cluster.Flags, component, program string) (*cluster.Cluster, *tree.Report, error) {
 	connection, err := connect(flags)
 	if err != nil {
 		next, explained := cluster.ExplainConfig(err)
-		return nil, &trouble{err: explained, next: next}
+		return nil, nil, &trouble{err: explained, next: next}
 	}
 	options := tree.Options{Namespace: connection.Namespace, Component: component, Kubectl: flags.Kubectl(), Status: flags.Reach(program + " status")}
 	if flags.AllNamespaces {
@@ -74,13 +74,13 @@ func statusReport(ctx context.Context, connect cluster.Connector, flags cluster.
 	}
 	snapshot, err := tree.Load(ctx, connection, options.Namespace)
 	if err != nil {
-		return nil, statusTrouble(err, flags, program)
+		return nil, nil, statusTrouble(err, flags, program)
 	}
 	report, err := tree.Build(snapshot, options)
 	if err != nil {
-		return nil, statusTrouble(err, flags, program)
+		return nil, nil, statusTrouble(err, flags, program)
 	}
-	return report, nil
+	return connection, report, nil
 }
 
 func statusTrouble(err error, flags cluster.Flags, program string) error {

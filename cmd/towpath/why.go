@@ -57,14 +57,9 @@ The exit code is 0 where the Component is ready, and 1 where it is not.`,
 
 // explain reads the cluster and finds the answer.
 func explain(ctx context.Context, connect cluster.Connector, flags cluster.Flags, component, environment, program string) (*why.Answer, error) {
-	report, err := statusReport(ctx, connect, flags, component, program)
+	connection, report, err := statusReport(ctx, connect, flags, component, program)
 	if err != nil {
 		return nil, err
-	}
-	connection, err := connect(flags)
-	if err != nil {
-		next, explained := cluster.ExplainConfig(err)
-		return nil, &trouble{err: explained, next: next}
 	}
 	walker := why.Walker{Reader: connection, Logs: connection.Logs}
 	answer, err := walker.Component(ctx, report, environment)
