@@ -176,7 +176,7 @@ func (f *freezer) list(items []any, s *spec.Schema, at Path) error {
 		if _, ok := item.(map[string]any); !ok && rule != nil && rule.Strategy == platformv1alpha1.MergeKeyed {
 			return refuse("holds in %s %s, and the list takes objects with %s", at, kindOf(item), strings.Join(keyNames(rule), ", "))
 		}
-		if err := f.walk(item, elements(s), element); err != nil {
+		if err := f.walk(item, openapi.Items(s), element); err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"k8s.io/kube-openapi/pkg/validation/spec"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/openapi"
 )
 
 // ruleOf is how server-side apply merges a list or map of a schema; nil where lists are replaced and maps are
@@ -24,7 +25,7 @@ func ruleOf(s *spec.Schema) *platformv1alpha1.MergeRule {
 		rule := &platformv1alpha1.MergeRule{Strategy: platformv1alpha1.MergeKeyed}
 		for _, name := range mapKeys(s) {
 			key := platformv1alpha1.MergeKey{Name: name}
-			if field, ok := property(elements(s), name); ok && field != nil {
+			if field, ok := property(openapi.Items(s), name); ok && field != nil {
 				key.Default, _ = field.Default.(string)
 			}
 			rule.Keys = append(rule.Keys, key)
@@ -52,41 +53,15 @@ func atomicMap(s *spec.Schema) bool {
 	return kind == "atomic"
 }
 
-// elements is the schema of the elements of a list, nil where it is not known.
-func elements(s *spec.Schema) *spec.Schema {
-	if s == nil || s.Items == nil {
-		return nil
-	}
-	return s.Items.Schema
-}
-
-// free says whether a schema allows anything, so that nothing can be said about what is below it.
-func free(s *spec.Schema) bool {
-	for _, extension := range []string{"x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields"} {
-		if on, ok := s.Extensions.GetBool(extension); ok && on {
-			return true
-		}
-	}
-	return len(s.Type) == 0 || s.Type.Contains("object") && len(s.Properties) == 0 && s.AdditionalProperties == nil
-}
-
-// property is the schema of a field, nil where nothing is known of it, and whether there is such a field.
+// property is the schema of a field, nil where nothing is known of it, and whether there may be such a field.
 func property(s *spec.Schema, name string) (*spec.Schema, bool) {
-	if s == nil {
-		return nil, true
-	}
-	if p, ok := s.Properties[name]; ok {
-		return &p, true
-	}
-	if s.AdditionalProperties != nil && (s.AdditionalProperties.Allows || s.AdditionalProperties.Schema != nil) {
-		return s.AdditionalProperties.Schema, true
-	}
-	return nil, free(s)
+	p, ok := openapi.Property(s, name)
+	return p, ok || openapi.Free(s)
 }
 
 // misfit says what a schema takes in place of a value, or nothing where it takes that.
 func misfit(v any, s *spec.Schema) string {
-	if s == nil || free(s) {
+	if s == nil || openapi.Free(s) {
 		return ""
 	}
 	fits, takes := false, s.Type[0]

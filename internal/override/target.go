@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/openapi"
 )
 
 // Target is a resource of a template, as overrides see it.
@@ -72,7 +73,7 @@ func CheckPath(path Path, kind schema.GroupVersionKind, known *spec.Schema) erro
 func existing(path Path, known *spec.Schema) error {
 	at := known
 	for i, step := range path {
-		if at == nil || free(at) {
+		if at == nil || openapi.Free(at) {
 			return nil
 		}
 		here := path[:i].String()
@@ -85,7 +86,7 @@ func existing(path Path, known *spec.Schema) error {
 			if err := selects(step, rule); err != nil {
 				return fmt.Errorf("%s: %w", here, err)
 			}
-			at = elements(at)
+			at = openapi.Items(at)
 		case at.Type.Contains("array"):
 			return fmt.Errorf("%s is a list: select an element of it, such as [name=app], before .%s", here, step.Field)
 		case atomicMap(at):

@@ -8,6 +8,7 @@ import (
 	"k8s.io/kube-openapi/pkg/validation/spec"
 
 	"github.com/towpath-dev/towpath/internal/expr"
+	"github.com/towpath-dev/towpath/internal/openapi"
 )
 
 // maxDepth is how deep an object of a template may be nested.
@@ -48,7 +49,7 @@ func (w *walker) walk(value any, s *spec.Schema, at *field.Path, depth int) *nod
 		w.errs = append(w.errs, field.Invalid(at, field.OmitValueType{}, fmt.Sprintf("must not be nested deeper than %d levels", maxDepth)))
 		return &node{}
 	}
-	if s != nil && free(s) {
+	if s != nil && openapi.Free(s) {
 		s = nil
 	}
 	switch v := value.(type) {
@@ -76,7 +77,7 @@ func (w *walker) walkMap(m map[string]any, s *spec.Schema, at *field.Path, depth
 			w.errs = append(w.errs, field.Invalid(here, key, "a key must not hold an expression: write the whole map as one ${…}"))
 			continue
 		}
-		below, known := property(s, key)
+		below, known := openapi.Property(s, key)
 		if !known {
 			w.errs = append(w.errs, field.Invalid(here, field.OmitValueType{}, unknownField(s, key)))
 		}
@@ -101,7 +102,7 @@ func (w *walker) walkList(list []any, s *spec.Schema, at *field.Path, depth int)
 	}
 	n := &node{isList: true}
 	for i, item := range list {
-		n.items = append(n.items, w.walk(item, items(s), at.Index(i), depth+1))
+		n.items = append(n.items, w.walk(item, openapi.Items(s), at.Index(i), depth+1))
 	}
 	return n
 }

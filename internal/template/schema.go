@@ -11,47 +11,8 @@ import (
 	"k8s.io/kube-openapi/pkg/validation/spec"
 
 	"github.com/towpath-dev/towpath/internal/expr"
+	"github.com/towpath-dev/towpath/internal/openapi"
 )
-
-const (
-	intOrString = "x-kubernetes-int-or-string"
-	keepUnknown = "x-kubernetes-preserve-unknown-fields"
-)
-
-// free says whether a schema allows anything: it names no type (quantities and int-or-strings do
-// not), keeps unknown fields, or is an object of which nothing is known.
-func free(s *spec.Schema) bool {
-	for _, extension := range []string{intOrString, keepUnknown} {
-		if on, ok := s.Extensions.GetBool(extension); ok && on {
-			return true
-		}
-	}
-	if len(s.Type) == 0 {
-		return true
-	}
-	return s.Type.Contains("object") && len(s.Properties) == 0 && s.AdditionalProperties == nil
-}
-
-// property returns the schema of a field, nil where nothing is known, and whether the field exists.
-func property(s *spec.Schema, name string) (*spec.Schema, bool) {
-	if s == nil {
-		return nil, true
-	}
-	if p, ok := s.Properties[name]; ok {
-		return &p, true
-	}
-	if s.AdditionalProperties != nil && (s.AdditionalProperties.Allows || s.AdditionalProperties.Schema != nil) {
-		return s.AdditionalProperties.Schema, true
-	}
-	return nil, false
-}
-
-func items(s *spec.Schema) *spec.Schema {
-	if s == nil || s.Items == nil {
-		return nil
-	}
-	return s.Items.Schema
-}
 
 // defaulted says whether the API server fills in a required field. Kubernetes' own kinds publish the
 // zero value of Go as the default of every required number and string; nobody fills these in.
@@ -148,7 +109,7 @@ func scalar(t *cel.Type) bool {
 // cel-go's own assignability does not do: it refuses dyn for string, a list of dyn for a list of
 // objects, and an optional for its element.
 func (c *compiler) unfit(t *cel.Type, s *spec.Schema) string {
-	if s == nil || free(s) || t == nil {
+	if s == nil || openapi.Free(s) || t == nil {
 		return ""
 	}
 	if isOptional(t) {
@@ -170,7 +131,7 @@ func (c *compiler) unfit(t *cel.Type, s *spec.Schema) string {
 		if !s.Type.Contains("array") {
 			return wrong
 		}
-		return inside("in its elements, ", c.unfit(t.Parameters()[0], items(s)))
+		return inside("in its elements, ", c.unfit(t.Parameters()[0], openapi.Items(s)))
 	case cel.MapKind:
 		if !s.Type.Contains("object") {
 			return wrong
@@ -197,7 +158,7 @@ func (c *compiler) unfitFields(t *cel.Type, s *spec.Schema) string {
 		return ""
 	}
 	for _, name := range sortedFields(object) {
-		below, known := property(s, name)
+		below, known := openapi.Property(s, name)
 		if !known {
 			return fmt.Sprintf("the expression gives an object with the field %s: %s", name, unknownField(s, name))
 		}
