@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/label"
 )
 
 // labels checks that the labels of Towpath stand where they must, with their values, and that
@@ -17,8 +18,7 @@ func (c *check) labels() {
 	labels, _ := metadata["labels"].(map[string]any)
 	wanted := c.policy.Labels
 	if c.policy.AsFound {
-		wanted = maps.Clone(wanted)
-		maps.DeleteFunc(wanted, func(key, _ string) bool { return !strings.HasPrefix(key, platformv1alpha1.LabelPrefix) })
+		wanted = label.Own(wanted)
 	}
 	c.required("metadata.labels", labels, wanted, nil)
 	for _, template := range c.templates() {

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 )
 
 func TestValue(t *testing.T) {
@@ -86,4 +88,11 @@ func FuzzValue(f *testing.F) {
 			t.Fatalf("the version of %q is %q", s, version)
 		}
 	})
+}
+
+func TestOwn(t *testing.T) {
+	labels := map[string]string{platformv1alpha1.LabelTeam: "shop", "app.kubernetes.io/name": "web", "team": "other"}
+	if own := Own(labels); len(own) != 1 || own[platformv1alpha1.LabelTeam] != "shop" || len(labels) != 3 {
+		t.Errorf("got %v of %v", own, labels)
+	}
 }

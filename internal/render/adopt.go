@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/guard"
+	"github.com/towpath-dev/towpath/internal/label"
 )
 
 // PodLabels are the labels that pods keep bearing since the workload that was taken over finds them by these.
@@ -281,9 +281,7 @@ func asFound(objects []Object, adoption *platformv1alpha1.Adoption) []Object {
 		bare.SetGroupVersionKind(o.Object.GroupVersionKind())
 		bare.SetName(o.Object.GetName())
 		bare.SetNamespace(o.Object.GetNamespace())
-		labels := o.Object.GetLabels()
-		// Others may be there already, with a value that somebody else's tool goes by.
-		maps.DeleteFunc(labels, func(key, _ string) bool { return !strings.HasPrefix(key, platformv1alpha1.LabelPrefix) })
+		labels := label.Own(o.Object.GetLabels())
 		labels[platformv1alpha1.LabelAsFound] = "true"
 		bare.SetLabels(labels)
 		kept = append(kept, Object{Resource: o.Resource, Object: bare})

@@ -3,7 +3,6 @@ package running
 import (
 	"context"
 	"encoding/json"
-	"maps"
 	"reflect"
 	"strings"
 
@@ -13,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/label"
 )
 
 // fieldOwner is the manager's, so that the dry run has the conflicts that the takeover has.
@@ -34,8 +34,7 @@ type Proof struct {
 // Prove has the API server do on an object what the takeover does, without keeping it.
 func Prove(ctx context.Context, writer client.Writer, object *unstructured.Unstructured, labels map[string]string) Proof {
 	proof := Proof{Object: object, Before: object.GetGeneration()}
-	labels = maps.Clone(labels)
-	maps.DeleteFunc(labels, func(key, _ string) bool { return !strings.HasPrefix(key, platformv1alpha1.LabelPrefix) })
+	labels = label.Own(labels)
 	labels[platformv1alpha1.LabelAsFound] = "true"
 	after, err := dryRun(ctx, writer, object, labels)
 	if apierrors.IsForbidden(err) && strings.Contains(err.Error(), "ValidatingAdmissionPolicy 'towpath-") {
