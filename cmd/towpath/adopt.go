@@ -54,10 +54,9 @@ named before the first new version.`,
 			if err != nil {
 				return &trouble{err: err, next: cmd.CommandPath() + " --help"}
 			}
-			connection, err := connect(o.Flags)
+			connection, err := dial(connect, o.Flags)
 			if err != nil {
-				next, explained := cluster.ExplainConfig(err)
-				return &trouble{err: explained, next: next}
+				return err
 			}
 			report, err := o.run(cmd.Context(), connection, kind, name)
 			if err != nil {

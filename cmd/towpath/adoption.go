@@ -36,10 +36,9 @@ manager's metrics towpath_template_components and towpath_template_environments
 say the same over time.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			connection, err := connect(flags)
+			connection, err := dial(connect, flags)
 			if err != nil {
-				next, explained := cluster.ExplainConfig(err)
-				return &trouble{err: explained, next: next}
+				return err
 			}
 			report, doing, err := countAdoption(cmd.Context(), connection)
 			if err != nil {

@@ -51,10 +51,9 @@ KEDA. What comes later shows in a Component's next Release; the Releases for
 which that is so are named as behind.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			connection, err := connect(flags)
+			connection, err := dial(connect, flags)
 			if err != nil {
-				next, explained := cluster.ExplainConfig(err)
-				return &trouble{err: explained, next: next}
+				return err
 			}
 			report, err := capabilitiesOf(cmd.Context(), connection)
 			if err != nil {

@@ -33,10 +33,9 @@ type following struct {
 
 // diffCluster compares what the Releases that run render to.
 func diffCluster(ctx context.Context, connect cluster.Connector, flags cluster.Flags, documents []*manifest.Document) (*impact.Report, error) {
-	connection, err := connect(flags)
+	connection, err := dial(connect, flags)
 	if err != nil {
-		next, explained := cluster.ExplainConfig(err)
-		return nil, &trouble{err: explained, next: next}
+		return nil, err
 	}
 	name := documents[0].Object.GetName()
 	found, doing, err := readRunning(ctx, connection, name)

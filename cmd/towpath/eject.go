@@ -54,10 +54,9 @@ deletes the Component, and waits until it is gone.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			flags := o.Flags
 			flags.Timeout = min(flags.Timeout, o.timeout)
-			connection, err := connect(flags)
+			connection, err := dial(connect, flags)
 			if err != nil {
-				next, explained := cluster.ExplainConfig(err)
-				return &trouble{err: explained, next: next}
+				return err
 			}
 			// No deadline: the client's rate limiter fails a request that would have to wait beyond it, in words of its own.
 			ctx, cancel := context.WithCancelCause(cmd.Context())

@@ -65,10 +65,9 @@ func newRolloutVerb(connect cluster.Connector, std streams, verb, short string, 
 		Short: short,
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			connection, err := connect(flags)
+			connection, err := dial(connect, flags)
 			if err != nil {
-				next, explained := cluster.ExplainConfig(err)
-				return &trouble{err: explained, next: next}
+				return err
 			}
 			st, err := rolledOut(cmd.Context(), connection, flags, args[0])
 			if err != nil {

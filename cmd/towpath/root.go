@@ -50,6 +50,16 @@ func (t *trouble) Error() string { return t.err.Error() }
 
 func (t *trouble) Unwrap() error { return t.err }
 
+// dial opens the connection that flags ask for. It sends nothing yet; the error says what to do.
+func dial(connect cluster.Connector, flags cluster.Flags) (*cluster.Cluster, error) {
+	connection, err := connect(flags)
+	if err != nil {
+		next, explained := cluster.ExplainConfig(err)
+		return nil, &trouble{err: explained, next: next}
+	}
+	return connection, nil
+}
+
 // run executes one command line and returns the exit code.
 func run(ctx context.Context, args []string, connect cluster.Connector, std streams) int {
 	root := newRoot(programName(args[0]), connect, std)

@@ -63,10 +63,9 @@ kind Status of cli.platform.towpath.dev/v1alpha1, whose fields are only added to
 
 // statusReport connects to the cluster, reads it and builds the report.
 func statusReport(ctx context.Context, connect cluster.Connector, flags cluster.Flags, component, program string) (*cluster.Cluster, *tree.Report, error) {
-	connection, err := connect(flags)
+	connection, err := dial(connect, flags)
 	if err != nil {
-		next, explained := cluster.ExplainConfig(err)
-		return nil, nil, &trouble{err: explained, next: next}
+		return nil, nil, err
 	}
 	options := tree.Options{Namespace: connection.Namespace, Component: component, Kubectl: flags.Kubectl(), Status: flags.Reach(program + " status")}
 	if flags.AllNamespaces {

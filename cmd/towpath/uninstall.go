@@ -36,10 +36,9 @@ administrator, and goes on where an earlier run ended.`,
 			if choice != uninstall.Keep && choice != uninstall.Delete {
 				return &trouble{err: fmt.Errorf("--workloads is %q; it must be keep or delete", workloads), next: cmd.CommandPath() + " --help"}
 			}
-			connection, err := connect(flags)
+			connection, err := dial(connect, flags)
 			if err != nil {
-				next, explained := cluster.ExplainConfig(err)
-				return &trouble{err: explained, next: next}
+				return err
 			}
 			err = survey(cmd.Context(), connection, std, choice)
 			if err == nil && !yes {

@@ -41,3 +41,23 @@ func Items(s *spec.Schema) *spec.Schema {
 	}
 	return s.Items.Schema
 }
+
+// Fits says whether a schema takes the type of a value, as JSON is decoded with whole numbers as int64. It does not look
+// into objects and lists.
+func Fits(s *spec.Schema, value any) bool {
+	switch v := value.(type) {
+	case map[string]any:
+		return s.Type.Contains("object")
+	case []any:
+		return s.Type.Contains("array")
+	case string:
+		return s.Type.Contains("string")
+	case bool:
+		return s.Type.Contains("boolean")
+	case int64:
+		return s.Type.Contains("integer") || s.Type.Contains("number")
+	case float64:
+		return s.Type.Contains("number") || s.Type.Contains("integer") && v == float64(int64(v))
+	}
+	return false
+}

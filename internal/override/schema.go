@@ -64,25 +64,10 @@ func misfit(v any, s *spec.Schema) string {
 	if s == nil || openapi.Free(s) {
 		return ""
 	}
-	fits, takes := false, s.Type[0]
-	switch v := v.(type) {
-	case map[string]any:
-		fits = s.Type.Contains("object")
-	case []any:
-		fits = s.Type.Contains("array")
-	case string:
-		fits = s.Type.Contains("string")
-	case bool:
-		fits = s.Type.Contains("boolean")
-	case int64:
-		fits = s.Type.Contains("integer") || s.Type.Contains("number")
-	case float64:
-		fits = s.Type.Contains("number") || s.Type.Contains("integer") && v == float64(int64(v))
-	}
-	if fits {
+	if openapi.Fits(s, v) {
 		return ""
 	}
-	return takes
+	return s.Type[0]
 }
 
 // keyNames are the keys of an element, in order.

@@ -70,18 +70,7 @@ func (w *walker) checkLiteral(value any, s *spec.Schema, at *field.Path) {
 	if s == nil || value == nil {
 		return
 	}
-	fits := false
-	switch v := value.(type) {
-	case string:
-		fits = s.Type.Contains("string")
-	case bool:
-		fits = s.Type.Contains("boolean")
-	case int64:
-		fits = s.Type.Contains("integer") || s.Type.Contains("number")
-	case float64:
-		fits = s.Type.Contains("number") || s.Type.Contains("integer") && v == float64(int64(v))
-	}
-	if !fits {
+	if !openapi.Fits(s, value) {
 		w.errs = append(w.errs, field.Invalid(at, value, "must be "+describe(s)))
 		return
 	}
