@@ -48,7 +48,7 @@ type Group struct {
 	// ObjectKind is the kind of the objects.
 	ObjectKind string `json:"kind"`
 	Action     Action `json:"action"`
-	// Restarts says that pods restart, Refused that the API server refuses the change of an object that exists.
+	// Restarts says that pods restart, or end with their object, Refused that the API server refuses the change of an object that exists.
 	Restarts bool `json:"restarts,omitempty"`
 	Refused  bool `json:"refused,omitempty"`
 	// Fields that change, with the values of the first place.

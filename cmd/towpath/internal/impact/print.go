@@ -107,7 +107,10 @@ func (g *Group) what() string {
 	if g.Refused {
 		text += ", and REFUSED by the API server where it exists"
 	}
-	if g.Restarts {
+	switch {
+	case g.Restarts && g.Action == Removed:
+		text += ", its pods end"
+	case g.Restarts:
 		text += ", pods restart"
 	}
 	return text
