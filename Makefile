@@ -267,3 +267,8 @@ bench: kube build ## Measure N Components against a bare client; RUNS=3, PROFILE
 .PHONY: bench-ready
 bench-ready: kube build ## Measure until N Components are Ready, with simulated nodes.
 	$(BENCH) components-ready
+
+.PHONY: bench-fairness
+bench-fairness: N := 5000
+bench-fairness: kube build ## Measure one team's Components beside another's N=5000 at once, and beside invalid ones.
+	$(BENCH) fairness

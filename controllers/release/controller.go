@@ -26,6 +26,7 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/apply"
+	"github.com/towpath-dev/towpath/internal/fairness"
 	"github.com/towpath-dev/towpath/internal/freshness"
 	"github.com/towpath-dev/towpath/internal/index"
 	"github.com/towpath-dev/towpath/internal/revision"
@@ -103,7 +104,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 			CreateFunc: func(ctx context.Context, e event.CreateEvent, queue requestQueue) { r.defined(ctx, e.Object, queue) },
 			UpdateFunc: func(ctx context.Context, e event.UpdateEvent, queue requestQueue) { r.defined(ctx, e.ObjectNew, queue) },
 		}).
-		WithOptions(controller.Options{MaxConcurrentReconciles: r.Workers, ReconciliationTimeout: time.Minute}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: r.Workers, ReconciliationTimeout: time.Minute, NewQueue: fairness.NewQueue}).
 		Build(r)
 	if err != nil {
 		return fmt.Errorf("building the controller: %w", err)

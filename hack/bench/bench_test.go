@@ -124,7 +124,7 @@ func TestProcFilesAreRead(t *testing.T) {
 	}
 }
 
-func sample() *result {
+func sampleResult() *result {
 	bare := func(seconds float64) *run {
 		return &run{Seconds: seconds, CPUSeconds: map[string]float64{apiServerProgram: 10}}
 	}
@@ -142,7 +142,7 @@ func sample() *result {
 }
 
 func TestResultsAreMediansAndWorstCases(t *testing.T) {
-	r := sample()
+	r := sampleResult()
 	r.sumUp()
 	if r.Seconds != 24 || r.BareSeconds != 20 {
 		t.Errorf("the medians are %v and %v", r.Seconds, r.BareSeconds)
@@ -159,10 +159,10 @@ func TestResultsAreMediansAndWorstCases(t *testing.T) {
 }
 
 func TestTheResultIsWritten(t *testing.T) {
-	r := sample()
+	r := sampleResult()
 	r.sumUp()
 	dir := t.TempDir()
-	path, err := r.write(dir)
+	path, err := writeResult(dir, r.Benchmark, r)
 	if err != nil || path != filepath.Join(dir, "components.json") {
 		t.Fatal(path, err)
 	}
@@ -189,7 +189,7 @@ func TestTheResultIsWritten(t *testing.T) {
 }
 
 func TestTheTableHasTheFigures(t *testing.T) {
-	r := sample()
+	r := sampleResult()
 	r.sumUp()
 	got := r.table()
 	for _, want := range []string{
@@ -260,9 +260,9 @@ func TestArguments(t *testing.T) {
 		want      string
 	}{
 		{[]string{"-n", "0"}, "at least 1"},
-		{[]string{"else"}, "name one benchmark, components or components-ready"},
+		{[]string{"else"}, "name one benchmark, components, components-ready or fairness"},
 		{[]string{"components", "-n", "5"}, "after the flags"},
-		{[]string{"-h"}, "usage: go run ./hack/bench [flags] [components|components-ready]"},
+		{[]string{"-h"}, "usage: go run ./hack/bench [flags] [components|components-ready|fairness]"},
 	} {
 		said.Reset()
 		if _, _, err := parse(c.arguments, &said); err == nil || !strings.Contains(said.String(), c.want) {

@@ -80,7 +80,7 @@ func components(ctx context.Context, o *options, name string) error {
 		r.Runs = append(r.Runs, pair{Bare: bare, Towpath: towpath})
 	}
 	r.sumUp()
-	path, err := r.write(o.out)
+	path, err := writeResult(o.out, r.Benchmark, r)
 	if err != nil {
 		return err
 	}

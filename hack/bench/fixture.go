@@ -21,6 +21,8 @@ const (
 	teams = 20
 	// environmentName is that of each team's environment, and of its class.
 	environmentName = "bench"
+	// templateName is that of template.yaml.
+	templateName = "bench"
 )
 
 //go:embed template.yaml

@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 
@@ -39,6 +40,7 @@ type options struct {
 const (
 	benchComponents = "components"
 	benchReady      = "components-ready"
+	benchFairness   = "fairness"
 )
 
 func main() {
@@ -52,7 +54,11 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	ctrl.SetLogger(zap.New(zap.WriteTo(io.Discard))) // what its own watches log would stand between the results
 	err = o.begin()
-	if err == nil {
+	switch {
+	case err != nil:
+	case name == benchFairness:
+		err = fairness(ctx, o)
+	default:
 		err = components(ctx, o, name)
 	}
 	if err == nil || ctx.Err() != nil { // else its logs are still needed
@@ -85,13 +91,14 @@ func parse(arguments []string, say io.Writer) (*options, string, error) {
 	flags.DurationVar(&o.timeout, "timeout", 15*time.Minute, "How long the Components of one run may take.")
 	flags.BoolVar(&o.profile, "profile", false, "Write the manager's profiles of CPU, heap and allocations. The CPU profile itself costs some CPU.")
 	flags.Usage = func() {
-		_, _ = fmt.Fprintf(say, `usage: go run ./hack/bench [flags] [%s|%s]
+		_, _ = fmt.Fprintf(say, `usage: go run ./hack/bench [flags] [%[1]s|%[2]s|%[3]s]
 
-%s: time until all children of the Components exist, requests, CPU and memory, on etcd and
-kube-apiserver alone. %s: time until all Components are Ready, with kube-controller-manager,
-kube-scheduler and simulated nodes. Default: %s.
+%[1]s: time until all children of the Components exist, requests, CPU and memory, on etcd and
+kube-apiserver alone. %[2]s: time until all Components are Ready, with kube-controller-manager,
+kube-scheduler and simulated nodes. %[3]s: one team's Components beside those that another makes all
+at once, -n of them, and beside invalid ones. Default: %[1]s.
 
-`, benchComponents, benchReady, benchComponents, benchReady, benchComponents)
+`, benchComponents, benchReady, benchFairness)
 		flags.PrintDefaults()
 	}
 	if err := flags.Parse(arguments); err != nil {
@@ -134,8 +141,8 @@ func (o *options) manager() string { return filepath.Join(o.work, managerProgram
 
 // complete checks the arguments, and makes the folders absolute.
 func (o *options) complete(name string, names int) error {
-	if name != benchComponents && name != benchReady || names > 1 {
-		return fmt.Errorf("name one benchmark, %s or %s, after the flags", benchComponents, benchReady)
+	if !slices.Contains([]string{benchComponents, benchReady, benchFairness}, name) || names > 1 {
+		return fmt.Errorf("name one benchmark, %s, %s or %s, after the flags", benchComponents, benchReady, benchFairness)
 	}
 	if o.instances < 1 || o.runs < 1 || o.workers < 1 {
 		return fmt.Errorf("-n, -runs and -clients must be at least 1")

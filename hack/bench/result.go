@@ -154,13 +154,13 @@ func median(values []float64) float64 {
 // round keeps two digits behind the point: more of them would be noise.
 func round(value float64) float64 { return math.Round(value*100) / 100 }
 
-// write writes the result, and returns the path.
-func (r *result) write(dir string) (string, error) {
-	data, err := json.MarshalIndent(r, "", "  ")
+// writeResult writes the result of a benchmark, and returns the path.
+func writeResult(dir, benchmark string, result any) (string, error) {
+	data, err := json.MarshalIndent(result, "", "  ")
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, r.Benchmark+".json")
+	path := filepath.Join(dir, benchmark+".json")
 	return path, os.WriteFile(path, append(data, '\n'), 0o644)
 }
 

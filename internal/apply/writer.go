@@ -21,13 +21,11 @@ import (
 	"k8s.io/client-go/transport"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/fairness"
 	"github.com/towpath-dev/towpath/internal/guard"
 	"github.com/towpath-dev/towpath/internal/openapi"
 	"github.com/towpath-dev/towpath/internal/render"
 )
-
-// parallel bounds how many objects of one wave are written at once.
-const parallel = 8
 
 // metadataOnly asks for an answer that holds the metadata alone: nothing else of it is used. What Kubernetes or a
 // CustomResourceDefinition serves comes as protobuf, and from an API server of an extension that may be JSON.
@@ -48,13 +46,17 @@ type Writer struct {
 	mapper   meta.RESTMapper
 	kinds    openapi.Source
 	standing func(context.Context) error
+	// slots bound how many objects are applied at once: more than an API server can take in only make each one slower.
+	slots *fairness.Slots
 }
 
 // NewWriter returns a Writer over one connection. The identity of cfg must be allowed to
 // impersonate the service accounts in the appliers' namespace, and needs no other right. kinds knows the schemas of
 // the API server. standing says what is wrong with the admission policies that writing relies on; it is asked before
-// every Apply.
-func NewWriter(cfg *rest.Config, httpClient *http.Client, mapper meta.RESTMapper, kinds openapi.Source, standing func(context.Context) error) (*Writer, error) {
+// every Apply. atOnce is how many objects are applied at once, over all teams, which share that fairly.
+func NewWriter(
+	cfg *rest.Config, httpClient *http.Client, mapper meta.RESTMapper, kinds openapi.Source, standing func(context.Context) error, atOnce int,
+) (*Writer, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
 	cfg.GroupVersion = &schema.GroupVersion{}
@@ -63,7 +65,7 @@ func NewWriter(cfg *rest.Config, httpClient *http.Client, mapper meta.RESTMapper
 	if err != nil {
 		return nil, fmt.Errorf("building the client of the appliers: %w", err)
 	}
-	return &Writer{client: client, mapper: mapper, kinds: kinds, standing: standing}, nil
+	return &Writer{client: client, mapper: mapper, kinds: kinds, standing: standing, slots: fairness.NewSlots(atOnce)}, nil
 }
 
 // Namespaced says whether objects of a kind live in namespaces, and whether the API server knows
@@ -78,6 +80,8 @@ func (w *Writer) Namespaced(kind schema.GroupKind) (namespaced, known bool) {
 
 // Intent is what should be in a namespace.
 type Intent struct {
+	// Team is whose objects they are.
+	Team string
 	// User to write as: the applier of the namespace.
 	User string
 	// Policy is what the guard holds the objects to.
@@ -132,7 +136,6 @@ func (w *Writer) Apply(ctx context.Context, intent Intent) ([]Result, error) {
 	}
 	for wave := 0; wave <= last; wave++ {
 		group, groupCtx := errgroup.WithContext(ctx)
-		group.SetLimit(parallel)
 		for i, o := range intent.Objects {
 			if o.Wave != wave || intent.Write != nil && !intent.Write(o) {
 				continue
@@ -158,6 +161,11 @@ func (w *Writer) applyOne(ctx context.Context, intent *Intent, o render.Object) 
 			Doing: "applying", Err: err,
 		}}
 	}
+	release, err := w.slots.Acquire(ctx, intent.Team)
+	if err != nil {
+		return fail(err)
+	}
+	defer release()
 	path, err := w.path(o.Object.GroupVersionKind(), namespace, o.Object.GetName())
 	if err != nil {
 		return fail(err)

@@ -150,7 +150,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 	}
 	standing := func(ctx context.Context) error { return walls.Check(ctx, mgr.GetClient()) }
 	kinds := live.New(disco.OpenAPIV3())
-	writer, err := apply.NewWriter(mgr.GetConfig(), mgr.GetHTTPClient(), mgr.GetRESTMapper(), kinds, standing)
+	writer, err := apply.NewWriter(mgr.GetConfig(), mgr.GetHTTPClient(), mgr.GetRESTMapper(), kinds, standing, o.Configuration.Workers)
 	if err != nil {
 		return err
 	}
