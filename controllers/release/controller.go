@@ -63,11 +63,15 @@ type Reconciler struct {
 	Recorder  events.EventRecorder
 	// Workers is how many Releases are reconciled at once. Default: 8.
 	Workers int
+	// ReapplyAfter is after how long, and up to a half more, all objects of a Release are written again though none shows a
+	// change. Never if zero.
+	ReapplyAfter time.Duration
 
 	children children
 	refusals refusals
 	looks    looks
 	backlog  backlog
+	renewals renewals
 	writes   freshness.Tracker[types.NamespacedName]
 }
 

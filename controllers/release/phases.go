@@ -46,7 +46,11 @@ func (r *Reconciler) run(ctx context.Context, s *scope) error {
 	if writeErr != nil || !s.applied {
 		return writeErr
 	}
-	return r.prune(ctx, s)
+	if err := r.prune(ctx, s); err != nil {
+		return err
+	}
+	r.renew(ctx, s)
+	return nil
 }
 
 // load finds the compiled revision.
@@ -318,6 +322,7 @@ func (r *Reconciler) letGo(ctx context.Context, release *platformv1alpha1.Releas
 	}
 	r.writes.Wrote(client.ObjectKeyFromObject(release), release.ResourceVersion)
 	r.looks.forget(release.UID)
+	r.renewals.forget(release.UID)
 	for _, o := range release.Spec.Inventory {
 		r.refusals.forgetOf(inventoryKey(release, o), release.UID)
 	}

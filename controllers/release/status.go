@@ -86,6 +86,7 @@ func (s *scope) why(otherwise string) string {
 // is nothing left for it to do.
 func (r *Reconciler) supersede(ctx context.Context, s *scope) error {
 	r.looks.forget(s.release.UID)
+	r.renewals.forget(s.release.UID)
 	status := &s.release.Status
 	if status.SupersededAt != nil {
 		return nil

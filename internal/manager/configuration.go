@@ -34,6 +34,8 @@ const (
 	noAddress = "0"
 
 	maxWorkers = 100
+	// maxReapplySeconds is 30 days.
+	maxReapplySeconds = 30 * 24 * 3600
 	// maxLeaseSeconds bounds how long nobody reconciles after a leader died.
 	maxLeaseSeconds = 600
 	// retryJitter is by how much client-go lengthens the wait between two tries at the lease.
@@ -60,8 +62,13 @@ type Configuration struct {
 	// value it repeats, such as "cost-center: platform.towpath.dev/cost-center". A change reaches each
 	// Component with its next Release. Default: none. At most 16.
 	LabelAliases map[string]string `json:"labelAliases,omitempty"`
-	// Workers is how many Components and how many Releases are reconciled at once. Default: 8. 1 to 100.
+	// Workers is how many Components and how many Releases are reconciled at once, and how many objects are applied at once.
+	// Teams share them: whoever has the fewest under way goes first. Default: 8. 1 to 100.
 	Workers int `json:"workers"`
+	// ReapplySeconds is after how long, and up to a half more, all objects of a Release are written again though none shows a
+	// change: a safety net under what managed fields do not show. The API server writes nothing where nothing was changed.
+	// Default: 36000, ten hours. 0 to 2592000, 30 days; 0 for never.
+	ReapplySeconds int `json:"reapplySeconds"`
 }
 
 // MetricsConfiguration is the metrics endpoint, /metrics. It is served by TLS with the certificate of the
@@ -128,7 +135,8 @@ func DefaultConfiguration() *Configuration {
 		LeaderElection: LeaderElectionConfiguration{
 			Enabled: true, LeaseDurationSeconds: 15, RenewDeadlineSeconds: 10, RetryPeriodSeconds: 2,
 		},
-		Workers: 8,
+		Workers:        8,
+		ReapplySeconds: 10 * 3600,
 	}
 }
 
@@ -215,6 +223,9 @@ func (c *Configuration) Validate() error {
 		errs = append(errs, field.Invalid(field.NewPath("labelAliases"), c.LabelAliases, err.Error()))
 	}
 	errs = append(errs, upTo(field.NewPath("workers"), c.Workers, maxWorkers)...)
+	if c.ReapplySeconds < 0 || c.ReapplySeconds > maxReapplySeconds {
+		errs = append(errs, field.Invalid(field.NewPath("reapplySeconds"), c.ReapplySeconds, fmt.Sprintf("must be from 0, which is never, to %d", maxReapplySeconds)))
+	}
 	if err := errs.ToAggregate(); err != nil {
 		return fmt.Errorf("the manager's configuration is invalid: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -169,6 +170,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 		&release.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Writer: writer, Revisions: revisions,
 			Clock: clock.RealClock{}, Recorder: recorder, Workers: o.Configuration.Workers,
+			ReapplyAfter: time.Duration(o.Configuration.ReapplySeconds) * time.Second,
 		},
 		&rollout.Reconciler{Client: mgr.GetClient(), Clock: clock.RealClock{}, Recorder: recorder},
 	}

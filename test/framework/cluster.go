@@ -82,6 +82,8 @@ type Cluster struct {
 	Plane *controlplane.ControlPlane
 	// Dir holds logs, certificates and the audit log. Stop removes it.
 	Dir string
+	// Configure changes what the manager runs with, from its next start; nothing if nil.
+	Configure func(*manager.Configuration)
 
 	options     Options
 	scheme      *runtime.Scheme
@@ -256,6 +258,9 @@ func (c *Cluster) configuration() *manager.Configuration {
 	configuration.LeaderElection.Enabled = c.options.LeaderElection
 	configuration.LabelAliases = c.options.LabelAliases
 	configuration.Workers = 4
+	if c.Configure != nil {
+		c.Configure(configuration)
+	}
 	return configuration
 }
 

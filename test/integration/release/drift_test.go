@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/manager"
 	"github.com/towpath-dev/towpath/test/framework"
 )
 
@@ -125,6 +126,41 @@ spec:
 		Eventually(ctx, framework.Read(admin, p.deployment())).Should(HaveField("Status.AvailableReplicas", BeEquivalentTo(2)), "its status changes too")
 		Expect(p.quiet(ctx).By(p.applier())).To(HaveLen(before))
 		Expect(read(ctx, config).Data).To(And(HaveKeyWithValue("theirs", "kept"), HaveKeyWithValue("a", "one")))
+	})
+
+	It("that no record shows is mended by and by", func(ctx context.Context) {
+		p := newPlace(ctx)
+		p.settle(ctx, webOf(0), settings("a: one, b: two"))
+		config := p.configMap("shop-settings")
+		Expect(cluster.StopManager()).To(Succeed())
+		record := read(ctx, config).ManagedFields
+		patch(ctx, config, types.MergePatchType, `{"data": {"a": "x"}}`, client.FieldOwner("somebody"))
+		change(ctx, config, func(c *corev1.ConfigMap) { c.ManagedFields = record })
+		Expect(read(ctx, config)).To(And(HaveField("Data", HaveKeyWithValue("a", "x")), HaveField("ManagedFields", Equal(record))), "it looks as we left it")
+
+		Expect(cluster.StartManager(ctx)).To(Succeed())
+		p.quiet(ctx)
+		Expect(read(ctx, config).Data).To(HaveKeyWithValue("a", "x"), "nothing shows it")
+
+		restart := func(ctx context.Context, seconds int) {
+			GinkgoHelper()
+			Expect(cluster.StopManager()).To(Succeed())
+			cluster.Configure = func(c *manager.Configuration) { c.ReapplySeconds = seconds }
+			Expect(cluster.StartManager(ctx)).To(Succeed())
+		}
+		DeferCleanup(func(ctx context.Context) { restart(ctx, manager.DefaultConfiguration().ReapplySeconds) })
+		restart(ctx, 1)
+		mended(ctx, p)
+		version := read(ctx, config).ResourceVersion
+		again := func() (framework.Audit, error) {
+			writes, err := p.writes()
+			return writes.By(p.applier()), err
+		}
+		seen, err := again()
+		Expect(err).NotTo(HaveOccurred())
+		Eventually(ctx, again).Should(HaveLen(len(seen)+6), "it goes on")
+		Expect(read(ctx, config).ResourceVersion).To(Equal(version), "and the API server writes nothing where nothing was changed")
+		Expect(read(ctx, p.release(1))).To(framework.BeReady())
 	})
 
 	It("leaves no second owner behind, who would keep what the template drops", func(ctx context.Context) {
