@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -13,9 +14,11 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/client-go/discovery"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -75,7 +78,12 @@ func New(ctx context.Context, cfg *rest.Config, o Options) (ctrl.Manager, error)
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS = -1 // the API server's priority and fairness decides, not a limit of our own
 	cfg.UserAgent = "towpath-manager"
-	mgr, err := ctrl.NewManager(cfg, managerOptions(&o))
+	options := managerOptions(&o)
+	var err error
+	if options.LeaderElectionResourceLockInterface, err = leaderLock(cfg, &o.Configuration.LeaderElection); err != nil {
+		return nil, err
+	}
+	mgr, err := ctrl.NewManager(cfg, options)
 	if err != nil {
 		return nil, fmt.Errorf("building the manager: %w", err)
 	}
@@ -102,6 +110,21 @@ func New(ctx context.Context, cfg *rest.Config, o Options) (ctrl.Manager, error)
 	return mgr, nil
 }
 
+// leaderLock is the Lease by which a leader is elected, nil for none. The default would write an event for each new leader, and a
+// restart should write nothing; who leads stands in the Lease, and in the log.
+func leaderLock(cfg *rest.Config, c *LeaderElectionConfiguration) (resourcelock.Interface, error) {
+	if !c.Enabled {
+		return nil, nil
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("naming this replica: %w", err)
+	}
+	lock := resourcelock.ResourceLockConfig{Identity: host + "_" + string(uuid.NewUUID())}
+	return resourcelock.NewFromKubeconfig(
+		resourcelock.LeasesResourceLock, platformv1alpha1.SystemNamespace, "towpath-manager", lock, cfg, *seconds(c.RenewDeadlineSeconds))
+}
+
 func managerOptions(o *Options) ctrl.Options {
 	c := &o.Configuration
 	scheme := runtime.NewScheme()
@@ -117,8 +140,6 @@ func managerOptions(o *Options) ctrl.Options {
 		LeaseDuration:                 seconds(c.LeaderElection.LeaseDurationSeconds),
 		RenewDeadline:                 seconds(c.LeaderElection.RenewDeadlineSeconds),
 		RetryPeriod:                   seconds(c.LeaderElection.RetryPeriodSeconds),
-		LeaderElectionID:              "towpath-manager",
-		LeaderElectionNamespace:       platformv1alpha1.SystemNamespace,
 		LeaderElectionReleaseOnCancel: true,
 		WebhookServer:                 newWebhookServer(&c.Webhook),
 		Client:                        client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}}}},

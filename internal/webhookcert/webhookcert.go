@@ -53,7 +53,7 @@ type Options struct {
 func Add(mgr ctrl.Manager, o Options) (<-chan struct{}, error) {
 	secret := types.NamespacedName{Namespace: platformv1alpha1.SystemNamespace, Name: SecretName}
 	ready := make(chan struct{})
-	err := rotator.AddRotator(mgr, &rotator.CertRotator{
+	err := rotator.AddRotator(sparing{mgr}, &rotator.CertRotator{
 		SecretKey:      secret,
 		CertDir:        o.Dir,
 		CAName:         "towpath-ca",
