@@ -236,6 +236,9 @@ func (r *Reconciler) letAllGo(ctx context.Context, release *platformv1alpha1.Rel
 	if ended, err := r.namespaceEnded(ctx, namespace); err != nil || ended {
 		return err
 	}
+	if err := r.letClaimsGo(ctx, release); err != nil {
+		return err
+	}
 	labels := render.ReleaseLabels(release)
 	for _, o := range release.Spec.Inventory {
 		live, err := r.find(ctx, release, o)

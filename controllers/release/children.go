@@ -72,6 +72,9 @@ func strip(in any) (any, error) {
 	if apply.OwnsReplicas(managed) {
 		annotations[replicasAnnotation] = "true"
 	}
+	if set, ok := o.(*appsv1.StatefulSet); ok && len(set.Spec.VolumeClaimTemplates) > 0 {
+		annotations[claimsAnnotation] = claimTemplates(set.Spec.VolumeClaimTemplates)
+	}
 	delete(annotations, corev1.LastAppliedConfigAnnotation)
 	o.SetAnnotations(annotations)
 	o.SetManagedFields(nil)

@@ -68,6 +68,7 @@ type Reconciler struct {
 	ReapplyAfter time.Duration
 
 	children children
+	claims   claims
 	refusals refusals
 	looks    looks
 	backlog  backlog
@@ -78,7 +79,7 @@ type Reconciler struct {
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases/status,verbs=patch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=components;environments;servicetemplaterevisions,verbs=get;list;watch
-// +kubebuilder:rbac:groups="",resources=pods;events,verbs=list
+// +kubebuilder:rbac:groups="",resources=pods;events;persistentvolumeclaims,verbs=list
 // +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 

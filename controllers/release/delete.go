@@ -38,6 +38,7 @@ func (r *Reconciler) finalize(ctx context.Context, s *scope) (ctrl.Result, error
 	if err == nil && gone {
 		for _, o := range s.release.Spec.Inventory {
 			r.children.writes.Forget(inventoryKey(s.release, o))
+			r.claims.forget(inventoryKey(s.release, o))
 		}
 		return ctrl.Result{}, r.letGo(ctx, s.release)
 	}

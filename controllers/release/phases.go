@@ -46,11 +46,11 @@ func (r *Reconciler) run(ctx context.Context, s *scope) error {
 	if writeErr != nil || !s.applied {
 		return writeErr
 	}
-	if err := r.prune(ctx, s); err != nil {
-		return err
+	pruneErr := r.prune(ctx, s)
+	if pruneErr == nil {
+		r.renew(ctx, s)
 	}
-	r.renew(ctx, s)
-	return nil
+	return errors.Join(pruneErr, r.labelClaims(ctx, s))
 }
 
 // load finds the compiled revision.

@@ -28,6 +28,9 @@ func (r *Reconciler) renew(ctx context.Context, s *scope) {
 	}
 	r.renewals.forget(s.release.UID)
 	s.lookAgain(r.renewals.wait(s.release.UID, r.ReapplyAfter, now))
+	for _, o := range s.release.Spec.Inventory {
+		r.claims.forget(inventoryKey(s.release, o)) // they are looked at again too
+	}
 	log := ctrl.LoggerFrom(ctx)
 	if err := r.render(s); err != nil {
 		return // it stands in the status

@@ -16,7 +16,14 @@ import (
 // Labels returns every label of the objects of a Release. Pod templates bear them too, but for
 // owner-uid: a pod is owned by what made it.
 func Labels(in Input) map[string]string {
-	labels := map[string]string{
+	labels := baseLabels(in)
+	AddAliases(labels, in.LabelAliases)
+	return labels
+}
+
+// baseLabels are the labels without aliases.
+func baseLabels(in Input) map[string]string {
+	return map[string]string{
 		"app.kubernetes.io/name":          in.Component,
 		"app.kubernetes.io/instance":      label.Value(in.Component + "-" + in.Environment.Name),
 		"app.kubernetes.io/version":       label.Version(in.Image),
@@ -30,8 +37,6 @@ func Labels(in Input) map[string]string {
 		platformv1alpha1.LabelCostCenter:  label.Value(in.CostCenter),
 		platformv1alpha1.LabelOwnerUID:    string(in.OwnerUID),
 	}
-	AddAliases(labels, in.LabelAliases)
-	return labels
 }
 
 // AddAliases adds further labels with the values of others, as they are configured. One of a label that is
@@ -54,6 +59,21 @@ func ReleaseLabels(r *platformv1alpha1.Release) map[string]string {
 	labels := Labels(inputOf(r))
 	if r.Spec.Cause == platformv1alpha1.CauseAdoption {
 		labels[platformv1alpha1.LabelAsFound] = "true"
+	}
+	return labels
+}
+
+// ClaimLabels returns the labels of the live claims of a Release's StatefulSets: those of its objects but for what says
+// whose an object is, how it came, or what runs. A claim is not an object of a Release, and outlives images. One of a
+// StatefulSet that is still as it was found bears those of Towpath's prefix alone.
+func ClaimLabels(r *platformv1alpha1.Release) map[string]string {
+	labels := baseLabels(inputOf(r))
+	for _, key := range []string{"app.kubernetes.io/version", "app.kubernetes.io/managed-by", platformv1alpha1.LabelOwnerUID} {
+		delete(labels, key)
+	}
+	AddAliases(labels, r.Spec.LabelAliases)
+	if r.Spec.Cause == platformv1alpha1.CauseAdoption {
+		return label.Own(labels)
 	}
 	return labels
 }

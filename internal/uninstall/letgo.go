@@ -39,6 +39,10 @@ func (u *uninstaller) letGo(ctx context.Context) error {
 			return err
 		}
 	}
+	claims, err := u.letClaimsGo(ctx, made)
+	if err != nil {
+		return err
+	}
 	err = each(ctx, u, schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}, func(object *metav1.PartialObjectMetadata) error {
 		namespaces++
 		ours := map[string]string{"app.kubernetes.io/managed-by": platformv1alpha1.ManagedBy}
@@ -51,9 +55,27 @@ func (u *uninstaller) letGo(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(u.Progress, "    %d objects and %d namespaces bear no owner any more\n", objects, namespaces)
+	_, err = fmt.Fprintf(u.Progress, "    %d objects and %d namespaces bear no owner any more\n", objects+claims, namespaces)
 	return err
 }
+
+// letClaimsGo does so for the live claims of StatefulSets, which bear labels and no owner.
+func (u *uninstaller) letClaimsGo(ctx context.Context, made *made) (count int, err error) {
+	err = each(ctx, u, apply.ClaimKind, func(claim *metav1.PartialObjectMetadata) error {
+		labels := made.claims[claimant{claim.Namespace, claim.Labels[platformv1alpha1.LabelComponent]}]
+		if labels == nil || claim.Labels[platformv1alpha1.LabelOwnerUID] != "" {
+			return nil
+		}
+		count++
+		return u.poll(ctx, func(ctx context.Context) error {
+			return u.letGoOne(ctx, claim, types.JSONPatchType, func() ([]byte, error) { return apply.LettingGo(claim, labels) })
+		})
+	}, client.HasLabels{platformv1alpha1.LabelComponent})
+	return count, err
+}
+
+// claimant is a Component in a workload namespace.
+type claimant struct{ namespace, component string }
 
 // owner is whose an object is: a Component's, in an environment.
 type owner struct{ uid, environment string }
@@ -67,11 +89,13 @@ type made struct {
 	kinds []schema.GroupVersionKind
 	// labels are those of the newest Release of each owner.
 	labels map[owner]map[string]string
+	// claims are those of its live claims.
+	claims map[claimant]map[string]string
 }
 
 // made reads all Releases, those of the past too: what only these listed may still be there.
 func (u *uninstaller) made(ctx context.Context) (*made, error) {
-	m := &made{labels: map[owner]map[string]string{}}
+	m := &made{labels: map[owner]map[string]string{}, claims: map[claimant]map[string]string{}}
 	known := map[schema.GroupVersionKind]bool{}
 	newest := map[owner]int64{}
 	more := ""
@@ -89,6 +113,7 @@ func (u *uninstaller) made(ctx context.Context) (*made, error) {
 			labels := render.ReleaseLabels(release)
 			if whose := ownerOf(labels); release.Spec.Number >= newest[whose] {
 				newest[whose], m.labels[whose] = release.Spec.Number, labels
+				m.claims[claimant{release.Spec.Environment.Namespace, release.Spec.Component.Name}] = render.ClaimLabels(release)
 			}
 			for _, o := range release.Spec.Inventory {
 				kind := schema.FromAPIVersionAndKind(o.APIVersion, o.Kind)

@@ -174,14 +174,14 @@ func grantMore(ctx context.Context) {
 	all := []string{"get", "create", "update", "patch", "delete"}
 	grants := map[string][]rbacv1.PolicyRule{
 		"test-applier": {
-			{APIGroups: []string{""}, Resources: []string{"configmaps", "serviceaccounts"}, Verbs: all},
+			{APIGroups: []string{""}, Resources: []string{"configmaps", "persistentvolumeclaims", "serviceaccounts"}, Verbs: all},
 			{APIGroups: []string{"rbac.authorization.k8s.io"}, Resources: []string{"roles", "rolebindings"}, Verbs: []string{"get", "create", "update", "patch", "delete", "escalate"}},
 			{APIGroups: []string{"rbac.authorization.k8s.io"}, Resources: []string{"clusterroles"}, Verbs: []string{"bind"}},
 			{APIGroups: []string{"scheduling.k8s.io"}, Resources: []string{"priorityclasses"}, Verbs: all},
 			{APIGroups: []string{"apps"}, Resources: []string{"deployments", "deployments/scale"}, Verbs: all},
 		},
 		"test-tenant": {
-			{APIGroups: []string{""}, Resources: []string{"configmaps", "pods", "podtemplates", "replicationcontrollers"}, Verbs: all},
+			{APIGroups: []string{""}, Resources: []string{"configmaps", "persistentvolumeclaims", "pods", "podtemplates", "replicationcontrollers"}, Verbs: all},
 			{APIGroups: []string{"apps"}, Resources: []string{"daemonsets", "deployments", "deployments/scale", "replicasets", "statefulsets"}, Verbs: all},
 			{APIGroups: []string{"batch"}, Resources: []string{"cronjobs", "jobs"}, Verbs: all},
 			{APIGroups: []string{"resource.k8s.io"}, Resources: []string{"resourceclaimtemplates"}, Verbs: all},

@@ -45,7 +45,9 @@ func TestRelease(t *testing.T) {
 
 var _ = BeforeSuite(func(ctx context.Context) {
 	var err error
-	cluster, err = framework.Start(ctx, framework.Options{Nodes: 2, Log: GinkgoWriter})
+	cluster, err = framework.Start(ctx, framework.Options{
+		Nodes: 2, Log: GinkgoWriter, LabelAliases: map[string]string{"owner": "team"},
+	})
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() { Expect(cluster.Stop()).To(Succeed()) })
 	admin = cluster.Client

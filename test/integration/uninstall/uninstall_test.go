@@ -14,6 +14,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -33,6 +34,7 @@ var _ = Describe("Where the workloads stay", Ordered, func() {
 		cluster = start(ctx)
 		admin = cluster.Client
 		makeShop(ctx, admin)
+		makeClaim(ctx, cluster)
 		before = workloads(ctx, admin)
 		Expect(before).To(HaveKey("Deployment web"))
 	})
@@ -56,10 +58,11 @@ var _ = Describe("Where the workloads stay", Ordered, func() {
 	})
 
 	It("leaves nothing that says whose it is, so that it can be given to a later installation", func(ctx context.Context) {
-		Expect(output.String()).To(ContainSubstring("2 objects and 1 namespaces bear no owner any more"))
+		Expect(output.String()).To(ContainSubstring("3 objects and 1 namespaces bear no owner any more"))
 		for _, object := range []client.Object{
 			&appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "shop-dev", Name: "web"}},
 			&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "shop-dev", Name: "web-settings"}},
+			&corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "shop-dev", Name: "data-web-0"}},
 			&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop-dev"}},
 		} {
 			Expect(admin.Get(ctx, client.ObjectKeyFromObject(object), object)).To(Succeed())
@@ -126,6 +129,22 @@ var output strings.Builder
 func run(ctx context.Context, c client.Client, what uninstall.Workloads, timeout time.Duration) error {
 	output.Reset()
 	return uninstall.Run(ctx, c, uninstall.Options{Workloads: what, Timeout: timeout, Progress: io.MultiWriter(&output, GinkgoWriter)})
+}
+
+// makeClaim makes a claim of the Component as the controllers of Kubernetes do for a StatefulSet.
+func makeClaim(ctx context.Context, cluster *framework.Cluster) {
+	GinkgoHelper()
+	controllers, err := cluster.UserClient("system:kube-controller-manager", "system:masters")
+	Expect(err).NotTo(HaveOccurred())
+	Expect(controllers.Create(ctx, &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop-dev", Name: "data-web-0", Labels: map[string]string{
+			platformv1alpha1.LabelComponent: "web", platformv1alpha1.LabelEnvironment: "dev", platformv1alpha1.LabelTeam: "shop",
+		}},
+		Spec: corev1.PersistentVolumeClaimSpec{
+			AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+			Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}},
+		},
+	})).To(Succeed())
 }
 
 // makeShop makes a team with an environment and a Component in it, and waits until that is Ready.
