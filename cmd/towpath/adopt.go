@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,6 +17,7 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/adopt"
+	"github.com/towpath-dev/towpath/cmd/towpath/internal/aliases"
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/cluster"
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/running"
 	"github.com/towpath-dev/towpath/internal/render"
@@ -26,6 +28,7 @@ import (
 type adoptOptions struct {
 	cluster.Flags
 	template, home, environment, component, class, container string
+	aliases                                                  map[string]string
 	output                                                   format
 }
 
@@ -54,6 +57,9 @@ named before the first new version.`,
 			if err != nil {
 				return &trouble{err: err, next: cmd.CommandPath() + " --help"}
 			}
+			if err := render.CheckAliases(o.aliases); err != nil {
+				return &trouble{err: err, next: cmd.CommandPath() + " --help"}
+			}
 			connection, err := dial(connect, o.Flags)
 			if err != nil {
 				return err
@@ -78,6 +84,7 @@ named before the first new version.`,
 	cmd.Flags().StringVar(&o.component, "component", "", "name of the Component (default: the workload's)")
 	cmd.Flags().StringVar(&o.class, "class", "", "EnvironmentClass, where the Environment does not exist yet")
 	cmd.Flags().StringVar(&o.container, "container", "", "container that runs the Component's image, where there are several (default: by the workload's name, else what a Service leads to)")
+	cmd.Flags().StringToStringVar(&o.aliases, "label-alias", nil, "further label, as key=platform.towpath.dev/… (default: as the manager's configuration has them, else the newest Release of --home)")
 	addFormat(cmd, &o.output, "yaml or json: the manifests alone (default: a report)", formatYAML, formatJSON)
 	for _, name := range []string{"template", "home", "environment"} {
 		_ = cmd.MarkFlagRequired(name)
@@ -126,6 +133,10 @@ type adoption struct {
 	// insecure says why the pods as found would be refused.
 	insecure []string
 	managers []string
+	// aliases are the further labels of the manager's configuration, with their values.
+	aliases map[string]string
+	// aliasesUnknown says that these could not be found out.
+	aliasesUnknown bool
 }
 
 func (o *adoptOptions) run(ctx context.Context, c *cluster.Cluster, kind schema.GroupVersionKind, name string) (*adoption, error) {
@@ -147,6 +158,9 @@ func (o *adoptOptions) run(ctx context.Context, c *cluster.Cluster, kind schema.
 		return nil, err
 	}
 	in.Place.Component = cmp.Or(o.component, name)
+	if in.Place.LabelAliases, err = o.findAliases(ctx, c, report); err != nil {
+		return nil, err
+	}
 	if err := o.compile(ctx, c, &in); err != nil {
 		return nil, err
 	}
@@ -167,6 +181,7 @@ func (o *adoptOptions) run(ctx context.Context, c *cluster.Cluster, kind schema.
 	}
 	report.notes = append(report.notes, joined...)
 	labels := render.Labels(in.Place)
+	report.aliases = aliasLabels(labels, in.Place.LabelAliases)
 	for _, match := range report.proposal.Matches {
 		report.proofs = append(report.proofs, running.Prove(ctx, c, match.Found, labels))
 	}
@@ -178,6 +193,33 @@ func (o *adoptOptions) run(ctx context.Context, c *cluster.Cluster, kind schema.
 	report.managers = adopt.Managers(found.Workload)
 	report.insecure, err = adopt.Refused(found.Workload, report.class.Spec.PodSecurity)
 	return report, err
+}
+
+// findAliases finds out which labels the manager sets for cost tools. Where its configuration does not tell, the report
+// says where else they come from.
+func (o *adoptOptions) findAliases(ctx context.Context, c *cluster.Cluster, report *adoption) (map[string]string, error) {
+	if len(o.aliases) > 0 {
+		return o.aliases, nil
+	}
+	found, err := aliases.Find(ctx, c, o.home)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case !found.Known:
+		report.aliasesUnknown = true
+		report.notes = append(report.notes, fmt.Sprintf("label aliases of the manager's configuration are not known, and not shown (%v): give them with --label-alias", found.Why))
+	case found.Release != "":
+		report.notes = append(report.notes, fmt.Sprintf("label aliases are those of Release %s, since the manager's configuration cannot be read (%v): give others with --label-alias", found.Release, found.Why))
+	}
+	return found.Aliases, nil
+}
+
+// aliasLabels are those labels that are aliases.
+func aliasLabels(labels, aliases map[string]string) map[string]string {
+	only := maps.Clone(labels)
+	maps.DeleteFunc(only, func(key, _ string) bool { _, alias := aliases[key]; return !alias })
+	return only
 }
 
 // place finds out about the team and the environment.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/yaml"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -128,9 +129,11 @@ func (a *adoption) saySpace(out *strings.Builder) {
 	for i := range a.space.Changes {
 		fmt.Fprintf(out, "  %s %s\n", mark(a.space.Changes[i].Kind), a.space.Changes[i].String())
 	}
-	out.WriteString("  Label aliases of the manager's configuration (such as team or owner) come too, in place of others of the same key;\n" +
-		"  the CLI does not know them. Once the Environment is deleted, the values that stand here on the left come back, with\n" +
-		"  the pod security, and what was added goes.\n")
+	if a.aliasesUnknown {
+		out.WriteString("  Label aliases of the manager's configuration (such as team or owner) come too, in place of others of the same key.\n")
+	}
+	out.WriteString("  Once the Environment is deleted, the values that stand here on the left come back, with the pod security, and\n" +
+		"  what was added goes.\n")
 	switch {
 	case apierrors.IsForbidden(a.space.Err):
 		out.WriteString("  NOT PROVEN: you may not patch the namespace, and a dry run needs that: " + a.space.Err.Error() + "\n")
@@ -172,6 +175,9 @@ func (a *adoption) sayFirstVersion(out *strings.Builder) {
 	}
 	if object == "" {
 		out.WriteString("  nothing but labels\n")
+	}
+	if len(a.aliases) > 0 {
+		fmt.Fprintf(out, "  and labels all of them, and their pods, for cost tools: %s\n", labels.Set(a.aliases))
 	}
 	if len(a.proposal.New) > 0 {
 		out.WriteString("and makes\n")

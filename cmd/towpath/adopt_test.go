@@ -194,7 +194,9 @@ func TestAdoptShowsWhatBecomesOfTheNamespace(t *testing.T) {
 		"  ~ metadata.labels[pod-security.kubernetes.io/enforce]: \"baseline\" -> \"restricted\"\n",
 		"  + metadata.annotations[platform.towpath.dev/home]: added \"team-shop/prod\"\n",
 		"  by dry run, without the labels that only Towpath may set: nothing else in it changes\n",
-		"Once the Environment is deleted, the values that stand here on the left come back, with\n  the pod security, and what was added goes.\n",
+		"  Label aliases of the manager's configuration (such as team or owner) come too, in place of others of the same key.\n" +
+			"  Once the Environment is deleted, the values that stand here on the left come back, with the pod security, and\n  what was added goes.\n",
+		"note: label aliases of the manager's configuration are not known, and not shown (deployments.apps \"towpath-manager\" not found): give them with --label-alias\n",
 	} {
 		if !strings.Contains(got.out, want) {
 			t.Errorf("want %q in\n%s", want, got.out)
@@ -219,6 +221,38 @@ func TestAdoptShowsWhatBecomesOfTheNamespace(t *testing.T) {
 	got = adoptVia(t, legacyObjects(t), forbid, append(adoptCheckout, "--class", "production")...)
 	if want := "note: namespace legacy: what becomes of its labels was not looked at: "; got.code != exitFindings || !strings.Contains(got.out, want) {
 		t.Errorf("want %q in\n%s%s", want, got.out, got.err)
+	}
+}
+
+// Cost tools get labels of their own, on the namespace too, and in place of what other tools may go by.
+func TestAdoptShowsLabelAliases(t *testing.T) {
+	objects := legacyObjects(t)
+	objects[3].(*unstructured.Unstructured).SetLabels(map[string]string{"team": "payments", "env": "prod"})
+	released := &platformv1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Namespace: "team-shop", Name: "hello-dev-1"}}
+	released.Spec.LabelAliases = map[string]string{"team": "team", "env": "environment"}
+	arguments := append(slices.Clone(adoptCheckout), "--class", "production")
+	for what, got := range map[string]call{
+		"by flag":      adoptCall(t, objects, append(arguments, "--label-alias", "team=platform.towpath.dev/team,env=environment")...),
+		"by a Release": adoptCall(t, append(objects, released), arguments...),
+	} {
+		for _, want := range []string{
+			"  + metadata.labels[team]: added \"shop\"\n",
+			"  ~ metadata.labels.team: \"payments\" -> \"shop\"\n",
+			"  and labels all of them, and their pods, for cost tools: env=prod,team=shop\n",
+		} {
+			if !strings.Contains(got.out, want) {
+				t.Errorf("%s: want %q in\n%s", what, want, got.out)
+			}
+		}
+		if strings.Contains(got.out, "not known") || strings.Contains(got.out, "such as team") || strings.Contains(got.out, "labels.env") {
+			t.Errorf("%s: got\n%s", what, got.out)
+		}
+		if strings.Contains(got.out, "note: label aliases are those of Release team-shop/hello-dev-1") != (what == "by a Release") {
+			t.Errorf("%s: got\n%s", what, got.out)
+		}
+	}
+	if got := adoptCall(t, objects, append(arguments, "--label-alias", "platform.towpath.dev/x=team")...); got.code != exitTrouble || !strings.Contains(got.err, "the key is Towpath's own") {
+		t.Errorf("got %+v", got)
 	}
 }
 

@@ -31,7 +31,9 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	binary, err = gexec.Build("github.com/towpath-dev/towpath/cmd/towpath", "-buildvcs=false")
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(gexec.CleanupBuildArtifacts)
-	cluster, err = framework.Start(ctx, framework.Options{Nodes: 1, Log: GinkgoWriter})
+	cluster, err = framework.Start(ctx, framework.Options{
+		Nodes: 1, Log: GinkgoWriter, LabelAliases: map[string]string{"owner": "platform.towpath.dev/team", "team": "team"},
+	})
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() { Expect(cluster.Stop()).To(Succeed()) })
 	Expect(cluster.StartManager(ctx)).To(Succeed())

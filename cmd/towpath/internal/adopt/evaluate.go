@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -193,7 +194,9 @@ func (f *fitter) compare(i int, o render.Object) []Difference {
 	d := &differ{resource: o.Resource, object: title(f.found[i]), found: f.container.name, golden: f.main}
 	d.maps("", withoutVersion(intent), withoutVersion(golden))
 	ours := render.Labels(f.in.Place)
-	return slices.DeleteFunc(d.out, func(d Difference) bool { return onlyLabels(&d, ours) })
+	return slices.DeleteFunc(d.out, func(d Difference) bool {
+		return onlyLabels(&d, ours) && !replacesAlias(&d, f.in.Place.LabelAliases)
+	})
 }
 
 // withoutVersion leaves out what a pair has in common by being one, or what only says the version of the API.
@@ -210,7 +213,7 @@ func onlyLabels(d *Difference, ours map[string]string) bool {
 		return false
 	}
 	for key := range ours {
-		if suffix := below("labels", key); len(d.Path) >= len(suffix) && d.Path[len(d.Path)-len(suffix):] == suffix {
+		if strings.HasSuffix(d.Path, below("labels", key)) {
 			return true
 		}
 	}
@@ -227,6 +230,19 @@ func onlyLabels(d *Difference, ours map[string]string) bool {
 		}
 	}
 	return len(labels) > 0
+}
+
+// replacesAlias says whether an alias takes the place of a label of the same key: some other tool may go by that.
+func replacesAlias(d *Difference, aliases map[string]string) bool {
+	if d.Kind != Changed {
+		return false
+	}
+	for key := range aliases {
+		if strings.HasSuffix(d.Path, below("labels", key)) {
+			return true
+		}
+	}
+	return false
 }
 
 // What differences cost. Losing a setting is worse than another value of it, and that is worse than a new one;

@@ -69,8 +69,7 @@ func ProveNamespace(ctx context.Context, c client.Client, place render.Input, le
 	return out, nil
 }
 
-// namespaceLabels are the labels that the manager sets on the namespace of an Environment, but for the aliases of its
-// configuration.
+// namespaceLabels are the labels that the manager sets on the namespace of an Environment.
 func namespaceLabels(place render.Input, level platformv1alpha1.PodSecurityLevel, environmentUID types.UID) map[string]string {
 	labels := map[string]string{
 		"app.kubernetes.io/name":          place.Environment.Name,
@@ -83,6 +82,7 @@ func namespaceLabels(place render.Input, level platformv1alpha1.PodSecurityLevel
 		platformv1alpha1.LabelCostCenter:  place.CostCenter,
 		platformv1alpha1.LabelOwnerUID:    cmp.Or(string(environmentUID), "(UID of the Environment)"),
 	}
+	render.AddAliases(labels, place.LabelAliases)
 	for _, mode := range []string{"enforce", "warn", "audit"} {
 		labels["pod-security.kubernetes.io/"+mode] = strings.ToLower(string(level))
 	}
