@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
@@ -20,6 +21,7 @@ import (
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/aliases"
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/cluster"
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/running"
+	"github.com/towpath-dev/towpath/internal/openapi"
 	"github.com/towpath-dev/towpath/internal/render"
 	"github.com/towpath-dev/towpath/internal/template"
 )
@@ -153,12 +155,15 @@ func (o *adoptOptions) run(ctx context.Context, c *cluster.Cluster, kind schema.
 		return nil, &trouble{err: fmt.Errorf("%s %s belongs to Component %s already", kind.Kind, name, found.Workload.GetLabels()[platformv1alpha1.LabelComponent]), next: "towpath status"}
 	}
 	report.notes = found.Notes
-	in := adopt.Input{Workload: found.Workload, Others: found.Others, Container: o.container}
+	in := adopt.Input{Workload: found.Workload, Others: found.Others, Container: o.container, Kinds: openapi.Kubernetes(), Now: time.Now()}
 	if in.Place, err = o.place(ctx, c, report); err != nil {
 		return nil, err
 	}
 	in.Place.Component = cmp.Or(o.component, name)
 	if in.Place.LabelAliases, err = o.findAliases(ctx, c, report); err != nil {
+		return nil, err
+	}
+	if in.Existing, err = o.existing(ctx, c, in.Place.Component); err != nil {
 		return nil, err
 	}
 	if err := o.compile(ctx, c, &in); err != nil {
@@ -172,7 +177,7 @@ func (o *adoptOptions) run(ctx context.Context, c *cluster.Cluster, kind schema.
 		return nil, &trouble{err: err, next: "choose another golden path: " + o.Kubectl() + " get servicetemplates"}
 	}
 	in.Place.Image = report.proposal.Component.Spec.Image
-	joined, err := o.join(ctx, c, report.proposal.Component)
+	joined, err := o.join(in.Existing, report.proposal.Component)
 	if err != nil {
 		return nil, err
 	}
@@ -180,6 +185,9 @@ func (o *adoptOptions) run(ctx context.Context, c *cluster.Cluster, kind schema.
 		return nil, &trouble{err: err, next: "choose another name with --component, or another golden path with --template"}
 	}
 	report.notes = append(report.notes, joined...)
+	if in.Existing == nil && len(report.proposal.Component.Spec.Overrides) > 0 && report.class.Spec.DropExpiredOverrides {
+		report.notes = append(report.notes, fmt.Sprintf("class %s drops overrides that have expired: the golden path's values come then, with a Release of its own", report.class.Name))
+	}
 	labels := render.Labels(in.Place)
 	report.aliases = aliasLabels(labels, in.Place.LabelAliases)
 	for _, match := range report.proposal.Matches {

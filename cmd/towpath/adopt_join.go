@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
@@ -18,16 +17,21 @@ import (
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/cluster"
 )
 
+// existing is the Component of that name that the team has already; nil where there is none.
+func (o *adoptOptions) existing(ctx context.Context, c *cluster.Cluster, name string) (*platformv1alpha1.Component, error) {
+	component := &platformv1alpha1.Component{}
+	err := c.Get(ctx, client.ObjectKey{Namespace: o.home, Name: name}, component)
+	if err != nil {
+		return nil, client.IgnoreNotFound(err)
+	}
+	return component, nil
+}
+
 // join makes the proposal one more environment of a Component that exists already. Applied as it is, it would take
 // the other environments out of the path, and what runs there would be deleted.
-func (o *adoptOptions) join(ctx context.Context, c *cluster.Cluster, proposed *platformv1alpha1.Component) (notes []string, err error) {
-	existing := &platformv1alpha1.Component{}
-	err = c.Get(ctx, client.ObjectKeyFromObject(proposed), existing)
-	if apierrors.IsNotFound(err) {
+func (o *adoptOptions) join(existing, proposed *platformv1alpha1.Component) (notes []string, err error) {
+	if existing == nil {
 		return nil, nil
-	}
-	if err != nil {
-		return nil, err
 	}
 	another := &trouble{next: "choose another name with --component"}
 	there := slices.IndexFunc(existing.Spec.Environments, func(e platformv1alpha1.PathEnvironment) bool { return e.Name == o.environment })

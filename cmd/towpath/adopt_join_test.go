@@ -1,10 +1,13 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 )
@@ -57,6 +60,38 @@ func TestAdoptJoinsAComponentThatExists(t *testing.T) {
 	for _, want := range []string{"prod is put at the end of its path", "the variables that were found differ"} {
 		if !strings.Contains(got.err, want) {
 			t.Errorf("want %q in\n%s", want, got.err)
+		}
+	}
+}
+
+// Overrides hold in every environment: those of the Component count for what is left, and none is proposed.
+func TestAdoptProposesNoOverridesToAComponentThatExists(t *testing.T) {
+	limited := legacyObjects(t)
+	pod, _, _ := unstructured.NestedSlice(limited[3].(*unstructured.Unstructured).Object, "spec", "template", "spec", "containers")
+	pod[0].(map[string]any)["resources"] = map[string]any{"limits": map[string]any{"cpu": "2"}}
+	_ = unstructured.SetNestedSlice(limited[3].(*unstructured.Unstructured).Object, pod, "spec", "template", "spec", "containers")
+	limited[2].(*platformv1alpha1.EnvironmentClass).Spec.DropExpiredOverrides = true
+	const lost = "not mapped: Deployment/checkout: spec.template.spec.containers[name=app].resources"
+	const patch = `{"spec": {"template": {"spec": {"containers": [{"name": "app", "resources": {"limits": {"cpu": "2"}}}]}}}}`
+	overridden := existing(func(c *platformv1alpha1.Component) {
+		c.Spec.Overrides = []platformv1alpha1.Override{{Resource: "deployment", Patch: apiextensionsv1.JSON{Raw: []byte(patch)}, Reason: "mine"}}
+	})
+	arguments := append(slices.Clone(adoptCheckout), "--class", "production")
+	for what, tc := range map[string]struct {
+		objects       []client.Object
+		proposes      bool
+		said, notSaid string
+	}{
+		"to none":          {limited, true, "note: class production drops overrides that have expired", lost},
+		"to one":           {append(slices.Clone(limited), existing(nil)), false, lost, "an override keeps"},
+		"to one with such": {append(slices.Clone(limited), overridden), false, "reason: mine", lost},
+	} {
+		got := adoptCall(t, tc.objects, arguments...)
+		if strings.Contains(got.out, "reason: Found on adoption") != tc.proposes {
+			t.Errorf("%s: got\n%s", what, got.out)
+		}
+		if !strings.Contains(got.out, tc.said) || strings.Contains(got.out, tc.notSaid) {
+			t.Errorf("%s: want %q and not %q in\n%s%s", what, tc.said, tc.notSaid, got.out, got.err)
 		}
 	}
 }

@@ -28,6 +28,11 @@ func (t Target) open(place fieldpath.Path) bool {
 	return slices.ContainsFunc(t.Open, func(path Path) bool { return path.covers(place) })
 }
 
+// Settable says whether an override may set a place by one of the paths that are open.
+func (t Target) Settable(path Path, place fieldpath.Path) bool {
+	return path.covers(place) && closed(t.Kind.GroupKind(), place) == ""
+}
+
 // opened names what is open, for messages.
 func (t Target) opened(resource string) string {
 	if len(t.Open) == 0 {

@@ -10,8 +10,11 @@ import (
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
@@ -141,6 +144,61 @@ var _ = Describe("Adopting and leaving", Ordered, func() {
 		Expect(after).To(Equal(out))
 	})
 
+	It("keeps by overrides what the golden path opens, and restarts nothing until the first new version", func(ctx context.Context) {
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "exceptional"}}
+		Expect(cluster.Client.Create(ctx, namespace)).To(Succeed())
+		web := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "exceptional", Name: "exceptional"}, Spec: *deployment.Spec.DeepCopy()}
+		found := corev1.ResourceRequirements{
+			Requests: corev1.ResourceList{"cpu": resource.MustParse("250m"), "memory": resource.MustParse("512Mi"), "ephemeral-storage": resource.MustParse("1Gi")},
+			Limits:   corev1.ResourceList{"cpu": resource.MustParse("2"), "memory": resource.MustParse("1Gi")},
+		}
+		web.Spec.Template.Spec.Containers[0].Resources = found
+		Expect(cluster.Client.Create(ctx, web)).To(Succeed())
+		Eventually(ctx, framework.Read(cluster.Client, web)).Should(HaveField("Status.AvailableReplicas", BeEquivalentTo(1)))
+
+		code, out, stderr := towpath(ctx, "adopt", "deployment/exceptional", "-n", "exceptional", "--template", "web-service",
+			"--home", "team-shop", "-e", "special", "--class", "development", "-o", "yaml")
+		GinkgoWriter.Println(out, stderr)
+		Expect(code).To(BeZero(), "nothing is lost")
+		Expect(stderr).To(ContainSubstring("spec the same: nothing restarts"))
+		var environment platformv1alpha1.Environment
+		var component platformv1alpha1.Component
+		documents := strings.Split(out, "---\n")
+		Expect(documents).To(HaveLen(2))
+		Expect(yaml.Unmarshal([]byte(documents[0]), &environment)).To(Succeed())
+		Expect(yaml.Unmarshal([]byte(documents[1]), &component)).To(Succeed())
+		Expect(component.Spec.Overrides).To(ConsistOf(And(HaveField("Resource", "deployment"), HaveField("Expires", Not(BeEmpty())), HaveField("Reason", ContainSubstring("Found on adoption")))))
+
+		By("taking over as it is proposed")
+		consent := func(object client.Object, by string) {
+			GinkgoHelper()
+			patch := `{"metadata":{"annotations":{"` + platformv1alpha1.AnnotationAdoptBy + `":"` + by + `"}}}`
+			Expect(cluster.Client.Patch(ctx, object, client.RawPatch(types.MergePatchType, []byte(patch)))).To(Succeed())
+		}
+		consent(namespace, "team-shop/special")
+		consent(web, "exceptional")
+		before, running := web.DeepCopy(), podsOf(ctx, "exceptional")
+		Expect(running).To(HaveLen(1))
+		Expect(cluster.Client.Create(ctx, &environment)).To(Succeed())
+		Expect(cluster.Client.Create(ctx, &component)).To(Succeed())
+		Eventually(ctx, framework.Read(cluster.Client, &component)).Should(framework.BeReady())
+		Expect(cluster.Client.Get(ctx, client.ObjectKeyFromObject(web), web)).To(Succeed())
+		Expect(web.Labels).To(HaveKeyWithValue(platformv1alpha1.LabelAsFound, "true"))
+		Expect(web.Generation).To(Equal(before.Generation))
+		Expect(web.Spec).To(Equal(before.Spec))
+		Expect(podsOf(ctx, "exceptional")).To(Equal(running))
+
+		By("the first new version, which keeps what was found")
+		patch := client.MergeFrom(component.DeepCopy())
+		component.Spec.Image = "registry.example/shop/checkout:1.4.3"
+		Expect(cluster.Client.Patch(ctx, &component, patch)).To(Succeed())
+		Eventually(ctx, framework.Read(cluster.Client, web)).Should(HaveField("Spec.Template.Spec.Containers", ConsistOf(And(
+			HaveField("Name", "app"), HaveField("Image", component.Spec.Image)))))
+		Expect(cluster.Client.Get(ctx, client.ObjectKeyFromObject(web), web)).To(Succeed())
+		Expect(equality.Semantic.DeepEqual(web.Spec.Template.Spec.Containers[0].Resources, found)).To(BeTrue(), "%v", web.Spec.Template.Spec.Containers[0].Resources)
+		Eventually(ctx, framework.Read(cluster.Client, &component)).Should(framework.BeReady())
+	})
+
 	It("writes manifests that change no pod", func(ctx context.Context) {
 		hello := &platformv1alpha1.Component{ObjectMeta: metav1.ObjectMeta{Namespace: "team-shop", Name: "hello"}}
 		Eventually(ctx, framework.Read(cluster.Client, hello)).Should(framework.BeReady())
@@ -158,3 +216,15 @@ var _ = Describe("Adopting and leaving", Ordered, func() {
 		Expect(written.Spec.Selector).To(Equal(live.Spec.Selector))
 	})
 })
+
+// podsOf are the UIDs of the pods of a namespace.
+func podsOf(ctx context.Context, namespace string) []types.UID {
+	GinkgoHelper()
+	var list corev1.PodList
+	Expect(cluster.Client.List(ctx, &list, client.InNamespace(namespace))).To(Succeed())
+	var uids []types.UID
+	for i := range list.Items {
+		uids = append(uids, list.Items[i].UID)
+	}
+	return uids
+}

@@ -10,11 +10,13 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/openapi"
 	"github.com/towpath-dev/towpath/internal/render"
 	"github.com/towpath-dev/towpath/internal/template"
 )
@@ -31,6 +33,13 @@ type Input struct {
 	Others   []*unstructured.Unstructured
 	// Container of the workload that runs the Component's image; empty to go by names and Services.
 	Container string
+	// Existing is the Component where there is one already: its overrides hold in every environment, so that none is
+	// proposed. Nil where there is none.
+	Existing *platformv1alpha1.Component
+	// Kinds tells how lists of kinds are merged, for overrides.
+	Kinds openapi.Source
+	// Now is when overrides begin to hold.
+	Now time.Time
 }
 
 // Match says which resource of the template stands for a found object.
@@ -93,9 +102,15 @@ func Fit(in Input) (*Proposal, error) {
 	if err := f.prepare(); err != nil {
 		return nil, err
 	}
+	if in.Existing != nil {
+		f.overrides = in.Existing.Spec.Overrides
+	}
 	best, err := f.search()
 	if err != nil {
 		return nil, err
+	}
+	if in.Existing == nil {
+		best = f.override(best)
 	}
 	return f.propose(best)
 }
@@ -121,6 +136,9 @@ type fitter struct {
 	unmapped []Unmapped
 	notes    []string
 	renders  int
+	// overrides set what no parameter does; kept says whether they keep a setting that was found.
+	overrides []platformv1alpha1.Override
+	kept      func(*Unmapped) bool
 }
 
 // title names an object for people.
@@ -201,6 +219,7 @@ func (f *fitter) propose(best *outcome) (*Proposal, error) {
 		TemplateRef: platformv1alpha1.TemplateReference{Name: in.Template},
 		Image:       f.container.image, Parameters: parameters, Env: f.container.env, SecretEnv: f.container.secretEnv,
 		Environments: []platformv1alpha1.PathEnvironment{{Name: in.Environment.Name, Adopt: best.adoption}},
+		Overrides:    f.overrides,
 	}
 	p := &Proposal{Component: component, Rendered: best.objects, Differences: best.differences, Renders: f.renders}
 	taken := map[string]bool{}
@@ -226,6 +245,9 @@ func (f *fitter) propose(best *outcome) (*Proposal, error) {
 	f.led(best)
 	f.stayHeadless(best)
 	f.tied(best)
+	if f.kept != nil {
+		f.unmapped = slices.DeleteFunc(f.unmapped, func(u Unmapped) bool { return f.kept(&u) })
+	}
 	p.Unmapped, p.Notes = f.unmapped, f.notes
 	return p, nil
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -66,6 +67,7 @@ func input(t testing.TB, templateName, text string) adopt.Input {
 	}
 	return adopt.Input{
 		Spec: spec, Compiled: compiled, Workload: found[0], Others: found[1:],
+		Kinds: openapi.Kubernetes(), Now: time.Date(2026, 9, 2, 12, 0, 0, 0, time.UTC),
 		Place: render.Input{
 			OwnerUID: "00000000-0000-0000-0000-000000000000", Component: found[0].GetName(), HomeNamespace: "team-shop", Team: "shop", CostCenter: "cc-4711",
 			Environment: render.Environment{Name: "prod", Namespace: "legacy", Class: "production", Tier: platformv1alpha1.TierProduction},

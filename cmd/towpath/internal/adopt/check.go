@@ -38,6 +38,9 @@ func Check(in Input, component *platformv1alpha1.Component) error {
 	}
 	place := in.Place
 	place.Image, place.Parameters, place.Env, place.SecretEnv, place.Adopt = component.Spec.Image, resolved, component.Spec.Env, component.Spec.SecretEnv, step.Adopt
+	if place.Overrides, err = freeze(&in, component.Spec.Overrides); err != nil {
+		return err
+	}
 	objects, err := render.Render(in.Compiled, place)
 	if err == nil {
 		err = render.CheckFound(objects, step.Adopt)

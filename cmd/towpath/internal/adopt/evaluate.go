@@ -41,6 +41,10 @@ func (f *fitter) evaluate(chosen map[string]any) (*outcome, error) {
 	f.renders++
 	in := f.in.Place
 	in.Image, in.Parameters, in.Env, in.SecretEnv = f.container.image, resolved, f.container.env, f.container.secretEnv
+	var err error
+	if in.Overrides, err = freeze(&f.in, f.overrides); err != nil {
+		return nil, err
+	}
 	objects, err := render.Render(f.in.Compiled, in)
 	if err != nil {
 		return nil, err
