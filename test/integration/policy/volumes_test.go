@@ -111,13 +111,17 @@ var _ = Describe("An applier, of a claim that a StatefulSet made", func() {
 		Expect(live(ctx, claim).GetLabels()).To(Equal(map[string]string{"app": "theirs"}))
 
 		By("and then has no more to say about it")
+		Expect(admin.Patch(ctx, live(ctx, claim), mergePatch(`{"metadata":{"labels":{"app.kubernetes.io/name":"theirs","copy":"theirs"}}}`))).To(Succeed())
+		for _, key := range []string{"app.kubernetes.io/name", "copy"} {
+			Expect(applier.Patch(ctx, live(ctx, claim), mergePatch(`{"metadata":{"labels":{"`+key+`":null}}}`))).To(beDeniedBy("towpath-ownership"), key)
+		}
 		Expect(applier.Patch(ctx, live(ctx, claim), mergePatch(`{"metadata":{"labels":{"app.kubernetes.io/name":"forged"}}}`))).To(beDeniedBy("towpath-ownership"))
 		Expect(applier.Patch(ctx, live(ctx, claim), mergePatch(`{"metadata":{"labels":{"app":null}}}`))).To(beDeniedBy("towpath-ownership"))
 	})
 
 	It("sets no labels but true ones", func(ctx context.Context) {
 		claim := bound(ctx, map[string]string{"app": "theirs"})
-		none := ofShop()
+		none := ofShop("app", "theirs")
 		delete(none, component)
 		for what, labels := range map[string]map[string]string{
 			"of another environment":           ofShop("app", "theirs", environment, "dev"),

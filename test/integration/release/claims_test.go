@@ -7,10 +7,13 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	gomegatypes "github.com/onsi/gomega/types"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -127,6 +130,45 @@ func (p *place) roll(ctx context.Context, component *platformv1alpha1.Component,
 	p.ready(ctx, number)
 }
 
+// forbidLabels has a policy of somebody else refuse other labels on claims of a namespace, until the function that it
+// returns is called.
+func forbidLabels(ctx context.Context, namespace string) (end func()) {
+	GinkgoHelper()
+	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: namespace + "-labels"},
+		Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+			MatchConstraints: &admissionregistrationv1.MatchResources{
+				NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}},
+				ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+					Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Update},
+					Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"persistentvolumeclaims"}},
+				}}},
+			},
+			Validations: []admissionregistrationv1.Validation{{
+				Expression: "object.metadata.?labels.orValue({}) == oldObject.metadata.?labels.orValue({})", Message: "labels are closed",
+			}},
+		},
+	}
+	binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: policy.Name},
+		Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
+			PolicyName: policy.Name, ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
+		},
+	}
+	Expect(admin.Create(ctx, policy)).To(Succeed())
+	Expect(admin.Create(ctx, binding)).To(Succeed())
+	probe := makeClaim(ctx, namespace, "probe", nil)
+	label := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"labels":{"probe":"yes"}}}`))
+	try := func(ctx context.Context) error { return admin.Patch(ctx, probe.DeepCopy(), label, client.DryRunAll) }
+	Eventually(ctx, try).ShouldNot(Succeed())
+	return func() {
+		GinkgoHelper()
+		Expect(admin.Delete(ctx, binding)).To(Succeed())
+		Expect(admin.Delete(ctx, policy)).To(Succeed())
+		Eventually(ctx, try).Should(Succeed())
+	}
+}
+
 // orphan deletes a Component so that what it runs stays.
 func orphan(ctx context.Context, component *platformv1alpha1.Component) {
 	GinkgoHelper()
@@ -176,6 +218,27 @@ var _ = Describe("The claims of a StatefulSet", func() {
 			Expect(ours(claim)).To(BeEmpty(), name)
 			Expect(claim.Labels).NotTo(HaveKey("owner"), name)
 			Expect(claim.ManagedFields).NotTo(ContainElement(HaveField("Manager", "towpath-release")), name)
+		}
+	})
+
+	It("that somebody keeps from being labelled keep nothing from running, and are told of", func(ctx context.Context) {
+		p := newPlace(ctx)
+		end := forbidLabels(ctx, p.namespace)
+		component, _ := p.settle(ctx, database(provision(ctx, 3)))
+		Eventually(ctx, func(ctx context.Context) ([]eventsv1.Event, error) {
+			var list eventsv1.EventList
+			err := admin.List(ctx, &list, client.InNamespace(p.home))
+			return list.Items, err
+		}).Should(ContainElement(And(HaveField("Type", corev1.EventTypeWarning), HaveField("Reason", platformv1alpha1.ReasonApplyFailed),
+			HaveField("Note", And(ContainSubstring("labelling PersistentVolumeClaim "+p.namespace+"/data-shop-db-"), ContainSubstring("labels are closed"))))))
+		Expect(read(ctx, p.release(1))).To(framework.BeReady())
+		Expect(read(ctx, p.volumeClaim("data-shop-db-0")).Labels).NotTo(HaveKey(platformv1alpha1.LabelTeam))
+
+		By("tried again when something changes")
+		end()
+		p.roll(ctx, component, "1-more", 2)
+		for _, name := range []string{"data-shop-db-0", "data-shop-db-1", "data-shop-db-2"} {
+			Eventually(ctx, framework.Read(admin, p.volumeClaim(name))).Should(p.bearing(p.costCenter(ctx)), name)
 		}
 	})
 
