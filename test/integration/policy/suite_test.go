@@ -322,7 +322,8 @@ func made(ctx context.Context, c client.Client, u *unstructured.Unstructured) *u
 	Expect(c.Create(ctx, u)).To(Succeed())
 	DeferCleanup(func(ctx context.Context) {
 		if u.GetKind() != "Namespace" { // envtest has no controller that would empty it
-			_ = admin.Delete(ctx, u)
+			// Nobody would carry out what a Job or a ReplicationController is deleted with by default.
+			_ = admin.Delete(ctx, u, client.PropagationPolicy(metav1.DeletePropagationBackground))
 		}
 	})
 	return u
