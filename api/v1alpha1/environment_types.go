@@ -27,6 +27,17 @@ const (
 	PodSecurityPrivileged PodSecurityLevel = "Privileged"
 )
 
+// ServiceAccountTokens says which tokens of ServiceAccounts pods may get.
+// +kubebuilder:validation:Enum=Forbidden;AudienceBound;Allowed
+type ServiceAccountTokens string
+
+// What pods may get, strictest first.
+const (
+	TokensForbidden     ServiceAccountTokens = "Forbidden"
+	TokensAudienceBound ServiceAccountTokens = "AudienceBound"
+	TokensAllowed       ServiceAccountTokens = "Allowed"
+)
+
 // EnvironmentClassSpec is the platform's contract for environments of one kind.
 type EnvironmentClassSpec struct {
 	// tier of the environments of this class. It stands in the label platform.towpath.dev/tier of
@@ -41,6 +52,15 @@ type EnvironmentClassSpec struct {
 	// +optional
 	// +kubebuilder:default=Restricted
 	PodSecurity PodSecurityLevel `json:"podSecurity,omitempty"`
+
+	// serviceAccountTokens says which tokens of ServiceAccounts pods may get; a token lets whoever gets into a pod act
+	// as its account. Forbidden: none; pod templates and ServiceAccounts must say automountServiceAccountToken: false.
+	// AudienceBound: projected ones for an audience that is not the API server, as workload identity needs them, and of
+	// an account that the Component makes. Allowed: what the template states, also an account of others; a Component
+	// cannot override it. Changing it counts from the next Release of a Component on. Default: Forbidden.
+	// +optional
+	// +kubebuilder:default=Forbidden
+	ServiceAccountTokens ServiceAccountTokens `json:"serviceAccountTokens,omitempty"`
 
 	// dropExpiredOverrides says what becomes of an override of a Component that has expired. True: the next
 	// version is released without it, with the cause OverrideExpired. False: it stays in force, and the
@@ -146,6 +166,9 @@ type EnvironmentStatus struct {
 	// podSecurity is the level that the class asks for.
 	// +optional
 	PodSecurity PodSecurityLevel `json:"podSecurity,omitempty"`
+	// serviceAccountTokens is what the class says of tokens.
+	// +optional
+	ServiceAccountTokens ServiceAccountTokens `json:"serviceAccountTokens,omitempty"`
 	// dropExpiredOverrides is what the class says of overrides that have expired.
 	// +optional
 	DropExpiredOverrides bool `json:"dropExpiredOverrides,omitempty"` //nolint:kubeapilinter // as in the class

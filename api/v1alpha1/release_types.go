@@ -180,6 +180,10 @@ type ReleaseSpec struct {
 	// podSecurity is the level that the pods must meet.
 	// +required
 	PodSecurity PodSecurityLevel `json:"podSecurity,omitempty"`
+	// serviceAccountTokens says which tokens of ServiceAccounts the pods may get. Absent in a Release that was made
+	// before Towpath asked: what it runs is not held to anything, so that an upgrade stops nothing.
+	// +optional
+	ServiceAccountTokens ServiceAccountTokens `json:"serviceAccountTokens,omitempty"`
 	// uses are the Components that this one uses, with what they gave when the Release was made.
 	// +optional
 	// +listType=map

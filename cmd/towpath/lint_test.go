@@ -196,3 +196,52 @@ func TestRenderMergesOverrides(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
+
+// A first template that says nothing of tokens: the template is warned of, and the Component says what would happen.
+func TestLintTellsOfTokens(t *testing.T) {
+	files := func(said, tokens string) string {
+		return `apiVersion: platform.towpath.dev/v1alpha1
+kind: ServiceTemplate
+metadata: {name: mine}
+spec:
+  summary: A first template.
+  resources:
+  - id: deployment
+    object:
+      apiVersion: apps/v1
+      kind: Deployment
+      metadata: {name: "${component.name}"}
+      spec:
+        selector: {matchLabels: {app.kubernetes.io/name: "${component.name}"}}
+        template: {spec: {` + said + `securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}, containers: [{name: app, image: "${release.image}", securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}}]}}
+---
+apiVersion: platform.towpath.dev/v1alpha1
+kind: EnvironmentClass
+metadata: {name: mine}
+spec: {tier: Development, serviceAccountTokens: ` + tokens + `}
+---
+apiVersion: platform.towpath.dev/v1alpha1
+kind: Environment
+metadata: {name: dev, namespace: team-shop}
+spec: {classRef: {name: mine}}
+---
+apiVersion: platform.towpath.dev/v1alpha1
+kind: Component
+metadata: {name: hello, namespace: team-shop}
+spec: {templateRef: {name: mine}, image: "registry.example/hello:1", environments: [{name: dev}]}
+`
+	}
+	const warning = `
+stdin:14: warning: ServiceTemplate/mine: spec.resources[deployment].object.spec.template.spec.automountServiceAccountToken: must be false but for classes with serviceAccountTokens: Allowed: else pods get a token of the API server, and what is rendered is refused: set it to false
+`
+	expect(t, offlineCall(t, files("automountServiceAccountToken: false, ", "Forbidden"), "lint", "-"), exitOK, "", `
+4 documents, 0 errors, 0 warnings
+`)
+	expect(t, offlineCall(t, files("automountServiceAccountToken: true, ", "Allowed"), "lint", "-"), exitOK, warning, `
+4 documents, 0 errors, 1 warning
+`)
+	expect(t, offlineCall(t, files("", "Forbidden"), "lint", "-"), exitFindings, warning+`stdin:29: Component/hello: spec.environments[0]: template mine makes what is refused: Deployment hello (resource deployment): spec.template.spec.automountServiceAccountToken: it must be false: else pods get a token of the API server, and with it whoever gets into one; set it to false in the template, or ask the platform team for a class with serviceAccountTokens: Allowed where the workload calls the API server
+`, `
+4 documents, 1 error, 1 warning
+`)
+}

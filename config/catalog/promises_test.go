@@ -252,7 +252,7 @@ func TestEverythingIsLabelledAndPassesTheGuard(t *testing.T) {
 			}
 		}
 		refusals := guard.Check(objects, guard.Policy{
-			Namespace: r.Environment.Namespace, Labels: want, PodSecurity: platformv1alpha1.PodSecurityRestricted,
+			Namespace: r.Environment.Namespace, Labels: want, PodSecurity: platformv1alpha1.PodSecurityRestricted, Tokens: platformv1alpha1.TokensForbidden,
 			Namespaced: func(schema.GroupKind) (namespaced, known bool) { return true, true },
 		})
 		for _, refusal := range refusals {

@@ -1,6 +1,7 @@
 package component
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -133,31 +134,17 @@ func sha(commit *platformv1alpha1.Commit) string {
 	return commit.SHA
 }
 
-// fits says whether a version suits a revision of the template in an environment.
+// fits says whether a version can run with a revision of the template in an environment: its parameters suit, it
+// renders, and the guard lets it through. What a template makes can be refused from one day to the next, by another
+// class, and then its next revision is the way on.
 func (r *Reconciler) fits(ctx context.Context, s *scope, st *stop, version string, number int64) bool {
-	parameters := st.parameters
-	if version != st.version {
-		current := st.current()
-		if current == nil || current.Spec.Version != version {
-			return false
-		}
-		var err error
-		if parameters, err = template.DecodeParameters(current.Spec.Parameters); err != nil {
-			return false
-		}
-	}
-	compiled, err := r.Revisions.Get(ctx, s.revisionReference(number).Name)
-	if err != nil {
+	if current := st.current(); version != st.version && (current == nil || current.Spec.Version != version) {
 		return false
 	}
-	if _, errs := compiled.ResolveParameters(parameters, nil); len(errs) > 0 {
-		return false
-	}
-	if version != st.version {
-		return true // what it overrides shows when it is rendered: it is the version that runs
-	}
-	_, refused, _ := r.freeze(st.overrides, compiled)
-	return refused == nil
+	try := *st
+	try.problem, try.decision = nil, promotion.Decision{Next: &promotion.Next{Version: version, Revision: number}}
+	release, err := r.build(ctx, s, &try)
+	return err == nil && release != nil
 }
 
 // create makes the Release that was decided on, or says on the stop why it cannot be made.
@@ -212,12 +199,9 @@ func (r *Reconciler) build(ctx context.Context, s *scope, st *stop) (*platformv1
 	for i, o := range objects {
 		guarded[i] = guard.Object{Resource: o.Resource, Object: o.Object}
 	}
-	refusals := guard.Check(guarded, guard.Policy{
-		Namespace: release.Spec.Environment.Namespace, Labels: render.ReleaseLabels(release),
-		PodLabels: render.PodLabels(release), AsFound: release.Spec.Cause == platformv1alpha1.CauseAdoption,
-		PodSecurity: release.Spec.PodSecurity, Namespaced: r.Namespaced,
-	})
-	if len(refusals) > 0 {
+	policy := render.Policy(release)
+	policy.Namespaced = r.Namespaced
+	if refusals := guard.Check(guarded, policy); len(refusals) > 0 {
 		var all []error
 		for _, refusal := range refusals {
 			all = append(all, refusal)
@@ -266,6 +250,8 @@ func (r *Reconciler) assemble(ctx context.Context, s *scope, st *stop, ref platf
 			Version: next.Version, Cause: next.Cause,
 			Capabilities: capabilities, Team: env.Status.Team, CostCenter: env.Status.CostCenter,
 			LabelAliases: r.LabelAliases, PodSecurity: env.Status.PodSecurity, Adopt: st.adopt.DeepCopy(),
+			// The status of an Environment that was made before may not have it yet.
+			ServiceAccountTokens: cmp.Or(env.Status.ServiceAccountTokens, platformv1alpha1.TokensForbidden),
 		},
 	}
 	spec := &release.Spec

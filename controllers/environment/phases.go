@@ -95,6 +95,7 @@ func (r *Reconciler) resolve(ctx context.Context, s *scope) error {
 	}
 	status.Team, status.CostCenter = team, costCenter
 	status.Tier, status.PodSecurity = class.Spec.Tier, class.Spec.PodSecurity
+	status.ServiceAccountTokens = class.Spec.ServiceAccountTokens
 	status.DropExpiredOverrides = class.Spec.DropExpiredOverrides
 	if status.Namespace == "" {
 		status.Namespace = environment.NamespaceName(team, s.environment.Name)

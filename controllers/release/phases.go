@@ -257,14 +257,9 @@ func (r *Reconciler) initObjects(s *scope) {
 
 // policy is what the guard holds the objects of a Release to.
 func (r *Reconciler) policy(release *platformv1alpha1.Release) guard.Policy {
-	return guard.Policy{
-		Namespace:   release.Spec.Environment.Namespace,
-		Labels:      render.ReleaseLabels(release),
-		PodLabels:   render.PodLabels(release),
-		AsFound:     release.Spec.Cause == platformv1alpha1.CauseAdoption,
-		PodSecurity: release.Spec.PodSecurity,
-		Namespaced:  r.Writer.Namespaced,
-	}
+	policy := render.Policy(release)
+	policy.Namespaced = r.Writer.Namespaced
+	return policy
 }
 
 // prune deletes what only older Releases listed, and lets those go. What is to be deleted serves

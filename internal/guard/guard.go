@@ -44,6 +44,9 @@ type Policy struct {
 	// PodSecurity is the level that pods must meet. Anything but Baseline and Privileged counts as
 	// Restricted.
 	PodSecurity platformv1alpha1.PodSecurityLevel
+	// Tokens says which tokens of ServiceAccounts pods may get. Anything but AudienceBound and Allowed counts as
+	// Forbidden.
+	Tokens platformv1alpha1.ServiceAccountTokens
 	// Namespaced tells the scope of a kind, and whether the kind is known. Nil knows none, so that
 	// everything is refused.
 	Namespaced func(schema.GroupKind) (namespaced, known bool)
@@ -77,6 +80,8 @@ const (
 	RuleAnnotations  = "Annotations"
 	RulePodSecurity  = "PodSecurity"
 	RuleScheduling   = "Scheduling"
+	RuleTokens       = "Tokens"
+	RuleAccount      = "Account"
 	RuleService      = "Service"
 	RuleVolumeClaims = "VolumeClaims"
 )
@@ -94,9 +99,9 @@ func (r Refusal) Error() string {
 // paths; none means that all of them may be applied. It never changes an object.
 func Check(objects []Object, p Policy) []Refusal {
 	var refusals []Refusal
-	seen := make(map[identity]string)
+	seen, own := make(map[identity]string), accounts(objects)
 	for _, object := range objects {
-		c := &check{policy: p, resource: object.Resource, object: object.Object}
+		c := &check{policy: p, resource: object.Resource, object: object.Object, own: own}
 		c.run()
 		if c.usable {
 			c.duplicate(seen)
@@ -118,7 +123,9 @@ type check struct {
 	policy   Policy
 	resource string
 	object   *unstructured.Unstructured
-	gvk      schema.GroupVersionKind
+	// own are the ServiceAccounts among the objects.
+	own map[string]bool
+	gvk schema.GroupVersionKind
 	// usable says that the object has a kind and a name, so that it can be told from others.
 	usable   bool
 	refusals []Refusal
@@ -139,6 +146,7 @@ func (c *check) run() {
 		return
 	}
 	c.pods()
+	c.account()
 	c.service()
 	c.claims()
 }

@@ -42,7 +42,7 @@ func policy() guard.Policy {
 const labels = `app.kubernetes.io/managed-by: towpath, platform.towpath.dev/team: shop, platform.towpath.dev/component: checkout, platform.towpath.dev/environment: prod`
 
 // restricted is a pod specification that meets the strictest level.
-const restricted = `{securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}, containers: [{name: app, image: app:1, securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}}]}`
+const restricted = `{automountServiceAccountToken: false, securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}, containers: [{name: app, image: app:1, securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}}]}`
 
 // object parses YAML in which a few words stand for longer texts.
 func object(t *testing.T, text string) guard.Object {
@@ -72,7 +72,7 @@ const (
 
 // deploymentWith is a Deployment whose pod specification has one more field.
 func deploymentWith(field string) string {
-	return strings.Replace(deployment, "$POD", strings.Replace(restricted, "{securityContext", "{"+field+", securityContext", 1), 1)
+	return strings.Replace(deployment, "$POD", strings.Replace(restricted, "{automount", "{"+field+", automount", 1), 1)
 }
 
 func TestAccepts(t *testing.T) {
@@ -194,10 +194,10 @@ func TestRefusesForbiddenKinds(t *testing.T) {
 // Each kind with a pod template, and each way out of the pod.
 func TestHoldsEveryPodTemplateToTheLevel(t *testing.T) {
 	ways := map[string]struct{ pod, message string }{
-		"hostPath":    {`{volumes: [{name: h, hostPath: {path: /}}], containers: [{name: a, image: b}]}`, "hostPath"},
-		"hostNetwork": {`{hostNetwork: true, containers: [{name: a, image: b}]}`, "host namespaces"},
-		"privileged":  {`{containers: [{name: a, image: b, securityContext: {privileged: true}}]}`, "privileged"},
-		"init":        {`{initContainers: [{name: a, image: b, securityContext: {privileged: true}}], containers: [{name: a, image: b}]}`, "privileged"},
+		"hostPath":    {`{automountServiceAccountToken: false, volumes: [{name: h, hostPath: {path: /}}], containers: [{name: a, image: b}]}`, "hostPath"},
+		"hostNetwork": {`{automountServiceAccountToken: false, hostNetwork: true, containers: [{name: a, image: b}]}`, "host namespaces"},
+		"privileged":  {`{automountServiceAccountToken: false, containers: [{name: a, image: b, securityContext: {privileged: true}}]}`, "privileged"},
+		"init":        {`{automountServiceAccountToken: false, initContainers: [{name: a, image: b, securityContext: {privileged: true}}], containers: [{name: a, image: b}]}`, "privileged"},
 	}
 	kinds := map[string]struct{ text, path string }{
 		"Deployment":            {`{apiVersion: apps/v1, kind: Deployment, metadata: {name: a, $META}, spec: {template: {$TEMPLATE, spec: $POD}}}`, "spec.template.spec"},
@@ -244,7 +244,7 @@ func TestSchedulingIsHeldAtEveryLevel(t *testing.T) {
 }
 
 func TestBaselineAcceptsWhatRestrictedRefuses(t *testing.T) {
-	root := object(t, strings.Replace(deployment, "$POD", "{containers: [{name: a, image: b}]}", 1))
+	root := object(t, strings.Replace(deployment, "$POD", "{automountServiceAccountToken: false, containers: [{name: a, image: b}]}", 1))
 	expect(t, guard.Check([]guard.Object{root}, policy()), guard.RulePodSecurity, "spec.template.spec", "runAsNonRoot")
 	p := policy()
 	p.PodSecurity = platformv1alpha1.PodSecurityBaseline

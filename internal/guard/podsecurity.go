@@ -35,6 +35,7 @@ func (c *check) pods() {
 			c.standards(template.path, &pod)
 		}
 		c.scheduling(field(template.path, "spec"), &pod.Spec)
+		c.tokens(field(template.path, "spec"), &pod.Spec)
 	}
 }
 

@@ -26,6 +26,7 @@ var closedFields = func() []closedField {
 		selectors = "what finds what by labels is the template's, and most selectors cannot change"
 		traffic   = "it takes over traffic that is not the Component's"
 		node      = "it reaches the node, which only a template may ask for"
+		account   = "whose rights pods have, and which tokens they get, is the template's"
 	)
 	fields := []closedField{
 		{mustParse("apiVersion"), "", identity},
@@ -35,6 +36,7 @@ var closedFields = func() []closedField {
 		{mustParse("spec.podSelector"), "", selectors},
 		{mustParse("spec.externalName"), "Service", traffic},
 		{mustParse("spec.externalIPs"), "Service", traffic},
+		{mustParse("automountServiceAccountToken"), "ServiceAccount", account},
 		{mustParse("spec.volumeName"), "PersistentVolumeClaim", "a claim must not choose its volume, which could hold data of others"},
 	}
 	for _, pods := range []string{"spec.template", "spec.jobTemplate.spec.template", "template"} {
@@ -45,6 +47,10 @@ var closedFields = func() []closedField {
 			closedField{mustParse(pods + ".spec.hostIPC"), "", node},
 			closedField{mustParse(pods + ".spec.hostUsers"), "", node},
 			closedField{mustParse(pods + ".spec.volumes[*].hostPath"), "", node},
+			closedField{mustParse(pods + ".spec.serviceAccountName"), "", account},
+			closedField{mustParse(pods + ".spec.serviceAccount"), "", account},
+			closedField{mustParse(pods + ".spec.automountServiceAccountToken"), "", account},
+			closedField{mustParse(pods + ".spec.volumes[*].projected"), "", "it may hold a token, and " + account},
 		)
 		for _, containers := range []string{".spec.containers[*]", ".spec.initContainers[*]"} {
 			fields = append(fields,

@@ -211,8 +211,14 @@ func TestRefused(t *testing.T) {
 		"a host path": {
 			"spec: {template: {spec: {volumes: [{name: x, hostPath: {path: /}}]}}}", []string{"spec.template.spec.volumes"}, "volumes[name=x].hostPath.path, which is never open: it reaches the node",
 		},
-		"privileged":         {onApp("securityContext: {privileged: true}"), []string{app}, "never open"},
-		"the host's network": {"spec: {template: {spec: {hostNetwork: true}}}", []string{"spec.template.spec"}, "never open"},
+		"a token of the API server": {"spec: {template: {spec: {automountServiceAccountToken: true}}}", []string{"spec.template.spec.automountServiceAccountToken"}, "never open: whose rights pods have"},
+		"a projected token": {
+			"spec: {template: {spec: {volumes: [{name: x, projected: {sources: [{serviceAccountToken: {path: t}}]}}]}}}", []string{"spec.template.spec.volumes"}, "never open: it may hold a token",
+		},
+		"another account":            {"spec: {template: {spec: {serviceAccountName: other}}}", []string{"spec.template.spec"}, "never open"},
+		"the same, as it was called": {"spec: {template: {spec: {serviceAccount: other}}}", []string{"spec.template.spec"}, "never open"},
+		"privileged":                 {onApp("securityContext: {privileged: true}"), []string{app}, "never open"},
+		"the host's network":         {"spec: {template: {spec: {hostNetwork: true}}}", []string{"spec.template.spec"}, "never open"},
 		"a part of what is atomic": {
 			onApp("env: [{name: A, valueFrom: {secretKeyRef: {name: s, key: k}}}]"), []string{app + ".env[name=A].valueFrom.secretKeyRef.key"},
 			"does not open: " + app + ".env[name=A].valueFrom.secretKeyRef",
@@ -349,6 +355,9 @@ func TestCheckPath(t *testing.T) {
 		`spec.template.metadata.labels["app.kubernetes.io/name"]`:      "Towpath sets it",
 		"spec.template.spec.nodeName":                                  "passes by the scheduler",
 		"spec.template.spec.volumes[name=x].hostPath":                  "reaches the node",
+		"spec.template.spec.automountServiceAccountToken":              "is never open: whose rights pods have",
+		"spec.template.spec.serviceAccountName":                        "is never open",
+		"spec.template.spec.volumes[name=x].projected":                 "may hold a token",
 		app + ".securityContext.privileged":                            "reaches the node",
 		app + ".ports[containerPort=80].hostPort":                      "reaches the node",
 		app + ".resource":                               "has no field resource",

@@ -99,7 +99,7 @@ type Decision struct {
 }
 
 // Fits says whether a version renders with a revision of the template in the environment of that
-// index: its parameters suit the revision's schema.
+// index: its parameters suit the revision's schema, and nothing that it makes is refused.
 type Fits func(step int, version string, revision int64) bool
 
 // Plan decides for every environment of the path, in order. target is the revision that the

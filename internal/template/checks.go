@@ -7,6 +7,8 @@ import (
 
 	structuralschema "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/towpath-dev/towpath/internal/guard"
 )
 
 // checkNames refuses what would make two objects of the same kind and name: a list of objects whose
@@ -96,5 +98,16 @@ func (c *compiler) unusedBelow(path string, s *structuralschema.Structural, at *
 		}
 		property := s.Properties[name]
 		c.unusedBelow(below, &property, here)
+	}
+}
+
+// tokens warns of pods that get a token of their account: whether that is refused is a matter of the class.
+func (c *compiler) tokens() {
+	for i := range c.sources {
+		s := &c.sources[i]
+		for _, path := range guard.Mounts(s.object) {
+			c.warnings = append(c.warnings, fmt.Sprintf("%s.%s: must be false but for classes with serviceAccountTokens: Allowed: else pods get a token of the API server, and what is rendered is refused: set it to false",
+				s.path.Child("object"), path))
+		}
 	}
 }

@@ -95,6 +95,7 @@ func (c *compiler) run() {
 	if len(c.errs) == 0 {
 		c.order()
 		c.unused()
+		c.tokens()
 	}
 	slices.Sort(c.template.capabilities)
 	c.template.capabilities = slices.Compact(c.template.capabilities)

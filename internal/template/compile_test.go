@@ -2,6 +2,7 @@ package template_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -210,6 +211,16 @@ func TestCompileWarns(t *testing.T) {
 	}
 	if got := compiled.Capabilities(); len(got) != 1 || got[0] != "gateway.networking.k8s.io/v1/HTTPRoute" {
 		t.Errorf("capabilities: %q", got)
+	}
+}
+
+func TestCompileWarnsOfTokens(t *testing.T) {
+	const said = "spec.resources[deployment].object.spec.template.spec.automountServiceAccountToken: must be false but for classes with serviceAccountTokens: Allowed"
+	for text, warned := range map[string]bool{"": true, "automountServiceAccountToken: true, ": true, "automountServiceAccountToken: false, ": false, `automountServiceAccountToken: "${params.enabled}", `: false} {
+		_, warnings, errs := template.Compile(spec(t, with(strings.Replace(deployment("", ""), "spec: {containers", "spec: {"+text+"containers", 1))), openapi.Kubernetes())
+		if got := slices.ContainsFunc(warnings, func(w string) bool { return strings.HasPrefix(w, said) }); got != warned || len(errs) > 0 {
+			t.Errorf("%q: warned %t (%v), and %v", text, got, warnings, errs)
+		}
 	}
 }
 

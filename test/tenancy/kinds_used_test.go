@@ -25,6 +25,7 @@ spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
 ---
 apiVersion: v1
 kind: ServiceAccount
+automountServiceAccountToken: false
 ---
 apiVersion: v1
 kind: Service
@@ -93,7 +94,7 @@ var _ = Describe("An applier with the shipped rights", func() {
 		}
 		var resources []platformv1alpha1.ResourceTemplate
 		for text := range strings.SplitSeq(everyKind, "---\n") {
-			pod := `{metadata: {labels: {app: x}}, spec: {restartPolicy: POLICY, securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}, containers: [` +
+			pod := `{metadata: {labels: {app: x}}, spec: {restartPolicy: POLICY, automountServiceAccountToken: false, securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}, containers: [` +
 				strings.ReplaceAll(container(""), `"app:1"`, `"${release.image}"`) + `]}}`
 			policy := "Always"
 			if strings.Contains(text, "batch/v1") {

@@ -81,7 +81,7 @@ func container(more string) string {
 }
 
 func podWith(container, more string) string {
-	return `pod: {securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}, containers: [` + container + `]` + more + `}`
+	return `pod: {automountServiceAccountToken: false, securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}, containers: [` + container + `]` + more + `}`
 }
 
 var smuggleds = []smuggled{
@@ -97,9 +97,19 @@ var smuggleds = []smuggled{
 	{what: "a capability", refused: []string{"capabilities"},
 		parameters: podWith(`{name: app, image: "app:1", securityContext: {allowPrivilegeEscalation: false, capabilities: {add: [SYS_ADMIN]}}}`, "")},
 	{what: "root", refused: []string{"runAsUser=0"},
-		parameters: `pod: {securityContext: {runAsNonRoot: true, runAsUser: 0, seccompProfile: {type: RuntimeDefault}}, containers: [` + container("") + `]}`},
+		parameters: `pod: {automountServiceAccountToken: false, securityContext: {runAsNonRoot: true, runAsUser: 0, seccompProfile: {type: RuntimeDefault}}, containers: [` + container("") + `]}`},
 	{what: "a node of choice", parameters: podWith(container(""), ", nodeName: master"), refused: []string{"nodeName"}},
 	{what: "the priority of the cluster's own pods", parameters: podWith(container(""), ", priorityClassName: system-node-critical"), refused: []string{"priorityClassName"}},
+	{what: "a token of the API server, by asking for it", refused: []string{"spec.template.spec.automountServiceAccountToken", "set it to false"},
+		parameters: strings.Replace(podWith(container(""), ""), "automountServiceAccountToken: false", "automountServiceAccountToken: true", 1)},
+	{what: "a token of the API server, by saying nothing", refused: []string{"spec.template.spec.automountServiceAccountToken"},
+		parameters: strings.Replace(podWith(container(""), ""), "automountServiceAccountToken: false, ", "", 1)},
+	{what: "a token of the API server, by a projection", refused: []string{"projected.sources[0].serviceAccountToken"},
+		parameters: podWith(container(""), `, volumes: [{name: token, projected: {sources: [{serviceAccountToken: {path: token}}]}}]`)},
+	{what: "the account of another Component", refused: []string{"spec.template.spec.serviceAccountName", "theirs"},
+		parameters: podWith(container(""), ", serviceAccountName: theirs")},
+	{what: "the account of another Component, by its older name", refused: []string{"spec.template.spec.serviceAccount", "theirs"},
+		parameters: podWith(container(""), ", serviceAccount: theirs")},
 	{what: "a volume of somebody else, by an ephemeral claim", refused: []string{"volumeName"},
 		parameters: podWith(container(""), `, volumes: [{name: data, ephemeral: {volumeClaimTemplate: {spec: {volumeName: theirs, accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}}}]`)},
 	{what: "a volume of somebody else, by a claim", refused: []string{"volumeName"},

@@ -143,6 +143,7 @@ spec:
     spec:
       hostNetwork: "${params.color == 'blue'}"
       securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
+      automountServiceAccountToken: false
       containers:
       - {name: app, image: "${release.image}", securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}}
 `)}

@@ -201,6 +201,7 @@ spec:
     spec:
       nodeSelector: {kubernetes.io/os: `+node+`}
       securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
+      automountServiceAccountToken: false
       containers:
       - {name: app, image: "${release.image}", securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}}
 `)).Spec.Resources

@@ -32,6 +32,7 @@ spec:
     metadata: {labels: {run: legacy, app.kubernetes.io/name: old}}
     spec:
       securityContext: {runAsNonRoot: true, runAsUser: 65532, seccompProfile: {type: RuntimeDefault}}
+      automountServiceAccountToken: false
       containers:
       - name: main
         image: registry.example/shop:1.0.0

@@ -107,6 +107,7 @@ spec:
   template:
     spec:
       securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
+      automountServiceAccountToken: false
       containers:
       - name: app
         image: "${release.image}"

@@ -40,6 +40,7 @@ spec:
     spec:
       nodeSelector: "${release.image.endsWith('-gated') ? optional.of({'suite/`+gate+`': 'open'}) : optional.none()}"
       securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
+      automountServiceAccountToken: false
       containers:
       - name: app
         image: "${release.image}"

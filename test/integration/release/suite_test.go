@@ -211,6 +211,7 @@ spec:
     spec:
       nodeSelector: "${release.image.endsWith('-broken') ? optional.of({'suite/node': 'none'}) : optional.none()}"
       securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
+      automountServiceAccountToken: false
       containers:
       - name: app
         image: "${release.image}"

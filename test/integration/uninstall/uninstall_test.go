@@ -160,6 +160,7 @@ spec:
   template:
     spec:
       securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
+      automountServiceAccountToken: false
       containers:
       - name: app
         image: "${release.image}"

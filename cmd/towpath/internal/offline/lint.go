@@ -117,7 +117,7 @@ func (w *World) lintRendering(component *Component, index int, t *Template, para
 			in := w.input(component, at, t, parameters, settings)
 			in.Overrides = overrides
 			in.Uses, _ = w.used(component, name, settings)
-			if _, ok := w.render(component.document, fmt.Sprintf("spec.environments[%d]", index), t, in, at.podSecurity); !ok {
+			if _, ok := w.render(component.document, fmt.Sprintf("spec.environments[%d]", index), t, in, at); !ok {
 				return
 			}
 			if len(t.compiled.Capabilities()) == 0 {

@@ -42,13 +42,14 @@ type place struct {
 	render.Environment
 	team, costCenter string
 	podSecurity      platformv1alpha1.PodSecurityLevel
+	tokens           platformv1alpha1.ServiceAccountTokens
 	// assumed are the things that nobody told.
 	assumed []string
 }
 
 // placeOf finds out about an environment of a Component: from the files, then from the settings.
 func (w *World) placeOf(component *Component, name string, settings *Settings) place {
-	found := place{podSecurity: platformv1alpha1.PodSecurityRestricted}
+	found := place{podSecurity: platformv1alpha1.PodSecurityRestricted, tokens: platformv1alpha1.TokensForbidden}
 	found.Name = name
 	team, costCenter, _ := w.home(component.Namespace)
 	known := w.environments[key{component.Namespace, name}]
@@ -56,9 +57,11 @@ func (w *World) placeOf(component *Component, name string, settings *Settings) p
 		found.Class = known.Spec.ClassRef.Name
 		found.Tier, found.Namespace = known.Status.Tier, known.Status.Namespace
 		found.podSecurity = cmp.Or(known.Status.PodSecurity, found.podSecurity)
+		found.tokens = cmp.Or(known.Status.ServiceAccountTokens, found.tokens)
 		team, costCenter = cmp.Or(team, known.Status.Team), cmp.Or(costCenter, known.Status.CostCenter)
 		if class := w.classes[found.Class]; class != nil {
 			found.Tier, found.podSecurity = class.Spec.Tier, cmp.Or(class.Spec.PodSecurity, found.podSecurity)
+			found.tokens = cmp.Or(class.Spec.ServiceAccountTokens, found.tokens)
 		}
 	}
 	found.team, found.costCenter = cmp.Or(team, settings.Team), cmp.Or(costCenter, settings.CostCenter)
@@ -254,7 +257,7 @@ func (w *World) renderComponent(component *Component, index int, t *Template, se
 	at.assumed = append(at.assumed, w.unknownKinds(component, t)...)
 	var missing []string
 	in.Uses, missing = w.used(component, name, settings)
-	objects, ok := w.render(component.document, fmt.Sprintf("spec.environments[%d]", index), t, in, at.podSecurity)
+	objects, ok := w.render(component.document, fmt.Sprintf("spec.environments[%d]", index), t, in, at)
 	if !ok {
 		return nil
 	}
@@ -283,9 +286,7 @@ func (w *World) renderReleases(selection Selection) []Result {
 			continue
 		}
 		objects, err := render.Release(t.compiled, release.Release)
-		policy := guard.Policy{Namespace: spec.Environment.Namespace, Labels: render.ReleaseLabels(release.Release), PodSecurity: spec.PodSecurity,
-			PodLabels: render.PodLabels(release.Release), AsFound: spec.Cause == platformv1alpha1.CauseAdoption}
-		if w.accept(release.document, "spec", t, objects, err, policy) {
+		if w.accept(release.document, "spec", t, objects, err, render.Policy(release.Release)) {
 			results = append(results, Result{release.Namespace, spec.Component.Name, spec.Environment.Name, t.Name, objects, nil})
 		}
 	}
@@ -293,9 +294,9 @@ func (w *World) renderReleases(selection Selection) []Result {
 }
 
 // render renders and guards, and reports what either does not like.
-func (w *World) render(document *manifest.Document, path string, t *Template, in render.Input, level platformv1alpha1.PodSecurityLevel) ([]render.Object, bool) {
+func (w *World) render(document *manifest.Document, path string, t *Template, in render.Input, at place) ([]render.Object, bool) {
 	objects, err := render.Render(t.compiled, in)
-	policy := guard.Policy{Namespace: in.Environment.Namespace, Labels: render.Labels(in), PodSecurity: level}
+	policy := guard.Policy{Namespace: in.Environment.Namespace, Labels: render.Labels(in), PodSecurity: at.podSecurity, Tokens: at.tokens}
 	return objects, w.accept(document, path, t, objects, err, policy)
 }
 
