@@ -28,12 +28,14 @@ func newAdoption(connect cluster.Connector, std streams) *cobra.Command {
 	var output format
 	cmd := &cobra.Command{
 		Use:   "adoption",
-		Short: "Count who follows which golden path, and how many run its newest revision",
-		Long: `Count who follows which golden path, and how many run its newest revision.
+		Short: "Count who follows which golden path, who runs its newest revision, and who overrides what",
+		Long: `Count who follows which golden path, who runs its newest revision, and who
+overrides what.
 
 It reads the Components of all namespaces with the rights of your kubeconfig. The
-manager's metrics towpath_template_components and towpath_template_environments
-say the same over time.`,
+manager's metrics towpath_template_components, towpath_template_environments and
+towpath_template_overrides say the same over time. Paths that many override are
+those where the standard may be too narrow; those that nobody does can be closed.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			connection, err := dial(connect, flags)
@@ -81,7 +83,7 @@ func printAdoption(out io.Writer, templates []census.Template) error {
 		return err
 	}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	rows := []string{"TEMPLATE\tMATURITY\tCOMPONENTS\tPINNED\tENVIRONMENTS\tON LATEST\tREVISIONS"}
+	rows := []string{"TEMPLATE\tMATURITY\tCOMPONENTS\tPINNED\tENVIRONMENTS\tON LATEST\tOVERRIDING\tREVISIONS"}
 	for i := range templates {
 		t := &templates[i]
 		maturity := string(t.Maturity)
@@ -99,8 +101,30 @@ func printAdoption(out io.Writer, templates []census.Template) error {
 		if t.Environments > 0 {
 			latest = strconv.Itoa(int(t.Share()*100)) + " %"
 		}
-		rows = append(rows, fmt.Sprintf("%s\t%s\t%d\t%d\t%d\t%s\t%s", t.Name, maturity, t.Components, t.Pinned, t.Environments, latest, strings.Join(revisions, ", ")))
+		rows = append(rows, fmt.Sprintf("%s\t%s\t%d\t%d\t%d\t%s\t%d\t%s", t.Name, maturity, t.Components, t.Pinned, t.Environments, latest, t.Overriding, strings.Join(revisions, ", ")))
 	}
+	if _, err := io.WriteString(table, strings.Join(rows, "\n")+"\n"); err != nil {
+		return err
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	return printOverrides(out, templates)
+}
+
+// printOverrides lists the open paths of each template, those first that most override.
+func printOverrides(out io.Writer, templates []census.Template) error {
+	rows := []string{"\nTEMPLATE\tOVERRIDABLE\tCOMPONENTS"}
+	for i := range templates {
+		for _, o := range templates[i].Overrides {
+			path := strings.TrimPrefix(o.Resource+": "+o.Path, ": ")
+			rows = append(rows, fmt.Sprintf("%s\t%s\t%d", templates[i].Name, path, o.Components))
+		}
+	}
+	if len(rows) == 1 {
+		return nil
+	}
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	if _, err := io.WriteString(table, strings.Join(rows, "\n")+"\n"); err != nil {
 		return err
 	}

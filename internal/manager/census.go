@@ -23,6 +23,8 @@ var (
 		"Components of a ServiceTemplate; pinned says whether they stay at a revision.", []string{"template", "maturity", "pinned"}, nil)
 	environmentsDesc = prometheus.NewDesc("towpath_template_environments",
 		"Environments in which a Component of a ServiceTemplate runs, by the revision that it runs.", []string{"template", "revision", "latest"}, nil)
+	overridesDesc = prometheus.NewDesc("towpath_template_overrides",
+		"Components of a ServiceTemplate that override a path which it opens; path is \""+census.NotOpen+"\" for all others together.", []string{"template", "resource", "path"}, nil)
 )
 
 // followers collects who follows which template. It counts when it is scraped, from the cache, so that it costs nothing
@@ -44,6 +46,7 @@ var collectFollowers = sync.OnceValue(func() *followers {
 func (f *followers) Describe(descs chan<- *prometheus.Desc) {
 	descs <- componentsDesc
 	descs <- environmentsDesc
+	descs <- overridesDesc
 }
 
 // Collect implements prometheus.Collector. While the cache does not answer there are no figures, rather than wrong ones.
@@ -64,6 +67,9 @@ func (f *followers) Collect(found chan<- prometheus.Metric) {
 		gauge(componentsDesc, t.Pinned, t.Name, string(t.Maturity), "true")
 		for _, r := range t.Revisions {
 			gauge(environmentsDesc, r.Environments, t.Name, strconv.FormatInt(r.Number, 10), strconv.FormatBool(r.Number == t.Latest))
+		}
+		for _, o := range t.Overrides {
+			gauge(overridesDesc, o.Components, t.Name, o.Resource, o.Path)
 		}
 	}
 }

@@ -62,11 +62,14 @@ var _ = Describe("Metrics", func() {
 
 		By("who follows which template")
 		template := framework.Template(framework.Name("t-"), framework.ConfigMap("config"))
+		template.Spec.Overrides = &platformv1alpha1.TemplateOverrides{Allow: []platformv1alpha1.OpenPath{{Resource: "config", Path: "metadata.annotations"}}}
 		Expect(admin.Create(ctx, template)).To(Succeed())
 		Eventually(ctx, func(ctx context.Context) string {
 			_, body := scrape(ctx, cfg.BearerToken)
 			return body
-		}).Should(ContainSubstring(`towpath_template_components{maturity="Experimental",pinned="false",template="` + template.Name + `"} 0`))
+		}).Should(And(
+			ContainSubstring(`towpath_template_components{maturity="Experimental",pinned="false",template="`+template.Name+`"} 0`),
+			ContainSubstring(`towpath_template_overrides{path="metadata.annotations",resource="config",template="`+template.Name+`"} 0`)))
 	})
 })
 
