@@ -140,7 +140,7 @@ func (s *scope) reportOverrides(conditions *[]metav1.Condition, generation int64
 			reason = platformv1alpha1.ReasonOverrideExpired
 			parts = append(parts, fmt.Sprintf("%s of resource %s has expired on %s and %s", overridesPath.Index(i), o.Resource, o.Expires, s.fate()))
 		case override.Expiring(o, s.now):
-			parts = append(parts, fmt.Sprintf("%s of resource %s expires on %s", overridesPath.Index(i), o.Resource, o.Expires))
+			parts = append(parts, fmt.Sprintf("%s of resource %s expires on %s, and then %s", overridesPath.Index(i), o.Resource, o.Expires, s.fate()))
 		}
 	}
 	if len(parts) == 0 {

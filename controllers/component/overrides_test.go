@@ -90,9 +90,9 @@ func TestReportOverrides_WarnsOnceOfEachChange(t *testing.T) {
 	var status platformv1alpha1.ComponentStatus
 	for _, step := range []struct{ day, reason, event string }{
 		{"2027-02-14", "", ""},
-		{"2027-02-15", "OverrideExpiring", "Warning OverrideExpiring spec.overrides[0] of resource deployment expires on 2027-03-01. Take it out"},
+		{"2027-02-15", "OverrideExpiring", "Warning OverrideExpiring spec.overrides[0] of resource deployment expires on 2027-03-01, and then stays in force in dev, and is dropped in prod. Take it out"},
 		{"2027-02-16", "OverrideExpiring", ""},
-		{"2027-02-20", "OverrideExpiring", "Warning OverrideExpiring spec.overrides[0] of resource deployment expires on 2027-03-01; spec.overrides[1] of resource deployment expires on 2027-03-06"},
+		{"2027-02-20", "OverrideExpiring", "Warning OverrideExpiring spec.overrides[0] of resource deployment expires on 2027-03-01, and then stays in force in dev, and is dropped in prod; spec.overrides[1] of resource deployment expires on 2027-03-06"},
 		{"2027-03-01", "OverrideExpired", "has expired on 2027-03-01 and stays in force in dev, and is dropped in prod; spec.overrides[1]"},
 		{"2027-03-02", "OverrideExpired", ""},
 	} {

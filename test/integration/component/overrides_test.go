@@ -211,7 +211,7 @@ spec: {parts: [{id: a, size: small}, {id: b, size: small}]}
 		now.SetTime(day.AddDate(0, 0, -14))
 		touch(ctx, component)
 		Eventually(ctx, framework.Read(admin, component)).Should(And(framework.BeReady(), framework.HaveCondition(
-			isExpiring, yes, platformv1alpha1.ReasonOverrideExpiring, "spec.overrides[0] of resource deployment expires on "+day.Format(time.DateOnly))))
+			isExpiring, yes, platformv1alpha1.ReasonOverrideExpiring, "spec.overrides[0] of resource deployment expires on "+day.Format(time.DateOnly)+", and then stays in force in dev, and is dropped in prod")))
 
 		By("the day itself, which the controller waits for")
 		now.SetTime(day.Add(-2 * time.Second))

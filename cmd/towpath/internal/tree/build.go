@@ -133,6 +133,10 @@ func buildComponent(component *platformv1alpha1.Component, environments map[key]
 	if pin := component.Spec.TemplateRef.Revision; pin != nil {
 		built.PinnedRevision = *pin
 	}
+	if meta.IsStatusConditionTrue(component.Status.Conditions, platformv1alpha1.ConditionOverridesExpiring) {
+		expiring := conditionOf(component.Status.Conditions, platformv1alpha1.ConditionOverridesExpiring)
+		built.OverridesExpiring = &expiring
+	}
 	states := map[string]platformv1alpha1.ComponentEnvironmentStatus{}
 	for _, state := range component.Status.Environments {
 		states[state.Name] = state

@@ -76,6 +76,8 @@ type Component struct {
 	Health         Health    `json:"health"`
 	Ready          Condition `json:"ready"`
 	Promoted       Condition `json:"promoted"`
+	// OverridesExpiring says which overrides expire soon, or have expired, and what happens then; nil where none does.
+	OverridesExpiring *Condition `json:"overridesExpiring,omitempty"`
 	// Environments, in the order of the path.
 	Environments []Environment `json:"environments"`
 }

@@ -25,6 +25,10 @@ func nextSteps(report *Report, options Options) []Step {
 		components += len(team.Components)
 		for j := range team.Components {
 			advice.component(team, &team.Components[j])
+			if component := &team.Components[j]; component.OverridesExpiring != nil {
+				advice.kubectl("component "+component.Name+": take the override out of spec.overrides, or set a later date in expires",
+					team.Namespace, "edit component %s", component.Name)
+			}
 		}
 		for j := range team.Unused {
 			advice.environment(team.Namespace, &team.Unused[j])

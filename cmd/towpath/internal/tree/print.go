@@ -99,6 +99,9 @@ func (s Style) component(root *node, component *Component) {
 	}
 	branch := root.add("%s %s  %s  %s%s%s", s.mark(component.Health), component.Name, component.revisions(),
 		s.paint(component.Health), why, promoted)
+	if expiring := component.OverridesExpiring; expiring != nil {
+		branch.add("%s %s: %s", s.ansi(colours[Progressing], "!"), expiring.Reason, oneLine(expiring.Message))
+	}
 	for i := range component.Environments {
 		environment := &component.Environments[i]
 		health, note := environment.Health, because(environment.Ready, environment.Health)

@@ -110,6 +110,34 @@ next: kubectl -n shop-dev port-forward deployment/checkout 8080:8080
 `)
 }
 
+// An override that expires is no trouble yet, and shows all the same: which one, when, and what happens then.
+func TestAnOverrideThatExpiresShows(t *testing.T) {
+	from := reader(t, "ready")
+	var component platformv1alpha1.Component
+	if err := from.Get(t.Context(), client.ObjectKey{Namespace: "team-shop", Name: "checkout"}, &component); err != nil {
+		t.Fatal(err)
+	}
+	component.Status.Conditions = append(component.Status.Conditions, metav1.Condition{
+		Type: platformv1alpha1.ConditionOverridesExpiring, Status: metav1.ConditionTrue, Reason: platformv1alpha1.ReasonOverrideExpiring,
+		Message: "spec.overrides[0] of resource deployment expires on 2026-11-30, and then is dropped.",
+	})
+	if err := from.Update(t.Context(), &component); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, show(t, from, tree.Options{Namespace: "team-shop", Component: "checkout"}, tree.Style{Brief: true}), `
+team shop, cost centre cc-4711, namespace team-shop
+└─ ✔ checkout  web-service@2…3  Ready, promoted
+   ├─ ! OverrideExpiring: spec.overrides[0] of resource deployment expires on 2026-11-30, and then is dropped.
+   ├─ ✔ dev  Development, class development, namespace shop-dev
+   │  └─ ✔ release 2  registry.example/shop/checkout:1.4.2  ImageChange, 120m ago  Ready
+   └─ ✔ prod  Production, class production, namespace shop-prod
+      └─ ✔ release 1  registry.example/shop/checkout:1.4.2  Promotion, 90m ago  Ready
+
+next: kubectl -n team-shop edit component checkout
+      # component checkout: take the override out of spec.overrides, or set a later date in expires
+`)
+}
+
 func TestTroubleShowsItsCauseAndWhatHelps(t *testing.T) {
 	expect(t, show(t, reader(t, "trouble"), tree.Options{Namespace: "team-shop"}, tree.Style{}), `
 team shop, cost centre cc-4711, namespace team-shop
