@@ -168,6 +168,63 @@ type TemplateRolloutStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message,omitempty"`
+
+	// impact is what the revision does to those who follow the template, counted once when the roll-out begins. Absent
+	// until it is counted, and again once the roll-out is complete.
+	// +optional
+	Impact *RolloutImpact `json:"impact,omitempty"`
+}
+
+// RolloutImpact is what a revision does to those who follow the template.
+type RolloutImpact struct {
+	ImpactCount `json:",inline"`
+
+	// pinned is how many Components stay at another revision.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Pinned int32 `json:"pinned,omitempty"`
+
+	// tiers are the same figures for the environments of each tier.
+	// +optional
+	// +listType=map
+	// +listMapKey=tier
+	// +kubebuilder:validation:MaxItems=4
+	Tiers []TierImpact `json:"tiers,omitempty"`
+
+	// blocked are environments that cannot get the revision, at most 20 of them.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=20
+	Blocked []RolloutFailure `json:"blocked,omitempty"`
+}
+
+// TierImpact is what a revision does in environments of one tier.
+type TierImpact struct {
+	// tier of the environments.
+	// +required
+	Tier        Tier `json:"tier,omitempty"`
+	ImpactCount `json:",inline"`
+}
+
+// ImpactCount counts environments of Components by what a revision does there.
+type ImpactCount struct {
+	// following is in how many environments a Component follows the template, and runs.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Following int32 `json:"following,omitempty"`
+	// changed is in how many of these objects change.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Changed int32 `json:"changed,omitempty"`
+	// restarting is in how many of these pods restart, or end.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Restarting int32 `json:"restarting,omitempty"`
+	// cannot is how many cannot get the revision: it does not render there, is refused, or changes what the API server
+	// does not let be changed.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Cannot int32 `json:"cannot,omitempty"`
 }
 
 // RolloutFailure is one environment that failed at a new revision.

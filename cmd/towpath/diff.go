@@ -10,7 +10,7 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/cluster"
-	"github.com/towpath-dev/towpath/cmd/towpath/internal/impact"
+	"github.com/towpath-dev/towpath/cmd/towpath/internal/diff"
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/manifest"
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/offline"
 	"github.com/towpath-dev/towpath/internal/compatibility"
@@ -55,7 +55,7 @@ and the template does not allow it, 2 the command could not do its work.`,
 			if err != nil {
 				return err
 			}
-			var report *impact.Report
+			var report *diff.Report
 			if len(flags.from) > 0 {
 				report, err = diffFolder(cmd.Context(), &where, &flags, documents, std)
 			} else {
@@ -93,7 +93,7 @@ func readTemplate(file string, std streams) ([]*manifest.Document, error) {
 }
 
 // diffFolder compares what the Components of a folder render to.
-func diffFolder(ctx context.Context, where *folders, flags *diffFlags, documents []*manifest.Document, std streams) (*impact.Report, error) {
+func diffFolder(ctx context.Context, where *folders, flags *diffFlags, documents []*manifest.Document, std streams) (*diff.Report, error) {
 	before, err := where.world(ctx, flags.from, std.in)
 	if err != nil {
 		return nil, err
@@ -121,7 +121,7 @@ func diffFolder(ctx context.Context, where *folders, flags *diffFlags, documents
 
 // diffWorlds renders before and after. latest is the number of the newest revision, 0 where that is not known: then a
 // breaking change counts as allowed by any leave.
-func diffWorlds(ctx context.Context, before, after *offline.World, documents []*manifest.Document, pinned []string, latest int64) (*impact.Report, error) {
+func diffWorlds(ctx context.Context, before, after *offline.World, documents []*manifest.Document, pinned []string, latest int64) (*diff.Report, error) {
 	known := len(after.Findings)
 	names := after.Replace(ctx, documents)
 	if wrong := after.Findings[known:]; len(wrong) > 0 {
@@ -129,8 +129,8 @@ func diffWorlds(ctx context.Context, before, after *offline.World, documents []*
 	}
 	name := names[0]
 	was, is := before.Spec(name), after.Spec(name)
-	report := impact.Compare(results(before, name), results(after, name))
-	report.APIVersion, report.Kind, report.Template, report.Pinned = cliAPIVersion, impact.Kind, name, pinned
+	report := diff.Compare(results(before, name), results(after, name))
+	report.APIVersion, report.Kind, report.Template, report.Pinned = cliAPIVersion, diff.Kind, name, pinned
 	changes, err := compatibility.Compare(was, is)
 	if err != nil {
 		return nil, err
@@ -156,13 +156,13 @@ func results(world *offline.World, name string) []offline.Result {
 	return slices.DeleteFunc(all, func(r offline.Result) bool { return r.Template != name })
 }
 
-func printImpact(std streams, output format, report *impact.Report) error {
+func printImpact(std streams, output format, report *diff.Report) error {
 	var err error
 	switch output {
 	case formatText:
-		err = impact.Print(std.out, report)
+		err = diff.Print(std.out, report)
 	case formatMarkdown:
-		err = impact.Markdown(std.out, report)
+		err = diff.Markdown(std.out, report)
 	default:
 		err = printValue(std.out, output, report)
 	}

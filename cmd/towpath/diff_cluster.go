@@ -13,7 +13,7 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/cluster"
-	"github.com/towpath-dev/towpath/cmd/towpath/internal/impact"
+	"github.com/towpath-dev/towpath/cmd/towpath/internal/diff"
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/manifest"
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/offline"
 	"github.com/towpath-dev/towpath/config"
@@ -32,7 +32,7 @@ type following struct {
 }
 
 // diffCluster compares what the Releases that run render to.
-func diffCluster(ctx context.Context, connect cluster.Connector, flags cluster.Flags, documents []*manifest.Document) (*impact.Report, error) {
+func diffCluster(ctx context.Context, connect cluster.Connector, flags cluster.Flags, documents []*manifest.Document) (*diff.Report, error) {
 	connection, err := dial(connect, flags)
 	if err != nil {
 		return nil, err

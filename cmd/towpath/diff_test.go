@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
-	"github.com/towpath-dev/towpath/cmd/towpath/internal/impact"
+	"github.com/towpath-dev/towpath/cmd/towpath/internal/diff"
 	"github.com/towpath-dev/towpath/internal/template"
 )
 
@@ -185,11 +185,11 @@ func TestDiff_OfACluster(t *testing.T) {
 	objects := []client.Object{&st, rev, follows, pinned, release("one-dev-1", 1), release("one-dev-2", 2)}
 	changed := filepath.Join(folder(t, map[string]string{"t.yaml": strings.Replace(pathTemplate, "mode: a", "mode: b", 1)}), "t.yaml")
 	got := towpath(t, objects, "diff", "-f", changed, "-o", "json")
-	var report impact.Report
+	var report diff.Report
 	if err := json.Unmarshal([]byte(got.out), &report); err != nil || got.code != exitOK {
 		t.Fatalf("%v\n%+v", err, got)
 	}
-	if report.Kind != impact.Kind || report.Following != 1 || report.Changed != 1 || report.Restarting != 0 || len(report.Cannot) > 0 ||
+	if report.Kind != diff.Kind || report.Following != 1 || report.Changed != 1 || report.Restarting != 0 || len(report.Cannot) > 0 ||
 		len(report.Pinned) != 1 || report.Pinned[0] != "team-shop/two at 2" || len(report.Objects) != 1 || report.Objects[0].Places[0] != "team-shop/one in dev" {
 		t.Errorf("got %s", got.out)
 	}

@@ -139,9 +139,36 @@ func printRollout(out io.Writer, st *platformv1alpha1.ServiceTemplate) error {
 	for _, f := range s.Failures {
 		fmt.Fprintf(&b, "  %s/%s in %s: %s\n", f.Namespace, f.Component, f.Environment, f.Message)
 	}
+	printPlanned(&b, s)
 	if s.State == platformv1alpha1.RolloutHalted {
 		fmt.Fprintf(&b, "next: mend the template, or towpath rollout resume %s, or towpath rollout abort %s\n", st.Name, st.Name)
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+// printPlanned says what the revision does to those who follow the template, as it was counted when the roll-out began.
+func printPlanned(b *strings.Builder, s *platformv1alpha1.TemplateRolloutStatus) {
+	i := s.Impact
+	if i == nil {
+		if s.State == platformv1alpha1.RolloutProgressing {
+			b.WriteString("what it changes is not counted yet\n")
+		}
+		return
+	}
+	line := func(where string, c platformv1alpha1.ImpactCount) {
+		fmt.Fprintf(b, "%s%d of %d environments change, pods restart in %d, %d cannot get it", where, c.Changed, c.Following, c.Restarting, c.Cannot)
+	}
+	line("as planned: ", i.ImpactCount)
+	if i.Pinned > 0 {
+		fmt.Fprintf(b, "; %d pinned Components stay", i.Pinned)
+	}
+	b.WriteString("\n")
+	for _, t := range i.Tiers {
+		line("  "+string(t.Tier)+": ", t.ImpactCount)
+		b.WriteString("\n")
+	}
+	for _, blocked := range i.Blocked {
+		fmt.Fprintf(b, "  cannot: %s/%s in %s: %s\n", blocked.Namespace, blocked.Component, blocked.Environment, blocked.Message)
+	}
 }

@@ -36,6 +36,32 @@ next: mend the template, or towpath rollout resume web-service, or towpath rollo
 `, "")
 }
 
+func TestRollout_TellsWhatChanges(t *testing.T) {
+	st := inWaves(platformv1alpha1.RolloutProgressing)
+	st.Status.Rollout.Failures = nil
+	const begins = `
+template web-service: revision 7 is Progressing
+  Wave 2: 10 of 12 are Ready at revision 7.
+  wave 1: 100 % of Development, soaks 60 s
+> wave 2: 10 % of all tiers
+10 of 12 are Ready at it, 1 failed
+`
+	expect(t, towpath(t, []client.Object{st}, "rollout", "status", "web-service"), exitOK, begins+"what it changes is not counted yet\n", "")
+	st.Status.Rollout.Impact = &platformv1alpha1.RolloutImpact{
+		ImpactCount: platformv1alpha1.ImpactCount{Following: 14, Changed: 12, Restarting: 10, Cannot: 1}, Pinned: 2,
+		Tiers: []platformv1alpha1.TierImpact{
+			{Tier: platformv1alpha1.TierDevelopment, ImpactCount: platformv1alpha1.ImpactCount{Following: 4, Changed: 4, Restarting: 4}},
+			{Tier: platformv1alpha1.TierProduction, ImpactCount: platformv1alpha1.ImpactCount{Following: 10, Changed: 8, Restarting: 6, Cannot: 1}},
+		},
+		Blocked: []platformv1alpha1.RolloutFailure{{Namespace: "team-shop", Component: "checkout", Environment: "prod", Message: "parameters.port: must be at most 100"}},
+	}
+	expect(t, towpath(t, []client.Object{st}, "rollout", "status", "web-service"), exitOK, begins+`as planned: 12 of 14 environments change, pods restart in 10, 1 cannot get it; 2 pinned Components stay
+  Development: 4 of 4 environments change, pods restart in 4, 0 cannot get it
+  Production: 8 of 10 environments change, pods restart in 6, 1 cannot get it
+  cannot: team-shop/checkout in prod: parameters.port: must be at most 100
+`, "")
+}
+
 func TestRollout_Steers(t *testing.T) {
 	for _, c := range []struct {
 		verb  string

@@ -6,6 +6,7 @@ package rollout
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -23,6 +24,7 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/freshness"
 	"github.com/towpath-dev/towpath/internal/index"
+	"github.com/towpath-dev/towpath/internal/revision"
 	"github.com/towpath-dev/towpath/internal/rollout"
 )
 
@@ -32,14 +34,19 @@ const countEvery = 5 * time.Second
 // Reconciler rolls templates out.
 type Reconciler struct {
 	client.Client
-	Clock    clock.PassiveClock
-	Recorder events.EventRecorder
+	// Revisions, Capabilities and Namespaced are what rendering and guarding need, to tell what a revision does.
+	Revisions    *revision.Compiled
+	Capabilities Capabilities
+	Namespaced   NamespacedFunc
+	Clock        clock.PassiveClock
+	Recorder     events.EventRecorder
 
-	writes  freshness.Tracker[types.NamespacedName]
-	counted counted
+	writes      freshness.Tracker[types.NamespacedName]
+	counted     counted
+	assessments assessments
 }
 
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=servicetemplates;servicetemplaterevisions;components;releases,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=servicetemplates;servicetemplaterevisions;components;releases;environments,verbs=get;list;watch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=servicetemplates/status,verbs=patch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
@@ -72,6 +79,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err := r.Get(ctx, req.NamespacedName, st); err != nil {
 		r.writes.Forget(req.NamespacedName)
 		r.counted.forget(req.Name)
+		r.assessments.forget(req.Name)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	waves := st.Spec.Rollout != nil && len(st.Spec.Rollout.Waves) > 0
@@ -93,11 +101,21 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	now := r.Clock.Now()
 	status, again := rollout.Evaluate(st.Spec.Rollout, st.Status.Rollout, newest, members, now)
+	// Who goes first goes all the same: the figures must not hold the roll-out up.
+	more, assessErr := r.assess(ctx, st, status)
 	wait, err := r.report(ctx, st, status, now)
-	if wait > 0 && (again == 0 || wait < again) {
-		again = wait
+	return ctrl.Result{RequeueAfter: soonest(again, more, wait)}, errors.Join(err, assessErr)
+}
+
+// soonest returns the shortest of the durations that are not 0.
+func soonest(all ...time.Duration) time.Duration {
+	shortest := time.Duration(0)
+	for _, d := range all {
+		if d > 0 && (shortest == 0 || d < shortest) {
+			shortest = d
+		}
 	}
-	return ctrl.Result{RequeueAfter: again}, err
+	return shortest
 }
 
 // newest returns the number of a template's newest revision, 0 for none.
@@ -115,26 +133,14 @@ func (r *Reconciler) newest(ctx context.Context, name string) (int64, error) {
 
 // members are the environments of Components that follow the template without a pin, and in which something runs.
 func (r *Reconciler) members(ctx context.Context, st *platformv1alpha1.ServiceTemplate, newest int64) ([]rollout.Member, error) {
-	var components platformv1alpha1.ComponentList
-	if err := r.List(ctx, &components, client.MatchingFields{index.ComponentTemplate: st.Name}, client.UnsafeDisableDeepCopy); err != nil {
-		return nil, fmt.Errorf("listing Components: %w", err)
-	}
-	var releases platformv1alpha1.ReleaseList
-	if err := r.List(ctx, &releases, client.MatchingFields{index.ReleaseTemplate: st.Name}, client.UnsafeDisableDeepCopy); err != nil {
-		return nil, fmt.Errorf("listing Releases: %w", err)
-	}
-	ran := map[string][]*platformv1alpha1.Release{}
-	for i := range releases.Items {
-		release := &releases.Items[i]
-		if release.DeletionTimestamp.IsZero() {
-			key := index.OwnerKey(release.Spec.Component.UID, release.Spec.Environment.Name)
-			ran[key] = append(ran[key], release)
-		}
+	components, ran, err := r.running(ctx, st.Name)
+	if err != nil {
+		return nil, err
 	}
 	var members []rollout.Member
-	for i := range components.Items {
-		component := &components.Items[i]
-		if component.Spec.TemplateRef.Revision != nil || !component.DeletionTimestamp.IsZero() {
+	for i := range components {
+		component := &components[i]
+		if component.Spec.TemplateRef.Revision != nil {
 			continue
 		}
 		for _, step := range component.Spec.Environments {
@@ -144,6 +150,29 @@ func (r *Reconciler) members(ctx context.Context, st *platformv1alpha1.ServiceTe
 		}
 	}
 	return members, nil
+}
+
+// running returns the Components of a template, and the Releases by index.OwnerKey, without those that are being deleted.
+// They are the cache's own: do not change them.
+func (r *Reconciler) running(ctx context.Context, name string) ([]platformv1alpha1.Component, map[string][]*platformv1alpha1.Release, error) {
+	var components platformv1alpha1.ComponentList
+	if err := r.List(ctx, &components, client.MatchingFields{index.ComponentTemplate: name}, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, nil, fmt.Errorf("listing Components: %w", err)
+	}
+	var releases platformv1alpha1.ReleaseList
+	if err := r.List(ctx, &releases, client.MatchingFields{index.ReleaseTemplate: name}, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, nil, fmt.Errorf("listing Releases: %w", err)
+	}
+	ran := map[string][]*platformv1alpha1.Release{}
+	for i := range releases.Items {
+		release := &releases.Items[i]
+		if release.DeletionTimestamp.IsZero() {
+			key := index.OwnerKey(release.Spec.Component.UID, release.Spec.Environment.Name)
+			ran[key] = append(ran[key], release)
+		}
+	}
+	living := slices.DeleteFunc(components.Items, func(c platformv1alpha1.Component) bool { return !c.DeletionTimestamp.IsZero() })
+	return living, ran, nil
 }
 
 // memberOf says how one environment of a Component is; false where nothing of the golden path runs there.
@@ -183,7 +212,7 @@ func (r *Reconciler) report(ctx context.Context, st *platformv1alpha1.ServiceTem
 		return 0, nil
 	}
 	if was != nil && status != nil && was.State == status.State && was.Wave == status.Wave && was.Revision == status.Revision &&
-		was.Attempt == status.Attempt && was.Failed == status.Failed && equality.Semantic.DeepEqual(was.ReadySince, status.ReadySince) {
+		was.Attempt == status.Attempt && was.Failed == status.Failed && (was.Impact == nil) == (status.Impact == nil) && equality.Semantic.DeepEqual(was.ReadySince, status.ReadySince) {
 		if wait := r.counted.wait(st.Name, now); wait > 0 {
 			return wait, nil
 		}

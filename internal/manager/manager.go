@@ -177,6 +177,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 		return err
 	}
 	revisions := revision.NewCompiled(mgr.GetCache())
+	capabilities := capability.NewDetector(disco, clock.RealClock{})
 	recorder := mgr.GetEventRecorder("towpath")
 	controllers := []interface{ SetupWithManager(ctrl.Manager) error }{
 		&environmentclass.Reconciler{Client: mgr.GetClient()},
@@ -185,7 +186,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Kinds: kinds, Refresh: kinds.Refresh, Clock: clock.RealClock{}, Recorder: recorder,
 		},
 		&component.Reconciler{
-			Client: mgr.GetClient(), Revisions: revisions, Capabilities: capability.NewDetector(disco, clock.RealClock{}),
+			Client: mgr.GetClient(), Revisions: revisions, Capabilities: capabilities,
 			Namespaced: writer.Namespaced, Kinds: kinds, Clock: o.Clock, Recorder: recorder, LabelAliases: o.Configuration.LabelAliases, Workers: o.Configuration.Workers,
 		},
 		&release.Reconciler{
@@ -193,7 +194,10 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 			Clock: clock.RealClock{}, Recorder: recorder, Workers: o.Configuration.Workers,
 			ReapplyAfter: time.Duration(o.Configuration.ReapplySeconds) * time.Second,
 		},
-		&rollout.Reconciler{Client: mgr.GetClient(), Clock: clock.RealClock{}, Recorder: recorder},
+		&rollout.Reconciler{
+			Client: mgr.GetClient(), Revisions: revisions, Capabilities: capabilities, Namespaced: writer.Namespaced,
+			Clock: clock.RealClock{}, Recorder: recorder,
+		},
 	}
 	reader := client.Reader(mgr.GetClient())
 	collectFollowers().reader.Store(&reader)

@@ -191,7 +191,7 @@ func advance(spec *platformv1alpha1.TemplateRollout, status *platformv1alpha1.Te
 		}
 		status.ReadySince = nil
 		if status.Wave >= last {
-			status.State = platformv1alpha1.RolloutComplete
+			status.State, status.Impact = platformv1alpha1.RolloutComplete, nil
 			status.Message = fmt.Sprintf("Revision %d has reached everybody who follows the template.", status.Revision)
 			return status, 0
 		}

@@ -3,6 +3,7 @@ package component_test
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -75,6 +76,12 @@ data: "${{%s: '%s'}}"
 		next(ctx, st, keyed("'a'", "two"))
 		Eventually(ctx, framework.Read(admin, st)).Should(And(isAt(platformv1alpha1.RolloutProgressing, 2, 1),
 			HaveField("Status.Rollout.ReadySince", Not(BeNil())), HaveField("Status.Rollout.Message", ContainSubstring("Wave 1 soaks until"))))
+		Eventually(ctx, framework.Read(admin, st)).Should(HaveField("Status.Rollout.Impact", HaveValue(And(
+			HaveField("ImpactCount", platformv1alpha1.ImpactCount{Following: 3, Changed: 3}), HaveField("Pinned", BeEquivalentTo(1)),
+			HaveField("Tiers", ConsistOf(
+				platformv1alpha1.TierImpact{Tier: platformv1alpha1.TierDevelopment, ImpactCount: platformv1alpha1.ImpactCount{Following: 1, Changed: 1}},
+				platformv1alpha1.TierImpact{Tier: platformv1alpha1.TierProduction, ImpactCount: platformv1alpha1.ImpactCount{Following: 2, Changed: 2}})),
+			HaveField("Blocked", BeEmpty())))), "what runs the revision already counts as well")
 		Eventually(ctx, runsRevision(first, 2, 1)).Should(Succeed())
 		Eventually(ctx, runsRevision(direct, 1)).Should(Succeed())
 		Expect(read(ctx, t.release("first", "dev", 2)).Spec.Cause).To(Equal(platformv1alpha1.CauseTemplateRollout))
@@ -86,10 +93,43 @@ data: "${{%s: '%s'}}"
 
 		By("the end of the soak, which a person does not wait for")
 		control(ctx, st, platformv1alpha1.RolloutControl{Revision: 2, Action: platformv1alpha1.RolloutSkip, Wave: 1})
-		Eventually(ctx, framework.Read(admin, st)).Should(isAt(platformv1alpha1.RolloutComplete, 2, 3))
+		Eventually(ctx, framework.Read(admin, st)).Should(And(isAt(platformv1alpha1.RolloutComplete, 2, 3), HaveField("Status.Rollout.Impact", BeNil())))
 		Eventually(ctx, runsRevision(first, 2, 2)).Should(Succeed())
 		Eventually(ctx, runsRevision(direct, 2)).Should(Succeed())
 		Expect(read(ctx, pinned).Status.Environments).To(HaveExactElements(HaveField("Revision", BeEquivalentTo(1))))
+	})
+
+	It("says what it does to those who follow: whose pods restart, and who cannot get it", func(ctx context.Context) {
+		t := newTeam(ctx, "dev", "prod")
+		st := web(framework.Name("w-"))
+		st.Spec.Rollout = &platformv1alpha1.TemplateRollout{
+			MaxFailures: ptr.To(int32(10)),
+			Waves:       []platformv1alpha1.RolloutWave{{Tiers: []platformv1alpha1.Tier{platformv1alpha1.TierDevelopment}, Percent: 100, SoakSeconds: 3600}},
+		}
+		publish(ctx, st)
+		good := deploy(ctx, framework.Component(t.home, "good", st.Name, "dev", "prod"))
+		bad := framework.Component(t.home, "bad", st.Name, "prod")
+		bad.Spec.Parameters = framework.JSON(`{color: green}`)
+		deploy(ctx, bad)
+		open := framework.Component(t.home, "open", st.Name, "prod")
+		open.Spec.Parameters = framework.JSON(`{port: 9090}`)
+		deploy(ctx, open)
+		for _, c := range []*platformv1alpha1.Component{good, bad, open} {
+			settled(ctx, c)
+		}
+
+		change(ctx, st, func(st *platformv1alpha1.ServiceTemplate) {
+			raw := string(st.Spec.Resources[0].Object.Raw)
+			raw = strings.Replace(raw, `"securityContext":{"allowPrivilegeEscalation":false`, `"workingDir":"/srv","securityContext":{"allowPrivilegeEscalation":"${params.port == 9090}"`, 1)
+			st.Spec.Resources[0].Object.Raw = []byte(raw)
+			st.Spec.Parameters.Raw = []byte(strings.Replace(string(st.Spec.Parameters.Raw), `"green"`, `"red"`, 1))
+		})
+		Eventually(ctx, framework.Read(admin, st)).Should(HaveField("Status.Rollout", HaveValue(And(
+			HaveField("Revision", BeEquivalentTo(2)), HaveField("Impact", HaveValue(And(
+				HaveField("ImpactCount", platformv1alpha1.ImpactCount{Following: 4, Changed: 2, Restarting: 2, Cannot: 2}),
+				HaveField("Blocked", ConsistOf(
+					And(HaveField("Component", "bad"), HaveField("Environment", "prod"), HaveField("Message", ContainSubstring("color"))),
+					And(HaveField("Component", "open"), HaveField("Message", ContainSubstring("allowPrivilegeEscalation"))))))))))))
 	})
 
 	It("halts at the first failure, brings who failed back, and goes on when a person says so", func(ctx context.Context) {

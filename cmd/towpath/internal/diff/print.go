@@ -1,4 +1,4 @@
-package impact
+package diff
 
 import (
 	"encoding/json"
@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/impact"
 )
 
 const (
@@ -33,7 +34,7 @@ func Print(out io.Writer, r *Report) error {
 	for _, g := range r.Objects {
 		fmt.Fprintf(&b, "\n%s (resource %s): %s\n", g.ObjectKind, g.Resource, g.what())
 		for _, f := range g.Fields {
-			fmt.Fprintf(&b, "  %s\n", f)
+			fmt.Fprintf(&b, "  %s\n", line(f))
 		}
 		fmt.Fprintf(&b, "  in %s\n", g.where())
 	}
@@ -108,7 +109,7 @@ func (g *Group) what() string {
 		text += ", and REFUSED by the API server where it exists"
 	}
 	switch {
-	case g.Restarts && g.Action == Removed:
+	case g.Restarts && g.Action == impact.Removed:
 		text += ", its pods end"
 	case g.Restarts:
 		text += ", pods restart"
@@ -125,8 +126,8 @@ func (g *Group) where() string {
 	return text
 }
 
-// String shows a field as a line: + for one that comes, - for one that goes, ~ for another value.
-func (f Field) String() string {
+// line shows a field: + for one that comes, - for one that goes, ~ for another value.
+func line(f impact.Field) string {
 	switch {
 	case !f.Had:
 		return fmt.Sprintf("+ %s: %s", f.Path, value(f.New))

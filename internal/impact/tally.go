@@ -1,0 +1,55 @@
+package impact
+
+import (
+	"fmt"
+	"slices"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+)
+
+// maxBlocked is how many environments a tally names, maxMessage how much it says of each.
+const maxBlocked, maxMessage = 20, 1024
+
+// Place is one environment of a Component.
+type Place struct {
+	Namespace, Component, Environment string
+	Tier                              platformv1alpha1.Tier
+}
+
+// Tally adds to a count what a revision does in one place: the changes, or why it cannot be had there.
+func Tally(count *platformv1alpha1.RolloutImpact, place Place, changes []Change, cannot string) {
+	for _, change := range changes {
+		if change.Refused != "" && cannot == "" {
+			cannot = fmt.Sprintf("%s %s (resource %s): the API server does not let %s be changed", change.Kind, change.Name, change.Resource, change.Refused)
+		}
+	}
+	add(&count.ImpactCount, changes, cannot)
+	i := slices.IndexFunc(count.Tiers, func(t platformv1alpha1.TierImpact) bool { return t.Tier == place.Tier })
+	if i < 0 {
+		count.Tiers = append(count.Tiers, platformv1alpha1.TierImpact{Tier: place.Tier})
+		i = len(count.Tiers) - 1
+	}
+	add(&count.Tiers[i].ImpactCount, changes, cannot)
+	if cannot != "" && len(count.Blocked) < maxBlocked {
+		if runes := []rune(cannot); len(runes) > maxMessage {
+			cannot = string(runes[:maxMessage-1]) + "…"
+		}
+		count.Blocked = append(count.Blocked, platformv1alpha1.RolloutFailure{
+			Namespace: place.Namespace, Component: place.Component, Environment: place.Environment, Message: cannot,
+		})
+	}
+}
+
+// add counts one place. One that cannot get the revision stays as it is.
+func add(count *platformv1alpha1.ImpactCount, changes []Change, cannot string) {
+	count.Following++
+	switch {
+	case cannot != "":
+		count.Cannot++
+	case len(changes) > 0:
+		count.Changed++
+		if slices.ContainsFunc(changes, func(c Change) bool { return c.Restarts }) {
+			count.Restarting++
+		}
+	}
+}
