@@ -208,6 +208,11 @@ type ComponentEnvironmentStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=4096
 	Message string `json:"message,omitempty"`
+	// refusedRevision is the revision of the template with which the next Release could not be made, for that reason.
+	// Absent where it could, or waits.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	RefusedRevision int64 `json:"refusedRevision,omitempty"`
 }
 
 // ComponentStatus is what the controller found and decided.

@@ -78,6 +78,9 @@ func (s *stop) status() platformv1alpha1.ComponentEnvironmentStatus {
 	switch {
 	case s.problem != nil:
 		status.Reason, status.Message = s.problem.reason, s.problem.message
+		if s.decision.Next != nil && !s.problem.waiting {
+			status.RefusedRevision = s.decision.Next.Revision
+		}
 	case s.decision.Wait != nil && status.Message == "":
 		status.Reason, status.Message = s.decision.Wait.Reason, s.decision.Wait.Message
 	case s.blocked != nil && status.Message == "":

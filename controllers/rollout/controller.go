@@ -189,7 +189,7 @@ func memberOf(component *platformv1alpha1.Component, environment string, release
 		Revision: h.Current, Ready: h.Ready, Failed: h.Failed(status),
 	}
 	for _, known := range component.Status.Environments {
-		if known.Name == environment && member.Failed == "" && h.Current < newest && cannot(known.Reason) {
+		if known.Name == environment && member.Failed == "" && h.Current < newest && known.RefusedRevision == newest && cannot(known.Reason) {
 			member.Failed = known.Message
 		}
 	}

@@ -177,17 +177,20 @@ func refresh(step *Step, current *Release) *Next {
 // fits the revision that the environment would get anyway, the revision goes first, alone; if the old version
 // does not fit it either (a new required parameter does that), both change at once, since there is no other
 // way on. And where the new version was only ever Ready with a later revision, both change at once too: what
-// was never tried before this environment is not tried here.
+// was never tried before this environment is not tried here. A version that runs with neither revision does not keep
+// the later one from the version that runs.
 func change(step *Step, current *Release, before *Step, target int64, fits func(string, int64) bool) *Next {
 	next := &Next{step.Version, current.Revision, changeCause(step, before)}
 	revision := assign(current, before, target)
-	if fits(step.Version, current.Revision) || !fits(step.Version, revision) {
-		if pair := paired(current, before, target); fits(step.Version, pair) {
+	fitsNow := fits(step.Version, current.Revision)
+	if fitsNow || revision == current.Revision || !fits(step.Version, revision) {
+		pair := paired(current, before, target)
+		switch {
+		case pair != current.Revision && fits(step.Version, pair):
 			next.Revision = pair
+		case !fitsNow && revision != current.Revision && !step.settling() && fits(current.Version, revision):
+			return &Next{current.Version, revision, platformv1alpha1.CauseTemplateRollout}
 		}
-		return next
-	}
-	if revision == current.Revision {
 		return next
 	}
 	if fits(current.Version, revision) {

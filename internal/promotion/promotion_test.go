@@ -216,6 +216,21 @@ func TestPlan(t *testing.T) {
 			fits: func(_ int, version string, revision int64) bool { return version != "v1" || revision == 2 },
 			want: []promotion.Decision{next("v0", 2, "TemplateRollout"), waits(devFirst)},
 		},
+		"a version that fits no revision does not keep the new one from what runs": {
+			dev: promotion.Step{Releases: []promotion.Release{ready("v0", 1)}}, target: 2,
+			fits: func(_ int, version string, _ int64) bool { return version != "v1" },
+			want: []promotion.Decision{next("v0", 2, "TemplateRollout"), waits(devFirst)},
+		},
+		"and is tried, and refused, with the new one from then on": {
+			dev: promotion.Step{Releases: []promotion.Release{ready("v0", 2)}}, target: 2,
+			fits: func(_ int, version string, _ int64) bool { return version != "v1" },
+			want: []promotion.Decision{next("v1", 2, "ImageChange"), waits(devFirst)},
+		},
+		"where nothing fits the new revision, nothing goes there": {
+			dev: promotion.Step{Releases: []promotion.Release{ready("v0", 1)}}, target: 2,
+			fits: func(_ int, version string, revision int64) bool { return version == "v0" && revision == 1 },
+			want: []promotion.Decision{next("v1", 1, "ImageChange"), waits(devFirst)},
+		},
 		"where only both together fit, both change": {
 			dev: promotion.Step{Releases: []promotion.Release{ready("v0", 1)}}, target: 2,
 			fits: func(_ int, version string, revision int64) bool { return (version == "v1") == (revision == 2) },

@@ -132,6 +132,36 @@ data: "${{%s: '%s'}}"
 					And(HaveField("Component", "open"), HaveField("Message", ContainSubstring("allowPrivilegeEscalation"))))))))))))
 	})
 
+	It("is not held up by a version that is refused at the revision before, and reaches what runs instead of it", func(ctx context.Context) {
+		t := newTeam(ctx, "dev", "prod")
+		st := web(framework.Name("w-"))
+		st.Spec.Overrides = &platformv1alpha1.TemplateOverrides{Allow: []platformv1alpha1.OpenPath{
+			{Resource: "deployment", Path: "spec.template.spec.containers[name=app].securityContext"},
+		}}
+		st.Spec.Rollout = &platformv1alpha1.TemplateRollout{Waves: []platformv1alpha1.RolloutWave{
+			{Tiers: []platformv1alpha1.Tier{platformv1alpha1.TierDevelopment}, Percent: 100},
+			{Tiers: []platformv1alpha1.Tier{platformv1alpha1.TierProduction}, Percent: 100},
+		}}
+		publish(ctx, st)
+		good := deploy(ctx, framework.Component(t.home, "good", st.Name, "dev", "prod"))
+		own := deploy(ctx, framework.Component(t.home, "own", st.Name, "prod"))
+		settled(ctx, good)
+		settled(ctx, own)
+		change(ctx, own, func(c *platformv1alpha1.Component) {
+			c.Spec.Overrides = []platformv1alpha1.Override{override(onApp("securityContext: {allowPrivilegeEscalation: true}"), "")}
+		})
+		Eventually(ctx, framework.Read(admin, own)).Should(framework.BeStalled(platformv1alpha1.ReasonRefused, "allowPrivilegeEscalation"))
+
+		change(ctx, st, func(st *platformv1alpha1.ServiceTemplate) {
+			st.Spec.Resources[0].Object.Raw = []byte(strings.Replace(string(st.Spec.Resources[0].Object.Raw), `"replicas":1`, `"replicas":2`, 1))
+		})
+		Eventually(ctx, framework.Read(admin, st)).Should(And(isAt(platformv1alpha1.RolloutComplete, 2, 3), HaveField("Status.Rollout.Failures", BeEmpty())))
+		Eventually(ctx, runsRevision(good, 2, 2)).Should(Succeed())
+		Expect(read(ctx, t.release("own", "prod", 2)).Spec).To(And(HaveField("Cause", platformv1alpha1.CauseTemplateRollout),
+			HaveField("Revision.Number", BeEquivalentTo(2)), HaveField("Overrides", BeEmpty())))
+		Expect(read(ctx, own)).To(framework.BeStalled(platformv1alpha1.ReasonRefused, "allowPrivilegeEscalation"), "its team is told all the while")
+	})
+
 	It("halts at the first failure, brings who failed back, and goes on when a person says so", func(ctx context.Context) {
 		t := newTeam(ctx, "dev", "prod")
 		st := staged(ctx, 0)
