@@ -50,6 +50,8 @@ const (
 	retryUnguarded = 30 * time.Second
 	// retryUnlisted is for a kind whose watch has not listed yet.
 	retryUnlisted = 5 * time.Second
+	// retryConflict is for a write that met another one whose event should come first.
+	retryConflict = 5 * time.Second
 )
 
 // Reconciler reconciles Releases.

@@ -40,7 +40,8 @@ func (r *Reconciler) finalize(ctx context.Context, s *scope) (ctrl.Result, error
 			r.children.writes.Forget(inventoryKey(s.release, o))
 			r.claims.forget(inventoryKey(s.release, o))
 		}
-		return ctrl.Result{}, r.letGo(ctx, s.release)
+		err = r.letGo(ctx, s, s.release)
+		return ctrl.Result{RequeueAfter: s.requeueAfter}, err
 	}
 	message := "Deleting the objects of the Release."
 	if err != nil {

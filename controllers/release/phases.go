@@ -285,7 +285,7 @@ func (r *Reconciler) prune(ctx context.Context, s *scope) error {
 		if !gone {
 			continue // the event of its deletion will wake the Release
 		}
-		if err := r.letGo(ctx, old); err != nil {
+		if err := r.letGo(ctx, s, old); err != nil {
 			return err
 		}
 	}
@@ -303,14 +303,19 @@ func covers(keep map[childKey]bool, release *platformv1alpha1.Release) bool {
 }
 
 // letGo takes the finalizer off a Release of which nothing is left.
-func (r *Reconciler) letGo(ctx context.Context, release *platformv1alpha1.Release) error {
+func (r *Reconciler) letGo(ctx context.Context, s *scope, release *platformv1alpha1.Release) error {
 	before := release.DeepCopy()
 	if !controllerutil.RemoveFinalizer(release, platformv1alpha1.Finalizer) {
 		return nil
 	}
 	err := r.Patch(ctx, release, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
-	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
-		return nil // gone already, or changed a moment ago: the event of that is on its way
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if apierrors.IsConflict(err) {
+		// As a rule it changed a moment ago, and the event of that is on its way.
+		s.lookAgain(retryConflict)
+		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("taking the finalizer off Release %s: %w", release.Name, err)
