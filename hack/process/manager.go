@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/rest"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/hack/controlplane"
@@ -42,6 +43,10 @@ type Manager struct {
 	Arguments []string
 	// Attached makes the process end with this one, even if that is killed. Else it outlives it.
 	Attached bool
+	// Ports are ports that others know already, by their name: webhook or probe. Others are chosen.
+	Ports map[string]int
+	// Via changes how the manager reaches the API server, such as through a proxy. Nil leaves it as it is.
+	Via func(*rest.Config)
 }
 
 func (m *Manager) file(name string) string { return filepath.Join(m.Dir, name) }
@@ -52,6 +57,9 @@ func (m *Manager) Log() string { return m.file("manager.log") }
 
 // Port returns a port that stays the same from one call to the next, for the webhooks are configured with it.
 func (m *Manager) Port(name string) (int, error) {
+	if port := m.Ports[name]; port != 0 {
+		return port, nil
+	}
 	path := m.file(name + ".port")
 	if raw, err := os.ReadFile(path); err == nil {
 		return strconv.Atoi(strings.TrimSpace(string(raw)))
@@ -86,6 +94,9 @@ func (m *Manager) Start(ctx context.Context, plane *controlplane.ControlPlane) e
 	cfg, err := plane.ServiceAccountConfig(ctx, platformv1alpha1.SystemNamespace, managerAccount)
 	if err != nil {
 		return err
+	}
+	if m.Via != nil {
+		m.Via(cfg)
 	}
 	if err := os.MkdirAll(m.Dir, 0o755); err != nil {
 		return err
@@ -185,6 +196,13 @@ func (m *Manager) PID() int {
 		return 0
 	}
 	return pid
+}
+
+// Kill ends the manager at once, as a crash would. It does nothing if none runs.
+func (m *Manager) Kill() {
+	if pid := m.PID(); pid != 0 {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
 }
 
 // Stop ends the manager, by force when it does not go.

@@ -267,6 +267,9 @@ func (c *Cluster) configuration() *manager.Configuration {
 // MetricsAddress is where the manager serves metrics, if Options.Metrics says so.
 func (c *Cluster) MetricsAddress() string { return loopback(c.metricsPort) }
 
+// WebhookPort is where the API server expects the webhooks, on the loopback interface.
+func (c *Cluster) WebhookPort() int { return c.webhookPort }
+
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
 // log sends what the manager logs where the options say.
