@@ -45,7 +45,7 @@ func (r *refusals) add(key childKey, release types.UID, err error, now time.Time
 	wait := retryRefused
 	var selector *selectorError
 	var controlled *controlledError
-	if apply.Taken(err) || errors.As(err, &controlled) || errors.Is(err, errNoConsent) || errors.Is(err, errNotThere) || errors.As(err, &selector) {
+	if apply.Taken(err) || apply.Denied(err) || errors.As(err, &controlled) || errors.Is(err, errNoConsent) || errors.Is(err, errNotThere) || errors.As(err, &selector) {
 		wait = min(max(now.Sub(since), retryTakenFirst), retryTakenLast)
 	}
 	if r.byKey == nil {

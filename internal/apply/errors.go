@@ -68,6 +68,17 @@ func Taken(err error) bool {
 		strings.Contains(err.Error(), "'"+ownershipPolicy+"'")
 }
 
+// Denied says that an admission webhook refused the object: what decides there may change, with the object as it is.
+// The API server gives such an answer the code that the webhook chose, and tells it apart by its text alone.
+func Denied(err error) bool {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return false
+	}
+	message := status.Status().Message
+	return strings.HasPrefix(message, "admission webhook ") && strings.Contains(message, " denied the request")
+}
+
 // KindUnavailable says that the API server does not serve the kind (any more). A kind that was served
 // before stays in the mapper; then it is the answer of a path that nobody serves which tells.
 func KindUnavailable(err error) bool {
