@@ -34,8 +34,9 @@ import (
 
 // Times after which a Release is looked at again though no event came.
 const (
-	// retryTakenFirst and retryTakenLast bound the time for an object that belongs to somebody else: it
-	// may have been deleted, and no event tells. It is tried again after as long as it has been taken.
+	// retryTakenFirst and retryTakenLast bound the time for an object that belongs to somebody else, or that a webhook
+	// of others denies: it may have been deleted, or be let through by now, and no event tells. It is tried again after
+	// as long as it has been so.
 	retryTakenFirst, retryTakenLast = 5 * time.Second, 2 * time.Minute
 	// retryRefused is for an object whose content was refused: what refused it may have changed.
 	retryRefused = 10 * time.Minute
@@ -50,6 +51,8 @@ const (
 	retryUnguarded = 30 * time.Second
 	// retryUnlisted is for a kind whose watch has not listed yet.
 	retryUnlisted = 5 * time.Second
+	// retryTerminating is for a namespace that is being deleted, and made anew.
+	retryTerminating = 5 * time.Second
 	// retryConflict is for a write that met another one whose event should come first.
 	retryConflict = 5 * time.Second
 )

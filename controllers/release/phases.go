@@ -152,6 +152,10 @@ func (r *Reconciler) record(ctx context.Context, s *scope, results []apply.Resul
 			switch {
 			case apply.KindUnavailable(err):
 				s.lookAgain(retryUnavailable)
+			case apply.Terminating(err):
+				// No error: the pauses between tries would grow for as long as the namespace takes to go, and hold up
+				// the first try in the one that is made anew.
+				s.lookAgain(retryTerminating)
 			case apply.Final(err):
 				s.lookAgain(r.refusals.add(key, s.release.UID, err, r.Clock.Now()))
 			default:
