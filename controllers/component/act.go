@@ -29,6 +29,13 @@ const historyLimit = 10
 // is rolled out over it: as long as Deployments are given by default.
 const settleFor = 10 * time.Minute
 
+const (
+	// retryDefined is for a kind whose definition has just changed: discovery follows a moment later.
+	retryDefined = 2 * time.Second
+	// retryUnserved is for a kind that the cluster does not serve, where no definition of it tells.
+	retryUnserved = time.Minute
+)
+
 // NamespacedFunc says whether objects of a kind live in namespaces, and whether the cluster knows
 // the kind at all.
 type NamespacedFunc func(schema.GroupKind) (namespaced, known bool)
@@ -198,6 +205,9 @@ func (r *Reconciler) build(ctx context.Context, s *scope, st *stop) (*platformv1
 	guarded := make([]guard.Object, len(objects))
 	for i, o := range objects {
 		guarded[i] = guard.Object{Resource: o.Resource, Object: o.Object}
+		if _, served := r.Namespaced(o.Object.GroupVersionKind().GroupKind()); !served {
+			s.lookAgain(retryUnserved)
+		}
 	}
 	policy := render.Policy(release)
 	policy.Namespaced = r.Namespaced

@@ -11,9 +11,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -74,13 +76,13 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	}
 	definition := &metav1.PartialObjectMetadata{}
 	definition.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
-	defined := func(context.Context, client.Object) []ctrl.Request {
-		r.Capabilities.Changed()
-		return nil // what runs stays as it is: the next Release has what came
-	}
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&platformv1alpha1.Component{}).
-		WatchesMetadata(definition, handler.EnqueueRequestsFromMapFunc(defined)).
+		WatchesMetadata(definition, handler.Funcs{
+			CreateFunc: func(ctx context.Context, _ event.CreateEvent, queue requestQueue) { r.defined(ctx, queue) },
+			UpdateFunc: func(ctx context.Context, _ event.UpdateEvent, queue requestQueue) { r.defined(ctx, queue) },
+			DeleteFunc: func(context.Context, event.DeleteEvent, requestQueue) { r.Capabilities.Changed() },
+		}).
 		Owns(&platformv1alpha1.Release{}).
 		Watches(&platformv1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.ofEnvironment)).
 		Watches(&platformv1alpha1.ServiceTemplateRevision{}, handler.EnqueueRequestsFromMapFunc(r.ofRevision)).
@@ -183,6 +185,25 @@ func (r *Reconciler) deleteRelease(ctx context.Context, release *platformv1alpha
 		return fmt.Errorf("deleting Release %s: %w", release.Name, err)
 	}
 	return nil
+}
+
+type requestQueue = workqueue.TypedRateLimitingInterface[ctrl.Request]
+
+// defined wakes, when a kind is defined, the Components that were refused something: it may have been that kind. What
+// runs stays as it is, and the next Release has what came.
+func (r *Reconciler) defined(ctx context.Context, queue requestQueue) {
+	r.Capabilities.Changed()
+	var list platformv1alpha1.ComponentList
+	if err := r.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Listing Components failed")
+		return
+	}
+	for i := range list.Items {
+		c := meta.FindStatusCondition(list.Items[i].Status.Conditions, platformv1alpha1.ConditionReady)
+		if c != nil && c.Reason == platformv1alpha1.ReasonRefused {
+			queue.AddAfter(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])}, retryDefined)
+		}
+	}
 }
 
 func (r *Reconciler) ofEnvironment(ctx context.Context, o client.Object) []ctrl.Request {
