@@ -36,11 +36,32 @@ const usual = 3 * time.Minute
 // calm does nothing between the steps of a life.
 func calm(string) {}
 
+// golden is the template of the lives that are led now.
+var golden = template
+
 // newComponent is the Component of every life.
 func newComponent() *platformv1alpha1.Component {
-	c := framework.Component(home, "shop", template, path...)
+	c := framework.Component(home, "shop", golden, path...)
 	c.Spec.Image = image + "1"
 	return c
+}
+
+// follow has this spec's lives be of another template, and leads one without a fault to compare with.
+func follow(ctx context.Context, other *platformv1alpha1.ServiceTemplate) {
+	GinkgoHelper()
+	Eventually(ctx, func(ctx context.Context) error { return admin.Create(ctx, other) }).Should(Succeed(), "a new kind is not known at once")
+	Eventually(ctx, framework.Read(admin, other)).Should(framework.BeReady())
+	was := undisturbed
+	golden, undisturbed = other.Name, nil
+	DeferCleanup(func(ctx context.Context) {
+		remove(ctx)
+		Eventually(ctx, framework.Gone(admin, newComponent())).WithTimeout(patience).Should(BeTrue())
+		Expect(client.IgnoreNotFound(admin.Delete(ctx, other))).To(Succeed())
+		revision := &platformv1alpha1.ServiceTemplateRevision{ObjectMeta: metav1.ObjectMeta{Name: other.Name + "-1"}}
+		Eventually(ctx, framework.Gone(admin, revision)).Should(BeTrue(), "the states of others would show it")
+		golden, undisturbed = template, was
+	})
+	undisturbed = live(ctx, calm)
 }
 
 // live leads a Component through a life, and compares each of its states with those of the undisturbed one. meanwhile is

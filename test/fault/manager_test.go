@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -77,6 +79,13 @@ func (s *supervised) end(ctx context.Context) {
 		<-done
 	}
 	Expect(s.Stop(ctx)).To(Succeed())
+}
+
+// tell shows the end of the manager's log: its folder goes with the cluster.
+func (s *supervised) tell() {
+	raw, err := os.ReadFile(s.Log())
+	lines := strings.Split(string(raw), "\n")
+	GinkgoWriter.Println(strings.Join(lines[max(0, len(lines)-150):], "\n"), err)
 }
 
 // started is how often the manager was started.

@@ -94,6 +94,9 @@ var _ = BeforeSuite(func(ctx context.Context) {
 var _ = BeforeEach(func(ctx context.Context) {
 	heal(ctx)
 	DeferCleanup(func(ctx context.Context) {
+		if CurrentSpecReport().Failed() {
+			manager.tell()
+		}
 		heal(ctx)
 		component := newComponent()
 		Expect(client.IgnoreNotFound(admin.Delete(ctx, component))).To(Succeed())
