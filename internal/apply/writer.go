@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/types"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/transport"
@@ -153,7 +154,9 @@ func (w *Writer) Apply(ctx context.Context, intent Intent) ([]Result, error) {
 	return results, nil
 }
 
-func (w *Writer) applyOne(ctx context.Context, intent *Intent, o render.Object) Result {
+// applyOne writes one object. A panic is the error of that object: nobody else recovers from one in this goroutine, and
+// the manager would end, for everybody.
+func (w *Writer) applyOne(ctx context.Context, intent *Intent, o render.Object) (result Result) {
 	namespace := intent.Policy.Namespace
 	fail := func(err error) Result {
 		return Result{Err: &ObjectError{
@@ -161,6 +164,14 @@ func (w *Writer) applyOne(ctx context.Context, intent *Intent, o render.Object) 
 			Doing: "applying", Err: err,
 		}}
 	}
+	defer func() {
+		if p := recover(); p != nil {
+			for _, log := range utilruntime.PanicHandlers {
+				log(ctx, p)
+			}
+			result = fail(fmt.Errorf("panic: %v", p))
+		}
+	}()
 	release, err := w.slots.Acquire(ctx, intent.Team)
 	if err != nil {
 		return fail(err)
