@@ -28,6 +28,8 @@ type supervised struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 	starts int
+	// replaced says that a manager in the suite's own process runs in place of this one.
+	replaced bool
 }
 
 // run starts the manager and keeps it running until end. It does nothing where that is done already, and returns once
@@ -35,6 +37,10 @@ type supervised struct {
 func (s *supervised) run(ctx context.Context) {
 	GinkgoHelper()
 	s.mu.Lock()
+	if s.replaced {
+		s.mu.Unlock()
+		return
+	}
 	if s.cancel == nil {
 		var keep context.Context
 		keep, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -86,6 +92,19 @@ func (s *supervised) tell() {
 	raw, err := os.ReadFile(s.Log())
 	lines := strings.Split(string(raw), "\n")
 	GinkgoWriter.Println(strings.Join(lines[max(0, len(lines)-150):], "\n"), err)
+}
+
+// replace ends the manager for as long as another one runs in its place: until the end of the spec or container.
+func (s *supervised) replace(ctx context.Context) {
+	GinkgoHelper()
+	s.end(ctx)
+	set := func(replaced bool) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.replaced = replaced
+	}
+	set(true)
+	DeferCleanup(func() { set(false) })
 }
 
 // started is how often the manager was started.

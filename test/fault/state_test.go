@@ -31,8 +31,8 @@ type state map[string]string
 // passing are kinds whose objects come and go with names that nobody can tell before, or tell of what happened.
 var passing = []string{"Pod", "Event", "EndpointSlice", "Endpoints", "Lease", "PodMetrics"}
 
-// stateOf reads the state of the home and the workload namespaces, with the namespaces themselves, the appliers and what
-// is cluster-scoped of Towpath's kinds.
+// stateOf reads the state of the team's home and workload namespaces, and of what is elsewhere and bears its name: the
+// namespaces themselves, the appliers, class and templates.
 func stateOf(ctx context.Context) (state, error) {
 	kinds, err := kinds()
 	if err != nil {
@@ -40,7 +40,7 @@ func stateOf(ctx context.Context) (state, error) {
 	}
 	var objects []unstructured.Unstructured
 	for _, kind := range kinds {
-		for _, namespace := range append([]string{home, platformv1alpha1.ApplierNamespace}, workspaces...) {
+		for _, namespace := range append([]string{home}, workspaces...) {
 			found, err := list(ctx, kind, client.InNamespace(namespace))
 			if err != nil {
 				return nil, err
@@ -48,20 +48,23 @@ func stateOf(ctx context.Context) (state, error) {
 			objects = append(objects, found...)
 		}
 	}
-	for _, kind := range []string{"ServiceTemplate", "ServiceTemplateRevision", "EnvironmentClass"} {
-		found, err := list(ctx, platformv1alpha1.GroupVersion.WithKind(kind))
+	for _, kind := range []schema.GroupVersionKind{
+		platformv1alpha1.GroupVersion.WithKind("ServiceTemplate"), platformv1alpha1.GroupVersion.WithKind("ServiceTemplateRevision"),
+		platformv1alpha1.GroupVersion.WithKind("EnvironmentClass"), corev1.SchemeGroupVersion.WithKind("Namespace"),
+		corev1.SchemeGroupVersion.WithKind("ServiceAccount"),
+	} {
+		where := ""
+		if kind.Kind == "ServiceAccount" {
+			where = platformv1alpha1.ApplierNamespace
+		}
+		found, err := list(ctx, kind, client.InNamespace(where))
 		if err != nil {
 			return nil, err
 		}
-		objects = append(objects, found...)
-	}
-	namespaces, err := list(ctx, corev1.SchemeGroupVersion.WithKind("Namespace"))
-	if err != nil {
-		return nil, err
-	}
-	for i := range namespaces {
-		if strings.Contains(namespaces[i].GetName(), teamName) {
-			objects = append(objects, namespaces[i])
+		for i := range found {
+			if strings.Contains(found[i].GetName(), teamName) {
+				objects = append(objects, found[i])
+			}
 		}
 	}
 	return reduce(objects)

@@ -8,6 +8,7 @@ package fault_test
 
 import (
 	"context"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -62,7 +64,7 @@ func TestFault(t *testing.T) {
 var _ = BeforeSuite(func(ctx context.Context) {
 	GinkgoWriter.Printf("TOWPATH_FAULT_SEED=%d\n", seed)
 	var err error
-	cluster, err = framework.Start(ctx, framework.Options{Nodes: 1, Log: GinkgoWriter})
+	cluster, err = framework.Start(ctx, framework.Options{Nodes: 1, Log: GinkgoWriter, Via: viaBetween})
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() { Expect(cluster.Stop()).To(Succeed()) })
 	admin = cluster.Client
@@ -89,6 +91,12 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	GinkgoWriter.Printf("a life without faults took %s and %d calls, %d of them writes\n",
 		undisturbed.took, undisturbed.calls, undisturbed.writes)
 })
+
+// viaBetween has a manager in this process reach the API server through the proxy too, and panic where a spec says so.
+func viaBetween(cfg *rest.Config) {
+	between.Config(cfg)
+	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return &panicking{next} })
+}
 
 // Whatever a spec did, the next one begins with a manager that runs, a proxy that passes everything on, and no Component.
 var _ = BeforeEach(func(ctx context.Context) {

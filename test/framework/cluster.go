@@ -68,6 +68,8 @@ type Options struct {
 	LeaderElection bool
 	// Log takes what the manager logs, such as GinkgoWriter. If nil, it goes to manager.log in Dir.
 	Log io.Writer
+	// Via changes how the manager reaches the API server, such as through a proxy. Nil leaves it as it is.
+	Via func(*rest.Config)
 	// Clock tells the manager when overrides expire. If nil, it goes by the real one.
 	Clock clock.PassiveClock
 }
@@ -194,6 +196,15 @@ func (c *Cluster) Stop() error {
 	return errors.Join(err, RecordRights(c.auditLog()), os.RemoveAll(c.Dir))
 }
 
+// ManagerConfig is how the manager reaches the API server, as Options.Via has it, and with its identity.
+func (c *Cluster) ManagerConfig() *rest.Config {
+	cfg := rest.CopyConfig(c.managerCfg)
+	if c.options.Via != nil {
+		c.options.Via(cfg)
+	}
+	return cfg
+}
+
 // UserClient returns a client of a user in these groups, who has the rights that RBAC gives.
 func (c *Cluster) UserClient(name string, groups ...string) (client.Client, error) {
 	cfg, err := c.Plane.UserConfig(name, groups...)
@@ -229,7 +240,7 @@ func (c *Cluster) StartManager(ctx context.Context) error {
 	}
 	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	r := &run{cancel: cancel, done: make(chan struct{})}
-	mgr, err := manager.New(runCtx, c.managerCfg, manager.Options{Configuration: *c.configuration(), Again: true, Clock: c.options.Clock})
+	mgr, err := manager.New(runCtx, c.ManagerConfig(), manager.Options{Configuration: *c.configuration(), Again: true, Clock: c.options.Clock})
 	if err != nil {
 		cancel()
 		return err
