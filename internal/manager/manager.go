@@ -52,6 +52,9 @@ type Options struct {
 	Again bool
 	// Clock tells when overrides expire. If nil, the real one.
 	Clock clock.PassiveClock
+	// Wrap changes the manager to which controllers and webhooks are added, as a test does that runs controllers by
+	// hand. If nil, it stays as it is.
+	Wrap func(ctrl.Manager) ctrl.Manager
 }
 
 // Run builds the manager and runs it until the context ends.
@@ -104,7 +107,11 @@ func New(ctx context.Context, cfg *rest.Config, o Options) (ctrl.Manager, error)
 	if err := walls.Check(ctx, mgr.GetAPIReader()); err != nil {
 		return nil, err
 	}
-	if err := setUp(mgr, &o, certReady); err != nil {
+	target := mgr
+	if o.Wrap != nil {
+		target = o.Wrap(mgr)
+	}
+	if err := setUp(target, &o, certReady); err != nil {
 		return nil, err
 	}
 	return mgr, nil

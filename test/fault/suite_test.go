@@ -64,7 +64,7 @@ func TestFault(t *testing.T) {
 var _ = BeforeSuite(func(ctx context.Context) {
 	GinkgoWriter.Printf("TOWPATH_FAULT_SEED=%d\n", seed)
 	var err error
-	cluster, err = framework.Start(ctx, framework.Options{Nodes: 1, Log: GinkgoWriter, Via: viaBetween})
+	cluster, err = framework.Start(ctx, framework.Options{Nodes: 1, Log: GinkgoWriter, Via: viaBetween, Wrap: takenInHand})
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() { Expect(cluster.Stop()).To(Succeed()) })
 	admin = cluster.Client

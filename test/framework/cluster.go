@@ -70,6 +70,8 @@ type Options struct {
 	Log io.Writer
 	// Via changes how the manager reaches the API server, such as through a proxy. Nil leaves it as it is.
 	Via func(*rest.Config)
+	// Wrap changes the manager to which controllers are added; see manager.Options.
+	Wrap func(ctrl.Manager) ctrl.Manager
 	// Clock tells the manager when overrides expire. If nil, it goes by the real one.
 	Clock clock.PassiveClock
 }
@@ -240,7 +242,7 @@ func (c *Cluster) StartManager(ctx context.Context) error {
 	}
 	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	r := &run{cancel: cancel, done: make(chan struct{})}
-	mgr, err := manager.New(runCtx, c.ManagerConfig(), manager.Options{Configuration: *c.configuration(), Again: true, Clock: c.options.Clock})
+	mgr, err := manager.New(runCtx, c.ManagerConfig(), manager.Options{Configuration: *c.configuration(), Again: true, Clock: c.options.Clock, Wrap: c.options.Wrap})
 	if err != nil {
 		cancel()
 		return err
