@@ -248,6 +248,16 @@ test-tenancy: export KUBEBUILDER_ASSETS := $(BIN)/kube/current
 test-tenancy: kube ## Play the hostile tenant; a part of test-integration.
 	go test -count=1 -race -timeout=10m $(TESTFLAGS) ./test/tenancy
 
+# SEED draws what is drawn; without it, the time does.
+SEED ?=
+
+.PHONY: test-fault
+test-fault: export KUBEBUILDER_ASSETS := $(BIN)/kube/current
+test-fault: export TOWPATH_FAULT := long
+test-fault: export TOWPATH_FAULT_SEED := $(SEED)
+test-fault: kube ## Have everything fail, as long and as often as it may (half an hour); the short form is a part of test-integration.
+	go test -count=1 -timeout=90m -v $(TESTFLAGS) ./test/fault
+
 # go test runs one fuzz target of one package at a time.
 .PHONY: test-fuzz
 test-fuzz: ## Run each fuzz target for FUZZTIME.

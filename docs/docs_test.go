@@ -312,3 +312,29 @@ func write(t *testing.T, path, text string) {
 		t.Fatal(err)
 	}
 }
+
+// A row of faults.md names its spec by the text of it.
+func TestFaultsNameSpecsThatExist(t *testing.T) {
+	files, err := filepath.Glob("../test/fault/*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var specs strings.Builder
+	for _, file := range files {
+		specs.WriteString(read(t, file))
+	}
+	rows := 0
+	for line := range strings.SplitSeq(strings.Split(read(t, "faults.md"), "## What this found")[0], "\n") {
+		cells := strings.Split(strings.Trim(line, "|"), " | ")
+		if len(cells) != 3 || !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| fault ") {
+			continue
+		}
+		rows++
+		if spec := strings.TrimSpace(cells[2]); !strings.Contains(specs.String(), spec) {
+			t.Errorf("faults.md names the spec %q, which test/fault does not have", spec)
+		}
+	}
+	if rows < 20 {
+		t.Errorf("faults.md has %d rows, or is written in another way by now", rows)
+	}
+}

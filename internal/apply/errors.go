@@ -96,7 +96,7 @@ func Terminating(err error) bool {
 
 // Final says that the API server refused the content: the same object will be refused again.
 func Final(err error) bool {
-	if Taken(err) {
+	if Taken(err) || Denied(err) {
 		return true
 	}
 	var status apierrors.APIStatus

@@ -26,6 +26,9 @@ func TestDenied_IsWhatAWebhookSaid(t *testing.T) {
 			if got := Denied(tc.err); got != tc.want {
 				t.Errorf("got %v", got)
 			}
+			if tc.want && !Final(tc.err) {
+				t.Error("whoever denies has to change their mind: that is for people")
+			}
 		})
 	}
 }
