@@ -84,7 +84,25 @@ var _ = Describe("Of two managers", func() {
 		endsWell(ctx)
 	})
 
+	It("the other goes on where the leader lost the API server, and that ends", func(ctx context.Context) {
+		inLongForm()
+		apply := func(c *proxy.Call) bool { return writes(c) && c.Resource == "services" }
+		var away atomic.Bool
+		leader.proxy.Inject(proxy.On(proxy.Nth(1, apply), proxy.After(func() {
+			away.Store(true)
+			go leader.proxy.Away() // it waits for this call
+		})))
+		create(ctx)
+		clear(known)
+		Eventually(away.Load).WithTimeout(patience).Should(BeTrue())
+		arrives(ctx, "1", func() state { return undisturbed.created })
+		Eventually(leader.PID).Should(BeZero(), "it could not keep its lease")
+		Expect(leader.proxy.Refused()).To(BeNumerically(">", 0))
+		endsWell(ctx)
+	})
+
 	It("one that sleeps for longer than its lease ends when it wakes up, and does no harm", func(ctx context.Context) {
+		inLongForm()
 		apply := func(c *proxy.Call) bool { return writes(c) && c.Resource == "services" }
 		pid := leader.PID()
 		var asleep atomic.Bool

@@ -85,6 +85,7 @@ var _ = Describe("A Component", func() {
 	})
 
 	It("serves, changes and ends without its template", func(ctx context.Context) {
+		inLongForm()
 		other := webTemplate()
 		other.Name = "fault-deleted"
 		follow(ctx, other)

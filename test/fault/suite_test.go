@@ -55,6 +55,13 @@ func either[T any](inLong, inShort T) T {
 	return inShort
 }
 
+// inLongForm skips a spec in the short form, which has another one like it.
+func inLongForm() {
+	if !long {
+		Skip("a part of make test-fault")
+	}
+}
+
 func TestFault(t *testing.T) {
 	RegisterFailHandler(Fail)
 	framework.SetTimeouts()
