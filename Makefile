@@ -256,7 +256,7 @@ test-fault: export KUBEBUILDER_ASSETS := $(BIN)/kube/current
 test-fault: export TOWPATH_FAULT := long
 test-fault: export TOWPATH_FAULT_SEED := $(SEED)
 test-fault: kube ## Have everything fail, as long and as often as it may (half an hour); the short form is a part of test-integration.
-	go test -count=1 -timeout=90m -v $(TESTFLAGS) ./test/fault
+	go test -count=1 -timeout=90m -v $(TESTFLAGS) ./test/fault -ginkgo.v
 
 # go test runs one fuzz target of one package at a time.
 .PHONY: test-fuzz

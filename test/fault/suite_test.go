@@ -65,11 +65,11 @@ func inLongForm() {
 func TestFault(t *testing.T) {
 	RegisterFailHandler(Fail)
 	framework.SetTimeouts()
+	t.Logf("TOWPATH_FAULT_SEED=%d", seed)
 	RunSpecs(t, "Fault")
 }
 
 var _ = BeforeSuite(func(ctx context.Context) {
-	GinkgoWriter.Printf("TOWPATH_FAULT_SEED=%d\n", seed)
 	var err error
 	cluster, err = framework.Start(ctx, framework.Options{Nodes: 1, Log: GinkgoWriter, Via: viaBetween, Wrap: takenInHand})
 	Expect(err).NotTo(HaveOccurred())
