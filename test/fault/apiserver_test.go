@@ -38,9 +38,13 @@ func survives(ctx context.Context, fault proxy.Fault, meanwhile func(step string
 	return calls
 }
 
-// weighed is what the manager carries at rest.
+// weighed is what the manager carries at rest, once it has led a Component through a life: it begins to watch a kind when
+// something of it is first made.
 func weighed(ctx context.Context) weight {
 	GinkgoHelper()
+	if lived != manager.started() {
+		live(ctx, calm)
+	}
 	settle()
 	var w weight
 	Eventually(ctx, func() (err error) {

@@ -33,6 +33,9 @@ var patience = usual
 
 const usual = 3 * time.Minute
 
+// lived is the start of the manager that last led a whole life.
+var lived int
+
 // calm does nothing between the steps of a life.
 func calm(string) {}
 
@@ -68,7 +71,7 @@ func follow(ctx context.Context, other *platformv1alpha1.ServiceTemplate) {
 // called just after each of the user's steps: creation, update, deletion.
 func live(ctx context.Context, meanwhile func(step string)) *life {
 	GinkgoHelper()
-	l, began := &life{}, time.Now()
+	l, began, start := &life{}, time.Now(), manager.started()
 	between.Forget()
 	clear(known)
 	create(ctx)
@@ -92,6 +95,9 @@ func live(ctx context.Context, meanwhile func(step string)) *life {
 	l.took = time.Since(began)
 	expectForeignUntouched(ctx)
 	expectOnce()
+	if manager.started() == start {
+		lived = start
+	}
 	return l
 }
 
