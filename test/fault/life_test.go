@@ -57,14 +57,20 @@ func follow(ctx context.Context, other *platformv1alpha1.ServiceTemplate) {
 	was := undisturbed
 	golden, undisturbed = other.Name, nil
 	DeferCleanup(func(ctx context.Context) {
-		remove(ctx)
-		Eventually(ctx, framework.Gone(admin, newComponent())).WithTimeout(patience).Should(BeTrue())
-		Expect(client.IgnoreNotFound(admin.Delete(ctx, other))).To(Succeed())
-		revision := &platformv1alpha1.ServiceTemplateRevision{ObjectMeta: metav1.ObjectMeta{Name: other.Name + "-1"}}
-		Eventually(ctx, framework.Gone(admin, revision)).Should(BeTrue(), "the states of others would show it")
+		forget(ctx, other)
 		golden, undisturbed = template, was
 	})
 	undisturbed = live(ctx, calm)
+}
+
+// forget removes the Component, and its template with all that is left of it.
+func forget(ctx context.Context, other *platformv1alpha1.ServiceTemplate) {
+	GinkgoHelper()
+	remove(ctx)
+	Eventually(ctx, framework.Gone(admin, newComponent())).WithTimeout(patience).Should(BeTrue())
+	Expect(client.IgnoreNotFound(admin.Delete(ctx, other))).To(Succeed())
+	revision := &platformv1alpha1.ServiceTemplateRevision{ObjectMeta: metav1.ObjectMeta{Name: other.Name + "-1"}}
+	Eventually(ctx, framework.Gone(admin, revision)).Should(BeTrue(), "the states of others would show it")
 }
 
 // live leads a Component through a life, and compares each of its states with those of the undisturbed one. meanwhile is

@@ -187,7 +187,7 @@ spec:
 		golden = scaled.Name
 		DeferCleanup(func(ctx context.Context) {
 			golden = template
-			Expect(admin.Delete(ctx, scaled)).To(Succeed())
+			forget(ctx, scaled)
 		})
 		Eventually(ctx, framework.Read(admin, scaled)).Should(framework.BeReady())
 		create(ctx)
@@ -238,6 +238,7 @@ spec:
   selector: {matchLabels: {app.kubernetes.io/name: "${component.name}"}}
   template:
     spec:
+      automountServiceAccountToken: false
       securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
       containers:
       - name: app

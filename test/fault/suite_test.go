@@ -190,6 +190,7 @@ spec:
   selector: {matchLabels: {app.kubernetes.io/name: "${component.name}"}}
   template:
     spec:
+      automountServiceAccountToken: false
       securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
       containers:
       - name: app

@@ -34,6 +34,7 @@ spec:
   selector: {matchLabels: {app.kubernetes.io/name: "${component.name}"}}
   template:
     spec:
+      automountServiceAccountToken: false
       securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
       containers:
       - name: app
@@ -59,6 +60,7 @@ spec:
   template:
     metadata: {labels: {app: legacy-db}}
     spec:
+      automountServiceAccountToken: false
       securityContext: {runAsNonRoot: true, runAsUser: 65532, seccompProfile: {type: RuntimeDefault}}
       containers:
       - name: main
