@@ -34,6 +34,7 @@ import (
 	"github.com/towpath-dev/towpath/controllers/release"
 	"github.com/towpath-dev/towpath/controllers/rollout"
 	"github.com/towpath-dev/towpath/controllers/servicetemplate"
+	"github.com/towpath-dev/towpath/controllers/team"
 	"github.com/towpath-dev/towpath/internal/apply"
 	"github.com/towpath-dev/towpath/internal/capability"
 	"github.com/towpath-dev/towpath/internal/index"
@@ -188,6 +189,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 	recorder := mgr.GetEventRecorder("towpath")
 	controllers := []interface{ SetupWithManager(ctrl.Manager) error }{
 		&environmentclass.Reconciler{Client: mgr.GetClient()},
+		&team.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
 		&environment.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), LabelAliases: o.Configuration.LabelAliases},
 		&servicetemplate.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Kinds: kinds, Refresh: kinds.Refresh, Clock: clock.RealClock{}, Recorder: recorder,
@@ -215,6 +217,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 	}
 	hooks := &webhooks{mgr: mgr, certReady: certReady, validators: []validator{
 		&servicetemplate.Validator{Reader: mgr.GetClient(), Kinds: kinds},
+		&team.Validator{Reader: mgr.GetClient()},
 		&component.Validator{Reader: mgr.GetClient(), Revisions: revisions, Kinds: kinds, Clock: o.Clock},
 	}}
 	if err := mgr.Add(hooks); err != nil {
