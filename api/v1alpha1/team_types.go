@@ -108,8 +108,9 @@ type TeamSpec struct {
 	// +kubebuilder:validation:MaxItems=256
 	Members []TeamMember `json:"members,omitempty"`
 	// adoptNamespace is the name of a namespace that exists already, and becomes the home namespace in place of
-	// team-<name>. It must bear the label platform.towpath.dev/team with the name of the Team, so that nobody takes
-	// what is another's; so must a namespace team-<name> that exists before its Team does. A namespace that was
+	// team-<name>. It must bear the annotation platform.towpath.dev/adopt-by with the name of the Team, so that nobody
+	// takes what is another's; so must a namespace team-<name> that exists before its Team does, also where it bears
+	// the label of the team. A namespace that was
 	// adopted is never deleted with its Team. Default: a new namespace team-<name>.
 	// +optional
 	// +kubebuilder:validation:MinLength=1

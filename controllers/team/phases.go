@@ -55,8 +55,8 @@ func (s *scope) labels() map[string]string {
 	}
 }
 
-// keepHome makes the home namespace, and keeps its labels. It takes over one that exists only where that bears the
-// label of the team: creating fails where there is one, and applying names the UID of what was looked at.
+// keepHome makes the home namespace, and keeps its labels. It takes over one that exists only where that was given to
+// the Team: creating fails where there is one, and applying names the UID of what was looked at.
 func (r *Reconciler) keepHome(ctx context.Context, s *scope) error {
 	name := team.Home(s.team)
 	var live corev1.Namespace
@@ -92,8 +92,8 @@ func (r *Reconciler) keepHome(ctx context.Context, s *scope) error {
 func (r *Reconciler) makeHome(ctx context.Context, s *scope, name string, live *corev1.Namespace) (bool, error) {
 	if s.team.Spec.AdoptNamespace != "" {
 		s.problem = &problem{platformv1alpha1.ReasonNamespaceNotFound, fmt.Sprintf(
-			"Namespace %s, which spec.adoptNamespace names, does not exist. Whoever may make namespaces must make it, with the label %s=%s.",
-			name, platformv1alpha1.LabelTeam, s.team.Name), false}
+			"Namespace %s, which spec.adoptNamespace names, does not exist. Whoever may make namespaces must make it, then allow to take it over: %s",
+			name, s.consent(name)), false}
 		return false, nil
 	}
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: s.labels()}}
@@ -108,6 +108,11 @@ func (r *Reconciler) makeHome(ctx context.Context, s *scope, name string, live *
 	return false, r.Live.Get(ctx, types.NamespacedName{Name: name}, live)
 }
 
+// consent is the command that gives a namespace to the Team.
+func (s *scope) consent(name string) string {
+	return fmt.Sprintf("kubectl annotate namespace %s %s=%s", name, platformv1alpha1.AnnotationAdoptBy, s.team.Name)
+}
+
 func (s *scope) owns(live *corev1.Namespace) bool {
 	return live.Labels[platformv1alpha1.LabelOwnerUID] == string(s.team.UID)
 }
@@ -116,7 +121,6 @@ func (s *scope) owns(live *corev1.Namespace) bool {
 // towpath-namespaces refuses the same.
 func (s *scope) mayKeep(live *corev1.Namespace) *problem {
 	name, bears := live.Name, live.Labels[platformv1alpha1.LabelTeam]
-	allow := fmt.Sprintf("kubectl label namespace %s %s=%s", name, platformv1alpha1.LabelTeam, s.team.Name)
 	switch {
 	case s.owns(live) && !live.DeletionTimestamp.IsZero():
 		return &problem{platformv1alpha1.ReasonNamespaceTerminating, fmt.Sprintf("Namespace %s is being deleted, and will be made anew.", name), false}
@@ -134,9 +138,9 @@ func (s *scope) mayKeep(live *corev1.Namespace) *problem {
 		return &problem{platformv1alpha1.ReasonNamespaceTaken, fmt.Sprintf(
 			"Namespace %s is the home of team %s by its label %s; Towpath does not take it over. Give the Team another name, or another namespace by spec.adoptNamespace.",
 			name, bears, platformv1alpha1.LabelTeam), true}
-	case bears == "":
+	case live.Annotations[platformv1alpha1.AnnotationAdoptBy] != s.team.Name:
 		return &problem{platformv1alpha1.ReasonConsentMissing, fmt.Sprintf(
-			"Namespace %s exists, and nobody has labelled it as the home of the team. If it is to be that: %s", name, allow), true}
+			"Namespace %s exists, and nobody who may change namespaces has given it to the team. If it is to be the home: %s", name, s.consent(name)), true}
 	case !live.DeletionTimestamp.IsZero():
 		return &problem{platformv1alpha1.ReasonNamespaceTerminating, fmt.Sprintf("Namespace %s is being deleted; the Team waits until it is gone.", name), false}
 	}

@@ -150,13 +150,25 @@ var _ = Describe("The manager", func() {
 			return manager.Apply(ctx, asApply(intent), append(opts, owner, client.ForceOwnership)...)
 		}
 		Expect(admin.Create(ctx, namespace(name, nil))).To(Succeed())
-		Expect(take(name, "books")).To(beDeniedBy("towpath-namespaces"), "which nobody labelled")
+		give := func(name, team string) {
+			GinkgoHelper()
+			patch := mergePatch(`{"metadata":{"annotations":{"` + platformv1alpha1.AnnotationAdoptBy + `":` + team + `}}}`)
+			Expect(admin.Patch(ctx, namespace(name, nil), patch)).To(Succeed())
+		}
+		Expect(take(name, "books")).To(beDeniedBy("towpath-namespaces"), "which nobody gave")
 		Expect(admin.Patch(ctx, namespace(name, nil), mergePatch(`{"metadata":{"labels":{"`+platformv1alpha1.LabelTeam+`":"books"}}}`))).To(Succeed())
-		Expect(take(name, "other")).To(beDeniedBy("towpath-namespaces"), "of another team")
+		Expect(take(name, "books")).To(beDeniedBy("towpath-namespaces"), "which bears the label alone")
+		give(name, `"other"`)
+		Expect(take(name, "other")).To(beDeniedBy("towpath-namespaces"), "which is another team's")
+		for _, reserved := range []string{"default", "kube-system", platformv1alpha1.SystemNamespace} {
+			give(reserved, `"books"`)
+			Expect(take(reserved, "books")).To(beDeniedBy("towpath-namespaces"), reserved)
+			give(reserved, "null")
+		}
+		give(work, `"shop"`)
 		Expect(take(work, "shop")).To(beDeniedBy("towpath-namespaces"), "an Environment's")
-		Expect(admin.Patch(ctx, namespace("default", nil), mergePatch(`{"metadata":{"labels":{"`+platformv1alpha1.LabelTeam+`":"books"}}}`))).To(Succeed())
-		Expect(take("default", "books")).To(beDeniedBy("towpath-namespaces"))
-		Expect(admin.Patch(ctx, namespace("default", nil), mergePatch(`{"metadata":{"labels":{"`+platformv1alpha1.LabelTeam+`":null}}}`))).To(Succeed())
+		give(work, "null")
+		give(name, `"books"`)
 		Expect(take(name, "books")).To(Succeed())
 
 		for what, patch := range map[string]string{

@@ -13,6 +13,12 @@ import (
 	"github.com/towpath-dev/towpath/test/framework"
 )
 
+// given is a namespace that whoever may change it gave to a Team.
+func given(namespace *corev1.Namespace, team string) *corev1.Namespace {
+	namespace.Annotations = map[string]string{platformv1alpha1.AnnotationAdoptBy: team}
+	return namespace
+}
+
 func configMap(namespace, name string) *corev1.ConfigMap {
 	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 }
@@ -59,36 +65,34 @@ var _ = Describe("Deleting a Team", func() {
 		again := framework.Team(team.Name)
 		Expect(admin.Create(ctx, again)).To(Succeed())
 		Eventually(ctx, framework.Read(admin, again)).Should(framework.BeStalled("ConsentMissing", home.Name))
-		Expect(admin.Patch(ctx, left, merge(`{"metadata":{"labels":{"platform.towpath.dev/team":"`+team.Name+`"}}}`))).To(Succeed())
+		Expect(admin.Patch(ctx, left, merge(`{"metadata":{"annotations":{"platform.towpath.dev/adopt-by":"`+team.Name+`"}}}`))).To(Succeed())
 		awaitReady(ctx, again)
 	})
 
-	It("deletes the home where the spec says so, but not one that was adopted or is to be kept", func(ctx context.Context) {
-		for what, change := range map[string]func(context.Context, *platformv1alpha1.Team){
-			"deleted": func(context.Context, *platformv1alpha1.Team) {},
-			"adopted": func(ctx context.Context, team *platformv1alpha1.Team) {
-				Expect(admin.Create(ctx, framework.TeamNamespace(team.Name))).To(Succeed())
-			},
-			"kept": func(ctx context.Context, team *platformv1alpha1.Team) {
-				home := framework.TeamNamespace(team.Name)
-				home.Annotations = map[string]string{platformv1alpha1.AnnotationKeep: "true"}
-				Expect(admin.Create(ctx, home)).To(Succeed())
-			},
-		} {
+	DescribeTable("deletes the home where the spec says so, but not one that was adopted or is to be kept",
+		func(ctx context.Context, adopted, kept, gone bool) {
 			team := newTeam()
 			team.Spec.DeletionPolicy = platformv1alpha1.DeletionDelete
-			change(ctx, team)
+			if adopted {
+				Expect(admin.Create(ctx, given(framework.TeamNamespace(team.Name), team.Name))).To(Succeed())
+			}
 			made(ctx, team)
 			home := read(ctx, namespace("team-"+team.Name))
 			Expect(admin.Create(ctx, configMap(home.Name, "data"))).To(Succeed())
+			if kept {
+				Expect(admin.Patch(ctx, home.DeepCopy(), merge(`{"metadata":{"annotations":{"platform.towpath.dev/keep":"true"}}}`))).To(Succeed())
+			}
 			Expect(admin.Delete(ctx, team)).To(Succeed())
-			Eventually(ctx, framework.Gone(admin, team)).Should(BeTrue(), what)
-			Expect(framework.Gone(admin, home)(ctx)).To(Equal(what == "deleted"), what)
-			if what != "deleted" {
+			Eventually(ctx, framework.Gone(admin, team)).Should(BeTrue())
+			Expect(framework.Gone(admin, home)(ctx)).To(Equal(gone))
+			if !gone {
 				read(ctx, configMap(home.Name, "data"))
 			}
-		}
-	})
+		},
+		Entry("made", false, false, true),
+		Entry("adopted", true, false, false),
+		Entry("kept", false, true, false),
+	)
 
 	It("says that it waits for the home", func(ctx context.Context) {
 		team := newTeam()
@@ -105,7 +109,7 @@ var _ = Describe("Deleting a Team", func() {
 
 	It("gives a namespace that was adopted back the labels that it bore, but for those that made it a home", func(ctx context.Context) {
 		team := framework.Team(framework.Name("t"))
-		home := framework.TeamNamespace(team.Name)
+		home := given(framework.TeamNamespace(team.Name), team.Name)
 		home.Labels["owner"], home.Labels["app.kubernetes.io/managed-by"] = "somebody", "Helm"
 		Expect(admin.Create(ctx, home)).To(Succeed())
 		made(ctx, team)

@@ -213,7 +213,7 @@ var _ = Describe("What a Team keeps", func() {
 })
 
 var _ = Describe("A home that bears the name of a team by hand", func() {
-	It("works without a Team, gives the members of one nothing, and becomes its home once the Team says so", func(ctx context.Context) {
+	It("works without a Team, gives the members of one nothing, and becomes its home once it was given to it", func(ctx context.Context) {
 		name := framework.Name("t")
 		home := framework.TeamNamespace(name)
 		Expect(admin.Create(ctx, home)).To(Succeed())
@@ -225,7 +225,12 @@ var _ = Describe("A home that bears the name of a team by hand", func() {
 
 		team := framework.Team(name, member("User", "olga-"+name, "Owner"), member("User", "vera-"+name, "Viewer"))
 		team.Spec.CostCenter = "cc-of-the-team"
-		made(ctx, team)
+		Expect(admin.Create(ctx, team)).To(Succeed())
+		Eventually(ctx, framework.Read(admin, team)).Should(framework.BeStalled("ConsentMissing", "kubectl annotate namespace "+home.Name+" platform.towpath.dev/adopt-by="+name))
+		Expect(read(ctx, early).Status.CostCenter).To(Equal("cc-" + name))
+		expectBindings(ctx, early.Status.Namespace, nil)
+		Expect(admin.Patch(ctx, namespace(home.Name), merge(`{"metadata":{"annotations":{"platform.towpath.dev/adopt-by":"`+name+`"}}}`))).To(Succeed())
+		awaitReady(ctx, team)
 		want := map[string][]rbacv1.Subject{"towpath-owner": {person("User", "olga-"+name)}, "towpath-viewer": {person("User", "vera-"+name)}}
 		expectBindings(ctx, home.Name, want)
 		expectBindings(ctx, early.Status.Namespace, want)
@@ -242,11 +247,11 @@ var _ = Describe("A home that bears the name of a team by hand", func() {
 		team := framework.Team(name)
 		team.Spec.AdoptNamespace = legacy.Name
 		Expect(admin.Create(ctx, team)).To(Succeed())
-		Eventually(ctx, framework.Read(admin, team)).Should(framework.HaveCondition("Ready", metav1.ConditionFalse, "NamespaceNotFound", legacy.Name, "platform.towpath.dev/team="+name))
+		Eventually(ctx, framework.Read(admin, team)).Should(framework.HaveCondition("Ready", metav1.ConditionFalse, "NamespaceNotFound", legacy.Name, "platform.towpath.dev/adopt-by="+name))
 		Expect(admin.Create(ctx, legacy)).To(Succeed())
-		Eventually(ctx, framework.Read(admin, team)).Should(framework.BeStalled("ConsentMissing", "kubectl label namespace "+legacy.Name+" platform.towpath.dev/team="+name))
+		Eventually(ctx, framework.Read(admin, team)).Should(framework.BeStalled("ConsentMissing", "kubectl annotate namespace "+legacy.Name+" platform.towpath.dev/adopt-by="+name))
 		Expect(read(ctx, legacy).Labels).NotTo(HaveKey("platform.towpath.dev/owner-uid"))
-		Expect(admin.Patch(ctx, namespace(legacy.Name), merge(`{"metadata":{"labels":{"platform.towpath.dev/team":"`+name+`"}}}`))).To(Succeed())
+		Expect(admin.Patch(ctx, namespace(legacy.Name), merge(`{"metadata":{"annotations":{"platform.towpath.dev/adopt-by":"`+name+`"}}}`))).To(Succeed())
 		Expect(awaitReady(ctx, team).Status.Namespace).To(Equal(legacy.Name))
 		Expect(read(ctx, legacy).Labels).To(And(HaveKeyWithValue("owner", "somebody"), HaveKeyWithValue("platform.towpath.dev/owner-uid", string(team.UID))))
 		withEnvironment(ctx, read(ctx, team), "dev")

@@ -80,16 +80,16 @@ var _ = Describe("A Team that is refused", func() {
 })
 
 var _ = Describe("A home that a Team cannot have", func() {
-	It("is one that nobody labelled; and it proceeds when somebody does", func(ctx context.Context) {
+	It("is one that nobody gave to it; and it proceeds when somebody does", func(ctx context.Context) {
 		team := newTeam()
 		foreign := namespace("team-" + team.Name)
 		Expect(admin.Create(ctx, foreign)).To(Succeed())
 		Expect(admin.Create(ctx, team)).To(Succeed())
-		Eventually(ctx, framework.Read(admin, team)).Should(framework.BeStalled("ConsentMissing", foreign.Name, "kubectl label namespace"))
+		Eventually(ctx, framework.Read(admin, team)).Should(framework.BeStalled("ConsentMissing", foreign.Name, "kubectl annotate namespace"))
 		Expect(read(ctx, team).Status.Namespace).To(BeEmpty())
 		Expect(read(ctx, foreign).Labels).NotTo(HaveKey("platform.towpath.dev/owner-uid"))
 		Expect(framework.Gone(admin, binding(foreign.Name, "towpath-owner"))(ctx)).To(BeTrue())
-		Expect(admin.Patch(ctx, foreign, merge(`{"metadata":{"labels":{"platform.towpath.dev/team":"`+team.Name+`"}}}`))).To(Succeed())
+		Expect(admin.Patch(ctx, foreign, merge(`{"metadata":{"annotations":{"platform.towpath.dev/adopt-by":"`+team.Name+`"}}}`))).To(Succeed())
 		awaitReady(ctx, team)
 	})
 
