@@ -77,6 +77,9 @@ func (r *Reconciler) letGo(ctx context.Context, s *scope, namespace *corev1.Name
 			return err
 		}
 	}
+	if err := r.dropGuardrails(ctx, namespace.Name); err != nil {
+		return err
+	}
 	patch, err := environment.LettingGo(namespace.UID, namespace, s.namespaceLabels())
 	if err != nil {
 		return err

@@ -31,6 +31,7 @@ var applierRoles = []string{platformv1alpha1.ApplierClusterRole, platformv1alpha
 type scope struct {
 	environment *platformv1alpha1.Environment
 	before      *platformv1alpha1.Environment
+	class       *platformv1alpha1.EnvironmentClass
 
 	// aliases are the further labels of the manager's configuration.
 	aliases map[string]string
@@ -48,7 +49,7 @@ type problem struct {
 
 // run finds out what the Environment should be, and brings it about.
 func (r *Reconciler) run(ctx context.Context, s *scope) error {
-	for _, phase := range []func(context.Context, *scope) error{r.resolve, r.keepNamespace, r.keepApplier, r.keepMembers} {
+	for _, phase := range []func(context.Context, *scope) error{r.resolve, r.keepNamespace, r.keepGuardrails, r.keepApplier, r.keepMembers} {
 		if err := phase(ctx, s); err != nil || s.problem != nil {
 			return err
 		}
@@ -94,6 +95,10 @@ func (r *Reconciler) resolve(ctx context.Context, s *scope) error {
 		return fmt.Errorf("reading EnvironmentClass %s: %w", s.environment.Spec.ClassRef.Name, err)
 	}
 	status.Team, status.CostCenter = name, costCenter
+	s.class = &class
+	if s.problem, err = r.mayUse(ctx, s); err != nil || s.problem != nil {
+		return err
+	}
 	status.Tier, status.PodSecurity = class.Spec.Tier, class.Spec.PodSecurity
 	status.ServiceAccountTokens = class.Spec.ServiceAccountTokens
 	status.DropExpiredOverrides = class.Spec.DropExpiredOverrides
@@ -130,6 +135,9 @@ func (s *scope) namespaceLabels() map[string]string {
 	level := strings.ToLower(string(s.environment.Status.PodSecurity))
 	for _, mode := range []string{"enforce", "warn", "audit"} {
 		labels["pod-security.kubernetes.io/"+mode] = level
+	}
+	if s.class != nil {
+		s.classLabels(labels)
 	}
 	return labels
 }
@@ -231,21 +239,29 @@ func (r *Reconciler) keepApplier(ctx context.Context, s *scope) error {
 // keepMembers gives the members of the team their rights in the workload namespace, where the home is that of a
 // Team: a namespace that merely bears the name of one gives them none.
 func (r *Reconciler) keepMembers(ctx context.Context, s *scope) error {
-	var owner platformv1alpha1.Team
-	err := r.Get(ctx, types.NamespacedName{Name: s.environment.Status.Team}, &owner)
-	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("reading Team %s: %w", s.environment.Status.Team, err)
+	owner, err := r.owner(ctx, s)
+	if err != nil {
+		return err
 	}
-	var subjects map[string][]rbacv1.Subject
-	if err == nil && team.Owns(&owner, s.environment.Namespace) {
-		subjects = team.Subjects(&owner)
-	}
+	subjects := team.Subjects(owner)
 	for _, role := range team.ClusterRoles {
 		if err := r.bindings().Keep(ctx, s.binding(role, subjects[role])); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// owner is the Team whose home the Environment is in; an empty one where there is none.
+func (r *Reconciler) owner(ctx context.Context, s *scope) (*platformv1alpha1.Team, error) {
+	owner := &platformv1alpha1.Team{}
+	if err := client.IgnoreNotFound(r.Get(ctx, types.NamespacedName{Name: s.environment.Status.Team}, owner)); err != nil {
+		return nil, fmt.Errorf("reading Team %s: %w", s.environment.Status.Team, err)
+	}
+	if !team.Owns(owner, s.environment.Namespace) {
+		return &platformv1alpha1.Team{}, nil
+	}
+	return owner, nil
 }
 
 func (r *Reconciler) bindings() *binding.Keeper {

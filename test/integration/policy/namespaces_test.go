@@ -226,6 +226,29 @@ var _ = Describe("The manager", func() {
 		Expect(manager.Apply(ctx, asApply(roleBinding("team-toys", platformv1alpha1.ApplierClusterRole)), owner)).To(beDeniedBy("towpath-bindings"))
 	})
 
+	It("writes guardrails under their name in workload namespaces, for their owner alone", func(ctx context.Context) {
+		ours := map[string]string{ownerUID: "environment-1"}
+		for kind, apiVersion := range map[string]string{"ResourceQuota": "v1", "LimitRange": "v1", "NetworkPolicy": "networking.k8s.io/v1"} {
+			build := func(namespace, name string, labels map[string]string) *unstructured.Unstructured {
+				spec := map[string]any{"ResourceQuota": map[string]any{"hard": map[string]any{"pods": "1"}},
+					"LimitRange": map[string]any{"limits": []any{map[string]any{"type": "Container", "min": map[string]any{"cpu": "1m"}}}}, "NetworkPolicy": map[string]any{"podSelector": map[string]any{}}}[kind]
+				return object(apiVersion, kind, namespace, name, labels, map[string]any{"spec": spec})
+			}
+			apply := func(u *unstructured.Unstructured) error {
+				return manager.Apply(ctx, asApply(u), owner, client.ForceOwnership)
+			}
+			Expect(apply(build(work, platformv1alpha1.GuardrailsName, ours))).To(Succeed(), kind)
+			Expect(apply(build(work, platformv1alpha1.GuardrailsName, map[string]string{ownerUID: "other"}))).To(beDeniedBy("towpath-guardrails"), kind)
+			for _, namespace := range []string{home, "kube-system", platformv1alpha1.SystemNamespace} {
+				Expect(apply(build(namespace, platformv1alpha1.GuardrailsName, ours))).To(beDeniedBy("towpath-guardrails"), kind)
+				made(ctx, admin, build(namespace, platformv1alpha1.GuardrailsName, nil))
+				Expect(manager.Delete(ctx, build(namespace, platformv1alpha1.GuardrailsName, nil))).To(beDeniedBy("towpath-guardrails"), kind)
+			}
+			Expect(apply(build(work, "another", ours))).To(beForbiddenByRBAC(), kind)
+			Expect(manager.Delete(ctx, build(work, platformv1alpha1.GuardrailsName, nil))).To(Succeed(), kind)
+		}
+	})
+
 	It("does not give a workload namespace another owner", func(ctx context.Context) {
 		for _, label := range []string{`"` + ownerUID + `":"environment-2"`, `"` + ownerUID + `":null`, `"app.kubernetes.io/managed-by":null`} {
 			Expect(manager.Patch(ctx, namespace(work, nil), mergePatch(`{"metadata":{"labels":{`+label+`}}}`))).To(beDeniedBy("towpath-namespaces"), label)

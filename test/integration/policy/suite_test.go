@@ -232,6 +232,9 @@ func awaitPolicies(ctx context.Context) {
 			unlabelled := object("v1", "ServiceAccount", platformv1alpha1.ApplierNamespace, "canary", nil, nil)
 			return manager.Apply(ctx, asApply(unlabelled), owner, client.DryRunAll)
 		},
+		"towpath-guardrails": func() error {
+			return manager.Apply(ctx, asApply(object("v1", "ResourceQuota", home, platformv1alpha1.GuardrailsName, forged, nil)), owner, client.DryRunAll)
+		},
 		"towpath-records": func() error { return admin.Create(ctx, release("canary"), client.DryRunAll) },
 	} {
 		Eventually(ctx, attempt).Should(beDeniedBy(name), name)
