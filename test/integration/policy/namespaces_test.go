@@ -138,9 +138,9 @@ var _ = Describe("The manager", func() {
 	})
 
 	It("takes over the home of a team for the Team of that name, keeps it as that, and lets go of it", func(ctx context.Context) {
-		const name = "team-books"
+		const name = "team-novels"
 		labels := map[string]string{
-			"app.kubernetes.io/managed-by": "towpath", ownerUID: "team-1", platformv1alpha1.LabelTeam: "books", platformv1alpha1.LabelCostCenter: "cc-2",
+			"app.kubernetes.io/managed-by": "towpath", ownerUID: "team-1", platformv1alpha1.LabelTeam: "novels", platformv1alpha1.LabelCostCenter: "cc-2",
 		}
 		take := func(name, team string, opts ...client.ApplyOption) error {
 			intent := object("v1", "Namespace", "", name, labels, nil)
@@ -155,21 +155,21 @@ var _ = Describe("The manager", func() {
 			patch := mergePatch(`{"metadata":{"annotations":{"` + platformv1alpha1.AnnotationAdoptBy + `":` + team + `}}}`)
 			Expect(admin.Patch(ctx, namespace(name, nil), patch)).To(Succeed())
 		}
-		Expect(take(name, "books")).To(beDeniedBy("towpath-namespaces"), "which nobody gave")
-		Expect(admin.Patch(ctx, namespace(name, nil), mergePatch(`{"metadata":{"labels":{"`+platformv1alpha1.LabelTeam+`":"books"}}}`))).To(Succeed())
-		Expect(take(name, "books")).To(beDeniedBy("towpath-namespaces"), "which bears the label alone")
+		Expect(take(name, "novels")).To(beDeniedBy("towpath-namespaces"), "which nobody gave")
+		Expect(admin.Patch(ctx, namespace(name, nil), mergePatch(`{"metadata":{"labels":{"`+platformv1alpha1.LabelTeam+`":"novels"}}}`))).To(Succeed())
+		Expect(take(name, "novels")).To(beDeniedBy("towpath-namespaces"), "which bears the label alone")
 		give(name, `"other"`)
 		Expect(take(name, "other")).To(beDeniedBy("towpath-namespaces"), "which is another team's")
 		for _, reserved := range []string{"default", "kube-system", platformv1alpha1.SystemNamespace} {
-			give(reserved, `"books"`)
-			Expect(take(reserved, "books")).To(beDeniedBy("towpath-namespaces"), reserved)
+			give(reserved, `"novels"`)
+			Expect(take(reserved, "novels")).To(beDeniedBy("towpath-namespaces"), reserved)
 			give(reserved, "null")
 		}
 		give(work, `"shop"`)
 		Expect(take(work, "shop")).To(beDeniedBy("towpath-namespaces"), "an Environment's")
 		give(work, "null")
-		give(name, `"books"`)
-		Expect(take(name, "books")).To(Succeed())
+		give(name, `"novels"`)
+		Expect(take(name, "novels")).To(Succeed())
 
 		for what, patch := range map[string]string{
 			"another team": `"` + platformv1alpha1.LabelTeam + `":"shop"`, "no team": `"` + platformv1alpha1.LabelTeam + `":null`,
@@ -179,7 +179,7 @@ var _ = Describe("The manager", func() {
 				Expect(c.Patch(ctx, namespace(name, nil), mergePatch(`{"metadata":{"labels":{`+patch+`}}}`))).To(beDeniedBy("towpath-namespaces"), what)
 			}
 		}
-		Expect(manager.Patch(ctx, namespace(work, nil), mergePatch(`{"metadata":{"labels":{"`+platformv1alpha1.LabelTeam+`":"books"}}}`))).
+		Expect(manager.Patch(ctx, namespace(work, nil), mergePatch(`{"metadata":{"labels":{"`+platformv1alpha1.LabelTeam+`":"novels"}}}`))).
 			To(beDeniedBy("towpath-namespaces"), "a workload namespace of another team")
 
 		none := `"app.kubernetes.io/managed-by":null,"` + ownerUID + `":null,"` + platformv1alpha1.LabelTeam + `":null,"` + platformv1alpha1.LabelCostCenter + `":null`
