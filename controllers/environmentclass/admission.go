@@ -3,6 +3,7 @@ package environmentclass
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -49,13 +50,14 @@ func (v *Validator) ValidateDelete(ctx context.Context, class *platformv1alpha1.
 	if len(list.Items) == 0 {
 		return nil, nil
 	}
-	var names []string
-	for i := range list.Items[:min(len(list.Items), shown)] {
+	names := make([]string, 0, len(list.Items))
+	for i := range list.Items {
 		names = append(names, client.ObjectKeyFromObject(&list.Items[i]).String())
 	}
+	slices.Sort(names)
 	more := ""
-	if left := len(list.Items) - len(names); left > 0 {
-		more = fmt.Sprintf(" and %d more", left)
+	if left := len(names) - shown; left > 0 {
+		names, more = names[:shown], fmt.Sprintf(" and %d more", left)
 	}
 	return nil, apierrors.NewForbidden(platformv1alpha1.GroupVersion.WithResource("environmentclasses").GroupResource(), class.Name, fmt.Errorf(
 		"%s%s use it: delete these Environments first, or change the class", strings.Join(names, ", "), more))

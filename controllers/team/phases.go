@@ -3,6 +3,7 @@ package team
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -186,7 +187,7 @@ func (r *Reconciler) count(ctx context.Context, s *scope) error {
 	return err
 }
 
-// environments are the names of the Environments in the home of a Team.
+// environments are the names of the Environments in the home of a Team, in order.
 func environments(ctx context.Context, reader client.Reader, t *platformv1alpha1.Team) ([]string, error) {
 	if t.Status.Namespace == "" {
 		return nil, nil
@@ -199,6 +200,7 @@ func environments(ctx context.Context, reader client.Reader, t *platformv1alpha1
 	for i := range list.Items {
 		names = append(names, list.Items[i].Name)
 	}
+	slices.Sort(names) // the cache gives them in any order, and a message that changes is written each time
 	return names, nil
 }
 
