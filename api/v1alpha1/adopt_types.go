@@ -7,7 +7,8 @@ const (
 	// counts a change of its annotations as a new generation.
 	LabelAsFound = LabelPrefix + "as-found"
 	// AnnotationAdoptBy is the consent to be taken over. On an object of a workload namespace, its value is the
-	// name of the Component that may take it over; on a namespace, the Environment as namespace/name. Whoever
+	// name of the Component that may take it over; on a namespace, the Environment as namespace/name, or the Team
+	// whose home it may become. Whoever
 	// may change the object may give it; without it Towpath touches nothing that it did not make.
 	AnnotationAdoptBy = LabelPrefix + "adopt-by"
 	// AnnotationKeep set to "true" on a workload namespace, by somebody who may change namespaces, keeps the

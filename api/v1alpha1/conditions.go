@@ -14,6 +14,9 @@ const (
 	// ConditionOverridesExpiring is True on a Component when one of its overrides has expired, or will within
 	// 14 days; it is absent otherwise. It does not make a Component unready.
 	ConditionOverridesExpiring = "OverridesExpiring"
+	// ConditionWithinLimits is True on an Environment that has a quota when the environment uses no more, and asks for no
+	// more than its class allows; it is absent where there is no quota. It does not make an Environment unready.
+	ConditionWithinLimits = "WithinLimits"
 	// ConditionApplied is True on a Release when every object of its inventory was accepted
 	// by the API server. What only older Releases listed is pruned later, once this one is Ready.
 	ConditionApplied = "Applied"
@@ -60,6 +63,12 @@ const (
 	ReasonNamespaceTaken = "NamespaceTaken"
 	// ReasonNamespaceNotFound: the namespace that the Environment is to adopt does not exist.
 	ReasonNamespaceNotFound = "NamespaceNotFound"
+	// ReasonClassNotAllowed: the class is not for the team of the Environment.
+	ReasonClassNotAllowed = "ClassNotAllowed"
+	// ReasonWithinLimits: the environment uses no more than its quota.
+	ReasonWithinLimits = "WithinLimits"
+	// ReasonAboveClass: the Environment asks for a higher quota than its class allows; that of the class holds.
+	ReasonAboveClass = "AboveClass"
 	// ReasonNamespaceTerminating: the workload namespace is being deleted and will be made anew.
 	ReasonNamespaceTerminating = "NamespaceTerminating"
 )

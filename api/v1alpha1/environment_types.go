@@ -1,6 +1,7 @@
 package v1alpha1
 
 import (
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -67,6 +68,8 @@ type EnvironmentClassSpec struct {
 	// condition OverridesExpiring of the Component says so. Default: false.
 	// +optional
 	DropExpiredOverrides bool `json:"dropExpiredOverrides,omitempty"` //nolint:kubeapilinter // the name is a yes-or-no question
+
+	Guardrails `json:",inline"`
 }
 
 // EnvironmentClassStatus is what the controller found.
@@ -142,6 +145,16 @@ type EnvironmentSpec struct {
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 	AdoptNamespace string `json:"adoptNamespace,omitempty"`
+
+	// quota lowers the ceiling that the class sets, resource by resource, and may bound further ones. Where it asks for
+	// more than the class allows, the class's holds, and the condition WithinLimits says so. Default: the quota of the
+	// class.
+	// +optional
+	// +kubebuilder:validation:MinProperties=1
+	// +kubebuilder:validation:MaxProperties=32
+	// +kubebuilder:validation:XValidation:rule="!('limits.cpu' in self)",message="quota must not hold limits.cpu: golden paths set none, and every pod without one would be refused"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 253 && (k in ['cpu', 'memory', 'ephemeral-storage', 'requests.cpu', 'requests.memory', 'requests.ephemeral-storage', 'requests.storage', 'limits.memory', 'limits.ephemeral-storage', 'pods', 'services', 'services.loadbalancers', 'services.nodeports', 'secrets', 'configmaps', 'persistentvolumeclaims', 'replicationcontrollers', 'resourcequotas'] || k.matches('^(count/[a-z0-9.-]+|requests[.][a-z0-9.-]+/[A-Za-z0-9._-]+|[a-z0-9.-]+[.]storageclass[.]storage[.]k8s[.]io/(requests[.]storage|persistentvolumeclaims)|(requests[.])?hugepages-[A-Za-z0-9]+)$')))",message="quota must hold resources that Kubernetes counts, such as requests.cpu, limits.memory, pods, count/deployments.apps or requests.nvidia.com/gpu"
+	Quota corev1.ResourceList `json:"quota,omitempty"`
 }
 
 // EnvironmentStatus is what the controller made.
@@ -150,7 +163,7 @@ type EnvironmentStatus struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// conditions are Ready, and Stalled when somebody must act first.
+	// conditions are Ready, Stalled when somebody must act first, and WithinLimits where there is a quota.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -16,6 +16,7 @@ func AddToScheme(s *runtime.Scheme) error {
 		&ServiceTemplateRevision{}, &ServiceTemplateRevisionList{},
 		&EnvironmentClass{}, &EnvironmentClassList{},
 		&Environment{}, &EnvironmentList{},
+		&Team{}, &TeamList{},
 		&Component{}, &ComponentList{},
 		&Release{}, &ReleaseList{},
 	)

@@ -42,4 +42,9 @@ const (
 	ApplierClusterRole = "towpath-applier"
 	// ApplierExtraClusterRole is the part of it that a platform team widens, by aggregation.
 	ApplierExtraClusterRole = "towpath-applier-extra"
+	// OwnerClusterRole, DeveloperClusterRole and ViewerClusterRole are what the members of a Team may do in its
+	// namespaces, by their role. A platform team widens each by aggregation.
+	OwnerClusterRole     = "towpath-owner"
+	DeveloperClusterRole = "towpath-developer"
+	ViewerClusterRole    = "towpath-viewer"
 )

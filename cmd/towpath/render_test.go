@@ -55,9 +55,9 @@ func TestRenderSaysWhatItHadToAssume(t *testing.T) {
 	if got.code != exitOK || !strings.Contains(got.out, "tier: Staging\n") || !strings.Contains(got.out, "namespace: unknown-prod\n") {
 		t.Errorf("got %+v", got)
 	}
-	if want := `note: not told, so assumed: cost centre (give --cost-center, or the Namespace with its labels)
+	if want := `note: not told, so assumed: cost centre (give --cost-center, the Team, or the Namespace with its labels)
 note: not told, so assumed: no label aliases (give --label-alias as the manager has it, if it has any)
-note: not told, so assumed: team (give --team, or the Namespace with its labels)
+note: not told, so assumed: team (give --team, the Team, or the Namespace with its labels)
 `; got.err != want {
 		t.Errorf("got %s", got.err)
 	}

@@ -3,16 +3,15 @@ package environment
 import (
 	"context"
 	"fmt"
-	"strings"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/environment"
+	"github.com/towpath-dev/towpath/internal/team"
 )
 
 // mayAdopt says what keeps the Environment from having a namespace that exists already; nil for nothing.
@@ -22,7 +21,7 @@ func (s *scope) mayAdopt(live *corev1.Namespace, exists bool) *problem {
 	allow := fmt.Sprintf("kubectl annotate namespace %s %s=%s", name, platformv1alpha1.AnnotationAdoptBy, home)
 	owner := live.Labels[platformv1alpha1.LabelOwnerUID]
 	switch {
-	case reserved(name):
+	case environment.Reserved(name):
 		return &problem{platformv1alpha1.ReasonNamespaceTaken, fmt.Sprintf(
 			"spec.adoptNamespace is %s, which belongs to Kubernetes or to Towpath and is never taken over. Make the environment anew with another namespace.", name), true}
 	case !exists:
@@ -42,16 +41,10 @@ func (s *scope) mayAdopt(live *corev1.Namespace, exists bool) *problem {
 
 // offer says how an Environment may have a namespace that exists; nothing where it may not.
 func (s *scope) offer(live *corev1.Namespace) string {
-	if live.Labels[platformv1alpha1.LabelOwnerUID] != "" || live.Labels[platformv1alpha1.LabelTeam] != "" || reserved(live.Name) {
+	if live.Labels[platformv1alpha1.LabelOwnerUID] != "" || live.Labels[platformv1alpha1.LabelTeam] != "" || environment.Reserved(live.Name) {
 		return ""
 	}
 	return fmt.Sprintf(" Where that was kept, or is to be taken over: make the environment anew with spec.adoptNamespace: %s.", live.Name)
-}
-
-// reserved says whether a namespace is one of Kubernetes' or of Towpath's own. The policy towpath-namespaces
-// refuses these too.
-func reserved(name string) bool {
-	return name == "default" || strings.HasPrefix(name, "kube-") || name == platformv1alpha1.SystemNamespace || name == platformv1alpha1.ApplierNamespace
 }
 
 // keeps says whether a namespace outlives its Environment.
@@ -76,14 +69,16 @@ func (s *scope) namespaceAnnotations(live *corev1.Namespace, taking bool) (map[s
 	return annotations, nil
 }
 
-// letGo takes the rights of the applier and the labels of Towpath off a namespace, gives one that was taken over back
+// letGo takes the rights of the applier and of the team's members, and the labels of Towpath off a namespace, gives one that was taken over back
 // the labels that it bore, and leaves everything else in it as it is.
 func (r *Reconciler) letGo(ctx context.Context, s *scope, namespace *corev1.Namespace) error {
-	for _, role := range applierRoles {
-		binding := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: role}}
-		if err := client.IgnoreNotFound(r.Delete(ctx, binding)); err != nil {
-			return fmt.Errorf("deleting role binding %s/%s: %w", namespace.Name, role, err)
+	for _, role := range slices.Concat(applierRoles, team.ClusterRoles) {
+		if err := r.bindings().Delete(ctx, namespace.Name, role); err != nil {
+			return err
 		}
+	}
+	if err := r.dropGuardrails(ctx, namespace.Name); err != nil {
+		return err
 	}
 	patch, err := environment.LettingGo(namespace.UID, namespace, s.namespaceLabels())
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
@@ -49,6 +50,7 @@ type Reconciler struct {
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=environments,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=environments/status,verbs=patch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=environmentclasses,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=teams,verbs=get;list;watch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases,verbs=get;list;watch;delete
 
 // SetupWithManager adds the controller to the manager.
@@ -56,11 +58,15 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&platformv1alpha1.Environment{}).
 		Watches(&platformv1alpha1.EnvironmentClass{}, handler.EnqueueRequestsFromMapFunc(r.ofClass)).
+		Watches(&platformv1alpha1.Team{}, handler.EnqueueRequestsFromMapFunc(r.ofTeam)).
 		Watches(&platformv1alpha1.Release{}, handler.EnqueueRequestsFromMapFunc(ofRelease)).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.ofNamespace)).
 		Watches(&corev1.Namespace{}, handler.Funcs{DeleteFunc: r.freed}).
 		Watches(&corev1.ServiceAccount{}, handler.EnqueueRequestsFromMapFunc(r.ofAccount)).
 		Watches(&rbacv1.RoleBinding{}, handler.EnqueueRequestsFromMapFunc(ofOwned)).
+		Watches(&corev1.ResourceQuota{}, handler.EnqueueRequestsFromMapFunc(ofOwned)).
+		Watches(&corev1.LimitRange{}, handler.EnqueueRequestsFromMapFunc(ofOwned)).
+		Watches(&networkingv1.NetworkPolicy{}, handler.EnqueueRequestsFromMapFunc(ofOwned)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 4, ReconciliationTimeout: time.Minute, NewQueue: fairness.NewQueue}).
 		Complete(r)
 }
@@ -134,6 +140,10 @@ func (r *Reconciler) patchMetadata(ctx context.Context, s *scope) error {
 
 func (r *Reconciler) ofClass(ctx context.Context, o client.Object) []ctrl.Request {
 	return r.requests(ctx, client.MatchingFields{index.EnvironmentClass: o.GetName()})
+}
+
+func (r *Reconciler) ofTeam(ctx context.Context, o client.Object) []ctrl.Request {
+	return r.requests(ctx, client.MatchingFields{index.EnvironmentTeam: o.GetName()})
 }
 
 // ofRelease maps a Release to its Environment, whose deletion waits for it.

@@ -8,20 +8,20 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
-	rbacv1ac "k8s.io/client-go/applyconfigurations/rbac/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/binding"
 	"github.com/towpath-dev/towpath/internal/environment"
 	"github.com/towpath-dev/towpath/internal/label"
 	"github.com/towpath-dev/towpath/internal/render"
+	"github.com/towpath-dev/towpath/internal/team"
 )
 
 // applierRoles are the ClusterRoles that an applier is bound to in its namespace.
@@ -31,6 +31,7 @@ var applierRoles = []string{platformv1alpha1.ApplierClusterRole, platformv1alpha
 type scope struct {
 	environment *platformv1alpha1.Environment
 	before      *platformv1alpha1.Environment
+	class       *platformv1alpha1.EnvironmentClass
 
 	// aliases are the further labels of the manager's configuration.
 	aliases map[string]string
@@ -48,7 +49,7 @@ type problem struct {
 
 // run finds out what the Environment should be, and brings it about.
 func (r *Reconciler) run(ctx context.Context, s *scope) error {
-	for _, phase := range []func(context.Context, *scope) error{r.resolve, r.keepNamespace, r.keepApplier} {
+	for _, phase := range []func(context.Context, *scope) error{r.resolve, r.keepNamespace, r.keepGuardrails, r.keepApplier, r.keepMembers} {
 		if err := phase(ctx, s); err != nil || s.problem != nil {
 			return err
 		}
@@ -64,23 +65,23 @@ func (r *Reconciler) resolve(ctx context.Context, s *scope) error {
 	if err := r.Get(ctx, types.NamespacedName{Name: s.environment.Namespace}, &home); err != nil {
 		return fmt.Errorf("reading namespace %s: %w", s.environment.Namespace, err)
 	}
-	team, costCenter := home.Labels[platformv1alpha1.LabelTeam], home.Labels[platformv1alpha1.LabelCostCenter]
-	if team == "" || costCenter == "" || home.Labels[platformv1alpha1.LabelEnvironment] != "" {
+	name, costCenter := home.Labels[platformv1alpha1.LabelTeam], home.Labels[platformv1alpha1.LabelCostCenter]
+	if name == "" || costCenter == "" || home.Labels[platformv1alpha1.LabelEnvironment] != "" {
 		s.problem = &problem{platformv1alpha1.ReasonNotTeamNamespace, fmt.Sprintf(
 			"Namespace %s is no team namespace: it must bear the labels %s and %s. Ask the platform team to label it.",
 			home.Name, platformv1alpha1.LabelTeam, platformv1alpha1.LabelCostCenter), true}
 		return nil
 	}
-	if wrong := validation.IsDNS1123Label(team); len(wrong) > 0 {
+	if wrong := validation.IsDNS1123Label(name); len(wrong) > 0 {
 		s.problem = &problem{platformv1alpha1.ReasonNotTeamNamespace, fmt.Sprintf(
 			"Namespace %s bears %s=%s, which cannot be part of a namespace's name: it must be a DNS-1123 label, such as shop. Ask the platform team to label it so.",
-			home.Name, platformv1alpha1.LabelTeam, team), true}
+			home.Name, platformv1alpha1.LabelTeam, name), true}
 		return nil
 	}
-	if status.Team != "" && status.Team != team {
+	if status.Team != "" && status.Team != name {
 		s.problem = &problem{platformv1alpha1.ReasonNotTeamNamespace, fmt.Sprintf(
 			"Namespace %s now bears team %s, but the environment was made for team %s. Put the label back, or make the environment anew.",
-			home.Name, team, status.Team), true}
+			home.Name, name, status.Team), true}
 		return nil
 	}
 	var class platformv1alpha1.EnvironmentClass
@@ -93,12 +94,16 @@ func (r *Reconciler) resolve(ctx context.Context, s *scope) error {
 	if err != nil {
 		return fmt.Errorf("reading EnvironmentClass %s: %w", s.environment.Spec.ClassRef.Name, err)
 	}
-	status.Team, status.CostCenter = team, costCenter
+	status.Team, status.CostCenter = name, costCenter
+	s.class = &class
+	if s.problem, err = r.mayUse(ctx, s); err != nil || s.problem != nil {
+		return err
+	}
 	status.Tier, status.PodSecurity = class.Spec.Tier, class.Spec.PodSecurity
 	status.ServiceAccountTokens = class.Spec.ServiceAccountTokens
 	status.DropExpiredOverrides = class.Spec.DropExpiredOverrides
 	if status.Namespace == "" {
-		status.Namespace = environment.NamespaceName(team, s.environment.Name)
+		status.Namespace = environment.NamespaceName(name, s.environment.Name)
 		if adopted := s.environment.Spec.AdoptNamespace; adopted != "" {
 			status.Namespace = adopted
 		}
@@ -130,6 +135,9 @@ func (s *scope) namespaceLabels() map[string]string {
 	level := strings.ToLower(string(s.environment.Status.PodSecurity))
 	for _, mode := range []string{"enforce", "warn", "audit"} {
 		labels["pod-security.kubernetes.io/"+mode] = level
+	}
+	if s.class != nil {
+		s.classLabels(labels)
 	}
 	return labels
 }
@@ -181,7 +189,7 @@ func (r *Reconciler) keepNamespace(ctx context.Context, s *scope) error {
 	if err != nil {
 		return err
 	}
-	if contains(live.Labels, labels) && contains(live.Annotations, annotations) {
+	if label.Contains(live.Labels, labels) && label.Contains(live.Annotations, annotations) {
 		return nil
 	}
 	intent := corev1ac.Namespace(name).WithUID(live.UID).WithLabels(labels).WithAnnotations(annotations)
@@ -211,7 +219,7 @@ func (r *Reconciler) keepApplier(ctx context.Context, s *scope) error {
 		s.requeueAfter = retryTaken
 		return nil
 	}
-	if err != nil || !contains(live.Labels, s.labels()) || !contains(live.Annotations, s.annotations()) ||
+	if err != nil || !label.Contains(live.Labels, s.labels()) || !label.Contains(live.Annotations, s.annotations()) ||
 		!ptr.Equal(live.AutomountServiceAccountToken, new(bool)) {
 		intent := corev1ac.ServiceAccount(account.Name, account.Namespace).
 			WithLabels(s.labels()).WithAnnotations(s.annotations()).WithAutomountServiceAccountToken(false)
@@ -219,67 +227,52 @@ func (r *Reconciler) keepApplier(ctx context.Context, s *scope) error {
 			return fmt.Errorf("applying service account %s: %w", account, err)
 		}
 	}
-	for _, role := range applierRoles {
-		if err := r.keepBinding(ctx, s, role, account); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *Reconciler) keepBinding(ctx context.Context, s *scope, role string, account types.NamespacedName) error {
-	key := types.NamespacedName{Namespace: s.environment.Status.Namespace, Name: role}
 	subjects := []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: account.Name, Namespace: account.Namespace}}
-	var live rbacv1.RoleBinding
-	err := r.Get(ctx, key, &live)
-	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("reading role binding %s: %w", key, err)
-	}
-	if err == nil && contains(live.Labels, s.labels()) && contains(live.Annotations, s.annotations()) && equality.Semantic.DeepEqual(live.Subjects, subjects) {
-		return nil
-	}
-	intent := rbacv1ac.RoleBinding(key.Name, key.Namespace).
-		WithLabels(s.labels()).WithAnnotations(s.annotations()).
-		WithRoleRef(rbacv1ac.RoleRef().WithAPIGroup(rbacv1.GroupName).WithKind("ClusterRole").WithName(role)).
-		WithSubjects(rbacv1ac.Subject().WithKind(rbacv1.ServiceAccountKind).WithName(account.Name).WithNamespace(account.Namespace))
-	err = r.Apply(ctx, intent, fieldOwner, client.ForceOwnership)
-	if apierrors.IsInvalid(err) {
-		// Somebody made a binding of that name to another role, which cannot be changed.
-		if err := r.deleteForged(ctx, key, role); err != nil {
+	for _, role := range applierRoles {
+		if err := r.bindings().Keep(ctx, s.binding(role, subjects)); err != nil {
 			return err
 		}
-		err = r.Apply(ctx, intent, fieldOwner, client.ForceOwnership)
 	}
+	return nil
+}
+
+// keepMembers gives the members of the team their rights in the workload namespace, where the home is that of a
+// Team: a namespace that merely bears the name of one gives them none.
+func (r *Reconciler) keepMembers(ctx context.Context, s *scope) error {
+	owner, err := r.owner(ctx, s)
 	if err != nil {
-		return fmt.Errorf("applying role binding %s: %w", key, err)
+		return err
 	}
-	return nil
-}
-
-// deleteForged deletes a binding that stands in the place of ours and gives another role. The name is
-// Towpath's in a namespace that it made.
-func (r *Reconciler) deleteForged(ctx context.Context, key types.NamespacedName, role string) error {
-	var live rbacv1.RoleBinding
-	if err := r.Live.Get(ctx, key, &live); err != nil {
-		return client.IgnoreNotFound(err)
-	}
-	if live.RoleRef.APIGroup == rbacv1.GroupName && live.RoleRef.Kind == "ClusterRole" && live.RoleRef.Name == role {
-		return nil
-	}
-	if err := client.IgnoreNotFound(r.Delete(ctx, &live, client.Preconditions{UID: &live.UID})); err != nil {
-		return fmt.Errorf("deleting role binding %s, which gives another role: %w", key, err)
-	}
-	return nil
-}
-
-// contains says whether a map holds everything that another one does.
-func contains(live, want map[string]string) bool {
-	for key, value := range want {
-		if live[key] != value {
-			return false
+	subjects := team.Subjects(owner)
+	for _, role := range team.ClusterRoles {
+		if err := r.bindings().Keep(ctx, s.binding(role, subjects[role])); err != nil {
+			return err
 		}
 	}
-	return true
+	return nil
+}
+
+// owner is the Team whose home the Environment is in; an empty one where there is none.
+func (r *Reconciler) owner(ctx context.Context, s *scope) (*platformv1alpha1.Team, error) {
+	owner := &platformv1alpha1.Team{}
+	if err := client.IgnoreNotFound(r.Get(ctx, types.NamespacedName{Name: s.environment.Status.Team}, owner)); err != nil {
+		return nil, fmt.Errorf("reading Team %s: %w", s.environment.Status.Team, err)
+	}
+	if !team.Owns(owner, s.environment.Namespace) {
+		return &platformv1alpha1.Team{}, nil
+	}
+	return owner, nil
+}
+
+func (r *Reconciler) bindings() *binding.Keeper {
+	return &binding.Keeper{Client: r.Client, Live: r.Live, Owner: fieldOwner}
+}
+
+// binding is one in the workload namespace.
+func (s *scope) binding(role string, subjects []rbacv1.Subject) binding.Binding {
+	return binding.Binding{
+		Namespace: s.environment.Status.Namespace, Role: role, Subjects: subjects, Labels: s.labels(), Annotations: s.annotations(),
+	}
 }
 
 func cut(home string) (namespace, name string, ok bool) { return strings.Cut(home, "/") }

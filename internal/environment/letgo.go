@@ -8,10 +8,14 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/team"
 )
 
 // FieldOwner owns the fields of what an Environment makes.
 const FieldOwner = "towpath-environment"
+
+// owners are those of the labels of a workload namespace, and of the home of a Team.
+var owners = map[string]bool{FieldOwner: true, team.FieldOwner: true}
 
 // podSecurity is the prefix of the labels by which a namespace holds pods to a level.
 const podSecurity = "pod-security.kubernetes.io/"
@@ -63,7 +67,7 @@ func LettingGo(uid types.UID, namespace metav1.Object, ours map[string]string) (
 func ownedLabels(entries []metav1.ManagedFieldsEntry) map[string]bool {
 	owned := map[string]bool{}
 	for i := range entries {
-		if entries[i].Manager != FieldOwner || entries[i].FieldsV1 == nil {
+		if !owners[entries[i].Manager] || entries[i].FieldsV1 == nil {
 			continue
 		}
 		var fields struct {

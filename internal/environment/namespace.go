@@ -34,6 +34,12 @@ func NamespaceName(team, environment string) string {
 	return name + suffix
 }
 
+// Reserved says whether a namespace is one of Kubernetes' or of Towpath's own, which is never taken over. The policy
+// towpath-namespaces refuses these too.
+func Reserved(name string) bool {
+	return name == "default" || strings.HasPrefix(name, "kube-") || name == platformv1alpha1.SystemNamespace || name == platformv1alpha1.ApplierNamespace
+}
+
 // Applier returns the service account that Towpath writes as in a workload namespace. It bears the
 // namespace's name and lives apart from it, where no tenant could mint its tokens.
 func Applier(namespace string) types.NamespacedName {

@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/team"
 )
 
 // The indexed fields.
@@ -29,6 +30,10 @@ const (
 	ComponentUses = "component.uses"
 	// EnvironmentClass finds Environments by the name of their class.
 	EnvironmentClass = "environment.class"
+	// EnvironmentTeam finds Environments by the name of their team.
+	EnvironmentTeam = "environment.team"
+	// TeamHome finds Teams by the name of the home namespace that they ask for.
+	TeamHome = "team.home"
 	// RevisionTemplate finds ServiceTemplateRevisions by the name of their template.
 	RevisionTemplate = "revision.template"
 )
@@ -55,6 +60,8 @@ func Register(ctx context.Context, indexer client.FieldIndexer) error {
 		{&platformv1alpha1.Component{}, ComponentEnvironment, path},
 		{&platformv1alpha1.Component{}, ComponentUses, uses},
 		{&platformv1alpha1.Environment{}, EnvironmentClass, one(func(e *platformv1alpha1.Environment) string { return e.Spec.ClassRef.Name })},
+		{&platformv1alpha1.Environment{}, EnvironmentTeam, one(func(e *platformv1alpha1.Environment) string { return e.Status.Team })},
+		{&platformv1alpha1.Team{}, TeamHome, one(team.Home)},
 		{&platformv1alpha1.ServiceTemplateRevision{}, RevisionTemplate, one(func(r *platformv1alpha1.ServiceTemplateRevision) string { return r.Spec.TemplateName })},
 	} {
 		if err := indexer.IndexField(ctx, i.object, i.field, i.values); err != nil {

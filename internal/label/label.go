@@ -55,3 +55,13 @@ func Version(image string) string {
 	}
 	return "latest"
 }
+
+// Contains says whether a map of labels or annotations holds everything that another one does.
+func Contains(live, want map[string]string) bool {
+	for key, value := range want {
+		if got, ok := live[key]; !ok || got != value {
+			return false
+		}
+	}
+	return true
+}

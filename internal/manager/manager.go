@@ -11,7 +11,9 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/uuid"
@@ -34,6 +36,7 @@ import (
 	"github.com/towpath-dev/towpath/controllers/release"
 	"github.com/towpath-dev/towpath/controllers/rollout"
 	"github.com/towpath-dev/towpath/controllers/servicetemplate"
+	"github.com/towpath-dev/towpath/controllers/team"
 	"github.com/towpath-dev/towpath/internal/apply"
 	"github.com/towpath-dev/towpath/internal/capability"
 	"github.com/towpath-dev/towpath/internal/index"
@@ -137,6 +140,7 @@ func managerOptions(o *Options) ctrl.Options {
 	scheme := runtime.NewScheme()
 	_ = clientgoscheme.AddToScheme(scheme)
 	_ = platformv1alpha1.AddToScheme(scheme)
+	guardrails := fields.OneTermEqualSelector("metadata.name", platformv1alpha1.GuardrailsName)
 	ours := labels.SelectorFromSet(labels.Set{"app.kubernetes.io/managed-by": platformv1alpha1.ManagedBy})
 	return ctrl.Options{
 		Scheme:                        scheme,
@@ -157,7 +161,11 @@ func managerOptions(o *Options) ctrl.Options {
 				// The manager may read service accounts where its own appliers are, and nowhere else.
 				&corev1.ServiceAccount{}: {Namespaces: map[string]cache.Config{platformv1alpha1.ApplierNamespace: {}}},
 				&rbacv1.RoleBinding{}:    {Label: ours},
-				&corev1.Secret{}:         webhookcert.CacheOptions(),
+				// Those of Environments alone; what golden paths make are children of Releases, with a cache apart.
+				&corev1.ResourceQuota{}:       {Field: guardrails},
+				&corev1.LimitRange{}:          {Field: guardrails},
+				&networkingv1.NetworkPolicy{}: {Field: guardrails},
+				&corev1.Secret{}:              webhookcert.CacheOptions(),
 			},
 		},
 	}
@@ -188,6 +196,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 	recorder := mgr.GetEventRecorder("towpath")
 	controllers := []interface{ SetupWithManager(ctrl.Manager) error }{
 		&environmentclass.Reconciler{Client: mgr.GetClient()},
+		&team.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
 		&environment.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), LabelAliases: o.Configuration.LabelAliases},
 		&servicetemplate.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Kinds: kinds, Refresh: kinds.Refresh, Clock: clock.RealClock{}, Recorder: recorder,
@@ -215,6 +224,8 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 	}
 	hooks := &webhooks{mgr: mgr, certReady: certReady, validators: []validator{
 		&servicetemplate.Validator{Reader: mgr.GetClient(), Kinds: kinds},
+		&team.Validator{Reader: mgr.GetClient()},
+		&environmentclass.Validator{Reader: mgr.GetClient()},
 		&component.Validator{Reader: mgr.GetClient(), Revisions: revisions, Kinds: kinds, Clock: o.Clock},
 	}}
 	if err := mgr.Add(hooks); err != nil {

@@ -3,6 +3,7 @@ package uninstall
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -13,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/team"
 )
 
 // What an installation consists of, beside kinds and namespaces. It is found by label and name, and not by
@@ -130,12 +132,12 @@ func kindOf(crd *unstructured.Unstructured) (schema.GroupVersionKind, error) {
 	return schema.GroupVersionKind{}, fmt.Errorf("%s serves no version", crd.GetName())
 }
 
-// unbindAppliers removes the appliers' bindings from workload namespaces: their roles and accounts go,
+// unbind removes the bindings of appliers and of the members of Teams from namespaces: their roles and accounts go,
 // and whoever made some of these names again would give rights there unawares.
-func (u *uninstaller) unbindAppliers(ctx context.Context) error {
+func (u *uninstaller) unbind(ctx context.Context) error {
 	return each(ctx, u, roleBindings, func(object *metav1.PartialObjectMetadata) error {
 		name := object.GetName()
-		if name != platformv1alpha1.ApplierClusterRole && name != platformv1alpha1.ApplierExtraClusterRole {
+		if name != platformv1alpha1.ApplierClusterRole && name != platformv1alpha1.ApplierExtraClusterRole && !slices.Contains(team.ClusterRoles, name) {
 			return nil
 		}
 		return client.IgnoreNotFound(u.Delete(ctx, object))

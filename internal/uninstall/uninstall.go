@@ -89,6 +89,7 @@ func Run(ctx context.Context, c client.Client, o Options) error {
 			step{"the manager runs, to delete what it made", u.managerRuns},
 			step{"delete Components, and all that they run", func(ctx context.Context) error { return u.deleteAll(ctx, "Component") }},
 			step{"delete Environments, and their namespaces", func(ctx context.Context) error { return u.deleteAll(ctx, "Environment") }},
+			step{"delete Teams, and their homes where they say so", func(ctx context.Context) error { return u.deleteAll(ctx, "Team") }},
 		)
 	}
 	steps = append(steps,
@@ -103,7 +104,7 @@ func Run(ctx context.Context, c client.Client, o Options) error {
 	steps = append(steps,
 		step{"take the finalizers off", func(ctx context.Context) error { return u.release(ctx, kinds) }},
 		step{"remove the kinds, and all objects of them", u.removeKinds},
-		step{"remove the appliers' bindings", u.unbindAppliers},
+		step{"remove the bindings of appliers and of members", u.unbind},
 		step{"remove roles and namespaces", u.removeRest},
 	)
 	for _, s := range steps {

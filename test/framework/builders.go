@@ -31,6 +31,14 @@ func TeamNamespace(team string) *corev1.Namespace {
 	}}
 }
 
+// Team is a Team with these members, whose home namespace is team-<name>.
+func Team(name string, members ...platformv1alpha1.TeamMember) *platformv1alpha1.Team {
+	return &platformv1alpha1.Team{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec:       platformv1alpha1.TeamSpec{CostCenter: "cc-" + name, Members: members},
+	}
+}
+
 // Class is an EnvironmentClass with restricted pods.
 func Class(name string, tier platformv1alpha1.Tier) *platformv1alpha1.EnvironmentClass {
 	return &platformv1alpha1.EnvironmentClass{

@@ -64,6 +64,8 @@ func Conditions(object any) []metav1.Condition {
 		return o.Status.Conditions
 	case *platformv1alpha1.EnvironmentClass:
 		return o.Status.Conditions
+	case *platformv1alpha1.Team:
+		return o.Status.Conditions
 	case *platformv1alpha1.Release:
 		return o.Status.Conditions
 	case *platformv1alpha1.ServiceTemplate:

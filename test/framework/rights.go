@@ -140,5 +140,6 @@ func rightsOf(event *auditv1.Event) []string {
 
 // limitedByName are the resources of which the roles name single objects.
 var limitedByName = map[string]bool{
+	"resourcequotas": true, "limitranges": true, "networkpolicies": true,
 	"rolebindings": true, "clusterroles": true, "secrets": true, "leases": true, "validatingwebhookconfigurations": true,
 }

@@ -29,7 +29,19 @@ func namespaces() []attack {
 				return c.Patch(ctx, work(), merge(`{"metadata":{"labels":{`+labels+`}}}`))
 			}}
 	}
+	// With all rights in her home, greta may change that Namespace: whose home it is takes more.
+	home := func(what string, labels func() string) attack {
+		return attack{what: what, by: byGreta, wall: byPolicy("towpath-namespaces"), target: func() client.Object { return namespace(evil.home) },
+			do: func(ctx context.Context, c client.Client) error {
+				return c.Patch(ctx, namespace(evil.home), merge(`{"metadata":{"labels":{`+labels()+`}}}`))
+			}}
+	}
+	team := `"` + platformv1alpha1.LabelTeam + `":`
 	return []attack{
+		home("one's home moved to another team", func() string { return team + `"` + victim.name + `"` }),
+		home("one's home moved to a team that does not exist", func() string { return team + `"nobody"` }),
+		home("one's home that is none any more", func() string { return team + `null` }),
+		home("one's home at another's cost", func() string { return `"` + platformv1alpha1.LabelCostCenter + `":"cc-` + victim.name + `"` }),
 		patch("no pod security in one's workload namespace", `"pod-security.kubernetes.io/enforce":"privileged"`),
 		patch("a namespace that enforces no pod security", `"pod-security.kubernetes.io/enforce":null`),
 		patch("another team of one's workload namespace", `"`+platformv1alpha1.LabelTeam+`":"other"`),

@@ -47,6 +47,29 @@ var _ = Describe("A workload namespace", func() {
 		Expect(platform.Patch(ctx, namespace(home, nil), mergePatch(`{"metadata":{"labels":{"`+platformv1alpha1.LabelCostCenter+`":"cc-9","pod-security.kubernetes.io/enforce":"baseline"}}}`))).To(Succeed())
 	})
 
+	It("is not moved to a team by who may change namespaces, but by who may update that Team, and the Team before", func(ctx context.Context) {
+		team := func(name string) client.Patch {
+			return mergePatch(`{"metadata":{"labels":{"` + platformv1alpha1.LabelTeam + `":` + name + `}}}`)
+		}
+		label := map[string]string{platformv1alpha1.LabelTeam: "shop", platformv1alpha1.LabelCostCenter: "cc-1"}
+		Expect(provisioner.Create(ctx, namespace("team-new", label))).To(beDeniedBy("towpath-namespaces"))
+		for _, name := range []string{`"own"`, `"other"`, `null`} {
+			Expect(provisioner.Patch(ctx, namespace(home, nil), team(name))).To(beDeniedBy("towpath-namespaces"), name)
+			Expect(provisioner.Status().Patch(ctx, namespace(home, nil), team(name))).To(Or(beDeniedBy("towpath-namespaces"), Succeed()), name)
+		}
+		Expect(provisioner.Patch(ctx, namespace(home, nil), mergePatch(`{"metadata":{"labels":{"`+platformv1alpha1.LabelCostCenter+`":"cc-other"}}}`))).
+			To(beDeniedBy("towpath-namespaces"))
+		Expect(live(ctx, object("v1", "Namespace", "", home, nil, nil)).GetLabels()).To(HaveKeyWithValue(platformv1alpha1.LabelTeam, "shop"))
+		Expect(provisioner.Patch(ctx, namespace(home, nil), mergePatch(`{"metadata":{"labels":{"istio-injection":"enabled"}}}`), client.DryRunAll)).To(Succeed())
+
+		By("doing the same with the Team's rights")
+		label[platformv1alpha1.LabelTeam] = "own"
+		Expect(provisioner.Create(ctx, namespace("team-new", label), client.DryRunAll)).To(Succeed())
+		for _, name := range []string{`"own"`, `null`} {
+			Expect(platform.Patch(ctx, namespace(home, nil), team(name), client.DryRunAll)).To(Succeed(), name)
+		}
+	})
+
 	It("is deleted by people", func(ctx context.Context) {
 		Expect(platform.Delete(ctx, namespace(work, nil), client.DryRunAll)).To(Succeed())
 	})
@@ -114,13 +137,125 @@ var _ = Describe("The manager", func() {
 		Expect(manager.Patch(ctx, namespace(work, nil), part)).To(beDeniedBy("towpath-namespaces"), "with some labels left")
 	})
 
+	It("takes over the home of a team for the Team of that name, keeps it as that, and lets go of it", func(ctx context.Context) {
+		const name = "team-novels"
+		labels := map[string]string{
+			"app.kubernetes.io/managed-by": "towpath", ownerUID: "team-1", platformv1alpha1.LabelTeam: "novels", platformv1alpha1.LabelCostCenter: "cc-2",
+		}
+		take := func(name, team string, opts ...client.ApplyOption) error {
+			intent := object("v1", "Namespace", "", name, labels, nil)
+			more := intent.GetLabels()
+			more[platformv1alpha1.LabelTeam] = team
+			intent.SetLabels(more)
+			return manager.Apply(ctx, asApply(intent), append(opts, owner, client.ForceOwnership)...)
+		}
+		Expect(admin.Create(ctx, namespace(name, nil))).To(Succeed())
+		give := func(name, team string) {
+			GinkgoHelper()
+			patch := mergePatch(`{"metadata":{"annotations":{"` + platformv1alpha1.AnnotationAdoptBy + `":` + team + `}}}`)
+			Expect(admin.Patch(ctx, namespace(name, nil), patch)).To(Succeed())
+		}
+		Expect(take(name, "novels")).To(beDeniedBy("towpath-namespaces"), "which nobody gave")
+		Expect(admin.Patch(ctx, namespace(name, nil), mergePatch(`{"metadata":{"labels":{"`+platformv1alpha1.LabelTeam+`":"novels"}}}`))).To(Succeed())
+		Expect(take(name, "novels")).To(beDeniedBy("towpath-namespaces"), "which bears the label alone")
+		give(name, `"other"`)
+		Expect(take(name, "other")).To(beDeniedBy("towpath-namespaces"), "which is another team's")
+		for _, reserved := range []string{"default", "kube-system", platformv1alpha1.SystemNamespace} {
+			give(reserved, `"novels"`)
+			Expect(take(reserved, "novels")).To(beDeniedBy("towpath-namespaces"), reserved)
+			give(reserved, "null")
+		}
+		give(work, `"shop"`)
+		Expect(take(work, "shop")).To(beDeniedBy("towpath-namespaces"), "an Environment's")
+		give(work, "null")
+		give(name, `"novels"`)
+		Expect(take(name, "novels")).To(Succeed())
+
+		for what, patch := range map[string]string{
+			"another team": `"` + platformv1alpha1.LabelTeam + `":"shop"`, "no team": `"` + platformv1alpha1.LabelTeam + `":null`,
+			"an environment": `"` + platformv1alpha1.LabelEnvironment + `":"prod"`, "another owner": `"` + ownerUID + `":"team-2"`,
+		} {
+			for _, c := range []client.Client{manager, admin, platform} {
+				Expect(c.Patch(ctx, namespace(name, nil), mergePatch(`{"metadata":{"labels":{`+patch+`}}}`))).To(beDeniedBy("towpath-namespaces"), what)
+			}
+		}
+		Expect(manager.Patch(ctx, namespace(work, nil), mergePatch(`{"metadata":{"labels":{"`+platformv1alpha1.LabelTeam+`":"novels"}}}`))).
+			To(beDeniedBy("towpath-namespaces"), "a workload namespace of another team")
+
+		none := `"app.kubernetes.io/managed-by":null,"` + ownerUID + `":null,"` + platformv1alpha1.LabelTeam + `":null,"` + platformv1alpha1.LabelCostCenter + `":null`
+		Expect(manager.Patch(ctx, namespace(name, nil), mergePatch(`{"metadata":{"labels":{`+none+`}}}`))).To(Succeed())
+	})
+
+	It("binds the three roles of members to people, in namespaces of Towpath", func(ctx context.Context) {
+		const role = platformv1alpha1.DeveloperClusterRole
+		ofMembers := func(namespace string, subjects ...any) *unstructured.Unstructured {
+			b := roleBinding(namespace, role)
+			b.Object["subjects"] = subjects
+			return b
+		}
+		person := func(kind, name string) map[string]any {
+			return map[string]any{"kind": kind, "apiGroup": "rbac.authorization.k8s.io", "name": name}
+		}
+		ada := person("User", "ada")
+		for _, role := range []string{platformv1alpha1.OwnerClusterRole, role, platformv1alpha1.ViewerClusterRole} {
+			b := roleBinding(work, role)
+			b.Object["subjects"] = []any{ada, person("Group", "devs"), person("User", "system:serviceaccount:ci:deployer")}
+			Expect(manager.Apply(ctx, asApply(b), owner, client.ForceOwnership)).To(Succeed(), role)
+		}
+		for what, subjects := range map[string][]any{
+			"nobody":                     {},
+			"everybody":                  {ada, person("Group", "system:authenticated")},
+			"every service account":      {person("Group", "system:serviceaccounts")},
+			"a component of Kubernetes":  {person("User", "system:kube-scheduler")},
+			"an account of Kubernetes":   {person("User", "system:serviceaccount:kube-system:default")},
+			"an applier":                 {person("User", "system:serviceaccount:towpath-appliers:"+work)},
+			"an applier by its own kind": {subject("ServiceAccount", platformv1alpha1.ApplierNamespace, work)},
+		} {
+			Expect(manager.Apply(ctx, asApply(ofMembers(work, subjects...)), owner, client.ForceOwnership)).To(beDeniedBy("towpath-bindings"), what)
+		}
+		for _, namespace := range []string{home, "kube-system", platformv1alpha1.ApplierNamespace} {
+			Expect(manager.Apply(ctx, asApply(ofMembers(namespace, ada)), owner, client.ForceOwnership)).To(beDeniedBy("towpath-bindings"), namespace)
+		}
+
+		By("not binding appliers in the home of a Team")
+		labels := map[string]string{"app.kubernetes.io/managed-by": "towpath", ownerUID: "team-3", platformv1alpha1.LabelTeam: "toys"}
+		Expect(manager.Create(ctx, namespace("team-toys", labels))).To(Succeed())
+		Eventually(ctx, func() error {
+			return manager.Apply(ctx, asApply(ofMembers("team-toys", ada)), owner, client.ForceOwnership)
+		}).Should(Succeed())
+		Expect(manager.Apply(ctx, asApply(roleBinding("team-toys", platformv1alpha1.ApplierClusterRole)), owner)).To(beDeniedBy("towpath-bindings"))
+	})
+
+	It("writes guardrails under their name in workload namespaces, for their owner alone", func(ctx context.Context) {
+		ours := map[string]string{ownerUID: "environment-1"}
+		for kind, apiVersion := range map[string]string{"ResourceQuota": "v1", "LimitRange": "v1", "NetworkPolicy": "networking.k8s.io/v1"} {
+			build := func(namespace, name string, labels map[string]string) *unstructured.Unstructured {
+				spec := map[string]any{"ResourceQuota": map[string]any{"hard": map[string]any{"pods": "1"}},
+					"LimitRange": map[string]any{"limits": []any{map[string]any{"type": "Container", "min": map[string]any{"cpu": "1m"}}}}, "NetworkPolicy": map[string]any{"podSelector": map[string]any{}}}[kind]
+				return object(apiVersion, kind, namespace, name, labels, map[string]any{"spec": spec})
+			}
+			apply := func(u *unstructured.Unstructured) error {
+				return manager.Apply(ctx, asApply(u), owner, client.ForceOwnership)
+			}
+			Expect(apply(build(work, platformv1alpha1.GuardrailsName, ours))).To(Succeed(), kind)
+			Expect(apply(build(work, platformv1alpha1.GuardrailsName, map[string]string{ownerUID: "other"}))).To(beDeniedBy("towpath-guardrails"), kind)
+			for _, namespace := range []string{home, "kube-system", platformv1alpha1.SystemNamespace} {
+				Expect(apply(build(namespace, platformv1alpha1.GuardrailsName, ours))).To(beDeniedBy("towpath-guardrails"), kind)
+				made(ctx, admin, build(namespace, platformv1alpha1.GuardrailsName, nil))
+				Expect(manager.Delete(ctx, build(namespace, platformv1alpha1.GuardrailsName, nil))).To(beDeniedBy("towpath-guardrails"), kind)
+			}
+			Expect(apply(build(work, "another", ours))).To(beForbiddenByRBAC(), kind)
+			Expect(manager.Delete(ctx, build(work, platformv1alpha1.GuardrailsName, nil))).To(Succeed(), kind)
+		}
+	})
+
 	It("does not give a workload namespace another owner", func(ctx context.Context) {
 		for _, label := range []string{`"` + ownerUID + `":"environment-2"`, `"` + ownerUID + `":null`, `"app.kubernetes.io/managed-by":null`} {
 			Expect(manager.Patch(ctx, namespace(work, nil), mergePatch(`{"metadata":{"labels":{`+label+`}}}`))).To(beDeniedBy("towpath-namespaces"), label)
 		}
 	})
 
-	It("binds nobody but the applier of a workload namespace, and nothing but its two roles", func(ctx context.Context) {
+	It("binds an applier in the workload namespace of its name alone, and to nothing but its two roles", func(ctx context.Context) {
 		role := platformv1alpha1.ApplierClusterRole
 		good := roleBinding(work, role)
 		Expect(manager.Apply(ctx, asApply(good), owner, client.ForceOwnership)).To(Succeed())

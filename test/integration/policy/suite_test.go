@@ -47,6 +47,8 @@ var (
 	scheme      = runtime.NewScheme()
 
 	admin, manager, tenant, platform client.Client
+	// provisioner may change every namespace, and the Team own alone.
+	provisioner client.Client
 	// applier writes as the account of work, as the manager does: by impersonation.
 	applier client.Client
 	// managerConfig is what the manager connects with.
@@ -81,6 +83,7 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	manager = connect(managerConfig)
 	tenant = connect(user("ada", "developers"))
 	platform = connect(user("petra", "platform-team"))
+	provisioner = connect(user("pablo"))
 	applier = impersonate(work)
 
 	Expect(admin.Create(ctx, namespace(home, map[string]string{platformv1alpha1.LabelTeam: "shop", platformv1alpha1.LabelCostCenter: "cc-1"}))).To(Succeed())
@@ -188,12 +191,19 @@ func grantMore(ctx context.Context) {
 		},
 		"test-platform": {
 			{APIGroups: []string{""}, Resources: []string{"namespaces", "namespaces/status"}, Verbs: all},
+			{APIGroups: []string{"platform.towpath.dev"}, Resources: []string{"teams"}, Verbs: all},
+		},
+		// Who makes namespaces for others, and answers for no team.
+		"test-provisioner": {
+			{APIGroups: []string{""}, Resources: []string{"namespaces", "namespaces/status"}, Verbs: all},
+			{APIGroups: []string{"platform.towpath.dev"}, Resources: []string{"teams"}, ResourceNames: []string{"own"}, Verbs: []string{"update"}},
 		},
 	}
 	subjects := map[string]rbacv1.Subject{
-		"test-applier":  {Kind: "ServiceAccount", Namespace: platformv1alpha1.ApplierNamespace, Name: work},
-		"test-tenant":   {Kind: "User", APIGroup: rbacv1.GroupName, Name: "ada"},
-		"test-platform": {Kind: "User", APIGroup: rbacv1.GroupName, Name: "petra"},
+		"test-applier":     {Kind: "ServiceAccount", Namespace: platformv1alpha1.ApplierNamespace, Name: work},
+		"test-tenant":      {Kind: "User", APIGroup: rbacv1.GroupName, Name: "ada"},
+		"test-platform":    {Kind: "User", APIGroup: rbacv1.GroupName, Name: "petra"},
+		"test-provisioner": {Kind: "User", APIGroup: rbacv1.GroupName, Name: "pablo"},
 	}
 	for name, rules := range grants {
 		Expect(admin.Create(ctx, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: rules})).To(Succeed())
@@ -221,6 +231,9 @@ func awaitPolicies(ctx context.Context) {
 		"towpath-accounts": func() error {
 			unlabelled := object("v1", "ServiceAccount", platformv1alpha1.ApplierNamespace, "canary", nil, nil)
 			return manager.Apply(ctx, asApply(unlabelled), owner, client.DryRunAll)
+		},
+		"towpath-guardrails": func() error {
+			return manager.Apply(ctx, asApply(object("v1", "ResourceQuota", home, platformv1alpha1.GuardrailsName, forged, nil)), owner, client.DryRunAll)
 		},
 		"towpath-records": func() error { return admin.Create(ctx, release("canary"), client.DryRunAll) },
 	} {

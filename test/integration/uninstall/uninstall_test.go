@@ -58,12 +58,13 @@ var _ = Describe("Where the workloads stay", Ordered, func() {
 	})
 
 	It("leaves nothing that says whose it is, so that it can be given to a later installation", func(ctx context.Context) {
-		Expect(output.String()).To(ContainSubstring("3 objects and 1 namespaces bear no owner any more"))
+		Expect(output.String()).To(ContainSubstring("3 objects and 2 namespaces bear no owner any more"))
 		for _, object := range []client.Object{
 			&appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "shop-dev", Name: "web"}},
 			&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "shop-dev", Name: "web-settings"}},
 			&corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "shop-dev", Name: "data-web-0"}},
 			&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop-dev"}},
+			&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "team-shop"}},
 		} {
 			Expect(admin.Get(ctx, client.ObjectKeyFromObject(object), object)).To(Succeed())
 			for key, value := range object.GetLabels() {
@@ -113,13 +114,16 @@ var _ = Describe("Where the workloads go", Ordered, func() {
 		Eventually(ctx, framework.Gone(admin, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop-dev"}})).Should(BeTrue())
 		// In a pod it ends with its Deployment.
 		Eventually(ctx, func(ctx context.Context) (int, error) {
-			var left platformv1alpha1.EnvironmentList
+			var left platformv1alpha1.TeamList
 			err := admin.List(ctx, &left)
 			return len(left.Items), err
 		}).Should(BeZero())
 		Expect(cluster.StopManager()).To(Succeed())
 		Eventually(ctx, done).WithTimeout(time.Minute).Should(Receive(BeNil()))
 		expectGone(ctx, admin)
+		home := &corev1.Namespace{}
+		Expect(admin.Get(ctx, client.ObjectKey{Name: "team-shop"}, home)).To(Succeed(), "it holds what the team keeps there")
+		Expect(home.Labels).NotTo(HaveKey(platformv1alpha1.LabelTeam))
 	})
 })
 
@@ -169,8 +173,11 @@ spec:
 	Expect(admin.Create(ctx, template)).To(Succeed())
 	Eventually(ctx, framework.Read(admin, template)).Should(framework.BeReady())
 	component := framework.Component("team-shop", "web", "web", "dev")
+	team := framework.Team("shop", platformv1alpha1.TeamMember{Kind: platformv1alpha1.MemberUser, Name: "ada", Role: platformv1alpha1.TeamOwner})
+	Expect(admin.Create(ctx, team)).To(Succeed())
+	Eventually(ctx, framework.Read(admin, team)).Should(framework.BeReady())
 	for _, object := range []client.Object{
-		framework.Class("development", platformv1alpha1.TierDevelopment), framework.TeamNamespace("shop"),
+		framework.Class("development", platformv1alpha1.TierDevelopment),
 		framework.Environment("team-shop", "dev", "development"), component,
 	} {
 		Expect(admin.Create(ctx, object)).To(Succeed())

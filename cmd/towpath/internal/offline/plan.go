@@ -67,10 +67,10 @@ func (w *World) placeOf(component *Component, name string, settings *Settings) p
 	found.team, found.costCenter = cmp.Or(team, settings.Team), cmp.Or(costCenter, settings.CostCenter)
 	found.Tier = cmp.Or(found.Tier, settings.Tier)
 	if found.team == "" {
-		found.team, found.assumed = unknownValue, append(found.assumed, "team (give --team, or the Namespace with its labels)")
+		found.team, found.assumed = unknownValue, append(found.assumed, "team (give --team, the Team, or the Namespace with its labels)")
 	}
 	if found.costCenter == "" {
-		found.costCenter, found.assumed = unknownValue, append(found.assumed, "cost centre (give --cost-center, or the Namespace with its labels)")
+		found.costCenter, found.assumed = unknownValue, append(found.assumed, "cost centre (give --cost-center, the Team, or the Namespace with its labels)")
 	}
 	if found.Tier == "" {
 		found.Tier = platformv1alpha1.TierDevelopment

@@ -22,6 +22,7 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/manifest"
 	"github.com/towpath-dev/towpath/internal/openapi"
+	"github.com/towpath-dev/towpath/internal/team"
 	"github.com/towpath-dev/towpath/internal/template"
 )
 
@@ -213,6 +214,13 @@ func samePlace(a, b *manifest.Document) bool {
 // index takes one object of ours, which its schema accepts. What ships gives way to the caller's.
 func (w *World) index(document *manifest.Document, object *unstructured.Unstructured, shipped bool) {
 	switch object.GetKind() {
+	case "Team":
+		found := &platformv1alpha1.Team{}
+		if w.decode(document, object, found) {
+			w.namespaces[team.Home(found)] = map[string]string{
+				platformv1alpha1.LabelTeam: found.Name, platformv1alpha1.LabelCostCenter: found.Spec.CostCenter,
+			}
+		}
 	case "EnvironmentClass":
 		class := &platformv1alpha1.EnvironmentClass{}
 		if w.decode(document, object, class) && (!shipped || w.classes[class.Name] == nil) {
