@@ -101,6 +101,15 @@ type PathEnvironment struct {
 	// everything is made new.
 	// +optional
 	Adopt *Adoption `json:"adopt,omitempty"`
+	// gate is what a version needs to enter the environment. It adds to what the environment's class asks for, and
+	// takes nothing away. Default: what the class asks for.
+	// +optional
+	Gate *Gate `json:"gate,omitempty"`
+	// promote is the name of the Release that may enter the environment where the gate is Manual. The next version
+	// waits again. Default: none.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Promote string `json:"promote,omitempty"`
 }
 
 // ComponentSpec is a service and its path through the environments.
@@ -160,8 +169,14 @@ type ComponentSpec struct {
 	// +kubebuilder:validation:MaxItems=16
 	Overrides []Override `json:"overrides,omitempty"`
 
+	// requestedBy is the user who asks for this spec. Where it is set, admission requires it to be the very user who
+	// writes a change of the spec. A gate that forbids authors to approve needs it. Default: unknown.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	RequestedBy string `json:"requestedBy,omitempty"`
+
 	// environments is the path, in order. A version enters the first one, and goes to the next one
-	// as soon as it is Ready in the one before. Taking an environment out of the path deletes what
+	// as soon as it is Ready in the one before, and the gate of the next one is open. Taking an environment out of the path deletes what
 	// the Component runs there.
 	// +required
 	// +listType=map
@@ -189,6 +204,10 @@ type ComponentEnvironmentStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	Release string `json:"release,omitempty"`
+	// pending is the name of the Release that waits to take its place: the gate of the environment is not open.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Pending string `json:"pending,omitempty"`
 	// image that the Release runs.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512

@@ -97,6 +97,18 @@ const (
 	ReasonEnvironmentNotReady = "EnvironmentNotReady"
 	// ReasonWaitingForPrevious: the version must become Ready in the environment before.
 	ReasonWaitingForPrevious = "WaitingForPrevious"
+	// ReasonSoaking: the version has not been Ready for long enough in the environment before.
+	ReasonSoaking = "Soaking"
+	// ReasonWaitingForApproval: people must approve the Release.
+	ReasonWaitingForApproval = "WaitingForApproval"
+	// ReasonWaitingForPromotion: somebody must say that the Release may go on.
+	ReasonWaitingForPromotion = "WaitingForPromotion"
+	// ReasonAuthorUnknown: authors may not approve, and it is not known who they are.
+	ReasonAuthorUnknown = "AuthorUnknown"
+	// ReasonRejected: somebody rejected the version for the environment.
+	ReasonRejected = "Rejected"
+	// ReasonTierMissing: the path lacks an environment of a tier that the class requires before.
+	ReasonTierMissing = "TierMissing"
 	// ReasonUsesInvalid: the Component cannot use what spec.uses names: they use each other in a circle, or
 	// two of them have one name.
 	ReasonUsesInvalid = "UsesInvalid"

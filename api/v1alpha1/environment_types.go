@@ -69,6 +69,11 @@ type EnvironmentClassSpec struct {
 	// +optional
 	DropExpiredOverrides bool `json:"dropExpiredOverrides,omitempty"` //nolint:kubeapilinter // the name is a yes-or-no question
 
+	// gate is the least that a version needs to enter an environment of this class. Components may ask for more.
+	// Default: nothing but to be Ready in the environment before.
+	// +optional
+	Gate *ClassGate `json:"gate,omitempty"`
+
 	Guardrails `json:",inline"`
 }
 
@@ -185,6 +190,9 @@ type EnvironmentStatus struct {
 	// dropExpiredOverrides is what the class says of overrides that have expired.
 	// +optional
 	DropExpiredOverrides bool `json:"dropExpiredOverrides,omitempty"` //nolint:kubeapilinter // as in the class
+	// gate is the least that the class asks of a version.
+	// +optional
+	Gate *ClassGate `json:"gate,omitempty"`
 	// team is the team of the namespace that the Environment is in.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63

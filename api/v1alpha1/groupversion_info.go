@@ -19,6 +19,7 @@ func AddToScheme(s *runtime.Scheme) error {
 		&Team{}, &TeamList{},
 		&Component{}, &ComponentList{},
 		&Release{}, &ReleaseList{},
+		&Approval{}, &ApprovalList{},
 	)
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil

@@ -136,6 +136,15 @@ type ReleaseSpec struct {
 	// commit that the image was built from, where the Component names one.
 	// +optional
 	Commit *Commit `json:"commit,omitempty"`
+	// requestedBy is the user who asked for the version, where the Component says so.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	RequestedBy string `json:"requestedBy,omitempty"`
+	// gate is set where the gate of the environment was not open when the Release was made: it waits, and applies
+	// nothing before status.openedAt is set. It says what was asked for then; what the class and the Component ask
+	// for by now decides. Default: the Release never waits.
+	// +optional
+	Gate *Gate `json:"gate,omitempty"`
 	// parameters of the template, merged for this environment. The defaults of the revision's schema are
 	// laid under them whenever the Release is rendered: both are immutable, so that gives the same each time.
 	// +optional
@@ -266,6 +275,15 @@ type ReleaseStatus struct {
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=8
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// openedAt is when the gate of a Release that waited was open.
+	// +optional
+	OpenedAt *metav1.Time `json:"openedAt,omitempty"`
+	// decisions are what people decided on a Release that waits or waited, oldest first, as far as it was counted.
+	// +optional
+	// +listType=map
+	// +listMapKey=approval
+	// +kubebuilder:validation:MaxItems=32
+	Decisions []ReleaseDecision `json:"decisions,omitempty"`
 	// appliedAt is when every object was applied for the first time.
 	// +optional
 	AppliedAt *metav1.Time `json:"appliedAt,omitempty"`
@@ -308,6 +326,12 @@ type Release struct {
 	// status is written by the controller.
 	// +optional
 	Status ReleaseStatus `json:"status,omitzero"`
+}
+
+// Opened says that the Release may run: it never had to wait for a gate, or the gate was open. One that is not
+// has applied nothing.
+func (r *Release) Opened() bool {
+	return r.Spec.Gate == nil || r.Status.OpenedAt != nil
 }
 
 // ReleaseList is a list of Releases.

@@ -136,7 +136,7 @@ func behind(releases []platformv1alpha1.Release, templates []string, name string
 	var names []string
 	for i := range releases {
 		r := &releases[i]
-		if r.Status.SupersededAt == nil && r.DeletionTimestamp.IsZero() && slices.Contains(templates, r.Spec.Template) &&
+		if r.Opened() && r.Status.SupersededAt == nil && r.DeletionTimestamp.IsZero() && slices.Contains(templates, r.Spec.Template) &&
 			slices.Contains(r.Spec.Capabilities, name) != served {
 			names = append(names, r.Namespace+"/"+r.Name)
 		}

@@ -166,7 +166,7 @@ func currentReleases(ctx context.Context, c client.Reader, component *platformv1
 		for i := range list.Items {
 			r := &list.Items[i]
 			if r.Spec.Component.UID == component.UID && r.Spec.Environment.Name == step.Name && r.DeletionTimestamp.IsZero() &&
-				r.Status.SupersededAt == nil && (latest == nil || r.Spec.Number > latest.Spec.Number) {
+				r.Opened() && r.Status.SupersededAt == nil && (latest == nil || r.Spec.Number > latest.Spec.Number) {
 				latest = r
 			}
 		}

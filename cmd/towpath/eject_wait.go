@@ -58,7 +58,7 @@ func goingOn(ctx context.Context, c client.Reader, component *platformv1alpha1.C
 	var left, refused, objects []string
 	for i := range list.Items {
 		r := &list.Items[i]
-		if r.Spec.Component.UID != component.UID || r.Status.SupersededAt != nil && r.DeletionTimestamp.IsZero() {
+		if r.Spec.Component.UID != component.UID || !r.Opened() || r.Status.SupersededAt != nil && r.DeletionTimestamp.IsZero() {
 			continue
 		}
 		left = append(left, r.Name)

@@ -52,12 +52,14 @@ func (r *Reconciler) act(ctx context.Context, s *scope) error {
 	if s.problem != nil {
 		return errors.Join(errs...)
 	}
-	decisions := promotion.Plan(s.path(), s.target, func(i int, version string, number int64) bool {
+	decisions := promotion.Plan(s.path(), s.target, s.now, func(i int, version string, number int64) bool {
 		return r.fits(ctx, s, &s.stops[i], version, number)
 	})
 	for i := range s.stops {
 		s.stops[i].decision = decisions[i]
+		s.lookAgain(decisions[i].Again)
 		if decisions[i].Next == nil {
+			errs = append(errs, r.settle(ctx, s, &s.stops[i]))
 			continue
 		}
 		if err := r.create(ctx, s, &s.stops[i]); err != nil {
@@ -76,7 +78,8 @@ func (s *scope) path() []promotion.Step {
 	path := make([]promotion.Step, len(s.stops))
 	for i := range s.stops {
 		st := &s.stops[i]
-		path[i] = promotion.Step{Name: st.name, Blocked: st.blocked, Version: st.version, Target: st.target, Adopts: st.adopt != nil, Stale: st.stale}
+		path[i] = promotion.Step{Name: st.name, Blocked: st.blocked, Version: st.version, Target: st.target, Adopts: st.adopt != nil, Stale: st.stale,
+			Gate: st.gate, Barred: st.barred, Promote: s.component.Spec.Environments[i].Promote, Pending: s.plannedPending(st)}
 		for _, release := range st.releases {
 			path[i].Releases = append(path[i].Releases, planned(release))
 		}
@@ -97,11 +100,15 @@ func (s *scope) path() []promotion.Step {
 
 // planned is a Release as planning sees it.
 func planned(release *platformv1alpha1.Release) promotion.Release {
-	return promotion.Release{
+	p := promotion.Release{
 		Name: release.Name, Version: release.Spec.Version, Revision: release.Spec.Revision.Number,
 		HadReady: release.Status.ReadyAt != nil, Ready: isReady(release), Settling: settling(release),
 		AsFound: release.Spec.Cause == platformv1alpha1.CauseAdoption, Applied: release.Status.AppliedAt != nil,
 	}
+	if p.Ready {
+		p.ReadySince = ready(release).LastTransitionTime.Time
+	}
+	return p
 }
 
 // settling says whether a Release may still become Ready soon.
@@ -272,13 +279,16 @@ func (r *Reconciler) assemble(ctx context.Context, s *scope, st *stop, ref platf
 		// The version that runs goes on: with another revision, which goes first and alone, or with what those
 		// give now whom it uses.
 		spec.Image, spec.Commit, spec.Parameters = current.Spec.Image, current.Spec.Commit, current.Spec.Parameters
-		spec.Env, spec.SecretEnv, spec.Uses = current.Spec.Env, current.Spec.SecretEnv, st.runningUses
+		spec.Env, spec.SecretEnv, spec.Uses, spec.RequestedBy = current.Spec.Env, current.Spec.SecretEnv, st.runningUses, current.Spec.RequestedBy
 	} else {
 		if spec.Parameters, err = template.EncodeParameters(st.parameters); err != nil {
 			return nil, err
 		}
 		spec.Image, spec.Commit = component.Spec.Image, component.Spec.Commit
-		spec.Env, spec.SecretEnv, spec.Uses = component.Spec.Env, component.Spec.SecretEnv, st.uses
+		spec.Env, spec.SecretEnv, spec.Uses, spec.RequestedBy = component.Spec.Env, component.Spec.SecretEnv, st.uses, component.Spec.RequestedBy
+	}
+	if st.decision.Gated {
+		spec.Gate = st.gate.DeepCopy()
 	}
 	release.Labels = render.ReleaseLabels(release)
 	delete(release.Labels, platformv1alpha1.LabelOwnerUID) // a Release is found by its owner reference
@@ -291,12 +301,14 @@ func (r *Reconciler) assemble(ctx context.Context, s *scope, st *stop, ref platf
 // trimHistory deletes the oldest Releases beyond the limit. Only ones whose objects are gone or kept
 // by a newer one, which shows in the finalizer, can go.
 func (r *Reconciler) trimHistory(ctx context.Context, st *stop) error {
-	for i := 0; i < len(st.releases)-1-historyLimit; i++ {
-		if len(st.releases[i].Finalizers) > 0 {
-			continue
-		}
-		if err := r.deleteRelease(ctx, st.releases[i]); err != nil {
-			return err
+	for _, list := range [][]*platformv1alpha1.Release{st.releases, st.unopened} {
+		for i := 0; i < len(list)-1-historyLimit; i++ {
+			if len(list[i].Finalizers) > 0 || !list[i].Opened() && list[i].Spec.Version == st.version {
+				continue // somebody may have rejected the version
+			}
+			if err := r.deleteRelease(ctx, list[i]); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -66,6 +66,8 @@ type Reconciler struct {
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=components,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=components/status,verbs=patch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases,verbs=get;list;watch;create;delete
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases/status,verbs=patch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=approvals,verbs=get;list;watch
 // +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,verbs=get;list;watch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=environments;servicetemplates;servicetemplaterevisions,verbs=get;list;watch
 
@@ -85,6 +87,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		}).
 		Owns(&platformv1alpha1.Release{}).
 		Watches(&platformv1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.ofEnvironment)).
+		Watches(&platformv1alpha1.Approval{}, handler.EnqueueRequestsFromMapFunc(r.ofApproval)).
 		Watches(&platformv1alpha1.ServiceTemplateRevision{}, handler.EnqueueRequestsFromMapFunc(r.ofRevision)).
 		Watches(&platformv1alpha1.ServiceTemplate{}, handler.EnqueueRequestsFromMapFunc(r.ofTemplate), builder.WithPredicates(moves())).
 		Watches(&platformv1alpha1.Component{}, handler.EnqueueRequestsFromMapFunc(r.usersOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).

@@ -57,6 +57,8 @@ type stop struct {
 	environment *platformv1alpha1.Environment
 	// releases that are not being deleted, oldest first; the last one runs, unless lost does.
 	releases []*platformv1alpha1.Release
+	// unopened are those that never passed the gate of the environment, oldest first; the last one may still wait.
+	unopened []*platformv1alpha1.Release
 	// lost is a newer Release than those, which somebody deleted; what it made still runs.
 	lost *platformv1alpha1.Release
 	// target is the revision that a roll-out in waves gives the environment; 0 for that of the Component.
@@ -68,6 +70,10 @@ type stop struct {
 	// gives now. stale says that the current Release has something else.
 	uses, runningUses []platformv1alpha1.ReleaseUse
 	stale             bool
+	// gate is what a version needs to enter, barred why none may, decisions what people decided on the one that waits.
+	gate      platformv1alpha1.Gate
+	barred    *promotion.Wait
+	decisions []platformv1alpha1.ReleaseDecision
 
 	// decision and problem are set by act.
 	decision promotion.Decision
@@ -114,14 +120,20 @@ func (s *stop) unproven() bool {
 	return begins
 }
 
-// made takes a Release as the one that runs.
+// made takes a Release as the one that runs, or that waits.
 func (s *stop) made(release *platformv1alpha1.Release) {
+	if !release.Opened() {
+		s.unopened = append(s.unopened, release)
+		return
+	}
 	s.releases, s.lost = append(s.releases, release), nil
 }
 
 // sort brings the Releases into order, and drops a loss that was made good.
 func (s *stop) sort() {
-	slices.SortFunc(s.releases, func(a, b *platformv1alpha1.Release) int { return int(a.Spec.Number - b.Spec.Number) })
+	for _, list := range [][]*platformv1alpha1.Release{s.releases, s.unopened} {
+		slices.SortFunc(list, func(a, b *platformv1alpha1.Release) int { return int(a.Spec.Number - b.Spec.Number) })
+	}
 	if n := len(s.releases); n > 0 && s.lost != nil && s.lost.Spec.Number < s.releases[n-1].Spec.Number {
 		s.lost = nil
 	}
@@ -163,7 +175,10 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) error {
 	if err := r.findTarget(ctx, s); err != nil || s.problem != nil {
 		return err
 	}
-	return r.findUses(ctx, s)
+	if err := r.findUses(ctx, s); err != nil {
+		return err
+	}
+	return r.findGates(ctx, s)
 }
 
 // place puts a Release to the environment of the path that it belongs to.
@@ -180,6 +195,10 @@ func (s *scope) place(release *platformv1alpha1.Release) {
 		case !ours:
 		case elsewhere:
 			s.strays = append(s.strays, release)
+		case !release.Opened():
+			if release.DeletionTimestamp.IsZero() {
+				st.unopened = append(st.unopened, release)
+			}
 		case !release.DeletionTimestamp.IsZero():
 			if st.lost == nil || st.lost.Spec.Number < release.Spec.Number {
 				st.lost = release

@@ -67,6 +67,9 @@ func (s *scope) begins() bool {
 // status is what the Component's status says of an environment.
 func (s *stop) status() platformv1alpha1.ComponentEnvironmentStatus {
 	status := platformv1alpha1.ComponentEnvironmentStatus{Name: s.name}
+	if pending := s.pending(); pending != nil {
+		status.Pending = pending.Name
+	}
 	if current := s.current(); current != nil {
 		c := ready(current)
 		status.Release, status.Image, status.Revision = current.Name, current.Spec.Image, current.Spec.Revision.Number
@@ -113,12 +116,16 @@ func (s *scope) reportReady(conditions *[]metav1.Condition, generation int64) {
 				condition.Progressing(conditions, generation, st.blocked.Reason, st.blocked.Message)
 				return
 			}
+			if st.barred != nil {
+				condition.Stalled(conditions, generation, st.barred.Reason, st.barred.Message)
+				return
+			}
 			if st.lost != nil {
 				condition.Progressing(conditions, generation, platformv1alpha1.ReasonProgressing,
 					fmt.Sprintf("%s: Release %s was deleted, and another is to take its place.", st.name, st.lost.Name))
 				return
 			}
-			continue // it waits for the environment before, which speaks for both
+			continue // it waits for the environment before, which speaks for both, or for its gate
 		}
 		c := ready(current)
 		message := fmt.Sprintf("%s: %s", st.name, c.Message)
@@ -150,6 +157,9 @@ func (s *scope) summary() string {
 		if s.stops[i].current() != nil {
 			names = append(names, s.stops[i].name)
 		}
+	}
+	if len(names) == 0 {
+		return "No Release is assigned to an environment yet."
 	}
 	return "Ready in " + strings.Join(names, ", ") + "."
 }

@@ -101,7 +101,7 @@ func (r *Reconciler) resolve(ctx context.Context, s *scope) error {
 	}
 	status.Tier, status.PodSecurity = class.Spec.Tier, class.Spec.PodSecurity
 	status.ServiceAccountTokens = class.Spec.ServiceAccountTokens
-	status.DropExpiredOverrides = class.Spec.DropExpiredOverrides
+	status.DropExpiredOverrides, status.Gate = class.Spec.DropExpiredOverrides, class.Spec.Gate.DeepCopy()
 	if status.Namespace == "" {
 		status.Namespace = environment.NamespaceName(name, s.environment.Name)
 		if adopted := s.environment.Spec.AdoptNamespace; adopted != "" {

@@ -146,10 +146,16 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, err
 	}
 	switch {
+	case !release.DeletionTimestamp.IsZero() && !release.Opened():
+		err := r.letGo(ctx, s, release)
+		return ctrl.Result{RequeueAfter: s.requeueAfter}, err
 	case !release.DeletionTimestamp.IsZero():
 		return r.finalize(ctx, s)
 	case s.abandoned:
 		return ctrl.Result{}, client.IgnoreNotFound(r.Delete(ctx, release))
+	case !release.Opened():
+		err := r.await(ctx, s)
+		return ctrl.Result{RequeueAfter: s.requeueAfter}, err
 	case s.successor != nil:
 		return ctrl.Result{}, r.supersede(ctx, s)
 	case s.ending, release.Status.SupersededAt != nil:

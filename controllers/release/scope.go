@@ -26,6 +26,8 @@ type scope struct {
 	successor *platformv1alpha1.Release
 	// older are the older ones that still hold their finalizer: what they listed may still be there.
 	older []platformv1alpha1.Release
+	// outpaced is a newer Release of any sort, where this one still waits for a gate.
+	outpaced *platformv1alpha1.Release
 	// waits says that a newer one still holds its finalizer: what both listed is that one's to end.
 	waits bool
 	// unproven says that the environment began with what was found, and that nothing of the golden path has been
@@ -104,6 +106,12 @@ func (r *Reconciler) newScope(ctx context.Context, release *platformv1alpha1.Rel
 	s.unproven, proven = adopts(release), provesPath(release)
 	for _, other := range siblings.Items {
 		newer := other.Spec.Number > release.Spec.Number
+		if newer && !release.Opened() && (s.outpaced == nil || other.Spec.Number > s.outpaced.Spec.Number) {
+			s.outpaced = &other
+		}
+		if !other.Opened() {
+			continue // it has applied nothing, and nothing of it counts
+		}
 		s.waits = s.waits || newer && len(other.Finalizers) > 0
 		s.unproven = s.unproven || adopts(&other) && len(other.Finalizers) > 0
 		proven = proven || provesPath(&other)

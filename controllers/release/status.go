@@ -98,6 +98,21 @@ func (r *Reconciler) supersede(ctx context.Context, s *scope) error {
 	return r.patchStatus(ctx, s)
 }
 
+// await leaves a Release alone that waits for a gate: until that is open, it is package component's. One that waits no
+// more has applied nothing, so nothing holds it.
+func (r *Reconciler) await(ctx context.Context, s *scope) error {
+	if s.outpaced != nil {
+		s.successor = s.outpaced
+		if err := r.supersede(ctx, s); err != nil {
+			return err
+		}
+	}
+	if s.release.Status.SupersededAt == nil {
+		return nil
+	}
+	return r.letGo(ctx, s, s.release)
+}
+
 // patchStatus writes the status where it differs from what was read.
 func (r *Reconciler) patchStatus(ctx context.Context, s *scope) error {
 	key := client.ObjectKeyFromObject(s.release)

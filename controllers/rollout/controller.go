@@ -166,7 +166,7 @@ func (r *Reconciler) running(ctx context.Context, name string) ([]platformv1alph
 	ran := map[string][]*platformv1alpha1.Release{}
 	for i := range releases.Items {
 		release := &releases.Items[i]
-		if release.DeletionTimestamp.IsZero() {
+		if release.DeletionTimestamp.IsZero() && release.Opened() {
 			key := index.OwnerKey(release.Spec.Component.UID, release.Spec.Environment.Name)
 			ran[key] = append(ran[key], release)
 		}

@@ -12,6 +12,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 )
@@ -30,6 +31,8 @@ type Release struct {
 	Applied bool
 	// Settling says that the Release is young, and neither was Ready nor failed yet.
 	Settling bool
+	// ReadySince is since when the Release has been Ready, where it is now.
+	ReadySince time.Time
 }
 
 // Step is one environment of the path and what ran there.
@@ -56,6 +59,15 @@ type Step struct {
 	// Lost is the Release that ran here until somebody deleted it, nil where none was. What it made
 	// still runs, so none of the older ones is current. Its version is empty where it is not known.
 	Lost *Release
+
+	// Gate is what a version needs to enter the environment, besides being Ready in the one before.
+	Gate platformv1alpha1.Gate
+	// Barred says why no version may enter, whatever is given to it; nil means that one may.
+	Barred *Wait
+	// Promote names the Release that a person lets through a manual gate.
+	Promote string
+	// Pending are the Releases that never entered, oldest first. Only the last one may still wait.
+	Pending []Pending
 }
 
 // current returns the Release that runs in the environment, nil before the first and after a loss.
@@ -92,10 +104,19 @@ type Next struct {
 	Cause    platformv1alpha1.Cause
 }
 
-// Decision is what should happen in one environment: make Next, or Wait, or (neither) nothing.
+// Decision is what should happen in one environment: make Next, or Wait, or (neither) nothing. A Release that waits
+// for a gate is made, and waited for.
 type Decision struct {
 	Next *Next
 	Wait *Wait
+	// Gated says that Next waits for the gate of the environment once it is made.
+	Gated bool
+	// Open says that the Release that waits enters the environment.
+	Open bool
+	// Retire says that the Release that waits is wanted no more, and nothing takes its place yet.
+	Retire bool
+	// Again is after which time to look again though nothing happened; 0 for never.
+	Again time.Duration
 }
 
 // Fits says whether a version renders with a revision of the template in the environment of that
@@ -104,16 +125,17 @@ type Fits func(step int, version string, revision int64) bool
 
 // Plan decides for every environment of the path, in order. target is the revision that the
 // Component should end up with, its pin or the newest, where a step has no target of its own.
-func Plan(path []Step, target int64, fits Fits) []Decision {
+func Plan(path []Step, target int64, now time.Time, fits Fits) []Decision {
 	decisions := make([]Decision, len(path))
 	for i := range path {
 		var before *Step
 		if i > 0 {
 			before = &path[i-1]
 		}
-		decisions[i] = decide(&path[i], before, cmp.Or(path[i].Target, target), func(version string, revision int64) bool {
+		decision := decide(&path[i], before, cmp.Or(path[i].Target, target), func(version string, revision int64) bool {
 			return fits(i, version, revision)
 		})
+		decisions[i] = path[i].enter(decision, before, now)
 	}
 	return decisions
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -243,7 +244,7 @@ func TestPlan(t *testing.T) {
 			if tc.fits == nil {
 				tc.fits = always
 			}
-			got := promotion.Plan([]promotion.Step{tc.dev, tc.prod}, tc.target, tc.fits)
+			got := promotion.Plan([]promotion.Step{tc.dev, tc.prod}, tc.target, time.Time{}, tc.fits)
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("Plan (-want +got):\n%s", diff)
 			}
@@ -276,17 +277,17 @@ func TestPlan_KeepsItsPromises(t *testing.T) {
 				case 2, 3:
 					settle(&path[random.IntN(len(path))], random.IntN(5) > 0)
 				default:
-					carryOut(t, path, target, promotion.Plan(path, target, always))
+					carryOut(t, path, target, promotion.Plan(path, target, time.Time{}, always))
 				}
 			}
 			// Whatever happened, once everything gets ready the path comes to rest at the target.
 			for range 4 * len(path) {
-				carryOut(t, path, target, promotion.Plan(path, target, always))
+				carryOut(t, path, target, promotion.Plan(path, target, time.Time{}, always))
 				for i := range path {
 					settle(&path[i], true)
 				}
 			}
-			for i, decision := range promotion.Plan(path, target, always) {
+			for i, decision := range promotion.Plan(path, target, time.Time{}, always) {
 				last := path[i].Releases[len(path[i].Releases)-1]
 				if decision.Next != nil || decision.Wait != nil || last.Version != path[i].Version || last.Revision != target {
 					t.Fatalf("%s does not come to rest: %+v, runs %+v, wants %s at %d", path[i].Name, decision, last, path[i].Version, target)

@@ -235,6 +235,12 @@ func awaitPolicies(ctx context.Context) {
 		"towpath-guardrails": func() error {
 			return manager.Apply(ctx, asApply(object("v1", "ResourceQuota", home, platformv1alpha1.GuardrailsName, forged, nil)), owner, client.DryRunAll)
 		},
+		"towpath-approvals": func() error { return admin.Create(ctx, approval("canary", "nobody", "r", "u"), client.DryRunAll) },
+		"towpath-requesters": func() error {
+			return admin.Create(ctx, object(apiVersion, "Component", home, "canary", nil, map[string]any{"spec": map[string]any{
+				"templateRef": map[string]any{"name": "web"}, "image": "app:1", "environments": []any{map[string]any{"name": "dev"}}, "requestedBy": "nobody",
+			}}), client.DryRunAll)
+		},
 		"towpath-records": func() error { return admin.Create(ctx, release("canary"), client.DryRunAll) },
 	} {
 		Eventually(ctx, attempt).Should(beDeniedBy(name), name)

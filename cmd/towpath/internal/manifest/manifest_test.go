@@ -168,14 +168,14 @@ spec: {templateRef: {name: web-service}, image: "r/a:1", environments: [{name: d
 `},
 		"another group's object": {text: "apiVersion: v1\nkind: Pod\nspec: 7\n"},
 		"unknown kind": {text: head + "Componnt\nmetadata: {name: a}\n", want: []string{
-			`kind: Unsupported value: "v1alpha1/Componnt": supported values: "v1alpha1/Component", "v1alpha1/Environment", "v1alpha1/EnvironmentClass", "v1alpha1/Release", "v1alpha1/ServiceTemplate", "v1alpha1/ServiceTemplateRevision"`,
+			`kind: Unsupported value: "v1alpha1/Componnt": supported values: "v1alpha1/Approval", "v1alpha1/Component", "v1alpha1/Environment", "v1alpha1/EnvironmentClass", "v1alpha1/Release", "v1alpha1/ServiceTemplate", "v1alpha1/ServiceTemplateRevision"`,
 		}},
 		"unknown fields, at every level": {text: head + `Component
 metadata: {name: a, lables: {}}
-spec: {templateRef: {name: w, version: 1}, image: "r/a:1", environments: [{name: dev, gate: {}}], replicas: 2}
+spec: {templateRef: {name: w, version: 1}, image: "r/a:1", environments: [{name: dev, door: {}}], replicas: 2}
 `, want: []string{
 			"metadata.lables: Forbidden: there is no such field; check its spelling and its indentation",
-			"spec.environments[0].gate: Forbidden: there is no such field; check its spelling and its indentation",
+			"spec.environments[0].door: Forbidden: there is no such field; check its spelling and its indentation",
 			"spec.replicas: Forbidden: there is no such field; check its spelling and its indentation",
 			"spec.templateRef.version: Forbidden: there is no such field; check its spelling and its indentation",
 		}},

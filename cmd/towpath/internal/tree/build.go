@@ -82,13 +82,16 @@ func isHome(labels map[string]string) bool {
 	return labels[platformv1alpha1.LabelTeam] != "" && labels[platformv1alpha1.LabelEnvironment] == ""
 }
 
-// newest returns the Releases by name, and the one with the highest number for each Component and
+// newest returns the Releases by name, and the one that runs, which is that with the highest number, for each Component and
 // environment under the name <component>/<environment>.
 func newest(all []platformv1alpha1.Release) map[key]*platformv1alpha1.Release {
 	byName := map[key]*platformv1alpha1.Release{}
 	for i := range all {
 		release := &all[i]
 		byName[key{release.Namespace, release.Name}] = release
+		if !release.Opened() {
+			continue
+		}
 		path := key{release.Namespace, release.Spec.Component.Name + "/" + release.Spec.Environment.Name}
 		if other := byName[path]; other == nil || other.Spec.Number < release.Spec.Number {
 			byName[path] = release
@@ -154,6 +157,9 @@ func buildComponent(component *platformv1alpha1.Component, environments map[key]
 		if release != nil {
 			environment.Release = buildRelease(release)
 		}
+		if pending := releases[key{component.Namespace, state.Pending}]; pending != nil {
+			environment.Pending = buildPending(pending)
+		}
 		built.Environments = append(built.Environments, environment)
 	}
 	return built
@@ -202,6 +208,16 @@ func buildRelease(release *platformv1alpha1.Release) *Release {
 		})
 	}
 	return built
+}
+
+func buildPending(release *platformv1alpha1.Release) *Pending {
+	pending := &Pending{Name: release.Name, Number: release.Spec.Number, Image: release.Spec.Image, CreatedAt: release.CreationTimestamp}
+	for _, d := range release.Status.Decisions {
+		if d.Decision == platformv1alpha1.DecisionApprove {
+			pending.ApprovedBy = append(pending.ApprovedBy, d.Approver)
+		}
+	}
+	return pending
 }
 
 // healthOf reads conditions as kstatus does. seen is false where they speak of an older spec.

@@ -95,6 +95,18 @@ type Environment struct {
 	Waiting *Condition `json:"waiting,omitempty"`
 	// Release that is assigned here; nil before the first.
 	Release *Release `json:"release,omitempty"`
+	// Pending is the Release that waits to enter; nil for none.
+	Pending *Pending `json:"pending,omitempty"`
+}
+
+// Pending is a Release that waits for the gate of an environment.
+type Pending struct {
+	Name      string      `json:"name"`
+	Number    int64       `json:"number"`
+	Image     string      `json:"image"`
+	CreatedAt metav1.Time `json:"createdAt"`
+	// ApprovedBy are those who approved it so far.
+	ApprovedBy []string `json:"approvedBy,omitempty"`
 }
 
 // Release is the version that is assigned to an environment.

@@ -129,6 +129,9 @@ func (s Style) component(root *node, component *Component) {
 		if environment.Release != nil {
 			s.release(below, environment.Release)
 		}
+		if environment.Pending != nil {
+			s.pending(below, environment.Pending)
+		}
 	}
 }
 
@@ -171,6 +174,15 @@ func (s Style) release(parent *node, release *Release) {
 		}
 		branch.add("%s %-*s  %s%s", s.mark(object.Health), width, object.Kind+"/"+object.Name, s.paint(object.Health), note)
 	}
+}
+
+func (s Style) pending(parent *node, pending *Pending) {
+	approved := ""
+	if len(pending.ApprovedBy) > 0 {
+		approved = ", approved by " + strings.Join(pending.ApprovedBy, ", ")
+	}
+	parent.add("%s release %d  %s  waits to enter, made %s ago%s", s.mark(Progressing), pending.Number, pending.Image,
+		duration.HumanDuration(s.Now.Sub(pending.CreatedAt.Time)), approved)
 }
 
 // because explains a condition that is not as it should be.

@@ -1,0 +1,223 @@
+package component
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/condition"
+	"github.com/towpath-dev/towpath/internal/index"
+	"github.com/towpath-dev/towpath/internal/promotion"
+)
+
+// retryConflict is after which time to look again at a Release that changed while its status was written.
+const retryConflict = 2 * time.Second
+
+// maxDecisions is how many decisions the status of a Release keeps.
+const maxDecisions = 32
+
+// A Release that waits at the gate of its environment belongs to this controller: it writes its status until the gate
+// is open, and package release from then on.
+
+// pending returns the Release that waits at the gate, nil for none. One that an opened one has overtaken waits no more.
+func (s *stop) pending() *platformv1alpha1.Release {
+	if len(s.unopened) == 0 {
+		return nil
+	}
+	last := s.unopened[len(s.unopened)-1]
+	overtaken := len(s.releases) > 0 && s.releases[len(s.releases)-1].Spec.Number > last.Spec.Number
+	if overtaken || last.Status.SupersededAt != nil {
+		return nil
+	}
+	return last
+}
+
+// findGates finds what each environment asks of a version, and what people decided on those that wait.
+func (r *Reconciler) findGates(ctx context.Context, s *scope) error {
+	var tiers []platformv1alpha1.Tier
+	for i := range s.stops {
+		st := &s.stops[i]
+		var class *platformv1alpha1.ClassGate
+		if st.environment != nil {
+			class = st.environment.Status.Gate
+		}
+		st.gate = promotion.Stricter(class, s.component.Spec.Environments[i].Gate)
+		if class != nil {
+			st.barred = promotion.MissingTier(st.name, st.environment.Spec.ClassRef.Name, class.RequiredTier, tiers)
+		}
+		if st.environment != nil {
+			tiers = append(tiers, st.environment.Status.Tier)
+		}
+		if pending := st.pending(); pending != nil {
+			decisions, err := r.decisions(ctx, pending)
+			if err != nil {
+				return err
+			}
+			st.decisions = decisions
+		}
+	}
+	return nil
+}
+
+// decisions are what people decided on a Release that waits, the oldest first. A rejection that was counted stays,
+// though its Approval is gone.
+func (r *Reconciler) decisions(ctx context.Context, release *platformv1alpha1.Release) ([]platformv1alpha1.ReleaseDecision, error) {
+	var approvals platformv1alpha1.ApprovalList
+	if err := r.List(ctx, &approvals, client.InNamespace(release.Namespace), client.MatchingFields{index.ApprovalRelease: string(release.UID)}); err != nil {
+		return nil, fmt.Errorf("listing Approvals of Release %s: %w", release.Name, err)
+	}
+	var all []platformv1alpha1.ReleaseDecision
+	for _, known := range release.Status.Decisions {
+		if known.Decision == platformv1alpha1.DecisionReject {
+			all = append(all, known)
+		}
+	}
+	for i := range approvals.Items {
+		a := &approvals.Items[i]
+		known := slices.ContainsFunc(all, func(d platformv1alpha1.ReleaseDecision) bool { return d.Approval == a.Name })
+		if a.Spec.ReleaseRef.Name != release.Name || known {
+			continue
+		}
+		all = append(all, platformv1alpha1.ReleaseDecision{
+			Approval: a.Name, Approver: a.Spec.Approver, Decision: a.Spec.Decision, Reason: a.Spec.Reason, DecidedAt: a.CreationTimestamp.DeepCopy(),
+		})
+	}
+	slices.SortFunc(all, func(a, b platformv1alpha1.ReleaseDecision) int {
+		return cmp.Or(a.DecidedAt.Time.Compare(b.DecidedAt.Time), cmp.Compare(a.Approval, b.Approval))
+	})
+	return all, nil
+}
+
+// plannedPending are the Releases that never entered, as planning sees them.
+func (s *scope) plannedPending(st *stop) []promotion.Pending {
+	waits := st.pending()
+	list := make([]promotion.Pending, len(st.unopened))
+	for i, release := range st.unopened {
+		decisions := release.Status.Decisions
+		if release == waits {
+			decisions = st.decisions
+		}
+		list[i] = promotion.Pending{
+			Namespace: release.Namespace, Name: release.Name, Version: release.Spec.Version, Revision: release.Spec.Revision.Number,
+			Superseded: release != waits, Authors: s.authors(st, release),
+			Stale: !equality.Semantic.DeepEqual(release.Spec.Uses, st.uses),
+		}
+		for _, d := range decisions {
+			list[i].Votes = append(list[i].Votes, promotion.Vote{Approver: d.Approver, Decision: d.Decision, Reason: d.Reason})
+		}
+	}
+	return list
+}
+
+// authors are the users who asked for a Release that waits, or for any that was made for the Component since what runs
+// in the environment: each of these may be part of what would enter. None are known where the Release, or one with
+// the same code, does not say who asked for it. Users whom a commit names are found nowhere yet.
+func (s *scope) authors(st *stop, pending *platformv1alpha1.Release) []string {
+	var since time.Time
+	current := st.current()
+	if current != nil {
+		since = current.CreationTimestamp.Time
+	}
+	var users []string
+	for i := range s.stops {
+		for _, release := range slices.Concat(s.stops[i].releases, s.stops[i].unopened) {
+			if release == current || release.CreationTimestamp.Time.Before(since) {
+				continue
+			}
+			if release.Spec.RequestedBy != "" {
+				users = append(users, release.Spec.RequestedBy)
+			} else if release.Spec.Image == pending.Spec.Image && sha(release.Spec.Commit) == sha(pending.Spec.Commit) {
+				return nil
+			}
+		}
+	}
+	slices.Sort(users)
+	return slices.Compact(users)
+}
+
+// settle says on the Release that waits in an environment what it waits for, opens it, or ends its wait.
+func (r *Reconciler) settle(ctx context.Context, s *scope, st *stop) error {
+	release := st.pending()
+	if release == nil || st.decision.Next != nil {
+		return nil // what is made next takes its place
+	}
+	before := release.DeepCopy()
+	status, generation := &release.Status, release.Generation
+	status.ObservedGeneration = generation
+	status.Decisions = recorded(st.decisions)
+	now := metav1.NewTime(r.Clock.Now().Truncate(time.Second))
+	switch {
+	case st.decision.Open:
+		status.OpenedAt = &now
+		condition.Progressing(&status.Conditions, generation, platformv1alpha1.ReasonProgressing, fmt.Sprintf("The gate of %s is open.", st.name))
+	case st.decision.Retire:
+		status.SupersededAt = &now
+		condition.Ready(&status.Conditions, generation, platformv1alpha1.ReasonSuperseded, "It never entered the environment: the Component asks for another version by now.")
+	case st.decision.Wait != nil:
+		condition.Progressing(&status.Conditions, generation, st.decision.Wait.Reason, st.decision.Wait.Message)
+	}
+	if equality.Semantic.DeepEqual(before.Status, release.Status) {
+		return nil
+	}
+	// The lock keeps a Release shut that was superseded a moment ago.
+	err := r.Status().Patch(ctx, release, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		release.Status = before.Status
+		s.lookAgain(retryConflict) // as a rule the event of what happened to it comes first
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("writing the status of Release %s: %w", release.Name, err)
+	}
+	if st.decision.Open {
+		ctrl.LoggerFrom(ctx).Info("Opened a Release", "release", release.Name)
+		r.Recorder.Eventf(s.component, release, corev1.EventTypeNormal, "Opened", "Open", "Release %s enters %s", release.Name, st.name)
+		st.unopened = st.unopened[:len(st.unopened)-1]
+		st.made(release)
+	}
+	return nil
+}
+
+// recorded are the decisions that fit into the status: rejections first.
+func recorded(all []platformv1alpha1.ReleaseDecision) []platformv1alpha1.ReleaseDecision {
+	if len(all) <= maxDecisions {
+		return all
+	}
+	kept := slices.Clone(all)
+	slices.SortStableFunc(kept, func(a, b platformv1alpha1.ReleaseDecision) int {
+		return cmp.Compare(rank(a.Decision), rank(b.Decision))
+	})
+	return kept[:maxDecisions]
+}
+
+func rank(d platformv1alpha1.Decision) int {
+	if d == platformv1alpha1.DecisionReject {
+		return 0
+	}
+	return 1
+}
+
+// ofApproval maps an Approval to the Component of its Release.
+func (r *Reconciler) ofApproval(ctx context.Context, o client.Object) []ctrl.Request {
+	approval, ok := o.(*platformv1alpha1.Approval)
+	if !ok {
+		return nil
+	}
+	var release platformv1alpha1.Release
+	key := types.NamespacedName{Namespace: approval.Namespace, Name: approval.Spec.ReleaseRef.Name}
+	if err := r.Get(ctx, key, &release, client.UnsafeDisableDeepCopy); err != nil || release.UID != approval.Spec.ReleaseRef.UID {
+		return nil
+	}
+	return []ctrl.Request{{NamespacedName: types.NamespacedName{Namespace: release.Namespace, Name: release.Spec.Component.Name}}}
+}

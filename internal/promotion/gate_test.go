@@ -1,0 +1,200 @@
+package promotion_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/promotion"
+)
+
+var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+
+// readySince is a Release that has been Ready for a time at noon.
+func readySince(version string, revision int64, ago time.Duration) promotion.Release {
+	r := ready(version, revision)
+	r.ReadySince = noon.Add(-ago)
+	return r
+}
+
+func waiting(version string, revision int64, votes ...promotion.Vote) promotion.Pending {
+	return promotion.Pending{Namespace: "team-shop", Name: "shop-prod-2", Version: version, Revision: revision, Authors: []string{"ada"}, Votes: votes}
+}
+
+func approves(users ...string) []promotion.Vote {
+	var votes []promotion.Vote
+	for _, user := range users {
+		votes = append(votes, promotion.Vote{Approver: user, Decision: platformv1alpha1.DecisionApprove})
+	}
+	return votes
+}
+
+func TestPlan_WaitsAtTheGate(t *testing.T) {
+	soak := platformv1alpha1.Gate{SoakSeconds: 3600}
+	two := platformv1alpha1.Gate{Approvals: 2}
+	others := platformv1alpha1.Gate{Approvals: 1, AuthorApproval: "Forbidden"}
+	manual := platformv1alpha1.Gate{Promotion: "Manual"}
+	dev := promotion.Step{Releases: []promotion.Release{readySince("v1", 1, 10*time.Minute)}}
+	runs := []promotion.Release{ready("v0", 1)}
+	wait := func(reason, message string) promotion.Decision {
+		return promotion.Decision{Wait: &promotion.Wait{Reason: reason, Message: message}}
+	}
+	gated := func(reason, message string) promotion.Decision {
+		d := wait(reason, message)
+		d.Next, d.Gated = &promotion.Next{Version: "v1", Revision: 1, Cause: "Promotion"}, true
+		return d
+	}
+	again := func(d promotion.Decision, after time.Duration) promotion.Decision {
+		d.Again = after
+		return d
+	}
+	const approve = ". Whoever may approve releases in namespace team-shop gives one: towpath approve -n team-shop shop-prod-2."
+	for name, tc := range map[string]struct {
+		dev  *promotion.Step
+		prod promotion.Step
+		want promotion.Decision
+	}{
+		"a soak that is over opens the gate before the Release is made": {
+			dev:  &promotion.Step{Releases: []promotion.Release{readySince("v1", 1, time.Hour)}},
+			prod: promotion.Step{Gate: soak, Releases: runs}, want: next("v1", 1, "Promotion"),
+		},
+		"a soak that is not over": {
+			prod: promotion.Step{Gate: soak, Releases: runs},
+			want: again(gated("Soaking", "The version must have been Ready in dev for 1h0m0s: that is so at 2026-11-20T12:50:00Z."), 50*time.Minute),
+		},
+		"a soak that is over opens the Release that waits": {
+			dev:  &promotion.Step{Releases: []promotion.Release{readySince("v1", 1, time.Hour)}},
+			prod: promotion.Step{Gate: soak, Releases: runs, Pending: []promotion.Pending{waiting("v1", 1)}}, want: promotion.Decision{Open: true},
+		},
+		"the Release that waits goes nowhere while its version is not Ready before": {
+			dev:  &promotion.Step{Releases: []promotion.Release{{Version: "v1", Revision: 1, HadReady: true}}},
+			prod: promotion.Step{Gate: two, Releases: runs, Pending: []promotion.Pending{waiting("v1", 1, approves("bob", "eve")...)}},
+			want: waits(devFirst),
+		},
+		"approvals are asked for by a Release": {
+			prod: promotion.Step{Gate: two, Releases: runs}, want: gated("WaitingForApproval", "The version needs 2 approvals to enter prod."),
+		},
+		"one person counts once": {
+			prod: promotion.Step{Gate: two, Releases: runs, Pending: []promotion.Pending{waiting("v1", 1, approves("bob", "bob", "bob")...)}},
+			want: wait("WaitingForApproval", "Release shop-prod-2 needs 2 approvals to enter prod, and has 1, of bob"+approve),
+		},
+		"two people open it": {
+			prod: promotion.Step{Gate: two, Releases: runs, Pending: []promotion.Pending{waiting("v1", 1, approves("bob", "ada")...)}},
+			want: promotion.Decision{Open: true},
+		},
+		"an author counts for nothing where the class says so": {
+			prod: promotion.Step{Gate: others, Releases: runs, Pending: []promotion.Pending{waiting("v1", 1, approves("ada")...)}},
+			want: wait("WaitingForApproval", "Release shop-prod-2 needs 1 approval to enter prod; ada made the change, and cannot approve it"+approve),
+		},
+		"somebody else does": {
+			prod: promotion.Step{Gate: others, Releases: runs, Pending: []promotion.Pending{waiting("v1", 1, approves("ada", "bob")...)}},
+			want: promotion.Decision{Open: true},
+		},
+		"while no author is known, nobody counts": {
+			prod: promotion.Step{Gate: others, Releases: runs, Pending: []promotion.Pending{{Name: "r", Version: "v1", Revision: 1, Votes: approves("bob")}}},
+			want: wait("AuthorUnknown", "Release r needs 1 approval to enter prod, by others than who made the change, and it is not known who that is: bring another version, with spec.requestedBy of the Component set to who changes it."),
+		},
+		"one rejection is enough": {
+			prod: promotion.Step{Gate: two, Releases: runs, Pending: []promotion.Pending{waiting("v1", 1,
+				append(approves("bob", "ada"), promotion.Vote{Approver: "eve", Decision: "Reject", Reason: "Too soon."})...)}},
+			want: wait("Rejected", "eve rejected the version for prod (Release shop-prod-2), since: Too soon. It does not enter; change the Component to bring another."),
+		},
+		"a rejection holds though its Release was superseded": {
+			prod: promotion.Step{Gate: two, Releases: runs, Pending: []promotion.Pending{{Name: "r", Version: "v1", Superseded: true, Votes: []promotion.Vote{{Approver: "eve", Decision: "Reject"}}}}},
+			want: wait("Rejected", "eve rejected the version for prod (Release r), without a reason. It does not enter; change the Component to bring another."),
+		},
+		"a manual gate": {
+			prod: promotion.Step{Gate: manual, Releases: runs, Promote: "shop-prod-1", Pending: []promotion.Pending{waiting("v1", 1)}},
+			want: wait("WaitingForPromotion", "Release shop-prod-2 enters prod when somebody who may change the Component promotes it: towpath promote -n team-shop shop-prod-2."),
+		},
+		"a manual gate that somebody opened": {
+			prod: promotion.Step{Gate: manual, Releases: runs, Promote: "shop-prod-2", Pending: []promotion.Pending{waiting("v1", 1)}},
+			want: promotion.Decision{Open: true},
+		},
+		"all that is missing, what people do first": {
+			prod: promotion.Step{Gate: platformv1alpha1.Gate{SoakSeconds: 3600, Approvals: 1}, Releases: runs, Pending: []promotion.Pending{waiting("v1", 1)}},
+			want: again(wait("WaitingForApproval", "Release shop-prod-2 needs 1 approval to enter prod"+approve+" The version must have been Ready in dev for 1h0m0s: that is so at 2026-11-20T12:50:00Z."), 50*time.Minute),
+		},
+		"a path that the class does not take": {
+			prod: promotion.Step{Barred: &promotion.Wait{Reason: "TierMissing", Message: "no staging"}, Releases: runs, Promote: "shop-prod-2", Pending: []promotion.Pending{waiting("v1", 1)}},
+			want: wait("TierMissing", "no staging"),
+		},
+		"what waits is superseded by a newer version": {
+			prod: promotion.Step{Gate: two, Releases: runs, Pending: []promotion.Pending{waiting("v0.5", 1, approves("bob", "ada")...)}},
+			want: gated("WaitingForApproval", "The version needs 2 approvals to enter prod."),
+		},
+		"what waits with outputs that changed is made again, and decided on anew": {
+			prod: promotion.Step{Gate: two, Releases: runs, Pending: []promotion.Pending{{Name: "r", Version: "v1", Revision: 1, Stale: true, Votes: approves("bob", "ada")}}},
+			want: gated("WaitingForApproval", "The version needs 2 approvals to enter prod."),
+		},
+		"what waits with a revision that was taken back is made again": {
+			prod: promotion.Step{Gate: two, Releases: runs, Pending: []promotion.Pending{waiting("v1", 2, approves("bob", "ada")...)}},
+			want: gated("WaitingForApproval", "The version needs 2 approvals to enter prod."),
+		},
+		"what waits ends where the Component is back at what runs": {
+			prod: promotion.Step{Version: "v0", Gate: two, Releases: runs, Pending: []promotion.Pending{waiting("v1", 1, approves("bob", "ada")...)}},
+			want: promotion.Decision{Retire: true},
+		},
+		"what waits ends where a newer version is on its way": {
+			dev:  &promotion.Step{Releases: []promotion.Release{ready("v0.5", 1), rolling("v1", 1)}},
+			prod: promotion.Step{Gate: two, Releases: runs, Pending: []promotion.Pending{waiting("v0.5", 1, approves("bob", "ada")...)}},
+			want: func() promotion.Decision { d := waits(devFirst); d.Retire = true; return d }(),
+		},
+		"a revision of the template needs no gate": {
+			dev:  &promotion.Step{Releases: []promotion.Release{ready("v1", 1), ready("v1", 2)}},
+			prod: promotion.Step{Gate: two, Releases: []promotion.Release{ready("v1", 1)}}, want: next("v1", 2, "TemplateRollout"),
+		},
+		"a Release that was deleted by hand needs no gate again": {
+			prod: promotion.Step{Gate: two, Lost: &promotion.Release{Version: "v1", Revision: 1}}, want: next("v1", 1, "Manual"),
+		},
+		"a version that was never let in does, whatever was lost": {
+			prod: promotion.Step{Gate: two, Lost: &promotion.Release{Version: "v0", Revision: 1}}, want: gated("WaitingForApproval", "The version needs 2 approvals to enter prod."),
+		},
+		"what is taken over needs no gate": {
+			prod: promotion.Step{Gate: two, Adopts: true}, want: next("v1", 2, "Adoption"),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			first := dev
+			if tc.dev != nil {
+				first = *tc.dev
+			}
+			first.Name, first.Version = "dev", "v1"
+			tc.prod.Name = "prod"
+			if tc.prod.Version == "" {
+				tc.prod.Version = "v1"
+			}
+			got := promotion.Plan([]promotion.Step{first, tc.prod}, 2, noon, always)
+			if diff := cmp.Diff(tc.want, got[1]); diff != "" {
+				t.Errorf("Plan (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestStricter_TakesNothingAway(t *testing.T) {
+	class := &platformv1alpha1.ClassGate{Gate: platformv1alpha1.Gate{SoakSeconds: 60, Approvals: 2, AuthorApproval: "Forbidden", Promotion: "Manual"}}
+	if got := promotion.Stricter(class, &platformv1alpha1.Gate{SoakSeconds: 30, Approvals: 1, AuthorApproval: "Allowed", Promotion: "Automatic"}); got != class.Gate {
+		t.Errorf("a Component loosened %+v to %+v", class.Gate, got)
+	}
+	stricter := platformv1alpha1.Gate{SoakSeconds: 90, Approvals: 3, AuthorApproval: "Forbidden", Promotion: "Manual"}
+	for _, lax := range []*platformv1alpha1.ClassGate{nil, {}} {
+		if got := promotion.Stricter(lax, &stricter); got != stricter {
+			t.Errorf("a Component asks for %+v and gets %+v", stricter, got)
+		}
+	}
+}
+
+func TestMissingTier(t *testing.T) {
+	tiers := []platformv1alpha1.Tier{platformv1alpha1.TierDevelopment}
+	if wait := promotion.MissingTier("prod", "production", platformv1alpha1.TierStaging, tiers); wait == nil || wait.Reason != "TierMissing" {
+		t.Errorf("staging is missing, and %+v is said", wait)
+	}
+	for _, required := range []platformv1alpha1.Tier{"", platformv1alpha1.TierDevelopment} {
+		if wait := promotion.MissingTier("prod", "production", required, tiers); wait != nil {
+			t.Errorf("%q is there, and %+v is said", required, wait)
+		}
+	}
+}
