@@ -110,6 +110,12 @@ type PathEnvironment struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	Promote string `json:"promote,omitempty"`
+	// rollbackTo is the number of the Release of this environment that runs again, by a Release which repeats it. It
+	// must have been Ready there. While it is set, nothing else enters the environment: neither versions nor
+	// revisions. Default: none.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	RollbackTo int64 `json:"rollbackTo,omitempty"`
 }
 
 // ComponentSpec is a service and its path through the environments.

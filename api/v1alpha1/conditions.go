@@ -109,6 +109,10 @@ const (
 	ReasonRejected = "Rejected"
 	// ReasonTierMissing: the path lacks an environment of a tier that the class requires before.
 	ReasonTierMissing = "TierMissing"
+	// ReasonRolledBack: the environment went back to what ran before, and the version does not enter.
+	ReasonRolledBack = "RolledBack"
+	// ReasonRollbackImpossible: the Release to go back to does not exist, or was never Ready.
+	ReasonRollbackImpossible = "RollbackImpossible"
 	// ReasonUsesInvalid: the Component cannot use what spec.uses names: they use each other in a circle, or
 	// two of them have one name.
 	ReasonUsesInvalid = "UsesInvalid"

@@ -74,6 +74,10 @@ type EnvironmentClassSpec struct {
 	// +optional
 	Gate *ClassGate `json:"gate,omitempty"`
 
+	// rollback says what becomes of a Release that fails before it was ever Ready. Default: it stays as it is.
+	// +optional
+	Rollback *RollbackPolicy `json:"rollback,omitempty"`
+
 	Guardrails `json:",inline"`
 }
 
@@ -193,6 +197,9 @@ type EnvironmentStatus struct {
 	// gate is the least that the class asks of a version.
 	// +optional
 	Gate *ClassGate `json:"gate,omitempty"`
+	// rollback is what the class says of Releases that fail.
+	// +optional
+	Rollback *RollbackPolicy `json:"rollback,omitempty"`
 	// team is the team of the namespace that the Environment is in.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63

@@ -61,6 +61,32 @@ type ClassGate struct {
 	RequiredTier Tier `json:"requiredTier,omitempty"`
 }
 
+// RollbackMode says who rolls back a Release that fails.
+// +kubebuilder:validation:Enum=Automatic;Manual
+type RollbackMode string
+
+// The modes.
+const (
+	// RollbackAutomatic: it goes back by itself.
+	RollbackAutomatic RollbackMode = "Automatic"
+	// RollbackManual: a person decides.
+	RollbackManual RollbackMode = "Manual"
+)
+
+// RollbackPolicy says what becomes of a Release that fails before it was ever Ready.
+type RollbackPolicy struct {
+	// mode Automatic: the environment goes back to the newest Release that was Ready there, and what failed is not
+	// tried again until the Component changes. Manual: it stays as it is.
+	// +required
+	Mode RollbackMode `json:"mode,omitempty"`
+	// deadlineSeconds is for how long a Release may take to become Ready before it counts as failed, also where no
+	// object of it says so. Default: none, and a Release fails when one of its objects does.
+	// +optional
+	// +kubebuilder:validation:Minimum=10
+	// +kubebuilder:validation:Maximum=86400
+	DeadlineSeconds int32 `json:"deadlineSeconds,omitempty"`
+}
+
 // ReleaseDecision is what somebody decided on a Release, as it was counted.
 type ReleaseDecision struct {
 	// approval is the name of the Approval.

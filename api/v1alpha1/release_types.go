@@ -7,7 +7,7 @@ import (
 )
 
 // Cause says why a Release was made.
-// +kubebuilder:validation:Enum=ImageChange;ParameterChange;TemplateRollout;ProviderChange;Promotion;Adoption;OverrideExpired;Manual
+// +kubebuilder:validation:Enum=ImageChange;ParameterChange;TemplateRollout;ProviderChange;Promotion;Rollback;Adoption;OverrideExpired;Manual
 type Cause string
 
 // The causes.
@@ -22,6 +22,8 @@ const (
 	CauseProviderChange Cause = "ProviderChange"
 	// CausePromotion: the version became Ready in the environment before.
 	CausePromotion Cause = "Promotion"
+	// CauseRollback: what ran before runs again, since the version failed or somebody asked for it.
+	CauseRollback Cause = "Rollback"
 	// CauseAdoption: objects that ran already are taken over as they were found.
 	CauseAdoption Cause = "Adoption"
 	// CauseOverrideExpired: an override expired, and the class of the environment drops those.
@@ -97,6 +99,23 @@ type ReleaseObject struct {
 	Name string `json:"name,omitempty"`
 }
 
+// ReleaseRollback says what a Release brings back.
+type ReleaseRollback struct {
+	// from is the name of the Release whose place this one takes.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	From string `json:"from,omitempty"`
+	// to is the name of the Release that this one repeats.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	To string `json:"to,omitempty"`
+	// reason is why the one before failed. Empty where somebody asked for the rollback.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Reason string `json:"reason,omitempty"`
+}
+
 // ReleaseSpec is one version of one Component in one Environment, complete: with the
 // ServiceTemplateRevision it renders to the same bytes at any time.
 type ReleaseSpec struct {
@@ -145,6 +164,9 @@ type ReleaseSpec struct {
 	// for by now decides. Default: the Release never waits.
 	// +optional
 	Gate *Gate `json:"gate,omitempty"`
+	// rollback is set where the cause is Rollback.
+	// +optional
+	Rollback *ReleaseRollback `json:"rollback,omitempty"`
 	// parameters of the template, merged for this environment. The defaults of the revision's schema are
 	// laid under them whenever the Release is rendered: both are immutable, so that gives the same each time.
 	// +optional

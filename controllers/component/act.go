@@ -79,12 +79,16 @@ func (s *scope) path() []promotion.Step {
 	for i := range s.stops {
 		st := &s.stops[i]
 		path[i] = promotion.Step{Name: st.name, Blocked: st.blocked, Version: st.version, Target: st.target, Adopts: st.adopt != nil, Stale: st.stale,
-			Gate: st.gate, Barred: st.barred, Promote: s.component.Spec.Environments[i].Promote, Pending: s.plannedPending(st)}
+			Gate: st.gate, Barred: st.barred, Promote: s.component.Spec.Environments[i].Promote, Pending: s.plannedPending(st),
+			RollsBack: st.rollsBack(), RollbackTo: st.rollbackTo}
 		for _, release := range st.releases {
 			path[i].Releases = append(path[i].Releases, planned(release))
 		}
-		if n := len(path[i].Releases); n > 0 && path[i].Releases[n-1].Settling {
-			s.lookAgain(settleFor) // the event of its outcome comes first, as a rule
+		if n := len(path[i].Releases); n > 0 {
+			if path[i].Releases[n-1].Settling {
+				s.lookAgain(settleFor) // the event of its outcome comes first, as a rule
+			}
+			path[i].Releases[n-1].Failed = s.failed(st, st.releases[n-1])
 		}
 		ran := st.current()
 		if ran == nil {
@@ -101,9 +105,16 @@ func (s *scope) path() []promotion.Step {
 // planned is a Release as planning sees it.
 func planned(release *platformv1alpha1.Release) promotion.Release {
 	p := promotion.Release{
-		Name: release.Name, Version: release.Spec.Version, Revision: release.Spec.Revision.Number,
+		Name: release.Name, Number: release.Spec.Number, Version: release.Spec.Version, Revision: release.Spec.Revision.Number,
 		HadReady: release.Status.ReadyAt != nil, Ready: isReady(release), Settling: settling(release),
 		AsFound: release.Spec.Cause == platformv1alpha1.CauseAdoption, Applied: release.Status.AppliedAt != nil,
+	}
+	switch release.Spec.Cause {
+	case platformv1alpha1.CauseImageChange, platformv1alpha1.CauseParameterChange, platformv1alpha1.CausePromotion, platformv1alpha1.CauseOverrideExpired:
+		p.Changes = true
+	}
+	if back := release.Spec.Rollback; back != nil {
+		p.RolledBack = &promotion.RolledBack{From: back.From, Why: cmp.Or(back.Reason, "somebody asked for that")}
 	}
 	if p.Ready {
 		p.ReadySince = ready(release).LastTransitionTime.Time
@@ -275,11 +286,12 @@ func (r *Reconciler) assemble(ctx context.Context, s *scope, st *stop, ref platf
 	if spec.Overrides, err = r.overridesOf(st, compiled); err != nil || st.problem != nil {
 		return nil, err
 	}
-	if current := st.current(); next.Version != st.version && current != nil {
-		// The version that runs goes on: with another revision, which goes first and alone, or with what those
-		// give now whom it uses.
-		spec.Image, spec.Commit, spec.Parameters = current.Spec.Image, current.Spec.Commit, current.Spec.Parameters
-		spec.Env, spec.SecretEnv, spec.Uses, spec.RequestedBy = current.Spec.Env, current.Spec.SecretEnv, st.runningUses, current.Spec.RequestedBy
+	if source := st.source(); source != nil {
+		spec.Image, spec.Commit, spec.Parameters = source.Spec.Image, source.Spec.Commit, source.Spec.Parameters
+		spec.Env, spec.SecretEnv, spec.Uses, spec.RequestedBy = source.Spec.Env, source.Spec.SecretEnv, source.Spec.Uses, source.Spec.RequestedBy
+		if source == st.current() {
+			spec.Uses = st.runningUses
+		}
 	} else {
 		if spec.Parameters, err = template.EncodeParameters(st.parameters); err != nil {
 			return nil, err
@@ -290,6 +302,7 @@ func (r *Reconciler) assemble(ctx context.Context, s *scope, st *stop, ref platf
 	if st.decision.Gated {
 		spec.Gate = st.gate.DeepCopy()
 	}
+	spec.Rollback = st.rollback()
 	release.Labels = render.ReleaseLabels(release)
 	delete(release.Labels, platformv1alpha1.LabelOwnerUID) // a Release is found by its owner reference
 	if err := controllerutil.SetControllerReference(component, release, r.Scheme()); err != nil {
@@ -301,10 +314,11 @@ func (r *Reconciler) assemble(ctx context.Context, s *scope, st *stop, ref platf
 // trimHistory deletes the oldest Releases beyond the limit. Only ones whose objects are gone or kept
 // by a newer one, which shows in the finalizer, can go.
 func (r *Reconciler) trimHistory(ctx context.Context, st *stop) error {
+	kept := st.kept()
 	for _, list := range [][]*platformv1alpha1.Release{st.releases, st.unopened} {
 		for i := 0; i < len(list)-1-historyLimit; i++ {
-			if len(list[i].Finalizers) > 0 || !list[i].Opened() && list[i].Spec.Version == st.version {
-				continue // somebody may have rejected the version
+			if len(list[i].Finalizers) > 0 || kept[list[i].Name] {
+				continue
 			}
 			if err := r.deleteRelease(ctx, list[i]); err != nil {
 				return err

@@ -94,11 +94,11 @@ func (r *Reconciler) freeze(overrides []platformv1alpha1.Override, compiled *tem
 	return nil, &problem{reason: platformv1alpha1.ReasonOverrideRefused, message: errs.ToAggregate().Error()}, nil
 }
 
-// overridesOf are the overrides of the Release that was decided on: those in force, or where the version that runs
-// goes on, its own. Where they are refused, it says so on the stop.
+// overridesOf are the overrides of the Release that was decided on: those in force, or where a version that ran
+// goes on or comes back, its own. Where they are refused, it says so on the stop.
 func (r *Reconciler) overridesOf(st *stop, compiled *template.Template) ([]platformv1alpha1.ReleaseOverride, error) {
-	if current := st.current(); current != nil && st.decision.Next.Version != st.version {
-		return current.Spec.Overrides, nil
+	if source := st.source(); source != nil {
+		return source.Spec.Overrides, nil
 	}
 	frozen, refused, err := r.freeze(st.overrides, compiled)
 	st.problem = refused

@@ -74,6 +74,8 @@ type stop struct {
 	gate      platformv1alpha1.Gate
 	barred    *promotion.Wait
 	decisions []platformv1alpha1.ReleaseDecision
+	// rollbackTo is the number of the Release that somebody wants back, 0 for none.
+	rollbackTo int64
 
 	// decision and problem are set by act.
 	decision promotion.Decision
@@ -155,7 +157,7 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) error {
 		if err != nil {
 			return err
 		}
-		st := stop{name: step.Name, adopt: step.Adopt, parameters: template.MergeParameters(base, over)}
+		st := stop{name: step.Name, adopt: step.Adopt, rollbackTo: step.RollbackTo, parameters: template.MergeParameters(base, over)}
 		if err := r.findEnvironment(ctx, s.component, &st); err != nil {
 			return err
 		}

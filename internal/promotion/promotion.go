@@ -33,6 +33,20 @@ type Release struct {
 	Settling bool
 	// ReadySince is since when the Release has been Ready, where it is now.
 	ReadySince time.Time
+	// Number counts the Releases of an environment.
+	Number int64
+	// Changes says that the Release brought another version.
+	Changes bool
+	// Failed says that the Release was never Ready, and will not be.
+	Failed bool
+	// RolledBack says that the Release brought back what ran before another one; nil where it did not.
+	RolledBack *RolledBack
+}
+
+// RolledBack names a Release that was rolled back.
+type RolledBack struct {
+	// From is its name, Why the reason.
+	From, Why string
 }
 
 // Step is one environment of the path and what ran there.
@@ -68,6 +82,10 @@ type Step struct {
 	Promote string
 	// Pending are the Releases that never entered, oldest first. Only the last one may still wait.
 	Pending []Pending
+	// RollsBack says that a Release which fails is rolled back by itself.
+	RollsBack bool
+	// RollbackTo is the number of the Release whose version a person wants to run again; 0 for none.
+	RollbackTo int64
 }
 
 // current returns the Release that runs in the environment, nil before the first and after a loss.
@@ -109,6 +127,8 @@ type Next struct {
 type Decision struct {
 	Next *Next
 	Wait *Wait
+	// From is the name of the Release that a rollback takes all from.
+	From string
 	// Gated says that Next waits for the gate of the environment once it is made.
 	Gated bool
 	// Open says that the Release that waits enters the environment.
@@ -132,10 +152,14 @@ func Plan(path []Step, target int64, now time.Time, fits Fits) []Decision {
 		if i > 0 {
 			before = &path[i-1]
 		}
+		if decision, ok := path[i].rollback(); ok {
+			decisions[i] = decision
+			continue
+		}
 		decision := decide(&path[i], before, cmp.Or(path[i].Target, target), func(version string, revision int64) bool {
 			return fits(i, version, revision)
 		})
-		decisions[i] = path[i].enter(decision, before, now)
+		decisions[i] = path[i].enter(path[i].hold(decision), before, now)
 	}
 	return decisions
 }

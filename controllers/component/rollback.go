@@ -1,0 +1,109 @@
+package component
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/condition"
+)
+
+// maxReason is how much of why a Release failed the one that follows keeps.
+const maxReason = 1024
+
+// source is the Release whose version the next one has, nil where that comes from the Component: on a rollback the one
+// that is repeated, else the one that runs where its version goes on, with another revision, which goes first and
+// alone, or with what those give now whom it uses.
+func (s *stop) source() *platformv1alpha1.Release {
+	if s.decision.From != "" {
+		return s.named(s.decision.From)
+	}
+	if s.decision.Next.Version == s.version {
+		return nil
+	}
+	return s.current()
+}
+
+func (s *stop) named(name string) *platformv1alpha1.Release {
+	for _, release := range s.releases {
+		if release.Name == name {
+			return release
+		}
+	}
+	return nil
+}
+
+// rollback records what the next Release brings back, nil where it is no rollback.
+func (s *stop) rollback() *platformv1alpha1.ReleaseRollback {
+	if s.decision.Next.Cause != platformv1alpha1.CauseRollback {
+		return nil
+	}
+	back := &platformv1alpha1.ReleaseRollback{To: s.decision.From}
+	current := s.current()
+	if current == nil {
+		return back
+	}
+	back.From = current.Name
+	if c := ready(current); current.Status.ReadyAt == nil {
+		back.Reason = condition.Clip(fmt.Sprintf("%s: %s", c.Reason, c.Message), maxReason)
+	}
+	return back
+}
+
+// rollsBack says that the class has Releases rolled back that fail.
+func (s *stop) rollsBack() bool {
+	return s.environment != nil && s.environment.Status.Rollback != nil && s.environment.Status.Rollback.Mode == platformv1alpha1.RollbackAutomatic
+}
+
+// failed says whether the Release that runs was never Ready and will not be: it says so itself, or the deadline of the
+// class has passed, which is looked for when it does.
+func (s *scope) failed(st *stop, release *platformv1alpha1.Release) bool {
+	switch {
+	case release.Status.ReadyAt != nil || release.Status.SupersededAt != nil:
+		return false
+	case meta.IsStatusConditionTrue(release.Status.Conditions, platformv1alpha1.ConditionStalled):
+		return true
+	case !st.rollsBack() || st.environment.Status.Rollback.DeadlineSeconds == 0:
+		return false
+	}
+	since := release.CreationTimestamp.Time
+	if release.Status.OpenedAt != nil {
+		since = release.Status.OpenedAt.Time
+	}
+	left := since.Add(time.Duration(st.environment.Status.Rollback.DeadlineSeconds) * time.Second).Sub(s.now)
+	s.lookAgain(max(left, 0))
+	return left <= 0
+}
+
+// kept are the Releases that the history keeps beyond its limit: the newest that was Ready, what a rollback names, and
+// where somebody rejected the version.
+func (s *stop) kept() map[string]bool {
+	kept := map[string]bool{}
+	for _, release := range s.releases {
+		if release.Spec.Number == s.rollbackTo {
+			kept[release.Name] = true
+		}
+	}
+	for i := len(s.releases) - 1; i >= 0; i-- {
+		if s.releases[i].Status.ReadyAt != nil {
+			kept[s.releases[i].Name] = true
+			break
+		}
+	}
+	for i := len(s.releases) - 1; i >= 0; i-- {
+		if back := s.releases[i].Spec.Rollback; back != nil {
+			kept[s.releases[i].Name], kept[back.From], kept[back.To] = true, true, true
+			break
+		}
+	}
+	for _, release := range s.unopened {
+		rejected := slices.ContainsFunc(release.Status.Decisions, func(d platformv1alpha1.ReleaseDecision) bool { return d.Decision == platformv1alpha1.DecisionReject })
+		if rejected && release.Spec.Version == s.version {
+			kept[release.Name] = true
+		}
+	}
+	return kept
+}

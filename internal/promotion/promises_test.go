@@ -1,0 +1,277 @@
+package promotion_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/promotion"
+)
+
+// world is a path with gates, and what people and the clock do to it.
+type world struct {
+	t       *testing.T
+	random  *rand.Rand
+	path    []promotion.Step
+	numbers []int64
+	target  int64
+	version int
+	now     time.Time
+}
+
+func newWorld(t *testing.T, seed uint64) *world {
+	w := &world{t: t, random: rand.New(rand.NewPCG(seed, 2)), target: 1, now: noon}
+	w.path = make([]promotion.Step, 1+w.random.IntN(4))
+	w.numbers = make([]int64, len(w.path))
+	for i := range w.path {
+		s := &w.path[i]
+		s.Name, s.Version, s.RollsBack = fmt.Sprintf("e%d", i), "v0", w.random.IntN(2) == 0
+		s.Gate = platformv1alpha1.Gate{SoakSeconds: 3600 * w.random.Int32N(3), Approvals: w.random.Int32N(3)}
+		if w.random.IntN(3) == 0 {
+			s.Gate.Promotion = platformv1alpha1.PromotionManual
+		}
+		if w.random.IntN(3) == 0 {
+			s.Gate.AuthorApproval = platformv1alpha1.AuthorApprovalForbidden
+		}
+	}
+	return w
+}
+
+func (w *world) release() {
+	w.version++
+	for i := range w.path {
+		w.path[i].Version = fmt.Sprintf("v%d", w.version)
+	}
+}
+
+// step lets something happen.
+func (w *world) step() {
+	s := &w.path[w.random.IntN(len(w.path))]
+	switch w.random.IntN(12) {
+	case 0:
+		w.release()
+	case 1:
+		w.target++
+	case 2:
+		w.now = w.now.Add(time.Duration(w.random.IntN(120)) * time.Minute)
+	case 3, 4:
+		w.settle(s, w.random.IntN(3) > 0)
+	case 5:
+		w.vote(s, []string{"ada", "bob", "eve"}[w.random.IntN(3)], w.random.IntN(8) == 0)
+	case 6:
+		if n := len(s.Pending); n > 0 {
+			s.Promote = s.Pending[w.random.IntN(n)].Name
+		}
+	case 7:
+		s.RollbackTo = 0
+		if w.random.IntN(3) == 0 {
+			s.RollbackTo = 1 + w.random.Int64N(w.numbers[slices.IndexFunc(w.path, func(p promotion.Step) bool { return p.Name == s.Name })]+1)
+		}
+	case 8:
+		s.Stale = w.random.IntN(4) == 0
+	default:
+		w.plan()
+	}
+}
+
+// settle lets the newest Release become Ready, or fail.
+func (w *world) settle(s *promotion.Step, ok bool) {
+	if len(s.Releases) == 0 {
+		return
+	}
+	last := &s.Releases[len(s.Releases)-1]
+	if ok && !last.Ready {
+		last.ReadySince = w.now
+	}
+	last.Ready, last.HadReady = ok, last.HadReady || ok
+	last.Failed = !last.HadReady
+}
+
+func (w *world) vote(s *promotion.Step, user string, reject bool) {
+	if len(s.Pending) == 0 {
+		return
+	}
+	v := promotion.Vote{Approver: user, Decision: platformv1alpha1.DecisionApprove}
+	if reject {
+		v.Decision = platformv1alpha1.DecisionReject
+	}
+	p := &s.Pending[len(s.Pending)-1]
+	p.Votes = append(p.Votes, v)
+}
+
+// plan decides, holds each decision to the promises, and carries it out.
+func (w *world) plan() {
+	decisions := promotion.Plan(w.path, w.target, w.now, always)
+	before := slices.Clone(w.path)
+	for i, d := range decisions {
+		s := &w.path[i]
+		var previous *promotion.Step
+		if i > 0 {
+			previous = &before[i-1]
+		}
+		w.promises(s, previous, d)
+		w.carryOut(i, d)
+	}
+}
+
+func (w *world) promises(s, before *promotion.Step, d promotion.Decision) {
+	w.t.Helper()
+	var entering *promotion.Pending
+	switch {
+	case d.Open && (d.Next != nil || d.Wait != nil || d.Retire):
+		w.t.Fatalf("%s opens and does something else: %+v", s.Name, d)
+	case d.Open:
+		entering = &s.Pending[len(s.Pending)-1]
+		if entering.Superseded || entering.Version != s.Version {
+			w.t.Fatalf("%s opens %+v, and %s is asked for", s.Name, *entering, s.Version)
+		}
+	case d.Next == nil || d.Gated:
+		return
+	case d.Next.Cause == platformv1alpha1.CauseRollback:
+		if !slices.ContainsFunc(s.Releases, func(r promotion.Release) bool { return r.Name == d.From && r.HadReady && r.Version == d.Next.Version }) {
+			w.t.Fatalf("%s goes back to %s, which was never Ready there", s.Name, d.From)
+		}
+		return
+	case len(s.Releases) > 0 && s.Releases[len(s.Releases)-1].Version == d.Next.Version:
+		if s.RollbackTo > 0 && d.Next.Cause == platformv1alpha1.CauseTemplateRollout {
+			w.t.Fatalf("%s is held, and gets a revision", s.Name)
+		}
+		return // what runs goes on
+	default:
+		entering = &promotion.Pending{Version: d.Next.Version}
+	}
+	w.enters(s, before, entering)
+}
+
+// enters checks that a version may enter.
+func (w *world) enters(s, before *promotion.Step, p *promotion.Pending) {
+	w.t.Helper()
+	approvers := map[string]bool{}
+	for _, v := range p.Votes {
+		if v.Decision == platformv1alpha1.DecisionReject {
+			w.t.Fatalf("%s takes what %s rejected", s.Name, v.Approver)
+		}
+		if s.Gate.AuthorApproval != platformv1alpha1.AuthorApprovalForbidden || !slices.Contains(p.Authors, v.Approver) {
+			approvers[v.Approver] = true
+		}
+	}
+	if len(approvers) < int(s.Gate.Approvals) {
+		w.t.Fatalf("%s takes a version with %d approvals of %d", s.Name, len(approvers), s.Gate.Approvals)
+	}
+	if s.Gate.Promotion == platformv1alpha1.PromotionManual && (p.Name == "" || s.Promote != p.Name) {
+		w.t.Fatalf("%s takes a version that nobody promoted", s.Name)
+	}
+	if s.RollbackTo > 0 {
+		w.t.Fatalf("%s is held at %d, and takes a version", s.Name, s.RollbackTo)
+	}
+	if before == nil {
+		return
+	}
+	shown := slices.ContainsFunc(before.Releases, func(r promotion.Release) bool { return r.Version == p.Version && r.HadReady })
+	last := before.Releases[len(before.Releases)-1]
+	if !shown || last.Version != p.Version {
+		w.t.Fatalf("%s takes %s, and %s runs %s", s.Name, p.Version, before.Name, last.Version)
+	}
+	if soak := time.Duration(s.Gate.SoakSeconds) * time.Second; soak > 0 && (!last.Ready || w.now.Sub(last.ReadySince) < soak) {
+		w.t.Fatalf("%s takes a version that is Ready in %s for %s alone", s.Name, before.Name, w.now.Sub(last.ReadySince))
+	}
+}
+
+func (w *world) carryOut(i int, d promotion.Decision) {
+	s := &w.path[i]
+	waiting := func() *promotion.Pending { return &s.Pending[len(s.Pending)-1] }
+	runs := func(r promotion.Release) {
+		for j := range s.Pending {
+			s.Pending[j].Superseded = true
+		}
+		s.Releases, s.Stale = append(s.Releases, r), false
+	}
+	switch {
+	case d.Open:
+		p := *waiting()
+		s.Pending = s.Pending[:len(s.Pending)-1]
+		runs(promotion.Release{Name: p.Name, Number: w.numbers[i], Version: p.Version, Revision: p.Revision, Changes: true})
+	case d.Retire:
+		waiting().Superseded = true
+	}
+	if d.Next == nil {
+		return
+	}
+	w.numbers[i]++
+	name := fmt.Sprintf("%s-%d", s.Name, w.numbers[i])
+	if d.Gated {
+		for j := range s.Pending {
+			s.Pending[j].Superseded = true
+		}
+		s.Pending = append(s.Pending, promotion.Pending{Name: name, Version: d.Next.Version, Revision: d.Next.Revision, Authors: []string{"ada"}})
+		return
+	}
+	r := promotion.Release{Name: name, Number: w.numbers[i], Version: d.Next.Version, Revision: d.Next.Revision}
+	if n := len(s.Releases); d.Next.Cause == platformv1alpha1.CauseRollback {
+		r.RolledBack = &promotion.RolledBack{From: s.Releases[n-1].Name}
+	} else {
+		r.Changes = n == 0 || s.Releases[n-1].Version != r.Version
+		w.triedAgain(s, &r)
+	}
+	runs(r)
+}
+
+// triedAgain fails where a version comes again that was rolled back, and nothing else was tried in between.
+func (w *world) triedAgain(s *promotion.Step, next *promotion.Release) {
+	w.t.Helper()
+	for j := len(s.Releases) - 1; next.Changes && j > 0; j-- {
+		back := s.Releases[j].RolledBack
+		if back == nil {
+			if s.Releases[j].Changes {
+				return
+			}
+			continue
+		}
+		failed := slices.IndexFunc(s.Releases, func(r promotion.Release) bool { return r.Name == back.From })
+		if s.Releases[failed].Version == next.Version && s.Releases[failed].Changes {
+			w.t.Fatalf("%s tries %s again, which was rolled back", s.Name, next.Version)
+		}
+		return
+	}
+}
+
+// TestPlan_KeepsItsPromisesAtGates plays random histories of gates, people, clocks, failures and rollbacks: no version
+// enters that was not let in or was not Ready before, none that was taken back comes again, and all comes to rest.
+func TestPlan_KeepsItsPromisesAtGates(t *testing.T) {
+	for seed := range uint64(500) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			w := newWorld(t, seed)
+			for range 200 {
+				w.step()
+			}
+			// Whatever happened, the next version reaches the end once people let it, time passes and it works.
+			w.release()
+			for i := range w.path {
+				w.path[i].RollbackTo = 0
+			}
+			for range 8 * len(w.path) {
+				w.plan()
+				for i := range w.path {
+					s := &w.path[i]
+					w.settle(s, true)
+					w.vote(s, "bob", false)
+					w.vote(s, "eve", false)
+					if n := len(s.Pending); n > 0 {
+						s.Promote = s.Pending[n-1].Name
+					}
+				}
+				w.now = w.now.Add(time.Hour)
+			}
+			for i, d := range promotion.Plan(w.path, w.target, w.now, always) {
+				s := w.path[i]
+				last := s.Releases[len(s.Releases)-1]
+				if d.Next != nil || d.Wait != nil || d.Open || last.Version != s.Version || last.Revision != w.target {
+					t.Fatalf("%s does not come to rest: %+v, runs %+v, wants %s at %d", s.Name, d, last, s.Version, w.target)
+				}
+			}
+		})
+	}
+}
