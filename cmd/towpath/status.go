@@ -67,7 +67,8 @@ func statusReport(ctx context.Context, connect cluster.Connector, flags cluster.
 	if err != nil {
 		return nil, nil, err
 	}
-	options := tree.Options{Namespace: connection.Namespace, Component: component, Kubectl: flags.Kubectl(), Status: flags.Reach(program + " status")}
+	options := tree.Options{Namespace: connection.Namespace, Component: component, Kubectl: flags.Kubectl(), Status: flags.Reach(program + " status"),
+		Approve: flags.Reach(program + " approve"), Promote: flags.Reach(program + " promote")}
 	if flags.AllNamespaces {
 		options.Namespace = ""
 	}

@@ -19,8 +19,8 @@ type Options struct {
 	Namespace string
 	// Component to show; empty for all.
 	Component string
-	// Kubectl and Status begin the commands of Report.Next: "kubectl", "towpath status".
-	Kubectl, Status string
+	// Kubectl, Status, Approve and Promote begin the commands of Report.Next: "kubectl", "towpath status".
+	Kubectl, Status, Approve, Promote string
 }
 
 // key is the namespace and name of an object.

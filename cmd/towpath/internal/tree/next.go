@@ -117,6 +117,9 @@ func (a *advisor) component(team *Team, component *Component) {
 		a.kubectl("component "+name+" was not looked at yet: is the manager running?", platformv1alpha1.SystemNamespace, "get pods")
 		return
 	}
+	for i := range component.Environments {
+		a.gate(home, name, &component.Environments[i])
+	}
 	if component.Health == Ready {
 		return
 	}
@@ -132,6 +135,26 @@ func (a *advisor) component(team *Team, component *Component) {
 	}
 	if !known {
 		a.kubectl("component "+name+": "+component.Ready.Reason, home, "describe component %s", name)
+	}
+}
+
+// gate helps a Release through the gate of an environment.
+func (a *advisor) gate(home, component string, environment *Environment) {
+	if environment.Waiting == nil {
+		return
+	}
+	why := "component " + component + " in " + environment.Name + ": " + environment.Waiting.Reason
+	switch environment.Waiting.Reason {
+	case platformv1alpha1.ReasonWaitingForApproval:
+		if environment.Pending != nil {
+			a.add(why, "%s -n %s %s", a.Approve, home, environment.Pending.Name)
+		}
+	case platformv1alpha1.ReasonWaitingForPromotion:
+		if environment.Pending != nil {
+			a.add(why, "%s -n %s %s", a.Promote, home, environment.Pending.Name)
+		}
+	case platformv1alpha1.ReasonRolledBack, platformv1alpha1.ReasonRejected, platformv1alpha1.ReasonAuthorUnknown, platformv1alpha1.ReasonTierMissing:
+		a.kubectl(why+"; change it", home, "edit component %s", component)
 	}
 }
 
