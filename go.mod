@@ -10,6 +10,7 @@ require (
 	github.com/onsi/gomega v1.44.0
 	github.com/open-policy-agent/cert-controller v0.16.0
 	github.com/prometheus/client_golang v1.24.1
+	github.com/robfig/cron/v3 v3.0.1
 	github.com/score-spec/score-go v1.20.0
 	github.com/spf13/cobra v1.10.2
 	go.uber.org/zap v1.27.1

@@ -6,7 +6,7 @@ import (
 )
 
 // Decision is what somebody decides on a Release that waits.
-// +kubebuilder:validation:Enum=Approve;Reject
+// +kubebuilder:validation:Enum=Approve;Reject;BreakGlass
 type Decision string
 
 // The decisions.
@@ -15,6 +15,8 @@ const (
 	DecisionApprove Decision = "Approve"
 	// DecisionReject: the version does not enter the environment, whoever approves.
 	DecisionReject Decision = "Reject"
+	// DecisionBreakGlass: the Release may enter during a freeze. It needs the verb breakglass, and a reason.
+	DecisionBreakGlass Decision = "BreakGlass"
 )
 
 // ReleaseReference names one Release.
@@ -33,6 +35,7 @@ type ReleaseReference struct {
 }
 
 // ApprovalSpec is a decision.
+// +kubebuilder:validation:XValidation:rule="self.decision != 'BreakGlass' || has(self.reason) && self.reason != ”",message="reason must be set where the decision is BreakGlass"
 type ApprovalSpec struct {
 	// releaseRef is the Release that is decided on.
 	// +required
@@ -54,7 +57,8 @@ type ApprovalSpec struct {
 }
 
 // Approval says that somebody lets a Release that waits enter its environment, or does not. It is created and never
-// changed. Whoever creates it needs the verb approve on that Release, and can speak for nobody else.
+// changed. Whoever creates it needs the verb approve on that Release, or breakglass to let it in during a freeze, and can speak for nobody
+// else.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:categories=towpath

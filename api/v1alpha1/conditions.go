@@ -53,6 +53,8 @@ const (
 const (
 	// ReasonAccepted: the class may be used by Environments.
 	ReasonAccepted = "Accepted"
+	// ReasonFreezeInvalid: a freeze of the class cannot be read, never opens or never closes.
+	ReasonFreezeInvalid = "FreezeInvalid"
 )
 
 // Reasons of an Environment.
@@ -109,6 +111,8 @@ const (
 	ReasonRejected = "Rejected"
 	// ReasonTierMissing: the path lacks an environment of a tier that the class requires before.
 	ReasonTierMissing = "TierMissing"
+	// ReasonFrozen: a freeze of the class keeps everything new out.
+	ReasonFrozen = "Frozen"
 	// ReasonRolledBack: the environment went back to what ran before, and the version does not enter.
 	ReasonRolledBack = "RolledBack"
 	// ReasonRollbackImpossible: the Release to go back to does not exist, or was never Ready.

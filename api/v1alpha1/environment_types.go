@@ -78,6 +78,14 @@ type EnvironmentClassSpec struct {
 	// +optional
 	Rollback *RollbackPolicy `json:"rollback,omitempty"`
 
+	// freezes are times in which nothing new enters environments of this class. A window that cannot be read counts as
+	// open, and the class is not Ready. Default: none.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	Freezes []FreezeWindow `json:"freezes,omitempty"`
+
 	Guardrails `json:",inline"`
 }
 
@@ -87,7 +95,7 @@ type EnvironmentClassStatus struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// conditions are Ready.
+	// conditions are Ready, and Stalled when somebody must act first.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -200,6 +208,12 @@ type EnvironmentStatus struct {
 	// rollback is what the class says of Releases that fail.
 	// +optional
 	Rollback *RollbackPolicy `json:"rollback,omitempty"`
+	// freezes are those of the class.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	Freezes []FreezeWindow `json:"freezes,omitempty"`
 	// team is the team of the namespace that the Environment is in.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63

@@ -36,12 +36,20 @@ version does not enter; the next one is decided on anew.`)
 func newDecide(connect cluster.Connector, std streams, decision platformv1alpha1.Decision, verb, short, long string) *cobra.Command {
 	var flags cluster.Flags
 	var reason string
+	var breakGlass bool
 	cmd := &cobra.Command{
 		Use: verb + " RELEASE", Short: short, Long: long, Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if breakGlass && reason == "" {
+				return &trouble{err: errors.New("--break-glass needs a reason"), next: "add --reason"}
+			}
 			connection, err := dial(connect, flags)
 			if err != nil {
 				return err
+			}
+			decision := decision
+			if breakGlass {
+				decision = platformv1alpha1.DecisionBreakGlass
 			}
 			release, err := waitingRelease(cmd.Context(), connection, flags, args[0])
 			if err != nil {
@@ -71,6 +79,9 @@ func newDecide(connect cluster.Connector, std streams, decision platformv1alpha1
 	flags.Bind(cmd)
 	cmd.Flags().StringVarP(&flags.Namespace, "namespace", "n", "", "home namespace of the team (default: the context's)")
 	cmd.Flags().StringVar(&reason, "reason", "", "why; it stands in the record")
+	if decision == platformv1alpha1.DecisionApprove {
+		cmd.Flags().BoolVar(&breakGlass, "break-glass", false, "let it in during a freeze, which needs the ClusterRole towpath-breakglass; it approves nothing else")
+	}
 	return cmd
 }
 

@@ -80,7 +80,7 @@ func (s *scope) path() []promotion.Step {
 		st := &s.stops[i]
 		path[i] = promotion.Step{Name: st.name, Blocked: st.blocked, Version: st.version, Target: st.target, Adopts: st.adopt != nil, Stale: st.stale,
 			Gate: st.gate, Barred: st.barred, Promote: s.component.Spec.Environments[i].Promote, Pending: s.plannedPending(st),
-			RollsBack: st.rollsBack(), RollbackTo: st.rollbackTo}
+			Freeze: st.freeze, RollsBack: st.rollsBack(), RollbackTo: st.rollbackTo}
 		for _, release := range st.releases {
 			path[i].Releases = append(path[i].Releases, planned(release))
 		}
@@ -113,8 +113,8 @@ func planned(release *platformv1alpha1.Release) promotion.Release {
 	case platformv1alpha1.CauseImageChange, platformv1alpha1.CauseParameterChange, platformv1alpha1.CausePromotion, platformv1alpha1.CauseOverrideExpired:
 		p.Changes = true
 	}
-	if back := release.Spec.Rollback; back != nil {
-		p.RolledBack = &promotion.RolledBack{From: back.From, Why: cmp.Or(back.Reason, "somebody asked for that")}
+	if back := release.Spec.Rollback; back != nil && back.Reason != "" {
+		p.RolledBack = &promotion.RolledBack{From: back.From, Why: back.Reason}
 	}
 	if p.Ready {
 		p.ReadySince = ready(release).LastTransitionTime.Time

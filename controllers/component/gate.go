@@ -17,6 +17,7 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/condition"
+	"github.com/towpath-dev/towpath/internal/freeze"
 	"github.com/towpath-dev/towpath/internal/index"
 	"github.com/towpath-dev/towpath/internal/promotion"
 )
@@ -59,6 +60,9 @@ func (r *Reconciler) findGates(ctx context.Context, s *scope) error {
 		if st.environment != nil {
 			tiers = append(tiers, st.environment.Status.Tier)
 		}
+		if st.environment != nil {
+			st.freeze = openFreeze(st.environment.Status.Freezes, s.now)
+		}
 		if pending := st.pending(); pending != nil {
 			decisions, err := r.decisions(ctx, pending)
 			if err != nil {
@@ -68,6 +72,19 @@ func (r *Reconciler) findGates(ctx context.Context, s *scope) error {
 		}
 	}
 	return nil
+}
+
+// openFreeze is the freeze that is open, as planning sees it; nil for none.
+func openFreeze(windows []platformv1alpha1.FreezeWindow, now time.Time) *promotion.Freeze {
+	open := freeze.At(windows, now)
+	if open == nil {
+		return nil
+	}
+	f := &promotion.Freeze{Name: open.Window.Name, Reason: open.Window.Reason, Until: open.Until, Breakable: open.Window.BreakGlass != platformv1alpha1.BreakGlassForbidden}
+	if open.Broken != nil {
+		f.Reason = fmt.Sprintf("which counts as open, since %v", open.Broken)
+	}
+	return f
 }
 
 // decisions are what people decided on a Release that waits, the oldest first. A rejection that was counted stays,
@@ -182,14 +199,24 @@ func (r *Reconciler) settle(ctx context.Context, s *scope, st *stop) error {
 	}
 	if st.decision.Open {
 		ctrl.LoggerFrom(ctx).Info("Opened a Release", "release", release.Name)
-		r.Recorder.Eventf(s.component, release, corev1.EventTypeNormal, "Opened", "Open", "Release %s enters %s", release.Name, st.name)
+		r.Recorder.Eventf(s.component, release, corev1.EventTypeNormal, "Opened", "Open", "Release %s enters %s%s", release.Name, st.name, st.broken())
 		st.unopened = st.unopened[:len(st.unopened)-1]
 		st.made(release)
 	}
 	return nil
 }
 
-// recorded are the decisions that fit into the status: rejections first.
+// broken says who broke the glass for a Release that enters during a freeze; nothing where nobody had to.
+func (s *stop) broken() string {
+	for _, d := range s.decisions {
+		if s.freeze != nil && d.Decision == platformv1alpha1.DecisionBreakGlass {
+			return fmt.Sprintf(" during the freeze %s: %s broke the glass: %s", s.freeze.Name, d.Approver, d.Reason)
+		}
+	}
+	return ""
+}
+
+// recorded are the decisions that fit into the status: approvals last.
 func recorded(all []platformv1alpha1.ReleaseDecision) []platformv1alpha1.ReleaseDecision {
 	if len(all) <= maxDecisions {
 		return all
@@ -202,10 +229,10 @@ func recorded(all []platformv1alpha1.ReleaseDecision) []platformv1alpha1.Release
 }
 
 func rank(d platformv1alpha1.Decision) int {
-	if d == platformv1alpha1.DecisionReject {
-		return 0
+	if d == platformv1alpha1.DecisionApprove {
+		return 1
 	}
-	return 1
+	return 0
 }
 
 // ofApproval maps an Approval to the Component of its Release.

@@ -43,12 +43,15 @@ func (s *stop) rollback() *platformv1alpha1.ReleaseRollback {
 	}
 	back := &platformv1alpha1.ReleaseRollback{To: s.decision.From}
 	current := s.current()
-	if current == nil {
-		return back
+	if current != nil {
+		back.From = current.Name
 	}
-	back.From = current.Name
-	if c := ready(current); current.Status.ReadyAt == nil {
-		back.Reason = condition.Clip(fmt.Sprintf("%s: %s", c.Reason, c.Message), maxReason)
+	if failed := s.decision.Failed; failed != nil {
+		back.From, back.Reason = failed.From, failed.Why
+		if current != nil && current.Name == failed.From {
+			c := ready(current)
+			back.Reason = condition.Clip(fmt.Sprintf("%s: %s", c.Reason, c.Message), maxReason)
+		}
 	}
 	return back
 }

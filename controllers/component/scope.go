@@ -74,6 +74,8 @@ type stop struct {
 	gate      platformv1alpha1.Gate
 	barred    *promotion.Wait
 	decisions []platformv1alpha1.ReleaseDecision
+	// freeze is the window that is open, nil for none.
+	freeze *promotion.Freeze
 	// rollbackTo is the number of the Release that somebody wants back, 0 for none.
 	rollbackTo int64
 

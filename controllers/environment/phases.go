@@ -102,7 +102,7 @@ func (r *Reconciler) resolve(ctx context.Context, s *scope) error {
 	status.Tier, status.PodSecurity = class.Spec.Tier, class.Spec.PodSecurity
 	status.ServiceAccountTokens = class.Spec.ServiceAccountTokens
 	status.DropExpiredOverrides, status.Gate = class.Spec.DropExpiredOverrides, class.Spec.Gate.DeepCopy()
-	status.Rollback = class.Spec.Rollback.DeepCopy()
+	status.Rollback, status.Freezes = class.Spec.Rollback.DeepCopy(), class.DeepCopy().Spec.Freezes
 	if status.Namespace == "" {
 		status.Namespace = environment.NamespaceName(name, s.environment.Name)
 		if adopted := s.environment.Spec.AdoptNamespace; adopted != "" {

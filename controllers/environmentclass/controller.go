@@ -1,9 +1,11 @@
-// Package environmentclass accepts EnvironmentClasses. The API server's validation of a class is
+// Package environmentclass accepts EnvironmentClasses. But for its freezes, the API server's validation of a class is
 // complete, so a class that exists is ready; its status says so to those who wait for it.
 package environmentclass
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -13,6 +15,7 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/condition"
+	"github.com/towpath-dev/towpath/internal/freeze"
 )
 
 // Reconciler reconciles EnvironmentClasses.
@@ -39,9 +42,27 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	before := class.DeepCopy()
 	class.Status.ObservedGeneration = class.Generation
-	condition.Ready(&class.Status.Conditions, class.Generation, platformv1alpha1.ReasonAccepted, "Environments may use the class.")
+	if wrong := wrongFreezes(class.Spec.Freezes); wrong != "" {
+		condition.Stalled(&class.Status.Conditions, class.Generation, platformv1alpha1.ReasonFreezeInvalid, wrong)
+	} else {
+		condition.Ready(&class.Status.Conditions, class.Generation, platformv1alpha1.ReasonAccepted, "Environments may use the class.")
+	}
 	if equality.Semantic.DeepEqual(before.Status, class.Status) {
 		return ctrl.Result{}, nil
 	}
 	return ctrl.Result{}, client.IgnoreNotFound(r.Status().Patch(ctx, class, client.MergeFrom(before)))
+}
+
+// wrongFreezes says which windows cannot be read, never open or never close; nothing where all are well.
+func wrongFreezes(windows []platformv1alpha1.FreezeWindow) string {
+	var wrong []string
+	for i := range windows {
+		if err := freeze.Check(&windows[i]); err != nil {
+			wrong = append(wrong, fmt.Sprintf("spec.freezes[%s]: %v", windows[i].Name, err))
+		}
+	}
+	if len(wrong) == 0 {
+		return ""
+	}
+	return strings.Join(wrong, "; ") + ". What cannot be read counts as open: nothing new enters environments of the class."
 }

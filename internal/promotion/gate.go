@@ -64,6 +64,7 @@ func (s *Step) pending() *Pending {
 func (s *Step) enter(d Decision, before *Step, now time.Time) Decision {
 	pending := s.pending()
 	if d.Next == nil || !s.guards(d.Next) {
+		d = s.frozen(d, now)
 		current := s.current()
 		// Nobody asks for what waits any more: what is asked for runs, or has not come as far yet.
 		d.Retire = d.Next == nil && pending != nil && (pending.Version != s.Version || current != nil && current.Version == s.Version)
@@ -134,8 +135,13 @@ func (s *Step) awaitGate(pending *Pending, before *Step, now time.Time) (*Wait, 
 	}
 	add(s.awaitApprovals(pending))
 	add(s.awaitPromotion(pending))
+	frozen, thaws := s.awaitFreeze(pending, now)
+	add(frozen)
 	soak, again := s.awaitSoak(before, now)
 	add(soak)
+	if again == 0 || thaws > 0 && thaws < again {
+		again = thaws
+	}
 	if len(waits) == 0 {
 		return nil, 0
 	}

@@ -31,6 +31,12 @@ func approves(users ...string) []promotion.Vote {
 	return votes
 }
 
+var glass = promotion.Vote{Approver: "eve", Decision: platformv1alpha1.DecisionBreakGlass, Reason: "The cart is down."}
+
+func xmas(breakable bool) *promotion.Freeze {
+	return &promotion.Freeze{Name: "xmas", Reason: "All are away.", Until: noon.Add(time.Hour), Breakable: breakable}
+}
+
 func TestPlan_WaitsAtTheGate(t *testing.T) {
 	soak := platformv1alpha1.Gate{SoakSeconds: 3600}
 	two := platformv1alpha1.Gate{Approvals: 2}
@@ -141,6 +147,46 @@ func TestPlan_WaitsAtTheGate(t *testing.T) {
 			dev:  &promotion.Step{Releases: []promotion.Release{ready("v0.5", 1), rolling("v1", 1)}},
 			prod: promotion.Step{Gate: two, Releases: runs, Pending: []promotion.Pending{waiting("v0.5", 1, approves("bob", "ada")...)}},
 			want: func() promotion.Decision { d := waits(devFirst); d.Retire = true; return d }(),
+		},
+		"a freeze keeps a version out": {
+			prod: promotion.Step{Freeze: xmas(true), Releases: runs},
+			want: again(gated("Frozen", "Nothing new enters prod during the freeze xmas (All are away), which ends at 2026-11-20T13:00:00Z."), time.Hour),
+		},
+		"a freeze keeps out what waits": {
+			prod: promotion.Step{Freeze: xmas(true), Releases: runs, Pending: []promotion.Pending{waiting("v1", 1, approves("bob")...)}},
+			want: again(wait("Frozen", "Nothing new enters prod during the freeze xmas (All are away), which ends at 2026-11-20T13:00:00Z. Whoever may break the glass in namespace team-shop lets it in: towpath approve --break-glass -n team-shop shop-prod-2."), time.Hour),
+		},
+		"somebody breaks the glass": {
+			prod: promotion.Step{Freeze: xmas(true), Releases: runs, Pending: []promotion.Pending{waiting("v1", 1, glass)}},
+			want: promotion.Decision{Open: true},
+		},
+		"glass that nobody may break": {
+			prod: promotion.Step{Freeze: xmas(false), Releases: runs, Pending: []promotion.Pending{waiting("v1", 1, glass)}},
+			want: again(wait("Frozen", "Nothing new enters prod during the freeze xmas (All are away), which ends at 2026-11-20T13:00:00Z."), time.Hour),
+		},
+		"broken glass approves nothing": {
+			prod: promotion.Step{Freeze: xmas(true), Gate: two, Releases: runs, Pending: []promotion.Pending{waiting("v1", 1, append(approves("bob"), glass)...)}},
+			want: wait("WaitingForApproval", "Release shop-prod-2 needs 2 approvals to enter prod, and has 1, of bob"+approve),
+		},
+		"a freeze keeps a revision out": {
+			dev:  &promotion.Step{Releases: []promotion.Release{ready("v1", 1), ready("v1", 2)}},
+			prod: promotion.Step{Freeze: xmas(true), Releases: []promotion.Release{ready("v1", 1)}},
+			want: again(wait("Frozen", "Nothing new enters prod during the freeze xmas (All are away), which ends at 2026-11-20T13:00:00Z."), time.Hour),
+		},
+		"a freeze lets a revision go back": {
+			dev:  &promotion.Step{Releases: []promotion.Release{ready("v1", 2)}},
+			prod: promotion.Step{Freeze: xmas(true), Releases: []promotion.Release{ready("v1", 3)}}, want: next("v1", 2, "TemplateRollout"),
+		},
+		"a freeze lets a rollback through": {
+			prod: promotion.Step{Freeze: xmas(false), RollsBack: true, Releases: []promotion.Release{named(1, "r1", ready("v0", 1)), named(2, "r2", failed("v1", 1))}},
+			want: func() promotion.Decision {
+				d := next("v0", 1, "Rollback")
+				d.From, d.Failed = "r1", &promotion.RolledBack{From: "r2"}
+				return d
+			}(),
+		},
+		"a freeze lets a Release that was deleted by hand be made again": {
+			prod: promotion.Step{Freeze: xmas(false), Lost: &promotion.Release{Version: "v1", Revision: 1}}, want: next("v1", 1, "Manual"),
 		},
 		"a revision of the template needs no gate": {
 			dev:  &promotion.Step{Releases: []promotion.Release{ready("v1", 1), ready("v1", 2)}},

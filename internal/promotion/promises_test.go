@@ -50,7 +50,7 @@ func (w *world) release() {
 // step lets something happen.
 func (w *world) step() {
 	s := &w.path[w.random.IntN(len(w.path))]
-	switch w.random.IntN(12) {
+	switch w.random.IntN(13) {
 	case 0:
 		w.release()
 	case 1:
@@ -71,6 +71,14 @@ func (w *world) step() {
 			s.RollbackTo = 1 + w.random.Int64N(w.numbers[slices.IndexFunc(w.path, func(p promotion.Step) bool { return p.Name == s.Name })]+1)
 		}
 	case 8:
+		s.Freeze = nil
+		if w.random.IntN(2) == 0 {
+			s.Freeze = &promotion.Freeze{Name: "f", Reason: "r", Until: w.now.Add(time.Hour), Breakable: w.random.IntN(2) == 0}
+		}
+		if n := len(s.Pending); n > 0 && w.random.IntN(2) == 0 {
+			s.Pending[n-1].Votes = append(s.Pending[n-1].Votes, promotion.Vote{Approver: "eve", Decision: platformv1alpha1.DecisionBreakGlass})
+		}
+	case 9:
 		s.Stale = w.random.IntN(4) == 0
 	default:
 		w.plan()
@@ -139,6 +147,9 @@ func (w *world) promises(s, before *promotion.Step, d promotion.Decision) {
 		if s.RollbackTo > 0 && d.Next.Cause == platformv1alpha1.CauseTemplateRollout {
 			w.t.Fatalf("%s is held, and gets a revision", s.Name)
 		}
+		if s.Freeze != nil && d.Next.Cause != platformv1alpha1.CauseManual && d.Next.Revision >= s.Releases[len(s.Releases)-1].Revision {
+			w.t.Fatalf("%s is frozen, and gets %+v", s.Name, *d.Next)
+		}
 		return // what runs goes on
 	default:
 		entering = &promotion.Pending{Version: d.Next.Version}
@@ -154,6 +165,9 @@ func (w *world) enters(s, before *promotion.Step, p *promotion.Pending) {
 		if v.Decision == platformv1alpha1.DecisionReject {
 			w.t.Fatalf("%s takes what %s rejected", s.Name, v.Approver)
 		}
+		if v.Decision != platformv1alpha1.DecisionApprove {
+			continue
+		}
 		if s.Gate.AuthorApproval != platformv1alpha1.AuthorApprovalForbidden || !slices.Contains(p.Authors, v.Approver) {
 			approvers[v.Approver] = true
 		}
@@ -163,6 +177,10 @@ func (w *world) enters(s, before *promotion.Step, p *promotion.Pending) {
 	}
 	if s.Gate.Promotion == platformv1alpha1.PromotionManual && (p.Name == "" || s.Promote != p.Name) {
 		w.t.Fatalf("%s takes a version that nobody promoted", s.Name)
+	}
+	broken := slices.ContainsFunc(p.Votes, func(v promotion.Vote) bool { return v.Decision == platformv1alpha1.DecisionBreakGlass })
+	if s.Freeze != nil && (!s.Freeze.Breakable || !broken) {
+		w.t.Fatalf("%s is frozen, and takes a version", s.Name)
 	}
 	if s.RollbackTo > 0 {
 		w.t.Fatalf("%s is held at %d, and takes a version", s.Name, s.RollbackTo)
@@ -211,7 +229,10 @@ func (w *world) carryOut(i int, d promotion.Decision) {
 	}
 	r := promotion.Release{Name: name, Number: w.numbers[i], Version: d.Next.Version, Revision: d.Next.Revision}
 	if n := len(s.Releases); d.Next.Cause == platformv1alpha1.CauseRollback {
-		r.RolledBack = &promotion.RolledBack{From: s.Releases[n-1].Name}
+		r.RolledBack = d.Failed
+		if d.Failed != nil && d.Failed.From != s.Releases[n-1].Name {
+			w.t.Fatalf("%s rolls back %s, and runs %s", s.Name, d.Failed.From, s.Releases[n-1].Name)
+		}
 	} else {
 		r.Changes = n == 0 || s.Releases[n-1].Version != r.Version
 		w.triedAgain(s, &r)
@@ -250,7 +271,7 @@ func TestPlan_KeepsItsPromisesAtGates(t *testing.T) {
 			// Whatever happened, the next version reaches the end once people let it, time passes and it works.
 			w.release()
 			for i := range w.path {
-				w.path[i].RollbackTo = 0
+				w.path[i].RollbackTo, w.path[i].Freeze = 0, nil
 			}
 			for range 8 * len(w.path) {
 				w.plan()

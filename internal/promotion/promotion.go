@@ -39,13 +39,13 @@ type Release struct {
 	Changes bool
 	// Failed says that the Release was never Ready, and will not be.
 	Failed bool
-	// RolledBack says that the Release brought back what ran before another one; nil where it did not.
+	// RolledBack says that the Release brought back what ran before another one that failed; nil where it did not.
 	RolledBack *RolledBack
 }
 
-// RolledBack names a Release that was rolled back.
+// RolledBack names a Release that failed and was rolled back.
 type RolledBack struct {
-	// From is its name, Why the reason.
+	// From is its name, Why the reason; empty while only the Release itself says it.
 	From, Why string
 }
 
@@ -82,6 +82,8 @@ type Step struct {
 	Promote string
 	// Pending are the Releases that never entered, oldest first. Only the last one may still wait.
 	Pending []Pending
+	// Freeze is the window that is open, nil for none.
+	Freeze *Freeze
 	// RollsBack says that a Release which fails is rolled back by itself.
 	RollsBack bool
 	// RollbackTo is the number of the Release whose version a person wants to run again; 0 for none.
@@ -127,8 +129,10 @@ type Next struct {
 type Decision struct {
 	Next *Next
 	Wait *Wait
-	// From is the name of the Release that a rollback takes all from.
-	From string
+	// From is the name of the Release that a rollback takes all from, Failed what it takes the place of, since that
+	// failed; nil where somebody asked for the rollback.
+	From   string
+	Failed *RolledBack
 	// Gated says that Next waits for the gate of the environment once it is made.
 	Gated bool
 	// Open says that the Release that waits enters the environment.
@@ -153,7 +157,7 @@ func Plan(path []Step, target int64, now time.Time, fits Fits) []Decision {
 			before = &path[i-1]
 		}
 		if decision, ok := path[i].rollback(); ok {
-			decisions[i] = decision
+			decisions[i] = path[i].frozen(decision, now)
 			continue
 		}
 		decision := decide(&path[i], before, cmp.Or(path[i].Target, target), func(version string, revision int64) bool {

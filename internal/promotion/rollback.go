@@ -24,7 +24,7 @@ func (s *Step) rollback() (Decision, bool) {
 	if good == nil || good.Version == current.Version && (good.Revision == current.Revision || s.Target != 0) {
 		return Decision{}, false // nothing to go back to, or the waves of the template bring the revision back
 	}
-	return Decision{Next: &Next{good.Version, good.Revision, platformv1alpha1.CauseRollback}, From: good.Name}, true
+	return Decision{Next: &Next{good.Version, good.Revision, platformv1alpha1.CauseRollback}, From: good.Name, Failed: &RolledBack{From: current.Name}}, true
 }
 
 // good returns the newest Release that was Ready, apart from the one that runs; nil for none. What was found is not
@@ -75,7 +75,7 @@ func (s *Step) hold(d Decision) Decision {
 	}
 	if current == nil {
 		if good := s.good(); good != nil {
-			return Decision{Next: &Next{good.Version, good.Revision, platformv1alpha1.CauseRollback}, From: good.Name}
+			return Decision{Next: &Next{good.Version, good.Revision, platformv1alpha1.CauseRollback}, From: good.Name, Failed: failed}
 		}
 		return d
 	}

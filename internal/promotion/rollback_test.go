@@ -28,9 +28,11 @@ func TestPlan_GoesBack(t *testing.T) {
 	const held = "What Release r2 brought failed in prod, and what ran before runs again: CrashLoop: it ends. It is not tried again, and goes no further: change the Component."
 	dev := promotion.Step{Name: "dev", Version: "v1", Releases: []promotion.Release{ready("v1", 1)}}
 	rolledBack := []promotion.Release{named(1, "r1", ready("v0", 1)), named(2, "r2", failed("v1", 1)), back(3, "r3", "r2", ready("v0", 1))}
-	goes := func(version string, revision int64, from string) promotion.Decision {
+	goes := func(version string, revision int64, from, failed, why string) promotion.Decision {
 		d := next(version, revision, "Rollback")
-		d.From = from
+		if d.From = from; failed != "" {
+			d.Failed = &promotion.RolledBack{From: failed, Why: why}
+		}
 		return d
 	}
 	wait := func(reason, message string) promotion.Decision {
@@ -42,14 +44,14 @@ func TestPlan_GoesBack(t *testing.T) {
 	}{
 		"a version that failed, where the class says so": {
 			prod: promotion.Step{RollsBack: true, Releases: []promotion.Release{named(1, "r1", ready("v0", 1)), named(2, "r2", failed("v1", 1))}},
-			want: goes("v0", 1, "r1"),
+			want: goes("v0", 1, "r1", "r2", ""),
 		},
 		"a version that failed stays, where the class does not": {
 			prod: promotion.Step{Releases: []promotion.Release{named(1, "r1", ready("v0", 1)), named(2, "r2", failed("v1", 1))}},
 		},
 		"past another one that failed": {
 			prod: promotion.Step{RollsBack: true, Releases: []promotion.Release{named(1, "r1", ready("v0", 1)), named(2, "r2", failed("v0.5", 1)), named(3, "r3", failed("v1", 1))}},
-			want: goes("v0", 1, "r1"),
+			want: goes("v0", 1, "r1", "r3", ""),
 		},
 		"the first version has nothing to go back to": {
 			prod: promotion.Step{RollsBack: true, Releases: []promotion.Release{named(1, "r1", failed("v1", 1))}},
@@ -63,7 +65,7 @@ func TestPlan_GoesBack(t *testing.T) {
 		},
 		"a revision that failed": {
 			prod: promotion.Step{RollsBack: true, Releases: []promotion.Release{named(1, "r1", ready("v1", 1)), {Name: "r2", Version: "v1", Revision: 2, Failed: true}}},
-			want: goes("v1", 1, "r1"),
+			want: goes("v1", 1, "r1", "r2", ""),
 		},
 		"a revision that failed in a wave is brought back by the waves": {
 			prod: promotion.Step{RollsBack: true, Target: 1, Releases: []promotion.Release{named(1, "r1", ready("v1", 1)), {Name: "r2", Version: "v1", Revision: 2, Failed: true}}},
@@ -76,7 +78,7 @@ func TestPlan_GoesBack(t *testing.T) {
 			prod: promotion.Step{RollsBack: true, Stale: true, Releases: rolledBack}, want: next("v0", 1, "ProviderChange"),
 		},
 		"nor when the rollback is deleted by hand": {
-			prod: promotion.Step{RollsBack: true, Releases: rolledBack[:2], Lost: &rolledBack[2]}, want: goes("v0", 1, "r1"),
+			prod: promotion.Step{RollsBack: true, Releases: rolledBack[:2], Lost: &rolledBack[2]}, want: goes("v0", 1, "r1", "r2", "CrashLoop: it ends."),
 		},
 		"another version is": {
 			prod: promotion.Step{RollsBack: true, Releases: []promotion.Release{rolledBack[0], named(2, "r2", failed("v0.5", 1)), rolledBack[2]}},
@@ -88,7 +90,7 @@ func TestPlan_GoesBack(t *testing.T) {
 		},
 		"to a Release that a person names": {
 			prod: promotion.Step{RollbackTo: 1, Releases: []promotion.Release{named(1, "r1", ready("v0", 1)), named(2, "r2", ready("v1", 1))}},
-			want: goes("v0", 1, "r1"),
+			want: goes("v0", 1, "r1", "", ""),
 		},
 		"and stays there": {
 			prod: promotion.Step{RollbackTo: 1, Pending: []promotion.Pending{{Name: "r4", Version: "v1"}}, Releases: []promotion.Release{named(1, "r1", ready("v0", 1)), named(2, "r2", ready("v1", 1)), back(3, "r3", "r2", ready("v0", 1))}},

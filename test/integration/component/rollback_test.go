@@ -59,13 +59,20 @@ var _ = Describe("A rollback", func() {
 		Expect(parametersOf(read(ctx, t.release("shop", "prod", 3)))).To(Equal(map[string]any{"color": "red"}))
 		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonRolledBack, "prod went back", "towpath promote"))
 
+		By("the release, with the same version")
+		back(0)
+		settled(ctx, component)
+		Expect(read(ctx, t.configMap("prod", "shop-config")).Data).To(HaveKeyWithValue("image", "registry.example/shop:2.0.0"))
+		back(1)
+		Eventually(ctx, framework.Read(admin, t.release("shop", "prod", 5))).Should(And(framework.BeReady(), HaveField("Spec.Cause", platformv1alpha1.CauseRollback)))
+
 		By("versions and revisions meanwhile")
 		change(ctx, component, withImage("registry.example/shop:3.0.0"))
 		change(ctx, template, func(s *platformv1alpha1.ServiceTemplate) {
 			s.Spec.Resources = append(s.Spec.Resources, framework.ConfigMap("more"))
 		})
 		Eventually(ctx, framework.Read(admin, t.configMap("dev", "shop-more"))).Should(HaveField("Data", HaveKeyWithValue("image", "registry.example/shop:3.0.0")))
-		Consistently(ctx, exists(t.release("shop", "prod", 4)), "2s").Should(BeFalse())
+		Consistently(ctx, exists(t.release("shop", "prod", 6)), "2s").Should(BeFalse())
 		Expect(read(ctx, t.configMap("prod", "shop-config")).Data).To(HaveKeyWithValue("image", "registry.example/shop:1.0.0"))
 
 		By("a Release that there never was")

@@ -85,6 +85,28 @@ var _ = Describe("An Approval", func() {
 		Expect(edits.Create(ctx, approval("no-right", "edith", "checkout-prod-1", "u"))).To(beForbiddenByRBAC())
 	})
 
+	It("breaks the glass only with the verb for that, and a reason", func(ctx context.Context) {
+		breaks := func(user, reason string) *unstructured.Unstructured {
+			u := approval("glass-"+user, user, "checkout-prod-1", "u")
+			Expect(unstructured.SetNestedField(u.Object, "BreakGlass", "spec", "decision")).To(Succeed())
+			if reason != "" {
+				Expect(unstructured.SetNestedField(u.Object, reason, "spec", "reason")).To(Succeed())
+			}
+			return u
+		}
+		ivan, _ := asUser("ivan")
+		grantRules(ctx, "ivan", rule("approvals", "create"), rule("releases", "approve"))
+		Eventually(ctx, func() error {
+			return ivan.Create(ctx, approval("plain", "ivan", "checkout-prod-1", "u"), client.DryRunAll)
+		}).Should(Succeed())
+		Expect(ivan.Create(ctx, breaks("ivan", "The cart is down."))).To(beDeniedBy("towpath-approvals"))
+		jana, _ := asUser("jana")
+		grantRules(ctx, "jana", rule("approvals", "create"), rule("releases", "breakglass"))
+		Eventually(ctx, func() error { return jana.Create(ctx, breaks("jana", "The cart is down."), client.DryRunAll) }).Should(Succeed())
+		Expect(jana.Create(ctx, breaks("jana", ""))).To(MatchError(ContainSubstring("reason must be set")))
+		Expect(jana.Create(ctx, approval("plain", "jana", "checkout-prod-1", "u"))).To(beDeniedBy("towpath-approvals"), "to break the glass approves nothing")
+	})
+
 	It("never changes, and bears the time at which it was made", func(ctx context.Context) {
 		frank, _ := asUser("frank")
 		grantRules(ctx, "frank", rule("approvals", "create", "get", "update", "patch"), rule("releases", "approve"))

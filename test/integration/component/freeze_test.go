@@ -1,0 +1,86 @@
+package component_test
+
+import (
+	"context"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/test/framework"
+)
+
+var _ = Describe("A freeze", func() {
+	It("keeps everything new out, but for a Release that somebody breaks the glass for", func(ctx context.Context) {
+		start := now.Now()
+		DeferCleanup(func() { now.SetTime(start) })
+		const layout = "2006-01-02T15:04"
+		ends := start.UTC().Add(48 * time.Hour).Truncate(time.Minute)
+		class := framework.Class(framework.Name("frozen-"), platformv1alpha1.TierProduction)
+		class.Spec.Freezes = []platformv1alpha1.FreezeWindow{{
+			Name: "audit", Reason: "The auditors are here.", From: start.UTC().Add(24 * time.Hour).Format(layout), Until: ends.Format(layout),
+		}}
+		Expect(admin.Create(ctx, class)).To(Succeed())
+		Eventually(ctx, framework.Read(admin, class)).Should(framework.BeReady())
+		t := newTeam(ctx, "dev")
+		t.addGated(ctx, "prod", class.Name)
+		Expect(admin.Create(ctx, &rbacv1.RoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Namespace: t.home, Name: "gus"},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "towpath-breakglass"},
+			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: "gus"}},
+		})).To(Succeed())
+		gus, err := cluster.UserClient("gus")
+		Expect(err).NotTo(HaveOccurred())
+		template := publish(ctx, light(framework.Name("light-")))
+		component := deploy(ctx, framework.Component(t.home, "shop", template.Name, "dev", "prod"))
+		settled(ctx, component)
+
+		By("a version that comes while the window is open")
+		now.SetTime(start.Add(25 * time.Hour))
+		change(ctx, component, withImage("registry.example/shop:2.0.0"))
+		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonFrozen, "audit (The auditors are here)", ends.Format(time.RFC3339), "towpath approve --break-glass -n "+t.home+" shop-prod-2"))
+		decide(ctx, gus, "gus", t.release("shop", "prod", 2), platformv1alpha1.DecisionBreakGlass, "The cart is down.")
+		settled(ctx, component)
+		Expect(read(ctx, t.release("shop", "prod", 2)).Status.Decisions).To(ConsistOf(And(
+			HaveField("Approver", "gus"), HaveField("Decision", platformv1alpha1.DecisionBreakGlass), HaveField("Reason", "The cart is down."))))
+
+		By("a revision of the template, and the end of the window")
+		change(ctx, template, func(s *platformv1alpha1.ServiceTemplate) {
+			s.Spec.Resources = append(s.Spec.Resources, framework.ConfigMap("more"))
+		})
+		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonFrozen, "audit"))
+		Expect(exists(t.configMap("prod", "shop-more"))(ctx)).To(BeFalse())
+		By("a rollback, which goes through")
+		change(ctx, component, func(c *platformv1alpha1.Component) { c.Spec.Environments[1].RollbackTo = 1 })
+		Eventually(ctx, framework.Read(admin, t.release("shop", "prod", 3))).Should(And(framework.BeReady(), HaveField("Spec.Cause", platformv1alpha1.CauseRollback)))
+		change(ctx, component, func(c *platformv1alpha1.Component) { c.Spec.Environments[1].RollbackTo = 0 })
+		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonFrozen, "shop-prod-4"))
+		now.SetTime(ends)
+		nudge(ctx, component)
+		settled(ctx, component)
+		Eventually(ctx, exists(t.configMap("prod", "shop-more"))).Should(BeTrue())
+	})
+
+	It("that cannot be read keeps everything out, and the class says why", func(ctx context.Context) {
+		class := framework.Class(framework.Name("broken-"), platformv1alpha1.TierProduction)
+		class.Spec.Freezes = []platformv1alpha1.FreezeWindow{
+			{Name: "zone", Reason: "r", TimeZone: "Europe/Atlantis", Schedule: "0 22 * * *", DurationSeconds: 3600, BreakGlass: platformv1alpha1.BreakGlassForbidden},
+			{Name: "never", Reason: "r", Schedule: "0 0 30 2 *", DurationSeconds: 3600},
+			{Name: "always", Reason: "r", Schedule: "0 0 * * *", DurationSeconds: 86400},
+		}
+		Expect(admin.Create(ctx, class)).To(Succeed())
+		Eventually(ctx, framework.Read(admin, class)).Should(framework.BeStalled(platformv1alpha1.ReasonFreezeInvalid,
+			"spec.freezes[zone]: timeZone \"Europe/Atlantis\" is not known", "spec.freezes[never]", "never comes", "spec.freezes[always]", "never closes"))
+		t := newTeam(ctx)
+		t.addGated(ctx, "prod", class.Name)
+		template := publish(ctx, light(framework.Name("light-")))
+		component := deploy(ctx, framework.Component(t.home, "shop", template.Name, "prod"))
+		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonFrozen, "counts as open", "Europe/Atlantis"))
+		change(ctx, class, func(c *platformv1alpha1.EnvironmentClass) { c.Spec.Freezes = nil })
+		Eventually(ctx, framework.Read(admin, class)).Should(framework.BeReady())
+		settled(ctx, component)
+	})
+})
