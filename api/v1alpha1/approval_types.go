@@ -35,7 +35,7 @@ type ReleaseReference struct {
 }
 
 // ApprovalSpec is a decision.
-// +kubebuilder:validation:XValidation:rule="self.decision != 'BreakGlass' || has(self.reason) && self.reason != ”",message="reason must be set where the decision is BreakGlass"
+// +kubebuilder:validation:XValidation:rule="self.decision != 'BreakGlass' || has(self.reason) && size(self.reason) > 0",message="reason must be set where the decision is BreakGlass"
 type ApprovalSpec struct {
 	// releaseRef is the Release that is decided on.
 	// +required

@@ -66,7 +66,7 @@ func byContent(text string) wall {
 }
 
 func requests() []attack {
-	return slices.Concat(credentials(), rights(), records(), finalizers(), labels(), namespaces(), collisions(), strays(), managerFooled())
+	return slices.Concat(credentials(), rights(), records(), approvals(), finalizers(), labels(), namespaces(), collisions(), strays(), managerFooled())
 }
 
 var _ = Describe("A request", func() {
