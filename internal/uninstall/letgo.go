@@ -110,6 +110,9 @@ func (u *uninstaller) made(ctx context.Context) (*made, error) {
 		}
 		for i := range list.Items {
 			release := &list.Items[i]
+			if !release.Opened() {
+				continue // it has made nothing
+			}
 			labels := render.ReleaseLabels(release)
 			if whose := ownerOf(labels); release.Spec.Number >= newest[whose] {
 				newest[whose], m.labels[whose] = release.Spec.Number, labels
