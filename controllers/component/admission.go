@@ -17,6 +17,7 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/index"
 	"github.com/towpath-dev/towpath/internal/openapi"
+	"github.com/towpath-dev/towpath/internal/promotion"
 	"github.com/towpath-dev/towpath/internal/revision"
 	"github.com/towpath-dev/towpath/internal/template"
 )
@@ -253,6 +254,9 @@ func (v *Validator) environments(ctx context.Context, component *platformv1alpha
 		}
 		if err != nil {
 			warnings = append(warnings, fmt.Sprintf("spec.environments[%s]: Environment %s does not exist (yet): the Component waits for it", step.Name, step.Name))
+		}
+		if step.Gate != nil && promotion.Stricter(environment.Status.Gate, step.Gate) != promotion.Stricter(nil, step.Gate) {
+			warnings = append(warnings, fmt.Sprintf("spec.environments[%s].gate: class %s asks for more, and that holds", step.Name, environment.Spec.ClassRef.Name))
 		}
 	}
 	return warnings, nil

@@ -31,22 +31,25 @@ type Vote struct {
 	Reason   string
 }
 
-// Stricter is what a class and a Component ask of a version together: field by field the stricter of the two.
+// Stricter is what a class and a Component ask of a version together: field by field the stricter of the two. What asks
+// for nothing is left out, so that gates which ask for the same are equal.
 func Stricter(class *platformv1alpha1.ClassGate, component *platformv1alpha1.Gate) platformv1alpha1.Gate {
 	var gate platformv1alpha1.Gate
+	add := func(other platformv1alpha1.Gate) {
+		gate.SoakSeconds = max(gate.SoakSeconds, other.SoakSeconds)
+		gate.Approvals = max(gate.Approvals, other.Approvals)
+		if other.AuthorApproval == platformv1alpha1.AuthorApprovalForbidden {
+			gate.AuthorApproval = other.AuthorApproval
+		}
+		if other.Promotion == platformv1alpha1.PromotionManual {
+			gate.Promotion = other.Promotion
+		}
+	}
 	if class != nil {
-		gate = class.Gate
+		add(class.Gate)
 	}
-	if component == nil {
-		return gate
-	}
-	gate.SoakSeconds = max(gate.SoakSeconds, component.SoakSeconds)
-	gate.Approvals = max(gate.Approvals, component.Approvals)
-	if component.AuthorApproval == platformv1alpha1.AuthorApprovalForbidden {
-		gate.AuthorApproval = component.AuthorApproval
-	}
-	if component.Promotion == platformv1alpha1.PromotionManual {
-		gate.Promotion = component.Promotion
+	if component != nil {
+		add(*component)
 	}
 	return gate
 }

@@ -233,6 +233,18 @@ func TestStricter_TakesNothingAway(t *testing.T) {
 	}
 }
 
+func TestStricter_TellsGatesApartThatAskForMore(t *testing.T) {
+	plain := &platformv1alpha1.Gate{Approvals: 1, AuthorApproval: "Allowed", Promotion: "Automatic"}
+	for _, same := range []*platformv1alpha1.ClassGate{nil, {}, {Gate: platformv1alpha1.Gate{AuthorApproval: "Allowed", Promotion: "Automatic"}}} {
+		if promotion.Stricter(same, plain) != promotion.Stricter(nil, plain) {
+			t.Errorf("%+v asks for no more than %+v", same, plain)
+		}
+	}
+	if more := (&platformv1alpha1.ClassGate{Gate: platformv1alpha1.Gate{Approvals: 2}}); promotion.Stricter(more, plain) == promotion.Stricter(nil, plain) {
+		t.Errorf("%+v asks for more than %+v", more, plain)
+	}
+}
+
 func TestMissingTier(t *testing.T) {
 	tiers := []platformv1alpha1.Tier{platformv1alpha1.TierDevelopment}
 	if wait := promotion.MissingTier("prod", "production", platformv1alpha1.TierStaging, tiers); wait == nil || wait.Reason != "TierMissing" {

@@ -173,6 +173,23 @@ var _ = Describe("A gate", func() {
 		Expect(exists(t.configMap("prod", "shop-config"))(ctx)).To(BeFalse())
 	})
 
+	It("is the class's where a Component asks for less, and the developer is told", func(ctx context.Context) {
+		t := newTeam(ctx)
+		class := gated(ctx, platformv1alpha1.ClassGate{Gate: platformv1alpha1.Gate{Approvals: 2, Promotion: platformv1alpha1.PromotionManual}})
+		t.addGated(ctx, "prod", class)
+		template := publish(ctx, light(framework.Name("light-")))
+		lax, strict := framework.Component(t.home, "lax", template.Name, "prod"), framework.Component(t.home, "strict", template.Name, "prod")
+		lax.Spec.Environments[0].Gate = &platformv1alpha1.Gate{Approvals: 1, Promotion: platformv1alpha1.PromotionAutomatic}
+		strict.Spec.Environments[0].Gate = &platformv1alpha1.Gate{Approvals: 3, Promotion: platformv1alpha1.PromotionManual}
+		asksForMore := "spec.environments[prod].gate: class " + class + " asks for more, and that holds"
+		deploy(ctx, strict)
+		Expect(warned.all()).NotTo(ContainElement(asksForMore))
+		deploy(ctx, lax)
+		Expect(warned.all()).To(ContainElement(asksForMore))
+		Eventually(ctx, framework.Read(admin, lax)).Should(waitsFor(platformv1alpha1.ReasonWaitingForApproval, "needs 2 approvals", "promotes it"))
+		Eventually(ctx, framework.Read(admin, strict)).Should(waitsFor(platformv1alpha1.ReasonWaitingForApproval, "needs 3 approvals"))
+	})
+
 	It("counts how long a version has been Ready before", func(ctx context.Context) {
 		t := newTeam(ctx, "dev")
 		t.addGated(ctx, "prod", gated(ctx, platformv1alpha1.ClassGate{Gate: platformv1alpha1.Gate{SoakSeconds: 3600}}))
