@@ -143,13 +143,13 @@ func TestHandedOn(t *testing.T) {
 		managed []metav1.ManagedFieldsEntry
 		want    map[string]string
 	}{
-		"to the next owner, without replicas and the labels that go": {
+		"to the next owner, without the labels that go": {
 			[]metav1.ManagedFieldsEntry{entry(FieldOwner, applies, "", fields), entry("hpa", updates, "scale", `{"f:spec":{"f:replicas":{}}}`)},
-			map[string]string{nextOwner: `{"f:metadata":{"f:labels":{"f:app":{}}},"f:spec":{"f:paused":{}}}`, "hpa": `{"f:spec":{"f:replicas":{}}}`},
+			map[string]string{nextOwner: `{"f:metadata":{"f:labels":{"f:app":{}}},"f:spec":{"f:paused":{},"f:replicas":{}}}`, "hpa": `{"f:spec":{"f:replicas":{}}}`},
 		},
 		"added to what that has": {
 			[]metav1.ManagedFieldsEntry{entry(FieldOwner, applies, "", fields), entry(nextOwner, applies, "", `{"f:spec":{"f:x":{}}}`)},
-			map[string]string{nextOwner: `{"f:metadata":{"f:labels":{"f:app":{}}},"f:spec":{"f:paused":{},"f:x":{}}}`},
+			map[string]string{nextOwner: `{"f:metadata":{"f:labels":{"f:app":{}}},"f:spec":{"f:paused":{},"f:replicas":{},"f:x":{}}}`},
 		},
 		"nothing where that applied another version": {
 			[]metav1.ManagedFieldsEntry{entry(FieldOwner, applies, "", fields), older},

@@ -68,9 +68,9 @@ func lettingGo(live *metav1.PartialObjectMetadata, labels map[string]string) ([]
 	return append(patch, operation{Op: "replace", Path: "/metadata/managedFields", Value: entries}), nil
 }
 
-// handedOn returns the entries of managedFields with what Towpath owns as the next owner's, but for labels that go. The
-// number of replicas becomes nobody's: manifests that leave it to an autoscaler do not name it, and it would fall back
-// to one.
+// handedOn returns the entries of managedFields with what Towpath owns as the next owner's, but for labels that go. A
+// number of replicas that Towpath sets passes too, as the manifests name it. One that waits for an autoscaler becomes
+// nobody's: the manifests leave it out, and it would fall back to one.
 func handedOn(managed []metav1.ManagedFieldsEntry, removed sets.Set[string]) ([]metav1.ManagedFieldsEntry, error) {
 	var entries []metav1.ManagedFieldsEntry
 	var mine, next *metav1.ManagedFieldsEntry
@@ -97,10 +97,7 @@ func handedOn(managed []metav1.ManagedFieldsEntry, removed sets.Set[string]) ([]
 		return nil, err
 	}
 	fields = filter(fields, func(path fieldpath.Path) bool {
-		if name(path, 0) == "metadata" && name(path, 1) == "labels" {
-			return !removed.Has(name(path, 2))
-		}
-		return len(path) != 2 || name(path, 0) != "spec" || name(path, 1) != "replicas"
+		return name(path, 0) != "metadata" || name(path, 1) != "labels" || !removed.Has(name(path, 2))
 	})
 	if next != nil {
 		others, err := decode(next)

@@ -161,6 +161,9 @@ func (f *fitter) prepare() error {
 			return fmt.Errorf("%s: %w", title(object), err)
 		}
 		f.intents = append(f.intents, intent)
+	}
+	f.intendReplicas()
+	for _, intent := range f.intents {
 		f.remember("", intent["spec"])
 	}
 	if err := f.owned(); err != nil {
@@ -239,6 +242,7 @@ func (f *fitter) propose(best *outcome) (*Proposal, error) {
 		p.Strangers = append(p.Strangers, f.found[i])
 	}
 	f.refused(best)
+	f.scaled(best)
 	f.fixed(best)
 	f.lost(best)
 	f.stranded(best)

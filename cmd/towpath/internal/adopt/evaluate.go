@@ -272,7 +272,7 @@ func (f *fitter) weights(differences []Difference) int {
 		case Removed:
 			sum += removedCost * leafCount(d.Found)
 		default:
-			sum += changedCost * max(leafCount(d.Found), leafCount(d.Golden))
+			sum += changedCost*max(leafCount(d.Found), leafCount(d.Golden)) + distance(d)
 		}
 	}
 	return sum

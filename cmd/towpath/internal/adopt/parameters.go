@@ -166,6 +166,9 @@ func (f *fitter) candidates(l *leaf, hintsOnly bool) []any {
 	}
 	for _, h := range l.hints {
 		scan(h.value, add)
+		if h.path == replicasPath && h.value == int64(0) {
+			add(int64(1)) // what comes nearest where a golden path does not take none
+		}
 	}
 	for _, value := range l.schema.Enum {
 		var v any
