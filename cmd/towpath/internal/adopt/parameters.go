@@ -234,10 +234,28 @@ func fitting(schema *apiextensionsv1.JSONSchemaProps, value any) any {
 		}
 	case []any:
 		if schema.Type == "array" && len(v) > 0 {
-			return v
+			return asItems(schema, v)
 		}
 	}
 	return nil
+}
+
+// asItems is a list as the schema wants its items: of what refers to others by their names, such as pull secrets, a
+// golden path may want the names alone.
+func asItems(schema *apiextensionsv1.JSONSchemaProps, list []any) []any {
+	if schema.Items == nil || schema.Items.Schema == nil || schema.Items.Schema.Type != "string" {
+		return list
+	}
+	names := make([]any, len(list))
+	for i, item := range list {
+		reference, isObject := item.(map[string]any)
+		name, isName := reference["name"].(string)
+		if !isObject || !isName || len(reference) > 1 {
+			return list
+		}
+		names[i] = name
+	}
+	return names
 }
 
 // search begins with the defaults, and takes each value that brings the golden path nearer to what was found,
@@ -389,6 +407,18 @@ func (f *fitter) refused(best *outcome) {
 			}
 		}
 	}
+}
+
+// parameterFor is the parameter that the template has at a place that was found; empty for none.
+func (f *fitter) parameterFor(object, path string) string {
+	for i := range f.leaves {
+		for _, h := range f.leaves[i].hints {
+			if h.path == path && title(f.found[h.object]) == object {
+				return f.leaves[i].path
+			}
+		}
+	}
+	return ""
 }
 
 func reason(err *template.ParameterError) string {
