@@ -32,6 +32,8 @@ type leaf struct {
 	hints []hint
 	// ofHosts says that the template has it for the host names of a route.
 	ofHosts bool
+	// places are how many fields of the template have it.
+	places int
 }
 
 type hint struct {
@@ -98,6 +100,14 @@ func (f *fitter) hint() {
 			continue
 		}
 		f.hintHosts(object)
+		scan(object, func(value any) {
+			text, _ := value.(string)
+			for i := range f.leaves {
+				if mentions(text, f.leaves[i].path) {
+					f.leaves[i].places++
+				}
+			}
+		})
 		kind, _ := object["kind"].(string)
 		for i, found := range f.found {
 			if found.GetKind() == kind {
@@ -193,6 +203,31 @@ func (f *fitter) candidates(l *leaf, hintsOnly bool) []any {
 		})
 	}
 	return out
+}
+
+// shifted is the value of a parameter that makes a number what was found, where the template adds something to it there,
+// such as two phases that together are a grace period; nil for none. It is for parameters that stand in that one place, so
+// that nothing else changes, and for numbers that somebody asked for.
+func (f *fitter) shifted(best *outcome, l *leaf) any {
+	if l.schema.Type != "integer" || l.places != 1 {
+		return nil
+	}
+	now, ok := f.chosen[l.path].(int64)
+	if !ok && (l.schema.Default == nil || utiljson.Unmarshal(l.schema.Default.Raw, &now) != nil) {
+		return nil
+	}
+	for _, h := range l.hints {
+		for i := range best.differences {
+			d := &best.differences[i]
+			found, isNumber := d.Found.(int64)
+			golden, too := d.Golden.(int64)
+			key := d.Path[strings.LastIndex(d.Path, ".")+1:]
+			if isNumber && too && d.Path == h.path && d.Object == title(f.found[h.object]) && !isDefault(key, found) {
+				return now + found - golden
+			}
+		}
+	}
+	return nil
 }
 
 // scan calls see with a value, and with all that it holds, in order.
@@ -314,7 +349,11 @@ func (f *fitter) first(l *leaf) *outcome {
 func (f *fitter) try(best *outcome, l *leaf) *outcome {
 	var found *outcome
 	var with map[string]any
-	for _, value := range f.candidates(l, false) {
+	values := f.candidates(l, false)
+	if value := f.shifted(best, l); value != nil {
+		values = append(values, value)
+	}
+	for _, value := range values {
 		if f.renders >= maxRenders {
 			break
 		}

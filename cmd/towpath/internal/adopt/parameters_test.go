@@ -67,3 +67,27 @@ func TestFitNamesTheParameterThatDoesNotTakeWhatWasFound(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// A number that the template adds up is kept by the one parameter that stands nowhere else.
+func TestFitKeepsANumberThatTheTemplateAddsUp(t *testing.T) {
+	for seconds, want := range map[string]any{"90": map[string]any{"drainSeconds": float64(75)}, "30": nil, "15": map[string]any{"drainSeconds": float64(0)}} {
+		_, parameters := fitted(t, "web-service", "terminationGracePeriodSeconds: "+seconds, "ports: [{containerPort: 8080}]")
+		if got := parameters["shutdown"]; !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %v, want %v", seconds, got, want)
+		}
+	}
+}
+
+// A worker has no probe unless one is asked for, and then all of them: that is nearer than none.
+func TestFitKeepsTheProbesOfAWorker(t *testing.T) {
+	for probe, want := range map[string]string{"tcpSocket: {port: 8080}": "TCP", "httpGet: {path: /alive, port: 8080}": "HTTP"} {
+		proposal, parameters := fitted(t, "worker", "", "ports: [{name: probe, containerPort: 8080}], livenessProbe: {"+probe+"}")
+		probes, _ := parameters["probes"].(map[string]any)
+		if probes["handler"] != want || parameters["port"] != float64(8080) {
+			t.Errorf("%s: got %v", probe, parameters)
+		}
+		if got := about(proposal, "Probe"); got != "" {
+			t.Error(got)
+		}
+	}
+}
