@@ -230,17 +230,24 @@ func aliasLabels(labels, aliases map[string]string) map[string]string {
 	return only
 }
 
+// homes is how to find a home namespace.
+func (o *adoptOptions) homes() string {
+	return o.Kubectl() + " get namespaces -l " + platformv1alpha1.LabelTeam + ", and choose one with --home"
+}
+
 // place finds out about the team and the environment.
 func (o *adoptOptions) place(ctx context.Context, c *cluster.Cluster, report *adoption) (render.Input, error) {
 	in := render.Input{OwnerUID: "00000000-0000-0000-0000-000000000000", HomeNamespace: o.home, Template: o.template}
 	var home corev1.Namespace
-	if err := c.Get(ctx, client.ObjectKey{Name: o.home}, &home); err != nil {
+	if err := c.Get(ctx, client.ObjectKey{Name: o.home}, &home); apierrors.IsNotFound(err) {
+		return in, &trouble{err: fmt.Errorf("namespace %s, which --home names, does not exist", o.home), next: o.homes()}
+	} else if err != nil {
 		return in, err
 	}
 	in.Team, in.CostCenter = home.Labels[platformv1alpha1.LabelTeam], home.Labels[platformv1alpha1.LabelCostCenter]
 	if in.Team == "" || in.CostCenter == "" {
 		return in, &trouble{err: fmt.Errorf("namespace %s is no home of a team: it must bear the labels %s and %s", o.home, platformv1alpha1.LabelTeam, platformv1alpha1.LabelCostCenter),
-			next: o.Kubectl() + " get namespaces -l " + platformv1alpha1.LabelTeam + ", and choose one with --home"}
+			next: o.homes()}
 	}
 	var environment platformv1alpha1.Environment
 	err := c.Get(ctx, client.ObjectKey{Namespace: o.home, Name: o.environment}, &environment)

@@ -103,6 +103,9 @@ func (a *adoption) sayTakeover(out *strings.Builder) {
 		p := &a.proofs[i]
 		without = without || p.WithoutLabels
 		fmt.Fprintf(out, "  %s/%s  %s\n", p.Object.GetKind(), p.Object.GetName(), proofText(p))
+		for _, claim := range adopt.Claims(p.Object) {
+			fmt.Fprintf(out, "  PersistentVolumeClaim/%s-<number>  of its pods, those that live: labels too, by the consent of the StatefulSet\n", claim)
+		}
 	}
 	if without {
 		out.WriteString("  An admission policy lets only Towpath set its labels in this namespace, so the dry run went without them;\n" +

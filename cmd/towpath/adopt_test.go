@@ -22,6 +22,7 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/cluster"
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/manifest"
+	"github.com/towpath-dev/towpath/cmd/towpath/internal/running"
 )
 
 const legacy = `
@@ -121,6 +122,21 @@ func TestAdoptProposesAndProves(t *testing.T) {
 	}
 	if strings.Contains(got.out, "Service/other") {
 		t.Errorf("a Service of others is named:\n%s", got.out)
+	}
+}
+
+// The claims of a StatefulSet get labels without a consent of their own, so the report must name them.
+func TestAdoptNamesTheClaimsThatGetLabels(t *testing.T) {
+	set := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "apps/v1", "kind": "StatefulSet",
+		"metadata": map[string]any{"name": "db"},
+		"spec":     map[string]any{"volumeClaimTemplates": []any{map[string]any{"metadata": map[string]any{"name": "data"}}}},
+	}}
+	service := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Service", "metadata": map[string]any{"name": "db"}}}
+	a := &adoption{proofs: []running.Proof{{Object: set, Unchanged: true}, {Object: service, Unchanged: true}}}
+	var out strings.Builder
+	a.sayTakeover(&out)
+	if got := out.String(); strings.Count(got, "PersistentVolumeClaim/") != 1 || !strings.Contains(got, "  PersistentVolumeClaim/data-db-<number>  ") {
+		t.Errorf("got %s", got)
 	}
 }
 

@@ -9,11 +9,14 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/cluster"
+	"github.com/towpath-dev/towpath/internal/render"
 	"github.com/towpath-dev/towpath/internal/template"
 )
 
@@ -33,8 +36,8 @@ type capabilityLine struct {
 	// Enables are the resources that golden paths make with it, as template/resource, or the template alone
 	// where something else in it asks.
 	Enables []string `json:"enables"`
-	// Behind are the Releases that run and were made when it was otherwise: the next one of these Components
-	// will differ. As namespace/release.
+	// Behind are the Releases that run, were made when it was otherwise, and come to other objects for it: the
+	// next one of these Components will differ. As namespace/release.
 	Behind []string `json:"behind,omitempty"`
 }
 
@@ -110,7 +113,7 @@ func capabilitiesOf(ctx context.Context, c *cluster.Cluster) (*capabilityReport,
 	report := &capabilityReport{APIVersion: cliAPIVersion, Kind: "Capabilities", Capabilities: []capabilityLine{}}
 	for name, line := range lines {
 		slices.Sort(line.Enables)
-		line.Behind = behind(releases.Items, asking[name], name, line.Served)
+		line.Behind = behind(ctx, c, releases.Items, asking[name], name, line.Served)
 		report.Capabilities = append(report.Capabilities, *line)
 	}
 	slices.SortFunc(report.Capabilities, func(a, b capabilityLine) int { return strings.Compare(a.Name, b.Name) })
@@ -131,18 +134,44 @@ func serves(mapper meta.RESTMapper, name string) (bool, error) {
 	return err == nil, err
 }
 
-// behind are the Releases that run a template which asks for the capability, and recorded it otherwise.
-func behind(releases []platformv1alpha1.Release, templates []string, name string, served bool) []string {
+// behind are the Releases that run a template which asks for the capability, recorded it otherwise, and would come to
+// other objects with it as it is now.
+func behind(ctx context.Context, c client.Reader, releases []platformv1alpha1.Release, templates []string, name string, served bool) []string {
 	var names []string
 	for i := range releases {
 		r := &releases[i]
 		if r.Opened() && r.Status.SupersededAt == nil && r.DeletionTimestamp.IsZero() && slices.Contains(templates, r.Spec.Template) &&
-			slices.Contains(r.Spec.Capabilities, name) != served {
+			slices.Contains(r.Spec.Capabilities, name) != served && differsBy(ctx, c, r, name) {
 			names = append(names, r.Namespace+"/"+r.Name)
 		}
 	}
 	slices.Sort(names)
 	return names
+}
+
+// differsBy says whether a Release comes to other objects where the capability is otherwise than it recorded: a service
+// without a route makes none, whatever the cluster serves. What cannot be rendered here counts as other.
+func differsBy(ctx context.Context, c client.Reader, release *platformv1alpha1.Release, name string) bool {
+	var revision platformv1alpha1.ServiceTemplateRevision
+	if c.Get(ctx, client.ObjectKey{Name: release.Spec.Revision.Name}, &revision) != nil {
+		return true
+	}
+	compiled, _, errs := template.Compile(&revision.Spec.Template, nil)
+	if len(errs) > 0 {
+		return true
+	}
+	// Of what was taken over, the version after it counts, which brings all of the golden path.
+	release, other := release.DeepCopy(), release.DeepCopy()
+	release.Spec.Cause, other.Spec.Cause = "", ""
+	if other.Spec.Capabilities = slices.DeleteFunc(other.Spec.Capabilities, func(has string) bool { return has == name }); len(other.Spec.Capabilities) == len(release.Spec.Capabilities) {
+		other.Spec.Capabilities = append(other.Spec.Capabilities, name)
+	}
+	before, err := render.Release(compiled, release)
+	if err != nil {
+		return true
+	}
+	after, err := render.Release(compiled, other)
+	return err != nil || !equality.Semantic.DeepEqual(before, after)
 }
 
 func printCapabilities(out io.Writer, report *capabilityReport) error {

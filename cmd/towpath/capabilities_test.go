@@ -1,9 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -33,6 +35,26 @@ gateway.networking.k8s.io/v1/HTTPRoute  no      web-service/route  team-shop/sto
 		}
 	}
 	expect(t, towpath(t, nil, "capabilities"), exitOK, "no golden path asks for an optional API\n", "")
+}
+
+// A service that makes nothing of an optional API is not behind for it.
+func TestCapabilitiesNamesThoseWhoseNextReleaseDiffers(t *testing.T) {
+	for parameters, want := range map[string]string{`{}`: "-", `{"route": {"hosts": ["shop.example.com"]}}`: "team-shop/checkout-dev-1"} {
+		for _, cause := range []platformv1alpha1.Cause{platformv1alpha1.CauseImageChange, platformv1alpha1.CauseAdoption} {
+			path, _ := webService(t)
+			objects := append(ejectable(t, cause), path)
+			for _, object := range objects {
+				if release, ok := object.(*platformv1alpha1.Release); ok {
+					release.Spec.Capabilities = []string{"gateway.networking.k8s.io/v1/HTTPRoute"}
+					release.Spec.Parameters = &apiextensionsv1.JSON{Raw: []byte(parameters)}
+				}
+			}
+			expect(t, towpath(t, objects, "capabilities"), exitOK, fmt.Sprintf(`
+CAPABILITY                              SERVED  ENABLES            BEHIND
+gateway.networking.k8s.io/v1/HTTPRoute  no      web-service/route  %s
+`, want), "")
+		}
+	}
 }
 
 func TestConvertPrintsTheComponentAndNamesTheRest(t *testing.T) {

@@ -238,3 +238,23 @@ func TestImageVersion(t *testing.T) {
 		}
 	}
 }
+
+// Whatever is wrong with a call, there is a line that helps.
+func TestEveryErrorNamesWhatHelps(t *testing.T) {
+	for line, want := range map[string]string{
+		"adopt":                               "next: towpath adopt --help",
+		"adopt deployment/checkout -n legacy": "next: towpath adopt --help",
+		"eject checkout":                      "next: towpath eject --help",
+		"convert":                             "next: towpath convert --help",
+		"convert nowhere.yaml":                "towpath convert --help",
+		"convert -":                           "next: change the workload as that says",
+		"nothing":                             "next: towpath --help",
+		"adopt deployment/checkout -n legacy --template web-service --home nope -e prod --class production": "towpath: namespace nope, which --home names, does not exist\n" +
+			"next: kubectl get namespaces -l platform.towpath.dev/team, and choose one with --home",
+	} {
+		got := adoptCall(t, legacyObjects(t), strings.Fields(line)...)
+		if got.code != exitTrouble || !strings.Contains(got.err, want) || strings.Count(got.err, "next: ") != 1 {
+			t.Errorf("%s: got %d, %s", line, got.code, got.err)
+		}
+	}
+}

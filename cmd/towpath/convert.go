@@ -26,14 +26,14 @@ Resources of type postgres and service become Components that it uses. What no
 golden path has a place for is named, and left out; the exit code is 1 then.`,
 		Example: "  towpath convert score.yaml -n team-shop -e dev,prod | towpath lint -",
 		Args:    cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			data, err := readWorkload(args[0], std.in)
 			if err != nil {
-				return &trouble{err: err}
+				return &trouble{err: err, next: "name the file of a Score workload, or - for standard input: " + cmd.CommandPath() + " --help"}
 			}
 			result, err := score.Convert(data, options)
 			if err != nil {
-				return &trouble{err: fmt.Errorf("%s: %w", args[0], err)}
+				return &trouble{err: fmt.Errorf("%s: %w", args[0], err), next: "change the workload as that says, or see what is taken: " + cmd.CommandPath() + " --help"}
 			}
 			return printConverted(std, output, result)
 		},

@@ -39,6 +39,24 @@ testdata/wrong.yaml:50: warning: Environment/prod: spec.classRef.name: "gold": n
 `)
 }
 
+// What stands twice hides nothing else.
+func TestLintGoesOnAfterWhatStandsTwice(t *testing.T) {
+	got := offlineCall(t, `apiVersion: platform.towpath.dev/v1alpha1
+kind: Component
+metadata: {name: shop, namespace: team-shop}
+spec:
+  templateRef: {name: web-service}
+  image: registry.example/shop:1
+  parameters: {prot: 80, replicas: {min: 5, max: 2}}
+  environments: [{name: dev}, {name: dev}]
+`, "lint", "-")
+	for _, want := range []string{"spec.environments[1]: Duplicate value", "spec.parameters.prot: Invalid value: no such parameter; did you mean port?", "1 document, 3 errors, 0 warnings"} {
+		if got.code != exitFindings || !strings.Contains(got.out+got.err, want) {
+			t.Errorf("want %q in\n%s%s", want, got.out, got.err)
+		}
+	}
+}
+
 func TestLintReadsStandardInputAndPrintsAStableStructure(t *testing.T) {
 	expect(t, offlineCall(t, "apiVersion: platform.towpath.dev/v1alpha1\nkind: EnvironmentClass\nmetadata: {name: a}\nspec: {tier: Gold}\n", "lint", "-", "-o", "yaml"), exitFindings, `
 apiVersion: cli.platform.towpath.dev/v1alpha1

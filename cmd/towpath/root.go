@@ -64,7 +64,7 @@ func dial(connect cluster.Connector, flags cluster.Flags) (*cluster.Cluster, err
 func run(ctx context.Context, args []string, connect cluster.Connector, std streams) int {
 	root := newRoot(programName(args[0]), connect, std)
 	root.SetArgs(args[1:])
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
 	}
@@ -74,13 +74,14 @@ func run(ctx context.Context, args []string, connect cluster.Connector, std stre
 	text := fmt.Sprintf("%s: %s\n", root.DisplayName(), err)
 	code := exitTrouble
 	var known *trouble
-	if errors.As(err, &known) {
-		if known.next != "" {
-			text += fmt.Sprintf("next: %s\n", known.next)
-		}
-		if known.code != 0 {
-			code = known.code
-		}
+	switch {
+	case !errors.As(err, &known): // such as an argument or a flag that is missing, which cobra looks for
+		text += fmt.Sprintf("next: %s --help\n", cmd.CommandPath())
+	case known.next != "":
+		text += fmt.Sprintf("next: %s\n", known.next)
+	}
+	if known != nil && known.code != 0 {
+		code = known.code
 	}
 	if _, err := io.WriteString(std.err, text); err != nil {
 		return exitTrouble

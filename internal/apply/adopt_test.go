@@ -135,6 +135,30 @@ type brokenKinds struct{}
 
 func (brokenKinds) Kind(schema.GroupVersionKind) (*openapi.Kind, error) { return nil, context.Canceled }
 
+// Consent is for once: who lets go, and is to take over again, is to be asked again.
+func TestLettingGoTakesTheConsentAlong(t *testing.T) {
+	const owned = `{"f:metadata":{"f:annotations":{"f:note":{},"f:platform.towpath.dev/adopt-by":{}}}}`
+	live := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
+		ResourceVersion: "7", Annotations: map[string]string{"note": "x", platformv1alpha1.AnnotationAdoptBy: "shop"},
+		ManagedFields: []metav1.ManagedFieldsEntry{entry(FieldOwner, applies, "", owned)},
+	}}
+	operations, err := lettingGo(live, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries := operations[len(operations)-1].Value.([]metav1.ManagedFieldsEntry)
+	if diff := cmp.Diff(map[string]string{nextOwner: `{"f:metadata":{"f:annotations":{"f:note":{}}}}`}, owners(entries)); diff != "" {
+		t.Errorf("owners (-want +got):\n%s", diff)
+	}
+	want := []operation{
+		{Op: "replace", Path: "/metadata/resourceVersion", Value: "7"},
+		{Op: "remove", Path: "/metadata/annotations/platform.towpath.dev~1adopt-by"},
+	}
+	if diff := cmp.Diff(want, operations[:len(operations)-1]); diff != "" {
+		t.Errorf("patch (-want +got):\n%s", diff)
+	}
+}
+
 func TestHandedOn(t *testing.T) {
 	const fields = `{"f:metadata":{"f:labels":{"f:app":{},"f:gone":{}}},"f:spec":{"f:paused":{},"f:replicas":{}}}`
 	older := entry(nextOwner, applies, "", `{"f:spec":{"f:x":{}}}`)
@@ -143,13 +167,13 @@ func TestHandedOn(t *testing.T) {
 		managed []metav1.ManagedFieldsEntry
 		want    map[string]string
 	}{
-		"to the next owner, without replicas and the labels that go": {
+		"to the next owner, without the labels that go": {
 			[]metav1.ManagedFieldsEntry{entry(FieldOwner, applies, "", fields), entry("hpa", updates, "scale", `{"f:spec":{"f:replicas":{}}}`)},
-			map[string]string{nextOwner: `{"f:metadata":{"f:labels":{"f:app":{}}},"f:spec":{"f:paused":{}}}`, "hpa": `{"f:spec":{"f:replicas":{}}}`},
+			map[string]string{nextOwner: `{"f:metadata":{"f:labels":{"f:app":{}}},"f:spec":{"f:paused":{},"f:replicas":{}}}`, "hpa": `{"f:spec":{"f:replicas":{}}}`},
 		},
 		"added to what that has": {
 			[]metav1.ManagedFieldsEntry{entry(FieldOwner, applies, "", fields), entry(nextOwner, applies, "", `{"f:spec":{"f:x":{}}}`)},
-			map[string]string{nextOwner: `{"f:metadata":{"f:labels":{"f:app":{}}},"f:spec":{"f:paused":{},"f:x":{}}}`},
+			map[string]string{nextOwner: `{"f:metadata":{"f:labels":{"f:app":{}}},"f:spec":{"f:paused":{},"f:replicas":{},"f:x":{}}}`},
 		},
 		"nothing where that applied another version": {
 			[]metav1.ManagedFieldsEntry{entry(FieldOwner, applies, "", fields), older},

@@ -21,7 +21,8 @@ import (
 const nextOwner = "kubectl"
 
 // LetGo takes the labels of Towpath off an object, hands its fields over to whoever applies it next, and changes nothing
-// else. What is still as it was found keeps every label that is not of Towpath's prefix. labels are those that Towpath
+// else. What is still as it was found keeps every label that is not of Towpath's prefix. The consent to be taken over goes
+// too, since it was for this once. labels are those that Towpath
 // set. An object that is gone counts as let go. live is the metadata of the object as it was just read; one that changed
 // since is a conflict. The error is an *ObjectError.
 func (w *Writer) LetGo(ctx context.Context, user, namespace string, object platformv1alpha1.ReleaseObject, live *metav1.PartialObjectMetadata, labels map[string]string) error {
@@ -58,6 +59,9 @@ func lettingGo(live *metav1.PartialObjectMetadata, labels map[string]string) ([]
 			removed.Insert(key)
 		}
 	}
+	if _, consented := live.Annotations[platformv1alpha1.AnnotationAdoptBy]; consented {
+		patch = append(patch, operation{Op: "remove", Path: "/metadata/annotations/" + pointer.Replace(platformv1alpha1.AnnotationAdoptBy)})
+	}
 	entries, err := handedOn(live.ManagedFields, removed)
 	if err != nil {
 		return nil, err
@@ -68,9 +72,9 @@ func lettingGo(live *metav1.PartialObjectMetadata, labels map[string]string) ([]
 	return append(patch, operation{Op: "replace", Path: "/metadata/managedFields", Value: entries}), nil
 }
 
-// handedOn returns the entries of managedFields with what Towpath owns as the next owner's, but for labels that go. The
-// number of replicas becomes nobody's: manifests that leave it to an autoscaler do not name it, and it would fall back
-// to one.
+// handedOn returns the entries of managedFields with what Towpath owns as the next owner's, but for what is taken off. A
+// number of replicas that Towpath sets passes too, as the manifests name it. One that waits for an autoscaler becomes
+// nobody's: the manifests leave it out, and it would fall back to one.
 func handedOn(managed []metav1.ManagedFieldsEntry, removed sets.Set[string]) ([]metav1.ManagedFieldsEntry, error) {
 	var entries []metav1.ManagedFieldsEntry
 	var mine, next *metav1.ManagedFieldsEntry
@@ -97,10 +101,13 @@ func handedOn(managed []metav1.ManagedFieldsEntry, removed sets.Set[string]) ([]
 		return nil, err
 	}
 	fields = filter(fields, func(path fieldpath.Path) bool {
-		if name(path, 0) == "metadata" && name(path, 1) == "labels" {
-			return !removed.Has(name(path, 2))
+		switch {
+		case name(path, 0) != "metadata":
+			return true
+		case name(path, 1) == "annotations":
+			return name(path, 2) != platformv1alpha1.AnnotationAdoptBy
 		}
-		return len(path) != 2 || name(path, 0) != "spec" || name(path, 1) != "replicas"
+		return name(path, 1) != "labels" || !removed.Has(name(path, 2))
 	})
 	if next != nil {
 		others, err := decode(next)

@@ -34,7 +34,7 @@ func Found(labels map[string]string) (string, error) {
 
 // LettingGo returns the JSON merge patch that lets go of a namespace: every label that Towpath set goes, and of one that
 // was taken over the label that was found comes back. The pod security of one that Towpath made stays, since pods that
-// run there were made for it. ours are labels that Towpath is known to set, beside those that the namespace says it owns.
+// run there were made for it. The consent to be taken over goes too: it was for this once. ours are labels that Towpath is known to set, beside those that the namespace says it owns.
 func LettingGo(uid types.UID, namespace metav1.Object, ours map[string]string) ([]byte, error) {
 	var found map[string]string
 	if raw := namespace.GetAnnotations()[platformv1alpha1.AnnotationFound]; raw != "" {
@@ -59,7 +59,7 @@ func LettingGo(uid types.UID, namespace metav1.Object, ours map[string]string) (
 	}
 	return json.Marshal(map[string]any{"metadata": map[string]any{
 		"uid": uid, "labels": labels,
-		"annotations": map[string]any{platformv1alpha1.AnnotationHome: nil, platformv1alpha1.AnnotationFound: nil},
+		"annotations": map[string]any{platformv1alpha1.AnnotationHome: nil, platformv1alpha1.AnnotationFound: nil, platformv1alpha1.AnnotationAdoptBy: nil},
 	}})
 }
 

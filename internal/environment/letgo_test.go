@@ -64,7 +64,7 @@ func TestLettingGo(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := `{"metadata":{"annotations":{"platform.towpath.dev/found":null,"platform.towpath.dev/home":null},"labels":` + tc.want + `,"uid":"u"}}`
+			want := `{"metadata":{"annotations":{"platform.towpath.dev/adopt-by":null,"platform.towpath.dev/found":null,"platform.towpath.dev/home":null},"labels":` + tc.want + `,"uid":"u"}}`
 			if diff := cmp.Diff(want, string(got)); diff != "" {
 				t.Errorf("patch (-want +got):\n%s", diff)
 			}

@@ -195,7 +195,6 @@ spec: {parts: [{id: a, size: small}, {id: b, size: small}]}
 		dropping.Spec.DropExpiredOverrides = true
 		Expect(admin.Create(ctx, dropping)).To(Succeed())
 		t := newTeam(ctx, "dev")
-		DeferCleanup(func(ctx context.Context) { Expect(client.IgnoreNotFound(admin.Delete(ctx, dropping))).To(Succeed()) })
 		prod := framework.Environment(t.home, "prod", dropping.Name)
 		Expect(admin.Create(ctx, prod)).To(Succeed())
 		Eventually(ctx, framework.Read(admin, prod)).Should(framework.BeReady())

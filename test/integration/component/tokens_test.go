@@ -16,7 +16,6 @@ var _ = Describe("A template whose pods get a token", func() {
 		class := framework.Class(framework.Name("tokens-"), platformv1alpha1.TierProduction)
 		class.Spec.ServiceAccountTokens = platformv1alpha1.TokensAllowed
 		Expect(admin.Create(ctx, class)).To(Succeed())
-		DeferCleanup(func(ctx context.Context) { Expect(admin.Delete(ctx, class)).To(Succeed()) })
 		t := newTeam(ctx)
 		env := framework.Environment(t.home, "prod", class.Name)
 		Expect(admin.Create(ctx, env)).To(Succeed())

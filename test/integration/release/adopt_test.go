@@ -244,6 +244,16 @@ var _ = Describe("What runs already", func() {
 		Expect(pods(ctx, namespace)).To(Equal(running))
 	})
 
+	It("is asked again once it was let go of as it was found", func(ctx context.Context) {
+		p, _, component := takenOver(ctx, webOf(2), service())
+		deleteComponent(ctx, component, nil)
+		for _, object := range []client.Object{read(ctx, legacyWeb(p.namespace)), read(ctx, legacyService(p.namespace))} {
+			Expect(ours(object)).To(BeEmpty(), object.GetName())
+		}
+		p.adopt(ctx, webOf(2), service())
+		Eventually(ctx, framework.Read(admin, p.release(1))).Should(framework.BeStalled(platformv1alpha1.ReasonConsentMissing))
+	})
+
 	It("is not taken over where the golden path would not find its pods", func(ctx context.Context) {
 		namespace := found(ctx)
 		p, _ := adopting(ctx, namespace)

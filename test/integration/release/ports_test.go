@@ -187,7 +187,7 @@ var _ = Describe("What runs already, behind a Service that names a port", func()
 		change(ctx, component, func(c *platformv1alpha1.Component) { c.Spec.Image = "registry.example/shop:2-gated" })
 		Eventually(ctx, framework.Read(admin, legacyWeb(namespace))).Should(HaveField("Spec.Template.Spec.Containers", ConsistOf(HaveField("Name", "app"))))
 		deleteComponent(ctx, component, nil)
-		Expect(ours(read(ctx, legacyService(namespace)))).To(ConsistOf(platformv1alpha1.AnnotationAdoptBy))
+		Expect(ours(read(ctx, legacyService(namespace)))).To(BeEmpty())
 
 		By("and rolls on to pods that name the port otherwise")
 		open(ctx, namespace)

@@ -161,6 +161,9 @@ func (f *fitter) prepare() error {
 			return fmt.Errorf("%s: %w", title(object), err)
 		}
 		f.intents = append(f.intents, intent)
+	}
+	f.intendReplicas()
+	for _, intent := range f.intents {
 		f.remember("", intent["spec"])
 	}
 	if err := f.owned(); err != nil {
@@ -239,7 +242,9 @@ func (f *fitter) propose(best *outcome) (*Proposal, error) {
 		p.Strangers = append(p.Strangers, f.found[i])
 	}
 	f.refused(best)
+	f.scaled(best)
 	f.fixed(best)
+	f.unreached(best)
 	f.lost(best)
 	f.stranded(best)
 	f.led(best)
@@ -270,8 +275,11 @@ func (f *fitter) lost(best *outcome) {
 				continue
 			}
 		}
-		f.unmapped = append(f.unmapped, Unmapped{Object: d.Object, Path: d.Path, Value: value,
-			Why: "the golden path does not set it, and no parameter does; the first new version takes it away"})
+		why := "the golden path does not set it, and no parameter does"
+		if parameter := f.parameterFor(d.Object, d.Path); parameter != "" {
+			why = "parameter " + parameter + " is for it, and none of its values that were tried brings the golden path nearer"
+		}
+		f.unmapped = append(f.unmapped, Unmapped{Object: d.Object, Path: d.Path, Value: value, Why: why + "; the first new version takes it away"})
 	}
 }
 

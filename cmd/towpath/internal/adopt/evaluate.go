@@ -251,13 +251,14 @@ func replacesAlias(d *Difference, aliases map[string]string) bool {
 
 // What differences cost. Losing a setting is worse than another value of it, and that is worse than a new one;
 // an object that nothing stands for is worse than all differences within it, and one more is better not made, unless
-// it serves a host name.
+// it serves a host name. Pods that nobody probes any more are worse than all that another probe has besides.
 const (
 	addedSeenCost = 1
 	addedCost     = 2
 	changedCost   = 4
 	removedCost   = 6
 	newCost       = 20
+	probeCost     = 60
 	hostCost      = 100
 	strangerCost  = 1000
 )
@@ -271,8 +272,11 @@ func (f *fitter) weights(differences []Difference) int {
 			sum += f.added("", d.Golden)
 		case Removed:
 			sum += removedCost * leafCount(d.Found)
+			if strings.HasSuffix(d.Path, "Probe") {
+				sum += probeCost
+			}
 		default:
-			sum += changedCost * max(leafCount(d.Found), leafCount(d.Golden))
+			sum += changedCost*max(leafCount(d.Found), leafCount(d.Golden)) + distance(d)
 		}
 	}
 	return sum

@@ -32,7 +32,7 @@ spec:
       labels: {app: checkout}
       annotations: {example.com/scrape: "true"}
     spec:
-      terminationGracePeriodSeconds: 90
+      terminationGracePeriodSeconds: 3700
       priorityClassName: high
       containers:
       - name: web
@@ -85,7 +85,7 @@ func TestFit_KeepsByOverridesWhatIsOpen(t *testing.T) {
 		"a field": {open: []string{"deployment spec.minReadySeconds"}, patches: map[string]string{"deployment": `{spec: {minReadySeconds: 20}}`},
 			mapped: []string{"minReadySeconds"}, unmapped: []string{"command"}},
 		"another value": {open: []string{pods + ".terminationGracePeriodSeconds"},
-			patches: map[string]string{"deployment": `{spec: {template: {spec: {terminationGracePeriodSeconds: 90}}}}`}},
+			patches: map[string]string{"deployment": `{spec: {template: {spec: {terminationGracePeriodSeconds: 3700}}}}`}},
 		"lists of the container, which has another name": {open: []string{app + ".command", app + ".envFrom"},
 			patches: map[string]string{"deployment": `{spec: {template: {spec: {containers: [{name: app, command: [/run, --fast], envFrom: [{configMapRef: {name: settings}}]}]}}}}`},
 			mapped:  []string{"command", "envFrom"}, unmapped: []string{"minReadySeconds"}},

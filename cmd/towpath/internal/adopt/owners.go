@@ -49,3 +49,20 @@ func (f *fitter) tied(best *outcome) {
 		}
 	}
 }
+
+// Claims are the names of the claims of a StatefulSet, without the number of the pod that each belongs to; none of
+// another object.
+func Claims(object *unstructured.Unstructured) []string {
+	if object.GetKind() != "StatefulSet" {
+		return nil
+	}
+	var names []string
+	templates, _, _ := unstructured.NestedSlice(object.Object, "spec", "volumeClaimTemplates")
+	for _, claim := range templates {
+		template, _ := claim.(map[string]any)
+		if name, _, _ := unstructured.NestedString(template, "metadata", "name"); name != "" {
+			names = append(names, name+"-"+object.GetName())
+		}
+	}
+	return names
+}

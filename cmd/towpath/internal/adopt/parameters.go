@@ -32,6 +32,8 @@ type leaf struct {
 	hints []hint
 	// ofHosts says that the template has it for the host names of a route.
 	ofHosts bool
+	// places are how many fields of the template have it.
+	places int
 }
 
 type hint struct {
@@ -98,6 +100,14 @@ func (f *fitter) hint() {
 			continue
 		}
 		f.hintHosts(object)
+		scan(object, func(value any) {
+			text, _ := value.(string)
+			for i := range f.leaves {
+				if mentions(text, f.leaves[i].path) {
+					f.leaves[i].places++
+				}
+			}
+		})
 		kind, _ := object["kind"].(string)
 		for i, found := range f.found {
 			if found.GetKind() == kind {
@@ -166,6 +176,9 @@ func (f *fitter) candidates(l *leaf, hintsOnly bool) []any {
 	}
 	for _, h := range l.hints {
 		scan(h.value, add)
+		if h.path == replicasPath && h.value == int64(0) {
+			add(int64(1)) // what comes nearest where a golden path does not take none
+		}
 	}
 	for _, value := range l.schema.Enum {
 		var v any
@@ -190,6 +203,31 @@ func (f *fitter) candidates(l *leaf, hintsOnly bool) []any {
 		})
 	}
 	return out
+}
+
+// shifted is the value of a parameter that makes a number what was found, where the template adds something to it there,
+// such as two phases that together are a grace period; nil for none. It is for parameters that stand in that one place, so
+// that nothing else changes, and for numbers that somebody asked for.
+func (f *fitter) shifted(best *outcome, l *leaf) any {
+	if l.schema.Type != "integer" || l.places != 1 {
+		return nil
+	}
+	now, ok := f.chosen[l.path].(int64)
+	if !ok && (l.schema.Default == nil || utiljson.Unmarshal(l.schema.Default.Raw, &now) != nil) {
+		return nil
+	}
+	for _, h := range l.hints {
+		for i := range best.differences {
+			d := &best.differences[i]
+			found, isNumber := d.Found.(int64)
+			golden, too := d.Golden.(int64)
+			key := d.Path[strings.LastIndex(d.Path, ".")+1:]
+			if isNumber && too && d.Path == h.path && d.Object == title(f.found[h.object]) && !isDefault(key, found) {
+				return now + found - golden
+			}
+		}
+	}
+	return nil
 }
 
 // scan calls see with a value, and with all that it holds, in order.
@@ -231,10 +269,28 @@ func fitting(schema *apiextensionsv1.JSONSchemaProps, value any) any {
 		}
 	case []any:
 		if schema.Type == "array" && len(v) > 0 {
-			return v
+			return asItems(schema, v)
 		}
 	}
 	return nil
+}
+
+// asItems is a list as the schema wants its items: of what refers to others by their names, such as pull secrets, a
+// golden path may want the names alone.
+func asItems(schema *apiextensionsv1.JSONSchemaProps, list []any) []any {
+	if schema.Items == nil || schema.Items.Schema == nil || schema.Items.Schema.Type != "string" {
+		return list
+	}
+	names := make([]any, len(list))
+	for i, item := range list {
+		reference, isObject := item.(map[string]any)
+		name, isName := reference["name"].(string)
+		if !isObject || !isName || len(reference) > 1 {
+			return list
+		}
+		names[i] = name
+	}
+	return names
 }
 
 // search begins with the defaults, and takes each value that brings the golden path nearer to what was found,
@@ -293,7 +349,11 @@ func (f *fitter) first(l *leaf) *outcome {
 func (f *fitter) try(best *outcome, l *leaf) *outcome {
 	var found *outcome
 	var with map[string]any
-	for _, value := range f.candidates(l, false) {
+	values := f.candidates(l, false)
+	if value := f.shifted(best, l); value != nil {
+		values = append(values, value)
+	}
+	for _, value := range values {
 		if f.renders >= maxRenders {
 			break
 		}
@@ -386,6 +446,18 @@ func (f *fitter) refused(best *outcome) {
 			}
 		}
 	}
+}
+
+// parameterFor is the parameter that the template has at a place that was found; empty for none.
+func (f *fitter) parameterFor(object, path string) string {
+	for i := range f.leaves {
+		for _, h := range f.leaves[i].hints {
+			if h.path == path && title(f.found[h.object]) == object {
+				return f.leaves[i].path
+			}
+		}
+	}
+	return ""
 }
 
 func reason(err *template.ParameterError) string {

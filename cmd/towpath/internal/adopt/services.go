@@ -129,6 +129,28 @@ func (f *fitter) stranded(best *outcome) {
 	}
 }
 
+// unreached names the ports of Services taken over at which callers find nothing any more. Of a headless one they go to
+// the pods, whatever port it says.
+func (f *fitter) unreached(best *outcome) {
+	for _, p := range best.pairs {
+		found := f.found[p.found]
+		if found.GetKind() != "Service" || headless(found.Object) {
+			continue
+		}
+		ports, _, _ := unstructured.NestedSlice(best.objects[p.object].Object.Object, "spec", "ports")
+		for i := range best.differences {
+			d := &best.differences[i]
+			if d.Object != title(found) || d.Kind != Changed || !strings.HasPrefix(d.Path, "spec.ports[") || !strings.HasSuffix(d.Path, "].port") {
+				continue
+			}
+			if !slices.ContainsFunc(ports, func(item any) bool { return item.(map[string]any)["port"] == d.Found }) {
+				f.leave(found, d.Path, d.Found, "callers find the service at this port, and the golden path's is "+servicePorts(ports)+
+					", for which no parameter was found: have them call that once the first new version is there, or make a Service of your own with this port beside it")
+			}
+		}
+	}
+}
+
 func missing(selector, podLabels map[string]string) labels.Set {
 	lost := labels.Set{}
 	for key, value := range selector {

@@ -184,7 +184,8 @@ func (w *World) add(ctx context.Context, documents []*manifest.Document, shipped
 		if !shipped && !w.unique(document) {
 			continue
 		}
-		if len(errs) == 0 {
+		// What stands twice can be read all the same, and says more of what is wrong.
+		if !slices.ContainsFunc(errs, func(err *field.Error) bool { return err.Type != field.ErrorTypeDuplicate }) {
 			w.index(document, checked, shipped)
 		}
 	}

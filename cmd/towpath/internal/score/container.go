@@ -5,7 +5,6 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/score-spec/score-go/framework"
@@ -219,8 +218,19 @@ func (c *converter) ports() {
 			target = *port.TargetPort
 		}
 		c.parameters["port"] = int64(target)
-		if c.path == webService && port.Port != 80 {
-			c.note("service.ports.%s: callers find the service at port 80, and not %s", name, strconv.Itoa(port.Port))
+		if at, ok := c.servedAt(target); ok && at != port.Port {
+			c.note("service.ports.%s: callers find the service at port %d, and not %d", name, at, port.Port)
 		}
 	}
+}
+
+// servedAt is the port at which callers find the service of a golden path; not ok where that has none.
+func (c *converter) servedAt(target int) (port int, ok bool) {
+	switch c.path {
+	case webService:
+		return 80, true
+	case statefulService:
+		return target, true
+	}
+	return 0, false
 }
