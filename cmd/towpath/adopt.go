@@ -193,7 +193,7 @@ func (o *adoptOptions) run(ctx context.Context, c *cluster.Cluster, kind schema.
 	for _, match := range report.proposal.Matches {
 		report.proofs = append(report.proofs, running.Prove(ctx, c, match.Found, labels))
 	}
-	if report.space, err = running.ProveNamespace(ctx, c, in.Place, report.class.Spec.PodSecurity, report.environmentUID); apierrors.IsForbidden(err) {
+	if report.space, err = running.ProveNamespace(ctx, c, in.Place, &report.class.Spec, report.environmentUID); apierrors.IsForbidden(err) {
 		report.notes = append(report.notes, fmt.Sprintf("namespace %s: what becomes of its labels was not looked at: %v", c.Namespace, err))
 	} else if err != nil {
 		return nil, err

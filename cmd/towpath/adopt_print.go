@@ -122,6 +122,21 @@ func (a *adoption) sayTakeover(out *strings.Builder) {
 	}
 }
 
+// limitsOf names what a class puts into the namespace that may harm what runs there.
+func limitsOf(g *platformv1alpha1.Guardrails) []string {
+	var limits []string
+	if len(g.Quota) > 0 {
+		limits = append(limits, "a ResourceQuota")
+	}
+	if g.Containers != nil {
+		limits = append(limits, "a LimitRange")
+	}
+	if g.Isolation != "" && g.Isolation != platformv1alpha1.IsolationOpen {
+		limits = append(limits, fmt.Sprintf("a NetworkPolicy for isolation %s, which cuts other traffic", g.Isolation))
+	}
+	return limits
+}
+
 // saySpace prints what becomes of the namespace.
 func (a *adoption) saySpace(out *strings.Builder) {
 	if a.space == nil || len(a.space.Changes) == 0 {
@@ -134,6 +149,9 @@ func (a *adoption) saySpace(out *strings.Builder) {
 	}
 	if a.aliasesUnknown {
 		out.WriteString("  Label aliases of the manager's configuration (such as team or owner) come too, in place of others of the same key.\n")
+	}
+	if limits := limitsOf(&a.class.Spec.Guardrails); len(limits) > 0 {
+		fmt.Fprintf(out, "  Class %s brings %s: make sure that what runs there already can live with it.\n", a.class.Name, strings.Join(limits, ", "))
 	}
 	out.WriteString("  Once the Environment is deleted, the values that stand here on the left come back, with the pod security, and\n" +
 		"  what was added goes.\n")

@@ -51,18 +51,6 @@ func (r *Reconciler) mayUse(ctx context.Context, s *scope) (*problem, error) {
 		s.class.Name, team), true}, nil
 }
 
-// classLabels adds the labels that the class gives the namespace; those of Towpath come first.
-func (s *scope) classLabels(labels map[string]string) {
-	for key, value := range s.class.Spec.NamespaceLabels {
-		if _, taken := labels[key]; !taken {
-			labels[key] = value
-		}
-	}
-	for _, mode := range []string{"enforce", "warn", "audit"} {
-		labels["pod-security.kubernetes.io/"+mode+"-version"] = guardrails.Version(&s.class.Spec.Guardrails)
-	}
-}
-
 // keepGuardrails makes and keeps quota, defaults of containers and network isolation.
 func (r *Reconciler) keepGuardrails(ctx context.Context, s *scope) error {
 	g := &s.class.Spec.Guardrails

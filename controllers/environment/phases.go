@@ -19,6 +19,7 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/binding"
 	"github.com/towpath-dev/towpath/internal/environment"
+	"github.com/towpath-dev/towpath/internal/guardrails"
 	"github.com/towpath-dev/towpath/internal/label"
 	"github.com/towpath-dev/towpath/internal/render"
 	"github.com/towpath-dev/towpath/internal/team"
@@ -130,16 +131,14 @@ func (s *scope) labels() map[string]string {
 	return labels
 }
 
-// namespaceLabels are those of the namespace: with its pod security.
+// namespaceLabels are those of the namespace: with its pod security, and what the class gives it.
 func (s *scope) namespaceLabels() map[string]string {
 	labels := s.labels()
-	level := strings.ToLower(string(s.environment.Status.PodSecurity))
-	for _, mode := range []string{"enforce", "warn", "audit"} {
-		labels["pod-security.kubernetes.io/"+mode] = level
+	class := s.class
+	if class == nil { // it is gone, and the environment is being deleted
+		class = &platformv1alpha1.EnvironmentClass{}
 	}
-	if s.class != nil {
-		s.classLabels(labels)
-	}
+	guardrails.AddLabels(labels, &class.Spec, s.environment.Status.PodSecurity)
 	return labels
 }
 

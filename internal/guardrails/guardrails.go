@@ -173,6 +173,20 @@ func port(protocol corev1.Protocol) networkingv1.NetworkPolicyPort {
 	return networkingv1.NetworkPolicyPort{Protocol: &protocol, Port: &number}
 }
 
+// AddLabels adds the labels that a class gives the namespace of an Environment: those of pod security, and the platform's own, which
+// replace none that is there.
+func AddLabels(labels map[string]string, class *platformv1alpha1.EnvironmentClassSpec, level platformv1alpha1.PodSecurityLevel) {
+	for _, mode := range []string{"enforce", "warn", "audit"} {
+		labels["pod-security.kubernetes.io/"+mode] = strings.ToLower(string(level))
+		labels["pod-security.kubernetes.io/"+mode+"-version"] = Version(&class.Guardrails)
+	}
+	for key, value := range class.NamespaceLabels {
+		if _, taken := labels[key]; !taken {
+			labels[key] = value
+		}
+	}
+}
+
 // Version is the version of pod security that a class means.
 func Version(g *platformv1alpha1.Guardrails) string {
 	if g.PodSecurityVersion == "" {

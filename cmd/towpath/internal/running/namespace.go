@@ -17,6 +17,7 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/adopt"
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/cluster"
+	"github.com/towpath-dev/towpath/internal/guardrails"
 	"github.com/towpath-dev/towpath/internal/label"
 	"github.com/towpath-dev/towpath/internal/render"
 )
@@ -39,13 +40,13 @@ type Namespace struct {
 
 // ProveNamespace compares a namespace with what its Environment makes of it, and has the API server do that without
 // keeping it. Labels that only the manager may set are left out of the dry run.
-func ProveNamespace(ctx context.Context, c client.Client, place render.Input, level platformv1alpha1.PodSecurityLevel, environmentUID types.UID) (*Namespace, error) {
+func ProveNamespace(ctx context.Context, c client.Client, place render.Input, class *platformv1alpha1.EnvironmentClassSpec, environmentUID types.UID) (*Namespace, error) {
 	name := place.Environment.Namespace
 	live := &corev1.Namespace{}
 	if err := c.Get(ctx, client.ObjectKey{Name: name}, live); err != nil {
 		return nil, err
 	}
-	labels := namespaceLabels(place, level, environmentUID)
+	labels := namespaceLabels(place, class, environmentUID)
 	annotations := map[string]string{platformv1alpha1.AnnotationHome: place.HomeNamespace + "/" + place.Environment.Name}
 	out := &Namespace{Name: name}
 	out.compare("metadata.labels", live.Labels, labels)
@@ -70,7 +71,7 @@ func ProveNamespace(ctx context.Context, c client.Client, place render.Input, le
 }
 
 // namespaceLabels are the labels that the manager sets on the namespace of an Environment.
-func namespaceLabels(place render.Input, level platformv1alpha1.PodSecurityLevel, environmentUID types.UID) map[string]string {
+func namespaceLabels(place render.Input, class *platformv1alpha1.EnvironmentClassSpec, environmentUID types.UID) map[string]string {
 	labels := map[string]string{
 		"app.kubernetes.io/name":          place.Environment.Name,
 		"app.kubernetes.io/instance":      place.Environment.Namespace,
@@ -83,9 +84,7 @@ func namespaceLabels(place render.Input, level platformv1alpha1.PodSecurityLevel
 		platformv1alpha1.LabelOwnerUID:    cmp.Or(string(environmentUID), "(UID of the Environment)"),
 	}
 	render.AddAliases(labels, place.LabelAliases)
-	for _, mode := range []string{"enforce", "warn", "audit"} {
-		labels["pod-security.kubernetes.io/"+mode] = strings.ToLower(string(level))
-	}
+	guardrails.AddLabels(labels, class, class.PodSecurity)
 	return labels
 }
 
