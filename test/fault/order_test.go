@@ -62,7 +62,7 @@ type orchestra struct {
 
 // reconciled are the kinds that the manager's controllers reconcile, in the order in which it sets them up.
 var reconciled = []client.ObjectList{
-	&platformv1alpha1.EnvironmentClassList{}, &platformv1alpha1.EnvironmentList{}, &platformv1alpha1.ServiceTemplateList{},
+	&platformv1alpha1.EnvironmentClassList{}, &platformv1alpha1.TeamList{}, &platformv1alpha1.EnvironmentList{}, &platformv1alpha1.ServiceTemplateList{},
 	&platformv1alpha1.ComponentList{}, &platformv1alpha1.ReleaseList{}, &platformv1alpha1.ServiceTemplateList{},
 }
 
@@ -103,7 +103,8 @@ func (o *orchestra) keys(ctx context.Context, i int) []types.NamespacedName {
 	list, ok := reconciled[i].DeepCopyObject().(client.ObjectList)
 	Expect(ok).To(BeTrue())
 	var namespace string
-	if i != 0 && i != 2 && i != 5 {
+	switch list.(type) {
+	case *platformv1alpha1.EnvironmentList, *platformv1alpha1.ComponentList, *platformv1alpha1.ReleaseList:
 		namespace = home
 	}
 	Expect(admin.List(ctx, list, client.InNamespace(namespace))).To(Succeed())
