@@ -8,12 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/apimachinery/pkg/types"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -32,28 +27,11 @@ type latencies struct {
 // watchLatencies begins to watch, and returns when all watches are open. It ends with the context.
 func watchLatencies(ctx context.Context, c *cluster) (*latencies, error) {
 	l := &latencies{kinds: map[types.NamespacedName]map[string]bool{}, complete: map[types.NamespacedName]time.Time{}, changed: make(chan struct{}, 1)}
-	ofComponents, err := labels.NewRequirement(platformv1alpha1.LabelComponent, selection.Exists, nil)
+	children, err := watchChildren(ctx, c, l.child)
 	if err != nil {
 		return nil, err
 	}
-	children, err := cache.New(c.config, cache.Options{
-		Scheme: c.client.Scheme(), DefaultLabelSelector: labels.NewSelector().Add(*ofComponents), DefaultTransform: cache.TransformStripManagedFields(),
-	})
-	if err != nil {
-		return nil, err
-	}
-	for _, kind := range childKinds {
-		object := &metav1.PartialObjectMetadata{}
-		object.SetGroupVersionKind(kind)
-		if err := observe(ctx, children, object, func(object any) { l.child(kind.Kind, object) }); err != nil {
-			return nil, err
-		}
-	}
-	go func() { _ = children.Start(ctx) }()
-	if !children.WaitForCacheSync(ctx) {
-		return nil, fmt.Errorf("the watches of the bench did not open: %w", ctx.Err())
-	}
-	return l, nil
+	return l, start(ctx, children)
 }
 
 func (l *latencies) child(kind string, object any) {

@@ -84,23 +84,9 @@ func watchProgress(ctx context.Context, c *cluster, o *options) (*progress, erro
 		available: newTally("Deployments are available", o.instances),
 		ready:     newTally("Components are Ready", o.instances),
 	}
-	// Objects of Environments have no Component.
-	ofComponents, err := labels.NewRequirement(platformv1alpha1.LabelComponent, selection.Exists, nil)
+	children, err := watchChildren(ctx, c, p.child)
 	if err != nil {
 		return nil, err
-	}
-	children, err := cache.New(c.config, cache.Options{
-		Scheme: c.client.Scheme(), DefaultLabelSelector: labels.NewSelector().Add(*ofComponents), DefaultTransform: cache.TransformStripManagedFields(),
-	})
-	if err != nil {
-		return nil, err
-	}
-	for _, kind := range childKinds {
-		object := &metav1.PartialObjectMetadata{}
-		object.SetGroupVersionKind(kind)
-		if err := observe(ctx, children, object, func(object any) { p.child(kind.Kind, object) }); err != nil {
-			return nil, err
-		}
 	}
 	caches := []cache.Cache{children}
 	if o.ready {
@@ -118,13 +104,42 @@ func watchProgress(ctx context.Context, c *cluster, o *options) (*progress, erro
 		}
 		caches = append(caches, components)
 	}
+	return p, start(ctx, caches...)
+}
+
+// watchChildren has a function called with each object of a Component that appears or changes, and its kind, once the cache is
+// started.
+func watchChildren(ctx context.Context, c *cluster, do func(kind string, object any)) (cache.Cache, error) {
+	// Objects of Environments have no Component.
+	ofComponents, err := labels.NewRequirement(platformv1alpha1.LabelComponent, selection.Exists, nil)
+	if err != nil {
+		return nil, err
+	}
+	children, err := cache.New(c.config, cache.Options{
+		Scheme: c.client.Scheme(), DefaultLabelSelector: labels.NewSelector().Add(*ofComponents), DefaultTransform: cache.TransformStripManagedFields(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, kind := range childKinds {
+		object := &metav1.PartialObjectMetadata{}
+		object.SetGroupVersionKind(kind)
+		if err := observe(ctx, children, object, func(object any) { do(kind.Kind, object) }); err != nil {
+			return nil, err
+		}
+	}
+	return children, nil
+}
+
+// start starts caches, and returns when all of their watches are open. They end with the context.
+func start(ctx context.Context, caches ...cache.Cache) error {
 	for _, watched := range caches {
 		go func() { _ = watched.Start(ctx) }()
 		if !watched.WaitForCacheSync(ctx) {
-			return nil, fmt.Errorf("the watches of the bench did not open: %w", ctx.Err())
+			return fmt.Errorf("the watches of the bench did not open: %w", ctx.Err())
 		}
 	}
-	return p, nil
+	return nil
 }
 
 // observe calls a function for each object that appears or changes.
