@@ -32,8 +32,8 @@ func Namespaces() []*unstructured.Unstructured { return read("namespaces/*.yaml"
 // Namespaces.
 func RBAC() []*unstructured.Unstructured { return read("rbac/*.yaml") }
 
-// Policies are the ValidatingAdmissionPolicies, each with a binding of the same name. The API server
-// takes a moment until it enforces them.
+// Policies are the ValidatingAdmissionPolicies and the MutatingAdmissionPolicy, each with a binding of the
+// same name. The API server takes a moment until it enforces them.
 func Policies() []*unstructured.Unstructured { return read("policy/*.yaml") }
 
 // WebhookConfiguration is the ValidatingWebhookConfiguration, first, the Secret that the manager

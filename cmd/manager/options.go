@@ -43,7 +43,7 @@ func bind(c *manager.Configuration, flags *flag.FlagSet) {
 	flags.BoolVar(&c.LeaderElection.Enabled, "leader-elect", c.LeaderElection.Enabled, "Elect a leader, so that several replicas may run.")
 	flags.Var((*aliases)(&c.LabelAliases), "label-alias",
 		"Further label with the value of one of Towpath's, as alias=label, such as cost-center=platform.towpath.dev/cost-center; may be given several times. Added to those of the file.")
-	flags.IntVar(&c.Workers, "workers", c.Workers, "How many Components and how many Releases are reconciled at once.")
+	flags.IntVar(&c.Workers, "workers", c.Workers, "How many requests for what teams want are under way at once.")
 }
 
 // aliases are the values of --label-alias.

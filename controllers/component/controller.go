@@ -94,12 +94,13 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&platformv1alpha1.Release{}, handler.EnqueueRequestsFromMapFunc(r.usersOfRelease), builder.WithPredicates(provides())).
 		Watches(&platformv1alpha1.Component{}, handler.EnqueueRequestsFromMapFunc(r.deletedProviders), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&platformv1alpha1.Release{}, handler.EnqueueRequestsFromMapFunc(r.deletedProviders)).
-		WithOptions(controller.Options{MaxConcurrentReconciles: r.Workers, ReconciliationTimeout: time.Minute, NewQueue: fairness.NewQueue}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: r.Workers, ReconciliationTimeout: time.Minute, NewQueue: fairness.NewQueue(fairness.Share(r.Workers))}).
 		Complete(r)
 }
 
 // Reconcile moves one Component along its path.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	ctx = fairness.For(ctx, req.Namespace)
 	component := &platformv1alpha1.Component{}
 	if err := r.Get(ctx, req.NamespacedName, component); err != nil {
 		r.writes.Forget(req.NamespacedName)

@@ -67,12 +67,13 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&corev1.ResourceQuota{}, handler.EnqueueRequestsFromMapFunc(ofOwned)).
 		Watches(&corev1.LimitRange{}, handler.EnqueueRequestsFromMapFunc(ofOwned)).
 		Watches(&networkingv1.NetworkPolicy{}, handler.EnqueueRequestsFromMapFunc(ofOwned)).
-		WithOptions(controller.Options{MaxConcurrentReconciles: 4, ReconciliationTimeout: time.Minute, NewQueue: fairness.NewQueue}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: 4, ReconciliationTimeout: time.Minute, NewQueue: fairness.NewQueue(fairness.Share(4))}).
 		Complete(r)
 }
 
 // Reconcile brings one Environment about.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	ctx = fairness.For(ctx, req.Namespace)
 	environment := &platformv1alpha1.Environment{}
 	if err := r.Get(ctx, req.NamespacedName, environment); err != nil {
 		r.writes.Forget(req.NamespacedName)

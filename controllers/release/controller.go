@@ -114,7 +114,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 			CreateFunc: func(ctx context.Context, e event.CreateEvent, queue requestQueue) { r.defined(ctx, e.Object, queue) },
 			UpdateFunc: func(ctx context.Context, e event.UpdateEvent, queue requestQueue) { r.defined(ctx, e.ObjectNew, queue) },
 		}).
-		WithOptions(controller.Options{MaxConcurrentReconciles: r.Workers, ReconciliationTimeout: time.Minute, NewQueue: fairness.NewQueue}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: r.Workers, ReconciliationTimeout: time.Minute, NewQueue: fairness.NewQueue(fairness.Share(r.Workers))}).
 		Build(r)
 	if err != nil {
 		return fmt.Errorf("building the controller: %w", err)
@@ -128,6 +128,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 
 // Reconcile brings one Release to its outcome.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	ctx = fairness.For(ctx, req.Namespace)
 	release := &platformv1alpha1.Release{}
 	if err := r.Get(ctx, req.NamespacedName, release); err != nil {
 		r.writes.Forget(req.NamespacedName)

@@ -41,7 +41,6 @@ func (r *Reconciler) renew(ctx context.Context, s *scope) {
 	}
 	at := func(o render.Object) int { return place[o.Object.GroupVersionKind().String()+"/"+o.Object.GetName()] }
 	results, err := r.Writer.Apply(ctx, apply.Intent{
-		Team:    s.release.Namespace,
 		User:    environment.ApplierUser(s.release.Spec.Environment.Namespace),
 		Policy:  r.policy(s.release),
 		Objects: s.objects,

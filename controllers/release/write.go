@@ -46,7 +46,6 @@ func (r *Reconciler) write(ctx context.Context, s *scope) error {
 	r.backlog.begin()
 	defer func() { r.backlog.end(r.Clock.Now()) }()
 	results, err := r.Writer.Apply(ctx, apply.Intent{
-		Team:    s.release.Namespace,
 		User:    environment.ApplierUser(namespace),
 		Policy:  r.policy(s.release),
 		Objects: s.objects,

@@ -16,6 +16,9 @@ import (
 )
 
 const (
+	// inTurn is how many requests whoever makes many Components has under way: kubectl apply sends one after the other, and what an
+	// API server answers to more of them at once is no matter of Towpath.
+	inTurn = 1
 	// samples are how many Components the quiet team makes in each part, and apart how far from each other: it does not wait for
 	// one before it makes the next, so a slow one does not make the others look fast.
 	samples = 200
@@ -108,7 +111,7 @@ func (r *fairnessResult) measure(ctx context.Context, c *cluster, o *options) er
 func (r *fairnessResult) measureInvalid(ctx context.Context, c *cluster, o *options, q *quiet) error {
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		return each(groupCtx, o.workers, 2*invalids, func(ctx context.Context, i int) error {
+		return each(groupCtx, inTurn, 2*invalids, func(ctx context.Context, i int) error {
 			template := templateUnrenderable
 			if i%2 == 1 {
 				template = templateRefused
@@ -140,7 +143,7 @@ func (r *fairnessResult) measureBurst(ctx context.Context, c *cluster, o *option
 	start := time.Now()
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		return each(groupCtx, o.workers, o.instances, func(ctx context.Context, i int) error {
+		return each(groupCtx, inTurn, o.instances, func(ctx context.Context, i int) error {
 			return c.client.Create(ctx, component(i*teams+busyTeam, templateName))
 		})
 	})

@@ -22,7 +22,6 @@ import (
 	"k8s.io/client-go/transport"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
-	"github.com/towpath-dev/towpath/internal/fairness"
 	"github.com/towpath-dev/towpath/internal/guard"
 	"github.com/towpath-dev/towpath/internal/openapi"
 	"github.com/towpath-dev/towpath/internal/render"
@@ -47,16 +46,14 @@ type Writer struct {
 	mapper   meta.RESTMapper
 	kinds    openapi.Source
 	standing func(context.Context) error
-	// slots bound how many objects are applied at once: more than an API server can take in only make each one slower.
-	slots *fairness.Slots
 }
 
 // NewWriter returns a Writer over one connection. The identity of cfg must be allowed to
 // impersonate the service accounts in the appliers' namespace, and needs no other right. kinds knows the schemas of
 // the API server. standing says what is wrong with the admission policies that writing relies on; it is asked before
-// every Apply. atOnce is how many objects are applied at once, over all teams, which share that fairly.
+// every Apply.
 func NewWriter(
-	cfg *rest.Config, httpClient *http.Client, mapper meta.RESTMapper, kinds openapi.Source, standing func(context.Context) error, atOnce int,
+	cfg *rest.Config, httpClient *http.Client, mapper meta.RESTMapper, kinds openapi.Source, standing func(context.Context) error,
 ) (*Writer, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
@@ -66,7 +63,7 @@ func NewWriter(
 	if err != nil {
 		return nil, fmt.Errorf("building the client of the appliers: %w", err)
 	}
-	return &Writer{client: client, mapper: mapper, kinds: kinds, standing: standing, slots: fairness.NewSlots(atOnce)}, nil
+	return &Writer{client: client, mapper: mapper, kinds: kinds, standing: standing}, nil
 }
 
 // Namespaced says whether objects of a kind live in namespaces, and whether the API server knows
@@ -81,8 +78,6 @@ func (w *Writer) Namespaced(kind schema.GroupKind) (namespaced, known bool) {
 
 // Intent is what should be in a namespace.
 type Intent struct {
-	// Team is whose objects they are.
-	Team string
 	// User to write as: the applier of the namespace.
 	User string
 	// Policy is what the guard holds the objects to.
@@ -172,11 +167,6 @@ func (w *Writer) applyOne(ctx context.Context, intent *Intent, o render.Object) 
 			result = fail(fmt.Errorf("panic: %v", p))
 		}
 	}()
-	release, err := w.slots.Acquire(ctx, intent.Team)
-	if err != nil {
-		return fail(err)
-	}
-	defer release()
 	path, err := w.path(o.Object.GroupVersionKind(), namespace, o.Object.GetName())
 	if err != nil {
 		return fail(err)

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,7 +23,7 @@ func request(namespace string, i int) reconcile.Request {
 }
 
 func TestTheQueueHandsOutInTurnsAndEachItemOnce(t *testing.T) {
-	queue := fairness.NewQueue("test", workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
+	queue := fairness.NewQueue(100)("test", workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
 	t.Cleanup(queue.ShutDown)
 	for i := range 4 {
 		queue.Add(request("busy", i))
@@ -46,7 +49,7 @@ func TestTheQueueHandsOutInTurnsAndEachItemOnce(t *testing.T) {
 }
 
 func TestTheQueueTakesItemsThatAreDueLater(t *testing.T) {
-	queue := fairness.NewQueue("test", workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
+	queue := fairness.NewQueue(100)("test", workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
 	t.Cleanup(queue.ShutDown)
 	queue.AddRateLimited(request("late", 0))
 	queue.AddAfter(request("late", 1), time.Millisecond)
@@ -54,6 +57,45 @@ func TestTheQueueTakesItemsThatAreDueLater(t *testing.T) {
 	second, _ := queue.Get()
 	if first.Namespace != "late" || second.Namespace != "late" || first == second {
 		t.Errorf("got %s and %s after their delays", first, second)
+	}
+}
+
+// A worker is left for whoever comes.
+func TestOneNamespaceKeepsNotEveryWorkerBusy(t *testing.T) {
+	queue := fairness.NewQueue(2)("test", workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
+	t.Cleanup(queue.ShutDown)
+	for i := range 4 {
+		queue.Add(request("busy", i))
+	}
+	for range 2 {
+		queue.Get()
+	}
+	got := make(chan reconcile.Request)
+	go func() { // a third worker
+		for range 2 {
+			item, _ := queue.Get()
+			got <- item
+		}
+	}()
+	if n := queue.Len(); n != 0 {
+		t.Errorf("%d could be handed out while busy has as much as it may", n)
+	}
+	queue.Add(request("quiet", 0))
+	if item := <-got; item != request("quiet", 0) {
+		t.Errorf("the third worker got %s", item)
+	}
+	queue.Done(request("busy", 0))
+	queue.Add(request("quiet", 1)) // wakes the worker
+	if item := <-got; item.Namespace == "quiet" && item.Name == "0" {
+		t.Errorf("%s was handed out twice", item)
+	}
+}
+
+func TestAShareLeavesAWorker(t *testing.T) {
+	for workers, want := range map[int]int{1: 1, 2: 1, 4: 3, 8: 6, 16: 12} {
+		if got := fairness.Share(workers); got != want {
+			t.Errorf("of %d workers %d, want %d", workers, got, want)
+		}
 	}
 }
 
@@ -65,8 +107,12 @@ func TestASlotIsHeldUntilItIsReleased(t *testing.T) {
 	}
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := slots.Acquire(over, "gone"); !errors.Is(err, context.Canceled) {
+	if _, err := slots.Acquire(over, "busy"); !errors.Is(err, context.Canceled) {
 		t.Fatalf("without a free slot and with a context that ended: %v", err)
+	}
+	lent, err := slots.Acquire(t.Context(), "new")
+	if err != nil {
+		t.Fatal(err)
 	}
 	granted := make(chan string)
 	for _, party := range []string{"a", "b"} {
@@ -82,9 +128,10 @@ func TestASlotIsHeldUntilItIsReleased(t *testing.T) {
 	}
 	select {
 	case party := <-granted:
-		t.Fatalf("%s got the slot that busy holds", party)
+		t.Fatalf("%s got a slot though the only one is held, and as many again were lent", party)
 	default:
 	}
+	lent()
 	release()
 	got := []string{<-granted, <-granted}
 	slices.Sort(got)
@@ -95,6 +142,66 @@ func TestASlotIsHeldUntilItIsReleased(t *testing.T) {
 		t.Error(err)
 	} else {
 		release()
+	}
+}
+
+// What a party asks for is bounded, and nothing else is.
+func TestATransportBoundsTheRequestsOfParties(t *testing.T) {
+	var underWay, most atomic.Int32
+	entered, leave := make(chan struct{}), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/free" {
+			return
+		}
+		now := underWay.Add(1)
+		defer underWay.Add(-1)
+		for was := most.Load(); now > was && !most.CompareAndSwap(was, now); was = most.Load() {
+		}
+		entered <- struct{}{}
+		<-leave
+	}))
+	t.Cleanup(server.Close)
+	client := &http.Client{Transport: fairness.NewSlots(2).Wrap(http.DefaultTransport)}
+	get := func(ctx context.Context, path string) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+path, nil)
+		if err != nil {
+			return err
+		}
+		answer, err := client.Do(req)
+		if err == nil {
+			err = answer.Body.Close()
+		}
+		return err
+	}
+	busy := fairness.For(t.Context(), "busy")
+	results := make(chan error)
+	for range 6 {
+		go func() { results <- get(busy, "/") }()
+	}
+	<-entered
+	<-entered
+	if err := get(t.Context(), "/free"); err != nil {
+		t.Errorf("a request of no party: %v", err)
+	}
+	over, cancel := context.WithCancel(busy)
+	cancel()
+	if err := get(over, "/free"); !errors.Is(err, context.Canceled) {
+		t.Errorf("with a context that ended: %v", err)
+	}
+	go func() {
+		for range 4 {
+			leave <- struct{}{}
+			<-entered
+		}
+		close(leave)
+	}()
+	for range 6 {
+		if err := <-results; err != nil {
+			t.Error(err)
+		}
+	}
+	if got := most.Load(); got != 2 {
+		t.Errorf("%d were under way at once, want 2", got)
 	}
 }
 

@@ -63,6 +63,9 @@ func (t *turns[T]) pop() (name string, item T) {
 	return p.name, item
 }
 
+// underWay is how many items of the party whose turn is next are under way. One must wait.
+func (t *turns[T]) underWay() int { return t.waiting[0].underWay }
+
 // done says that an item of a party is no longer under way.
 func (t *turns[T]) done(name string) {
 	p, ok := t.parties[name]

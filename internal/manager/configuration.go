@@ -62,8 +62,9 @@ type Configuration struct {
 	// value it repeats, such as "cost-center: platform.towpath.dev/cost-center". A change reaches each
 	// Component with its next Release. Default: none. At most 16.
 	LabelAliases map[string]string `json:"labelAliases,omitempty"`
-	// Workers is how many Components and how many Releases are reconciled at once, and how many objects are applied at once.
-	// Teams share them: whoever has the fewest under way goes first. Default: 8. 1 to 100.
+	// Workers is how many requests for what teams want are under way at once; twice as many Components, and as many Releases, are
+	// reconciled meanwhile. Teams share them: whoever has the fewest under way goes first. More make a busy API server slower for
+	// all of its clients; a large one that takes long for each request bears more. Default: 4. 1 to 100.
 	Workers int `json:"workers"`
 	// ReapplySeconds is after how long, and up to a half more, all objects of a Release are written again though none shows a
 	// change: a safety net under what managed fields do not show. The API server writes nothing where nothing was changed.
@@ -135,7 +136,7 @@ func DefaultConfiguration() *Configuration {
 		LeaderElection: LeaderElectionConfiguration{
 			Enabled: true, LeaseDurationSeconds: 15, RenewDeadlineSeconds: 10, RetryPeriodSeconds: 2,
 		},
-		Workers:        8,
+		Workers:        4,
 		ReapplySeconds: 10 * 3600,
 	}
 }

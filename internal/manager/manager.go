@@ -39,6 +39,7 @@ import (
 	"github.com/towpath-dev/towpath/controllers/team"
 	"github.com/towpath-dev/towpath/internal/apply"
 	"github.com/towpath-dev/towpath/internal/capability"
+	"github.com/towpath-dev/towpath/internal/fairness"
 	"github.com/towpath-dev/towpath/internal/index"
 	"github.com/towpath-dev/towpath/internal/openapi/live"
 	"github.com/towpath-dev/towpath/internal/revision"
@@ -84,6 +85,7 @@ func New(ctx context.Context, cfg *rest.Config, o Options) (ctrl.Manager, error)
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS = -1 // the API server's priority and fairness decides, not a limit of our own
 	cfg.UserAgent = "towpath-manager"
+	cfg.Wrap(fairness.NewSlots(o.Configuration.Workers).Wrap)
 	options := managerOptions(&o)
 	var err error
 	if options.LeaderElectionResourceLockInterface, err = leaderLock(cfg, &o.Configuration.LeaderElection); err != nil {
@@ -187,13 +189,15 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 	}
 	standing := func(ctx context.Context) error { return walls.Check(ctx, mgr.GetClient()) }
 	kinds := live.New(disco.OpenAPIV3())
-	writer, err := apply.NewWriter(mgr.GetConfig(), mgr.GetHTTPClient(), mgr.GetRESTMapper(), kinds, standing, o.Configuration.Workers)
+	writer, err := apply.NewWriter(mgr.GetConfig(), mgr.GetHTTPClient(), mgr.GetRESTMapper(), kinds, standing)
 	if err != nil {
 		return err
 	}
 	revisions := revision.NewCompiled(mgr.GetCache())
 	capabilities := capability.NewDetector(disco, clock.RealClock{})
 	recorder := mgr.GetEventRecorder("towpath")
+	// Twice as many as there may be requests under way: while some wait for an answer, others compute.
+	reconcilers := 2 * o.Configuration.Workers
 	controllers := []interface{ SetupWithManager(ctrl.Manager) error }{
 		&environmentclass.Reconciler{Client: mgr.GetClient()},
 		&team.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
@@ -203,11 +207,11 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 		},
 		&component.Reconciler{
 			Client: mgr.GetClient(), Revisions: revisions, Capabilities: capabilities,
-			Namespaced: writer.Namespaced, Kinds: kinds, Clock: o.Clock, Recorder: recorder, LabelAliases: o.Configuration.LabelAliases, Workers: o.Configuration.Workers,
+			Namespaced: writer.Namespaced, Kinds: kinds, Clock: o.Clock, Recorder: recorder, LabelAliases: o.Configuration.LabelAliases, Workers: reconcilers,
 		},
 		&release.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Writer: writer, Revisions: revisions,
-			Clock: clock.RealClock{}, Recorder: recorder, Workers: o.Configuration.Workers,
+			Clock: clock.RealClock{}, Recorder: recorder, Workers: reconcilers,
 			ReapplyAfter: time.Duration(o.Configuration.ReapplySeconds) * time.Second,
 		},
 		&rollout.Reconciler{

@@ -37,6 +37,19 @@ var _ = Describe("The finalizer", func() {
 			return u
 		}
 
+		It("of a "+kind+" is there as soon as it is made, beside those of others, and nobody owns it", func(ctx context.Context) {
+			u := build()
+			u.SetFinalizers([]string{"example.com/other"})
+			Expect(admin.Create(ctx, u, client.DryRunAll)).To(Succeed())
+			Expect(u.GetFinalizers()).To(ConsistOf("example.com/other", finalizer))
+			u = build()
+			Expect(admin.Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner("gitops"), client.DryRunAll)).To(Succeed())
+			Expect(u.GetFinalizers()).To(ConsistOf(finalizer))
+			for _, entry := range u.GetManagedFields() {
+				Expect(entry.FieldsV1.GetRawString()).NotTo(ContainSubstring("finalizers"), "who applies it would see a difference")
+			}
+		})
+
 		It("of a "+kind+" that is being deleted is taken off by the manager alone", func(ctx context.Context) {
 			editor := editorOf(ctx, kind)
 			u := held(ctx)
