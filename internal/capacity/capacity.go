@@ -185,8 +185,9 @@ func smaller(a, b resource.Quantity) resource.Quantity {
 
 func sorted(l corev1.ResourceList) []corev1.ResourceName { return slices.Sorted(maps.Keys(l)) }
 
-// list joins names, and says how many it left out.
+// list joins names, sorted, and says how many it left out.
 func list(names []string) string {
+	slices.Sort(names)
 	if len(names) <= shown {
 		return strings.Join(names, ", ")
 	}
