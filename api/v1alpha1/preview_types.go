@@ -4,7 +4,7 @@ import corev1 "k8s.io/api/core/v1"
 
 // Lifetime bounds how long environments of a class live. It counts from the creation of the Environment. Where the end
 // of one that is there comes nearer, since the class or the Environment changed, there is still time to warn: a quarter
-// of the lifetime, at most a day.
+// of the lifetime or of its age, whichever is more, at most a day.
 // +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:rule="!has(self.defaultSeconds) || !has(self.maxSeconds) || self.defaultSeconds <= self.maxSeconds",fieldPath=".defaultSeconds",message="defaultSeconds must not exceed maxSeconds"
 type Lifetime struct {

@@ -100,7 +100,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		}
 	}
 	runErr := r.run(ctx, s)
-	if s.life.Expired {
+	if s.expired() {
 		return r.expire(ctx, s)
 	}
 	if err := r.report(ctx, s, runErr); err != nil {

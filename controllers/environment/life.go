@@ -31,12 +31,19 @@ func (s *scope) live(now time.Time) {
 	if announced := s.environment.Status.ExpiresAt; announced != nil {
 		in.Announced = announced.Time
 	}
-	s.life = lifetime.Judge(in)
-	s.lookAgain(s.life.Again)
+	life := lifetime.Judge(in)
+	s.life = &life
+	s.lookAgain(life.Again)
 }
 
-// reportLife puts the end into the status, and warns of it.
+func (s *scope) expired() bool { return s.life != nil && s.life.Expired }
+
+// reportLife puts the end into the status, and warns of it. What was announced stays where a pass failed before: the end
+// goes by it.
 func (s *scope) reportLife() {
+	if s.life == nil {
+		return
+	}
 	status, end := &s.environment.Status, metav1.NewTime(s.life.End)
 	switch {
 	case s.life.End.IsZero():
@@ -68,7 +75,7 @@ func (s *scope) ending() string {
 
 // warn sends an event when the end comes near, after the status says so.
 func (r *Reconciler) warn(s *scope) {
-	if !s.life.Expiring || meta.IsStatusConditionTrue(s.before.Status.Conditions, platformv1alpha1.ConditionExpiring) {
+	if s.life == nil || !s.life.Expiring || meta.IsStatusConditionTrue(s.before.Status.Conditions, platformv1alpha1.ConditionExpiring) {
 		return
 	}
 	r.Recorder.Eventf(s.environment, nil, corev1.EventTypeWarning, platformv1alpha1.ReasonExpiring, "Expire", "%s", s.ending())

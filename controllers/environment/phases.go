@@ -36,8 +36,8 @@ type scope struct {
 	before      *platformv1alpha1.Environment
 	class       *platformv1alpha1.EnvironmentClass
 
-	// life is when the environment ends, and how near that is.
-	life lifetime.Verdict
+	// life is when the environment ends, and how near that is; nil where the pass did not come to that.
+	life *lifetime.Verdict
 	// beyond says that the environment was let in, and would not be today, or does not get all that it asks for.
 	beyond *capacity.Refusal
 
@@ -61,7 +61,7 @@ func (r *Reconciler) run(ctx context.Context, s *scope) error {
 		return err
 	}
 	s.live(r.Clock.Now())
-	if s.problem != nil || s.life.Expired {
+	if s.problem != nil || s.expired() {
 		return nil
 	}
 	for _, phase := range []func(context.Context, *scope) error{r.enter, r.keepNamespace, r.keepGuardrails, r.keepApplier, r.keepMembers} {

@@ -127,7 +127,9 @@ func leftOf(limits *platformv1alpha1.TeamLimits, name corev1.ResourceName, taken
 			unbounded = append(unbounded, taken[i].Name)
 			continue
 		}
-		left.Sub(q)
+		if q.Sign() > 0 { // who asks for less than nothing makes no room
+			left.Sub(q)
+		}
 	}
 	if left.Sign() < 0 {
 		left = *resource.NewQuantity(0, left.Format)

@@ -70,6 +70,10 @@ func TestEnter(t *testing.T) {
 			ten, place("me", 9, false, small), []Place{place("a", 1, true, amounts("pods", "1"))},
 			"TeamQuotaExceeded", []string{"requests.cpu: 4 asked for; none of 10 can be given, since there is no ceiling in a"},
 		},
+		"beside one that asks for less than nothing": {
+			ten, place("me", 9, false, amounts("requests.cpu", "11", "pods", "1")), []Place{place("a", 1, true, amounts("requests.cpu", "-5", "pods", "1"))},
+			"TeamQuotaExceeded", []string{"10 of 10 left"},
+		},
 		"where more is taken than there may be": {
 			ten, place("me", 9, false, small), []Place{place("a", 1, true, amounts("requests.cpu", "12", "pods", "1"))}, "TeamQuotaExceeded", []string{"0 of 10 left"},
 		},

@@ -2,7 +2,8 @@
 //
 // The end is that long after the creation. It may be put off at any time; but where it comes nearer, since the class or
 // the Environment changed, or was not seen for long, it comes no sooner than a notice from then. So nothing is ever
-// deleted unannounced, and a class that is lowered takes away what is old already only after a warning.
+// deleted unannounced, and a class that is lowered, or a slip in a spec, takes away what is old already only after a
+// warning that fits its age.
 package lifetime
 
 import (
@@ -96,7 +97,8 @@ func endOf(in Input, length time.Duration) time.Time {
 	if !in.Announced.IsZero() && !end.Before(in.Announced) {
 		return end // as announced, or put off
 	}
-	soonest := wholeSecond(in.Now.Add(Notice(length)))
+	// What is old already has as long a notice as if it had been meant to live for that long.
+	soonest := wholeSecond(in.Now.Add(Notice(max(length, in.Now.Sub(in.CreatedAt)))))
 	if !in.Announced.IsZero() && in.Announced.Before(soonest) {
 		soonest = in.Announced
 	}

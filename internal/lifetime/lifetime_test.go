@@ -37,14 +37,15 @@ func TestJudge(t *testing.T) {
 		"the end":                                          {Input{Class: class, Announced: after(24 * time.Hour), Now: after(24 * time.Hour)}, Verdict{End: after(24 * time.Hour), Max: 168 * time.Hour, Expiring: true, Expired: true}},
 		"put off at the last moment":                       {Input{Class: class, Seconds: 2 * day, Announced: after(24 * time.Hour), Now: after(24 * time.Hour)}, Verdict{End: after(48 * time.Hour), Max: 168 * time.Hour, Again: 12 * time.Hour}},
 		"put off, and over all the same":                   {Input{Class: class, Seconds: 2 * day, Announced: after(24 * time.Hour), Now: after(50 * time.Hour)}, Verdict{End: after(48 * time.Hour), Max: 168 * time.Hour, Expiring: true, Expired: true}},
-		"a class that is lowered leaves the notice":        {Input{Class: &platformv1alpha1.Lifetime{MaxSeconds: day}, Announced: after(168 * time.Hour), Now: after(72 * time.Hour)}, Verdict{End: after(78 * time.Hour), Max: 24 * time.Hour, Expiring: true, Again: 6 * time.Hour}},
-		"and counts from then on":                          {Input{Class: &platformv1alpha1.Lifetime{MaxSeconds: day}, Announced: after(78 * time.Hour), Now: after(77 * time.Hour)}, Verdict{End: after(78 * time.Hour), Max: 24 * time.Hour, Expiring: true, Again: time.Hour}},
-		"a class that gains a lifetime leaves it too":      {Input{Class: class, Now: after(1000 * time.Hour)}, Verdict{End: after(1006 * time.Hour), Max: 168 * time.Hour, Expiring: true, Again: 6 * time.Hour}},
+		"a class that is lowered leaves the notice":        {Input{Class: &platformv1alpha1.Lifetime{MaxSeconds: day}, Announced: after(168 * time.Hour), Now: after(72 * time.Hour)}, Verdict{End: after(90 * time.Hour), Max: 24 * time.Hour, Expiring: true, Again: 18 * time.Hour}},
+		"and counts from then on":                          {Input{Class: &platformv1alpha1.Lifetime{MaxSeconds: day}, Announced: after(90 * time.Hour), Now: after(89 * time.Hour)}, Verdict{End: after(90 * time.Hour), Max: 24 * time.Hour, Expiring: true, Again: time.Hour}},
+		"a class that gains a lifetime leaves it too":      {Input{Class: class, Now: after(1000 * time.Hour)}, Verdict{End: after(1024 * time.Hour), Max: 168 * time.Hour, Expiring: true, Again: 24 * time.Hour}},
 		"what ends sooner than the notice stays":           {Input{Class: &platformv1alpha1.Lifetime{MaxSeconds: day}, Announced: after(73 * time.Hour), Now: after(72 * time.Hour)}, Verdict{End: after(73 * time.Hour), Max: 24 * time.Hour, Expiring: true, Again: time.Hour}},
 		"an end that is still far goes nearer at once":     {Input{Class: class, Seconds: day, Announced: after(168 * time.Hour), Now: after(time.Hour)}, Verdict{End: after(24 * time.Hour), Max: 168 * time.Hour, Again: 17 * time.Hour}},
 		"a class that is gone leaves the end as announced": {Input{ClassUnknown: true, Seconds: 9 * day, Announced: after(24 * time.Hour), Now: after(24 * time.Hour)}, Verdict{End: after(24 * time.Hour), Expiring: true, Expired: true}},
 		"and none where none was":                          {Input{ClassUnknown: true, Seconds: hour, Now: after(24 * time.Hour)}, Verdict{}},
-		"an end is a whole second":                         {Input{Seconds: hour, Now: after(10*time.Hour + time.Millisecond)}, Verdict{End: after(10*time.Hour + 15*time.Minute + time.Second), Expiring: true, Again: 15*time.Minute + 999*time.Millisecond}},
+		"a slip leaves a day where it is old":              {Input{Seconds: 60, Now: after(1000 * time.Hour)}, Verdict{End: after(1024 * time.Hour), Expiring: true, Again: 24 * time.Hour}},
+		"an end is a whole second":                         {Input{Seconds: hour, Now: after(10*time.Hour + time.Millisecond)}, Verdict{End: after(12*time.Hour + 30*time.Minute + time.Second), Expiring: true, Again: 150*time.Minute + 999*time.Millisecond}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tc.in.CreatedAt = born
@@ -80,14 +81,15 @@ func TestJudge_NothingEndsUnannounced(t *testing.T) {
 			in.ClassUnknown = random.IntN(8) == 0
 			got := Judge(in)
 			length, _, most := lengthOf(in.Seconds, in.Class)
+			notice := Notice(max(length, in.Now.Sub(born)))
 			nearer := !got.End.IsZero() && (in.Announced.IsZero() || got.End.Before(in.Announced))
-			if nearer && got.End.Sub(in.Now) < Notice(length) {
+			if nearer && got.End.Sub(in.Now) < notice {
 				t.Fatalf("seed %d step %d: %+v ends in %s without a notice: %+v", seed, step, in, got.End.Sub(in.Now), got)
 			}
 			if got.Expired && (in.Announced.IsZero() || in.Now.Before(in.Announced) || in.Now.Before(got.End)) {
 				t.Fatalf("seed %d step %d: %+v expires unannounced: %+v", seed, step, in, got)
 			}
-			if !in.ClassUnknown && most > 0 && got.End.After(born.Add(most)) && got.End.Sub(in.Now) > Notice(length)+time.Second {
+			if !in.ClassUnknown && most > 0 && got.End.After(born.Add(most)) && got.End.Sub(in.Now) > notice+time.Second {
 				t.Fatalf("seed %d step %d: %+v lives longer than its class allows: %+v", seed, step, in, got)
 			}
 			again := in
