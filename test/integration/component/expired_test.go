@@ -36,7 +36,7 @@ var _ = Describe("An environment of a pull request that expires", func() {
 		By("its life, with copies that use each other")
 		Expect(admin.Create(ctx, environment)).To(Succeed())
 		var copies []*platformv1alpha1.Component
-		for _, original := range []*platformv1alpha1.Component{shop, orders} {
+		for _, original := range []*platformv1alpha1.Component{orders, shop} {
 			copied := preview.Copy(original, environment, func(name string) string { return preview.ComponentName(pr, "shop", name) }, preview.Changes{Image: "registry.example/pr:7"})
 			copies = append(copies, deploy(ctx, copied))
 		}
@@ -45,7 +45,7 @@ var _ = Describe("An environment of a pull request that expires", func() {
 		}
 		settled(ctx, listing)
 		live := read(ctx, environment)
-		Expect(runs(live.Status.Namespace, preview.ComponentName(pr, "shop", "orders")+"-config")(ctx)).To(Equal("registry.example/pr:7"))
+		Expect(read(ctx, configMapOf(live.Status.Namespace, preview.ComponentName(pr, "shop", "orders")+"-config")).Data).To(HaveKeyWithValue("image", "registry.example/pr:7"))
 		during, err := cluster.Everything(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(during.Without(before)).To(And(

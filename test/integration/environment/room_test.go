@@ -164,7 +164,7 @@ var _ = Describe("What the environments of a class may take of a team", func() {
 		older, younger := byAge(a, c)[0], byAge(a, c)[1]
 		Eventually(ctx, framework.Read(admin, younger)).Should(And(framework.BeReady(), framework.HaveCondition("WithinLimits", metav1.ConditionFalse, "TeamQuotaExceeded", "of 9 left ("+older.Name+" has")))
 		Expect(read(ctx, older)).To(And(framework.BeReady(), framework.HaveCondition("WithinLimits", metav1.ConditionTrue, "")))
-		Expect(read(ctx, quotaOf(c.Status.Namespace))).To(haveHard("requests.cpu", "2500m"))
+		Expect(read(ctx, quotaOf(p.team+"-c"))).To(haveHard("requests.cpu", "2500m"))
 
 		By("taking the bound away")
 		Expect(admin.Patch(ctx, p.class, merge(`{"spec":{"teamQuota":null}}`))).To(Succeed())
