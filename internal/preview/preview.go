@@ -68,10 +68,9 @@ func Parse(text string) (platformv1alpha1.PullRequest, error) {
 
 // redacted is an address without what may be a credential.
 func redacted(text string) string {
-	if before, after, ok := strings.Cut(text, "@"); ok && strings.Contains(before, "://") {
-		return before[:strings.Index(before, "://")+3] + after
-	}
-	return text
+	text, _, _ = strings.Cut(text, "?")
+	text, _, _ = strings.Cut(text, "#")
+	return text[strings.LastIndex(text, "@")+1:]
 }
 
 // EnvironmentName is the name of the Environment of a pull request. Where only the number is known, the Component stands for

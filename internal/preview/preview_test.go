@@ -44,8 +44,10 @@ func TestParse(t *testing.T) {
 			t.Errorf("%s is taken for %+v", text, got)
 		}
 	}
-	if _, err := Parse("ftp://user:secret@git.example/x"); err == nil || strings.Contains(err.Error(), "secret") {
-		t.Errorf("the error holds the password: %v", err)
+	for _, text := range []string{"ftp://user:secret@git.example/x", "user:secret@git.example/x", "https://git.example/x?token=secret", "https://git.example/x#secret", "https://user:sec%ret@git.example/x"} {
+		if _, err := Parse(text); err == nil || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "sec%ret") {
+			t.Errorf("the error holds the password: %v", err)
+		}
 	}
 }
 
