@@ -14,9 +14,13 @@ const (
 	// ConditionOverridesExpiring is True on a Component when one of its overrides has expired, or will within
 	// 14 days; it is absent otherwise. It does not make a Component unready.
 	ConditionOverridesExpiring = "OverridesExpiring"
-	// ConditionWithinLimits is True on an Environment that has a quota when the environment uses no more, and asks for no
-	// more than its class allows; it is absent where there is no quota. It does not make an Environment unready.
+	// ConditionWithinLimits is True on an Environment that something bounds (a quota, a lifetime, limits of the team) when
+	// the environment uses no more, and asks for no more than its class allows; it is absent where nothing does. It does not
+	// make an Environment unready.
 	ConditionWithinLimits = "WithinLimits"
+	// ConditionExpiring is True on an Environment whose end is near; it is absent otherwise. It does not make an
+	// Environment unready.
+	ConditionExpiring = "Expiring"
 	// ConditionApplied is True on a Release when every object of its inventory was accepted
 	// by the API server. What only older Releases listed is pruned later, once this one is Ready.
 	ConditionApplied = "Applied"
@@ -69,8 +73,17 @@ const (
 	ReasonClassNotAllowed = "ClassNotAllowed"
 	// ReasonWithinLimits: the environment uses no more than its quota.
 	ReasonWithinLimits = "WithinLimits"
-	// ReasonAboveClass: the Environment asks for a higher quota than its class allows; that of the class holds.
+	// ReasonAboveClass: the Environment asks for a higher quota or a longer lifetime than its class allows; that of the
+	// class holds.
 	ReasonAboveClass = "AboveClass"
+	// ReasonTeamLimitReached: the team has as many environments of the class as it may have.
+	ReasonTeamLimitReached = "TeamLimitReached"
+	// ReasonTeamQuotaExceeded: the ceilings of the team's environments of the class add up to more than it may have.
+	ReasonTeamQuotaExceeded = "TeamQuotaExceeded"
+	// ReasonCeilingMissing: the environment has no ceiling of a resource that the class bounds for the whole team.
+	ReasonCeilingMissing = "CeilingMissing"
+	// ReasonExpiring: the environment ends soon, and is deleted then with everything in it.
+	ReasonExpiring = "Expiring"
 	// ReasonNamespaceTerminating: the workload namespace is being deleted and will be made anew.
 	ReasonNamespaceTerminating = "NamespaceTerminating"
 )

@@ -86,6 +86,13 @@ type EnvironmentClassSpec struct {
 	// +kubebuilder:validation:MaxItems=16
 	Freezes []FreezeWindow `json:"freezes,omitempty"`
 
+	// lifetime bounds how long environments of the class live; what is in one goes with it. Default: until somebody
+	// deletes it, unless the Environment itself says lifetimeSeconds.
+	// +optional
+	Lifetime *Lifetime `json:"lifetime,omitempty"`
+
+	TeamLimits `json:",inline"`
+
 	Guardrails `json:",inline"`
 }
 
@@ -146,6 +153,7 @@ type ClassReference struct {
 
 // EnvironmentSpec is a place to run.
 // +kubebuilder:validation:XValidation:rule="has(self.adoptNamespace) == has(oldSelf.adoptNamespace) && (!has(self.adoptNamespace) || self.adoptNamespace == oldSelf.adoptNamespace)",message="adoptNamespace must not change: make another Environment"
+// +kubebuilder:validation:XValidation:rule="has(self.sourceRef) == has(oldSelf.sourceRef) && (!has(self.sourceRef) || self.sourceRef == oldSelf.sourceRef)",message="sourceRef must not change: make another Environment"
 type EnvironmentSpec struct {
 	// classRef names the EnvironmentClass that the environment is made to. It must not change: make
 	// another Environment, and put it into the path of the Components that should move.
@@ -172,6 +180,19 @@ type EnvironmentSpec struct {
 	// +kubebuilder:validation:XValidation:rule="!('limits.cpu' in self)",message="quota must not hold limits.cpu: golden paths set none, and every pod without one would be refused"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 253 && (k in ['cpu', 'memory', 'ephemeral-storage', 'requests.cpu', 'requests.memory', 'requests.ephemeral-storage', 'requests.storage', 'limits.memory', 'limits.ephemeral-storage', 'pods', 'services', 'services.loadbalancers', 'services.nodeports', 'secrets', 'configmaps', 'persistentvolumeclaims', 'replicationcontrollers', 'resourcequotas'] || k.matches('^(count/[a-z0-9.-]+|requests[.][a-z0-9.-]+/[A-Za-z0-9._-]+|[a-z0-9.-]+[.]storageclass[.]storage[.]k8s[.]io/(requests[.]storage|persistentvolumeclaims)|(requests[.])?hugepages-[A-Za-z0-9]+)$')))",message="quota must hold resources that Kubernetes counts, such as requests.cpu, limits.memory, pods, count/deployments.apps or requests.nvidia.com/gpu"
 	Quota corev1.ResourceList `json:"quota,omitempty"`
+
+	// lifetimeSeconds is for how long the environment lives, from its creation on; then Towpath deletes the Environment
+	// with everything in it. Before that the condition Expiring says so, and a higher value puts the end off. Where it is
+	// more than the class allows, the class's maximum holds, and the condition WithinLimits says so. A minute to a year.
+	// Default: what the class says, else until somebody deletes it.
+	// +optional
+	// +kubebuilder:validation:Minimum=60
+	// +kubebuilder:validation:Maximum=31536000
+	LifetimeSeconds int32 `json:"lifetimeSeconds,omitempty"`
+
+	// sourceRef is the change that the environment was made for. It must not change. Default: none.
+	// +optional
+	SourceRef *SourceReference `json:"sourceRef,omitempty"`
 }
 
 // EnvironmentStatus is what the controller made.
@@ -180,7 +201,8 @@ type EnvironmentStatus struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// conditions are Ready, Stalled when somebody must act first, and WithinLimits where there is a quota.
+	// conditions are Ready, Stalled when somebody must act first, WithinLimits where something bounds the environment,
+	// and Expiring when its end is near.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -222,6 +244,14 @@ type EnvironmentStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	CostCenter string `json:"costCenter,omitempty"`
+	// expiresAt is when the environment ends, and is deleted with everything in it. Absent where it has no end.
+	// +optional
+	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
+	// ceiling is the quota that holds, without the surge: that of the class as spec.quota lowers it, and no more than
+	// teamQuota of the class leaves. It is what counts against teamQuota. Absent where the class has no teamQuota.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=64
+	Ceiling corev1.ResourceList `json:"ceiling,omitempty"`
 }
 
 // Environment is a place where Components of one team run. It owns one workload namespace, made to
@@ -235,6 +265,8 @@ type EnvironmentStatus struct {
 // +kubebuilder:printcolumn:name="Namespace",type=string,JSONPath=`.status.namespace`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.status.expiresAt`
+// +kubebuilder:printcolumn:name="Source",type=string,JSONPath=`.spec.sourceRef.pullRequest.url`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z]([-a-z0-9]{0,28}[a-z0-9])?$')",message="metadata.name must be a DNS-1035 label of at most 30 characters"
 type Environment struct {

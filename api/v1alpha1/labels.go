@@ -19,6 +19,9 @@ const (
 	LabelTier = LabelPrefix + "tier"
 	// LabelTemplate names the ServiceTemplate that the object was rendered from.
 	LabelTemplate = LabelPrefix + "template"
+	// LabelPreviewOf names, on a Component that was copied into an environment for a pull request, the one that it is a
+	// copy of.
+	LabelPreviewOf = LabelPrefix + "preview-of"
 	// LabelOwnerUID is the UID of the Component (or of the Environment, for what the
 	// Environment makes) that owns the object. It stands on the object itself, never on pod
 	// templates, and decides who may change the object.

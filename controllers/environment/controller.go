@@ -13,8 +13,11 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -41,13 +44,17 @@ type Reconciler struct {
 	client.Client
 	// Live reads past the cache.
 	Live client.Reader
+	// Clock tells when environments end.
+	Clock    clock.PassiveClock
+	Recorder events.EventRecorder
 	// LabelAliases are further label keys for cost tools, each with the Towpath label whose value it repeats.
 	LabelAliases map[string]string
 
 	writes freshness.Tracker[types.NamespacedName]
+	places places
 }
 
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=environments,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=environments,verbs=get;list;watch;patch;delete
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=environments/status,verbs=patch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=environmentclasses,verbs=get;list;watch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=teams,verbs=get;list;watch
@@ -59,6 +66,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		For(&platformv1alpha1.Environment{}).
 		Watches(&platformv1alpha1.EnvironmentClass{}, handler.EnqueueRequestsFromMapFunc(r.ofClass)).
 		Watches(&platformv1alpha1.Team{}, handler.EnqueueRequestsFromMapFunc(r.ofTeam)).
+		Watches(&platformv1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.whoWaitForRoom), builder.WithPredicates(makesRoom())).
 		Watches(&platformv1alpha1.Release{}, handler.EnqueueRequestsFromMapFunc(ofRelease)).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.ofNamespace)).
 		Watches(&corev1.Namespace{}, handler.Funcs{DeleteFunc: r.freed}).
@@ -77,6 +85,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	environment := &platformv1alpha1.Environment{}
 	if err := r.Get(ctx, req.NamespacedName, environment); err != nil {
 		r.writes.Forget(req.NamespacedName)
+		r.places.forget(req.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if r.writes.Stale(req.NamespacedName, environment.ResourceVersion) {
@@ -92,6 +101,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		}
 	}
 	runErr := r.run(ctx, s)
+	if s.expired() {
+		return r.expire(ctx, s)
+	}
 	if err := r.report(ctx, s, runErr); err != nil {
 		return ctrl.Result{}, err
 	}
@@ -114,7 +126,12 @@ func (r *Reconciler) report(ctx context.Context, s *scope, runErr error) error {
 	default:
 		condition.Progressing(&status.Conditions, generation, s.problem.reason, s.problem.message)
 	}
-	return r.patchStatus(ctx, s)
+	s.reportLife()
+	if err := r.patchStatus(ctx, s); err != nil {
+		return err
+	}
+	r.warn(s)
+	return nil
 }
 
 func (r *Reconciler) patchStatus(ctx context.Context, s *scope) error {

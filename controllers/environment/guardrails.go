@@ -4,20 +4,17 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
-	"github.com/towpath-dev/towpath/internal/condition"
 	"github.com/towpath-dev/towpath/internal/guardrails"
 	"github.com/towpath-dev/towpath/internal/label"
 )
@@ -57,7 +54,7 @@ func (r *Reconciler) keepGuardrails(ctx context.Context, s *scope) error {
 	name := metav1.ObjectMeta{Namespace: s.environment.Status.Namespace, Name: platformv1alpha1.GuardrailsName}
 
 	quota := &corev1.ResourceQuota{ObjectMeta: name}
-	wanted := guardrails.Quota(g, guardrails.Ceiling(g.Quota, s.environment.Spec.Quota))
+	wanted := guardrails.Quota(g, s.ceiling())
 	err := keep(ctx, r, s, quota, wanted, func(o *corev1.ResourceQuota) *corev1.ResourceQuotaSpec { return &o.Spec })
 	if err != nil {
 		return err
@@ -133,32 +130,6 @@ func with(live, more map[string]string) map[string]string {
 	maps.Copy(all, live)
 	maps.Copy(all, more)
 	return all
-}
-
-// judge says in a condition whether the environment stays within its limits. It breaks nothing where it does not: what
-// runs goes on, and new pods are refused.
-func (s *scope) judge(wanted *corev1.ResourceQuotaSpec, live *corev1.ResourceQuota) {
-	status, generation := &s.environment.Status, s.environment.Generation
-	if wanted == nil {
-		meta.RemoveStatusCondition(&status.Conditions, platformv1alpha1.ConditionWithinLimits)
-		return
-	}
-	exceeded := guardrails.Exceeded(wanted.Hard, live.Status.Used)
-	above := guardrails.Above(s.class.Spec.Quota, s.environment.Spec.Quota)
-	set := func(value metav1.ConditionStatus, reason, message string) {
-		condition.Set(&status.Conditions, generation, platformv1alpha1.ConditionWithinLimits, value, reason, message)
-	}
-	switch {
-	case len(exceeded) > 0:
-		set(metav1.ConditionFalse, platformv1alpha1.ReasonQuotaExceeded, fmt.Sprintf(
-			"More is used than the quota allows: %s. What runs goes on; nothing new that counts is let in. Use less, or ask the platform team to raise the quota of class %s.",
-			strings.Join(exceeded, "; "), s.class.Name))
-	case len(above) > 0:
-		set(metav1.ConditionFalse, platformv1alpha1.ReasonAboveClass, fmt.Sprintf(
-			"spec.quota asks for more than class %s allows, whose quota holds: %s. Lower spec.quota, or ask the platform team.", s.class.Name, strings.Join(above, "; ")))
-	default:
-		set(metav1.ConditionTrue, platformv1alpha1.ReasonWithinLimits, "The environment uses no more than its quota.")
-	}
 }
 
 // dropGuardrails takes them out of a namespace that is let go.

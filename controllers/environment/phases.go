@@ -18,9 +18,11 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/binding"
+	"github.com/towpath-dev/towpath/internal/capacity"
 	"github.com/towpath-dev/towpath/internal/environment"
 	"github.com/towpath-dev/towpath/internal/guardrails"
 	"github.com/towpath-dev/towpath/internal/label"
+	"github.com/towpath-dev/towpath/internal/lifetime"
 	"github.com/towpath-dev/towpath/internal/render"
 	"github.com/towpath-dev/towpath/internal/team"
 )
@@ -33,6 +35,11 @@ type scope struct {
 	environment *platformv1alpha1.Environment
 	before      *platformv1alpha1.Environment
 	class       *platformv1alpha1.EnvironmentClass
+
+	// life is when the environment ends, and how near that is; nil where the pass did not come to that.
+	life *lifetime.Verdict
+	// beyond says that the environment was let in, and would not be today, or does not get all that it asks for.
+	beyond *capacity.Refusal
 
 	// aliases are the further labels of the manager's configuration.
 	aliases map[string]string
@@ -50,7 +57,14 @@ type problem struct {
 
 // run finds out what the Environment should be, and brings it about.
 func (r *Reconciler) run(ctx context.Context, s *scope) error {
-	for _, phase := range []func(context.Context, *scope) error{r.resolve, r.keepNamespace, r.keepGuardrails, r.keepApplier, r.keepMembers} {
+	if err := r.resolve(ctx, s); err != nil {
+		return err
+	}
+	s.live(r.Clock.Now())
+	if s.problem != nil || s.expired() {
+		return nil
+	}
+	for _, phase := range []func(context.Context, *scope) error{r.enter, r.keepNamespace, r.keepGuardrails, r.keepApplier, r.keepMembers} {
 		if err := phase(ctx, s); err != nil || s.problem != nil {
 			return err
 		}
@@ -59,7 +73,14 @@ func (r *Reconciler) run(ctx context.Context, s *scope) error {
 	return nil
 }
 
-// resolve takes the class and the team into the status.
+// lookAgain asks for another pass after a time, or earlier where somebody asked for that; zero asks for none.
+func (s *scope) lookAgain(after time.Duration) {
+	if after > 0 && (s.requeueAfter == 0 || after < s.requeueAfter) {
+		s.requeueAfter = after
+	}
+}
+
+// resolve finds the class and the team.
 func (r *Reconciler) resolve(ctx context.Context, s *scope) error {
 	status := &s.environment.Status
 	var home corev1.Namespace
@@ -97,20 +118,34 @@ func (r *Reconciler) resolve(ctx context.Context, s *scope) error {
 	}
 	status.Team, status.CostCenter = name, costCenter
 	s.class = &class
-	if s.problem, err = r.mayUse(ctx, s); err != nil || s.problem != nil {
-		return err
+	return nil
+}
+
+// enter lets the environment in, where class and team allow it, and takes what the class says into the status.
+func (r *Reconciler) enter(ctx context.Context, s *scope) error {
+	var err error
+	for _, ask := range []func(context.Context, *scope) (*problem, error){r.mayUse, r.mayHave} {
+		if s.problem, err = ask(ctx, s); err != nil || s.problem != nil {
+			return err
+		}
 	}
+	status, class := &s.environment.Status, s.class
 	status.Tier, status.PodSecurity = class.Spec.Tier, class.Spec.PodSecurity
 	status.ServiceAccountTokens = class.Spec.ServiceAccountTokens
 	status.DropExpiredOverrides, status.Gate = class.Spec.DropExpiredOverrides, class.Spec.Gate.DeepCopy()
 	status.Rollback, status.Freezes = class.Spec.Rollback.DeepCopy(), class.DeepCopy().Spec.Freezes
 	if status.Namespace == "" {
-		status.Namespace = environment.NamespaceName(name, s.environment.Name)
-		if adopted := s.environment.Spec.AdoptNamespace; adopted != "" {
-			status.Namespace = adopted
-		}
+		status.Namespace = workloadOf(s.environment, status.Team)
 	}
 	return nil
+}
+
+// workloadOf is the name of the workload namespace of an Environment of a team.
+func workloadOf(e *platformv1alpha1.Environment, team string) string {
+	if e.Spec.AdoptNamespace != "" {
+		return e.Spec.AdoptNamespace
+	}
+	return environment.NamespaceName(team, e.Name)
 }
 
 // labels are what every object of the Environment bears.
@@ -179,7 +214,7 @@ func (r *Reconciler) keepNamespace(ctx context.Context, s *scope) error {
 	case foreign && s.environment.Spec.AdoptNamespace == "":
 		s.problem = &problem{platformv1alpha1.ReasonNamespaceTaken, fmt.Sprintf(
 			"Namespace %s exists and does not belong to this environment; Towpath does not take it over. Give the environment another name, or ask the platform team whose it is.%s", name, s.offer(&live)), true}
-		s.requeueAfter = retryTaken
+		s.lookAgain(retryTaken)
 		return nil
 	case !live.DeletionTimestamp.IsZero():
 		s.problem = &problem{platformv1alpha1.ReasonNamespaceTerminating, fmt.Sprintf("Namespace %s is being deleted, and will be made anew.", name), false}
@@ -216,7 +251,7 @@ func (r *Reconciler) keepApplier(ctx context.Context, s *scope) error {
 		s.problem = &problem{platformv1alpha1.ReasonObjectTaken, fmt.Sprintf(
 			"ServiceAccount %s in namespace %s exists and does not belong to this environment; Towpath does not take it over. Ask the platform team to delete it.",
 			account.Name, account.Namespace), true}
-		s.requeueAfter = retryTaken
+		s.lookAgain(retryTaken)
 		return nil
 	}
 	if err != nil || !label.Contains(live.Labels, s.labels()) || !label.Contains(live.Annotations, s.annotations()) ||

@@ -54,7 +54,7 @@ type Options struct {
 	// Again says that this process may have built a manager before, as a test does that restarts
 	// it: the names of controllers are then not held to be unique in the process.
 	Again bool
-	// Clock tells when overrides expire. If nil, the real one.
+	// Clock tells when overrides expire and environments end. If nil, the real one.
 	Clock clock.PassiveClock
 	// Wrap changes the manager to which controllers and webhooks are added, as a test does that runs controllers by
 	// hand. If nil, it stays as it is.
@@ -201,7 +201,9 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 	controllers := []interface{ SetupWithManager(ctrl.Manager) error }{
 		&environmentclass.Reconciler{Client: mgr.GetClient()},
 		&team.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
-		&environment.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), LabelAliases: o.Configuration.LabelAliases},
+		&environment.Reconciler{
+			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: o.Clock, Recorder: recorder, LabelAliases: o.Configuration.LabelAliases,
+		},
 		&servicetemplate.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Kinds: kinds, Refresh: kinds.Refresh, Clock: clock.RealClock{}, Recorder: recorder,
 		},

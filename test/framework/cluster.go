@@ -72,7 +72,7 @@ type Options struct {
 	Via func(*rest.Config)
 	// Wrap changes the manager to which controllers are added; see manager.Options.
 	Wrap func(ctrl.Manager) ctrl.Manager
-	// Clock tells the manager when overrides expire. If nil, it goes by the real one.
+	// Clock tells the manager when overrides expire and environments end. If nil, it goes by the real one.
 	Clock clock.PassiveClock
 }
 

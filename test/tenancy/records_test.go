@@ -81,6 +81,8 @@ func records() []attack {
 		}),
 		status("weaker pod security in an Environment's status", theEnvironment, literal(`{"status":{"podSecurity":"Privileged"}}`)),
 		status("another cost centre in an Environment's status", theEnvironment, literal(`{"status":{"costCenter":"other"}}`)),
+		status("another end in an Environment's status", theEnvironment, literal(`{"status":{"expiresAt":"2020-01-01T00:00:00Z"}}`)),
+		status("a lower ceiling in an Environment's status, which leaves the team more", theEnvironment, literal(`{"status":{"ceiling":{"pods":"0"}}}`)),
 		status("a Component's status", theComponent, literal(`{"status":{"environments":[{"name":"dev","release":"other","ready":"True"}]}}`)),
 		{what: "an Environment's status, by a developer", by: byMallory, wall: byRBAC(), target: theEnvironment,
 			do: func(ctx context.Context, c client.Client) error {

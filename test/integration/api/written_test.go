@@ -162,6 +162,46 @@ var _ = Describe("An Environment", func() {
 		Expect(patch(ctx, u, `{"spec":{"classRef":{"name":"staging"}}}`)).To(refuse("classRef must not change: make another Environment"))
 		Expect(patch(ctx, u, `{"metadata":{"labels":{"a":"b"}}}`)).To(Succeed())
 	})
+
+	It("lives for a minute to a year", func(ctx context.Context) {
+		for seconds, message := range map[string]string{"60": "", "31536000": "", "59": "spec.lifetimeSeconds", "31536001": "spec.lifetimeSeconds", "-1": "spec.lifetimeSeconds"} {
+			err := create(ctx, object("Environment", "pr", environmentSpec+"\nlifetimeSeconds: "+seconds))
+			if message == "" {
+				Expect(err).NotTo(HaveOccurred(), seconds)
+			} else {
+				Expect(err).To(refuse(message), seconds)
+			}
+		}
+	})
+
+	DescribeTable("says for which pull request it is", func(ctx context.Context, pr, message string) {
+		err := create(ctx, object("Environment", "pr", environmentSpec+"\nsourceRef: "+pr))
+		if message == "" {
+			Expect(err).NotTo(HaveOccurred())
+		} else {
+			Expect(err).To(refuse(message))
+		}
+	},
+		Entry("by its number", "{pullRequest: {number: 7}}", ""),
+		Entry("by its address too", "{pullRequest: {number: 2147483647, url: 'https://git.example:8443/a/b/-/merge_requests/2147483647'}}", ""),
+		Entry("by the longest address", "{pullRequest: {number: 7, url: 'http://a/"+strings.Repeat("b", 2048-9)+"'}}", ""),
+		Entry("not by an address that is too long", "{pullRequest: {number: 7, url: 'http://a/"+strings.Repeat("b", 2048-8)+"'}}", "spec.sourceRef.pullRequest.url: Too long"),
+		Entry("not by the number zero", "{pullRequest: {number: 0}}", "spec.sourceRef.pullRequest.number"),
+		Entry("not by an address alone", "{pullRequest: {url: 'https://git.example/a/b/pull/7'}}", "spec.sourceRef.pullRequest.number: Required"),
+		Entry("not by nothing", "{}", "spec.sourceRef.pullRequest: Required"),
+		Entry("not by a script", "{pullRequest: {number: 7, url: 'javascript:alert(1)//'}}", "url must be http:// or https://"),
+		Entry("not with credentials", "{pullRequest: {number: 7, url: 'https://user:token@git.example/a/b/pull/7'}}", "without credentials"),
+		Entry("not with a query", "{pullRequest: {number: 7, url: 'https://git.example/a/b/pull/7?private_token=x'}}", "query"),
+		Entry("not with a quote", `{pullRequest: {number: 7, url: 'https://git.example/a"><b'}}`, "url must be"),
+	)
+
+	It("stays that of its pull request", func(ctx context.Context) {
+		u := made(ctx, object("Environment", "pr", environmentSpec+"\nsourceRef: {pullRequest: {number: 7}}"))
+		for _, change := range []string{`{"pullRequest":{"number":8}}`, `{"pullRequest":{"url":"https://git.example/a/pull/7"}}`, `null`} {
+			Expect(patch(ctx, u, `{"spec":{"sourceRef":`+change+`}}`)).To(refuse("sourceRef must not change"), change)
+		}
+		Expect(patch(ctx, u, `{"spec":{"lifetimeSeconds":3600}}`)).To(Succeed())
+	})
 })
 
 var _ = Describe("An EnvironmentClass", func() {
@@ -175,6 +215,29 @@ var _ = Describe("An EnvironmentClass", func() {
 		Expect(patch(ctx, u, `{"spec":{"tier":"Staging"}}`)).To(refuse("tier must not change: make another EnvironmentClass"))
 		Expect(patch(ctx, u, `{"spec":{"podSecurity":"Baseline"}}`)).To(Succeed())
 	})
+
+	DescribeTable("bounds how long environments live, and what a team has", func(ctx context.Context, spec, message string) {
+		err := create(ctx, object("EnvironmentClass", "c", classSpec+"\n"+spec))
+		if message == "" {
+			Expect(err).NotTo(HaveOccurred())
+		} else {
+			Expect(err).To(refuse(message))
+		}
+	},
+		Entry("by a default", "lifetime: {defaultSeconds: 60}", ""),
+		Entry("by a maximum", "lifetime: {maxSeconds: 31536000}", ""),
+		Entry("by both", "lifetime: {defaultSeconds: 3600, maxSeconds: 3600}", ""),
+		Entry("not by neither", "lifetime: {}", "spec.lifetime"),
+		Entry("not by a default above the maximum", "lifetime: {defaultSeconds: 3601, maxSeconds: 3600}", "defaultSeconds must not exceed maxSeconds"),
+		Entry("not by less than a minute", "lifetime: {maxSeconds: 59}", "spec.lifetime.maxSeconds"),
+		Entry("by the most environments", "maxPerTeam: 1000", ""),
+		Entry("not by more", "maxPerTeam: 1001", "spec.maxPerTeam"),
+		Entry("not by less than one", "maxPerTeam: -1", "spec.maxPerTeam"),
+		Entry("by resources of a team", "teamQuota: {requests.cpu: 10, requests.nvidia.com/gpu: 2, count/deployments.apps: 9}", ""),
+		Entry("not by limits.cpu", "teamQuota: {limits.cpu: 10}", "teamQuota must not hold limits.cpu"),
+		Entry("not by what is not counted", "teamQuota: {happiness: 10}", "teamQuota must hold resources that Kubernetes counts"),
+		Entry("not by nothing", "teamQuota: {}", "spec.teamQuota"),
+	)
 
 	It("has one of the levels of pod security, by default the strictest", func(ctx context.Context) {
 		u := made(ctx, object("EnvironmentClass", "c", classSpec))

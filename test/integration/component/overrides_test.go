@@ -11,7 +11,6 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -238,11 +237,17 @@ spec: {parts: [{id: a, size: small}, {id: b, size: small}]}
 	})
 })
 
-// touch changes a Component in a way that means nothing, so that the controller looks at it.
-func touch(ctx context.Context, component *platformv1alpha1.Component) {
+// touch changes an object in a way that means nothing, so that its controller looks at it.
+func touch[T client.Object](ctx context.Context, object T) {
 	GinkgoHelper()
-	change(ctx, component, func(c *platformv1alpha1.Component) {
-		metav1.SetMetaDataAnnotation(&c.ObjectMeta, "suite/touched", time.Now().Format(time.RFC3339Nano))
+	change(ctx, object, func(o T) {
+		annotations := map[string]string{"suite/touched": time.Now().Format(time.RFC3339Nano)}
+		for key, value := range o.GetAnnotations() {
+			if key != "suite/touched" {
+				annotations[key] = value
+			}
+		}
+		o.SetAnnotations(annotations)
 	})
 }
 

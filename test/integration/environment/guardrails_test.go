@@ -185,7 +185,9 @@ var _ = Describe("The guardrails of a class", func() {
 		Eventually(ctx, framework.Read(admin, environment)).Should(
 			framework.HaveCondition("WithinLimits", metav1.ConditionFalse, "QuotaExceeded", "count/configmaps: 4 of 2", "What runs goes on", p.class.Name))
 		Expect(read(ctx, environment)).To(framework.BeReady())
-		Expect(admin.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: "d"}})).To(MatchError(ContainSubstring("exceeded quota")))
+		Eventually(ctx, func(ctx context.Context) error {
+			return admin.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: "d"}}, client.DryRunAll)
+		}).Should(MatchError(ContainSubstring("exceeded quota")), "admission reads a quota a moment after it was written")
 		for _, suffix := range []string{"a", "b"} {
 			Expect(admin.Delete(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: suffix}})).To(Succeed())
 		}

@@ -5,12 +5,14 @@ package environment_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	testingclock "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -20,6 +22,9 @@ import (
 var (
 	cluster *framework.Cluster
 	admin   client.Client
+
+	// now is the manager's clock for what expires. It stands still until a spec sets it.
+	now = testingclock.NewFakePassiveClock(time.Now())
 )
 
 func TestEnvironment(t *testing.T) {
@@ -30,7 +35,7 @@ func TestEnvironment(t *testing.T) {
 
 var _ = BeforeSuite(func(ctx context.Context) {
 	var err error
-	cluster, err = framework.Start(ctx, framework.Options{Log: GinkgoWriter})
+	cluster, err = framework.Start(ctx, framework.Options{Log: GinkgoWriter, Clock: now})
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() { Expect(cluster.Stop()).To(Succeed()) })
 	admin = cluster.Client

@@ -19,8 +19,8 @@ type Options struct {
 	Namespace string
 	// Component to show; empty for all.
 	Component string
-	// Kubectl, Status, Approve and Promote begin the commands of Report.Next: "kubectl", "towpath status".
-	Kubectl, Status, Approve, Promote string
+	// Kubectl, Status, Approve, Promote and Extend begin the commands of Report.Next: "kubectl", "towpath status".
+	Kubectl, Status, Approve, Promote, Extend string
 }
 
 // key is the namespace and name of an object.
@@ -170,14 +170,20 @@ func buildEnvironment(name string, environment *platformv1alpha1.Environment) En
 		return Environment{Name: name, Health: Missing, Ready: Condition{Status: metav1.ConditionUnknown}}
 	}
 	status := &environment.Status
-	return Environment{
+	built := Environment{
 		Name:      name,
 		Class:     environment.Spec.ClassRef.Name,
 		Tier:      status.Tier,
 		Namespace: status.Namespace,
 		Health:    healthOf(status.Conditions, status.ObservedGeneration >= environment.Generation),
 		Ready:     conditionOf(status.Conditions, platformv1alpha1.ConditionReady),
+		ExpiresAt: status.ExpiresAt,
 	}
+	if meta.IsStatusConditionTrue(status.Conditions, platformv1alpha1.ConditionExpiring) {
+		expiring := conditionOf(status.Conditions, platformv1alpha1.ConditionExpiring)
+		built.Expiring = &expiring
+	}
+	return built
 }
 
 func buildRelease(release *platformv1alpha1.Release) *Release {

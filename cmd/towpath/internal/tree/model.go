@@ -91,6 +91,10 @@ type Environment struct {
 	// Health of the Environment itself: Missing where it does not exist.
 	Health Health    `json:"health"`
 	Ready  Condition `json:"ready"`
+	// ExpiresAt is when the environment ends, with everything in it; absent for never.
+	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
+	// Expiring says that this is near; nil where it is not.
+	Expiring *Condition `json:"expiring,omitempty"`
 	// Waiting is what the Component waits for here: a reason and a message.
 	Waiting *Condition `json:"waiting,omitempty"`
 	// Release that is assigned here; nil before the first.

@@ -30,6 +30,7 @@ func nextSteps(report *Report, options Options) []Step {
 					team.Namespace, "edit component %s", component.Name)
 			}
 		}
+		advice.expiring(team)
 		for j := range team.Unused {
 			advice.environment(team.Namespace, &team.Unused[j])
 		}
@@ -41,6 +42,23 @@ func nextSteps(report *Report, options Options) []Step {
 		advice.allWell(report, components)
 	}
 	return advice.steps[:min(len(advice.steps), mostSteps)]
+}
+
+// expiring helps with environments whose end is near.
+func (a *advisor) expiring(team *Team) {
+	look := func(e *Environment) {
+		if e.Expiring != nil {
+			a.add("environment "+e.Name+" ends soon, with everything in it; put that off", "%s -n %s %s --for 24h", a.Extend, team.Namespace, e.Name)
+		}
+	}
+	for i := range team.Components {
+		for j := range team.Components[i].Environments {
+			look(&team.Components[i].Environments[j])
+		}
+	}
+	for i := range team.Unused {
+		look(&team.Unused[i])
+	}
 }
 
 // add takes a command once: many objects may fail for one reason.

@@ -146,6 +146,9 @@ func (s Style) environmentLine(parent *node, environment *Environment, health He
 	if environment.Namespace != "" {
 		facts = append(facts, "namespace "+environment.Namespace)
 	}
+	if environment.ExpiresAt != nil {
+		facts = append(facts, s.ends(environment.ExpiresAt.Time))
+	}
 	line := s.mark(health) + " " + prefix + environment.Name
 	if len(facts) > 0 {
 		line += "  " + strings.Join(facts, ", ")
@@ -153,7 +156,19 @@ func (s Style) environmentLine(parent *node, environment *Environment, health He
 	if note != "" {
 		line += "  " + note
 	}
-	return parent.add("%s", line)
+	branch := parent.add("%s", line)
+	if expiring := environment.Expiring; expiring != nil {
+		branch.add("%s %s: %s", s.ansi(colours[Progressing], "!"), expiring.Reason, oneLine(expiring.Message))
+	}
+	return branch
+}
+
+// ends says in how long an environment ends.
+func (s Style) ends(at time.Time) string {
+	if left := at.Sub(s.Now); left > 0 {
+		return "ends in " + duration.HumanDuration(left)
+	}
+	return "has ended"
 }
 
 func (s Style) release(parent *node, release *Release) {
