@@ -17,6 +17,9 @@ const (
 	// ConditionWithinLimits is True on an Environment that has a quota when the environment uses no more, and asks for no
 	// more than its class allows; it is absent where there is no quota. It does not make an Environment unready.
 	ConditionWithinLimits = "WithinLimits"
+	// ConditionAsleep is True on an Environment while it sleeps; it is absent where nothing may have it sleep. It does not
+	// make an Environment unready.
+	ConditionAsleep = "Asleep"
 	// ConditionApplied is True on a Release when every object of its inventory was accepted
 	// by the API server. What only older Releases listed is pruned later, once this one is Ready.
 	ConditionApplied = "Applied"
@@ -32,6 +35,10 @@ const (
 	ReasonDeleting = "Deleting"
 	// ReasonNotTeamNamespace: the namespace lacks the labels of a team namespace.
 	ReasonNotTeamNamespace = "NotTeamNamespace"
+	// ReasonAsleep: the environment sleeps: what has pods has none, and nothing of it shows whether it works.
+	ReasonAsleep = "Asleep"
+	// ReasonSleepInvalid: a window of sleep cannot be read, never opens, never closes or is not allowed; it does nothing.
+	ReasonSleepInvalid = "SleepInvalid"
 	// ReasonConsentMissing: what is to be taken over does not bear the annotation that allows it.
 	ReasonConsentMissing = "ConsentMissing"
 )
@@ -71,6 +78,8 @@ const (
 	ReasonWithinLimits = "WithinLimits"
 	// ReasonAboveClass: the Environment asks for a higher quota than its class allows; that of the class holds.
 	ReasonAboveClass = "AboveClass"
+	// ReasonAwake: the environment is awake, and may sleep at other times.
+	ReasonAwake = "Awake"
 	// ReasonNamespaceTerminating: the workload namespace is being deleted and will be made anew.
 	ReasonNamespaceTerminating = "NamespaceTerminating"
 )

@@ -86,6 +86,10 @@ type EnvironmentClassSpec struct {
 	// +kubebuilder:validation:MaxItems=16
 	Freezes []FreezeWindow `json:"freezes,omitempty"`
 
+	// sleep says when environments of this class sleep. Default: never, but for what their own spec.sleep says.
+	// +optional
+	Sleep *ClassSleep `json:"sleep,omitempty"`
+
 	Guardrails `json:",inline"`
 }
 
@@ -172,6 +176,15 @@ type EnvironmentSpec struct {
 	// +kubebuilder:validation:XValidation:rule="!('limits.cpu' in self)",message="quota must not hold limits.cpu: golden paths set none, and every pod without one would be refused"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 253 && (k in ['cpu', 'memory', 'ephemeral-storage', 'requests.cpu', 'requests.memory', 'requests.ephemeral-storage', 'requests.storage', 'limits.memory', 'limits.ephemeral-storage', 'pods', 'services', 'services.loadbalancers', 'services.nodeports', 'secrets', 'configmaps', 'persistentvolumeclaims', 'replicationcontrollers', 'resourcequotas'] || k.matches('^(count/[a-z0-9.-]+|requests[.][a-z0-9.-]+/[A-Za-z0-9._-]+|[a-z0-9.-]+[.]storageclass[.]storage[.]k8s[.]io/(requests[.]storage|persistentvolumeclaims)|(requests[.])?hugepages-[A-Za-z0-9]+)$')))",message="quota must hold resources that Kubernetes counts, such as requests.cpu, limits.memory, pods, count/deployments.apps or requests.nvidia.com/gpu"
 	Quota corev1.ResourceList `json:"quota,omitempty"`
+
+	// sleep has the environment sleep more than its class does, where that allows it. Default: no more.
+	// +optional
+	Sleep *EnvironmentSleep `json:"sleep,omitempty"`
+
+	// wakeUntil keeps the environment awake until a time, whatever windows say, such as 2026-11-20T22:00:00Z; for no
+	// longer than the class allows, from when it is written. One that has passed does nothing. Default: none.
+	// +optional
+	WakeUntil *metav1.Time `json:"wakeUntil,omitempty"`
 }
 
 // EnvironmentStatus is what the controller made.
@@ -180,7 +193,8 @@ type EnvironmentStatus struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// conditions are Ready, Stalled when somebody must act first, and WithinLimits where there is a quota.
+	// conditions are Ready, Stalled when somebody must act first, WithinLimits where there is a quota, and Asleep where
+	// something may have the environment sleep.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -214,6 +228,9 @@ type EnvironmentStatus struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=16
 	Freezes []FreezeWindow `json:"freezes,omitempty"`
+	// sleep is whether the environment sleeps. Absent where nothing ever had it sleep.
+	// +optional
+	Sleep *EnvironmentSleepStatus `json:"sleep,omitempty"`
 	// team is the team of the namespace that the Environment is in.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
@@ -233,6 +250,9 @@ type EnvironmentStatus struct {
 // +kubebuilder:resource:shortName=env,categories=towpath
 // +kubebuilder:printcolumn:name="Class",type=string,JSONPath=`.spec.classRef.name`
 // +kubebuilder:printcolumn:name="Namespace",type=string,JSONPath=`.status.namespace`
+// +kubebuilder:printcolumn:name="Sleep",type=string,JSONPath=`.status.sleep.state`
+// +kubebuilder:printcolumn:name="Until",type=string,JSONPath=`.status.sleep.until`,priority=1
+// +kubebuilder:printcolumn:name="Saved Pod Hours",type=string,JSONPath=`.status.sleep.saved.podHours`,priority=1
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`

@@ -5,6 +5,7 @@ package environment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -43,6 +45,8 @@ type Reconciler struct {
 	Live client.Reader
 	// LabelAliases are further label keys for cost tools, each with the Towpath label whose value it repeats.
 	LabelAliases map[string]string
+	// Clock tells when environments sleep.
+	Clock clock.PassiveClock
 
 	writes freshness.Tracker[types.NamespacedName]
 }
@@ -91,6 +95,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		}
 	}
 	runErr := r.run(ctx, s)
+	runErr = errors.Join(runErr, r.sleep(ctx, s))
 	if err := r.report(ctx, s, runErr); err != nil {
 		return ctrl.Result{}, err
 	}

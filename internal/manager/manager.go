@@ -197,7 +197,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 	controllers := []interface{ SetupWithManager(ctrl.Manager) error }{
 		&environmentclass.Reconciler{Client: mgr.GetClient()},
 		&team.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
-		&environment.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), LabelAliases: o.Configuration.LabelAliases},
+		&environment.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), LabelAliases: o.Configuration.LabelAliases, Clock: o.Clock},
 		&servicetemplate.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Kinds: kinds, Refresh: kinds.Refresh, Clock: clock.RealClock{}, Recorder: recorder,
 		},

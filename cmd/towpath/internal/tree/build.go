@@ -20,7 +20,7 @@ type Options struct {
 	// Component to show; empty for all.
 	Component string
 	// Kubectl, Status, Approve and Promote begin the commands of Report.Next: "kubectl", "towpath status".
-	Kubectl, Status, Approve, Promote string
+	Kubectl, Status, Approve, Promote, Wake string
 }
 
 // key is the namespace and name of an object.
@@ -170,7 +170,12 @@ func buildEnvironment(name string, environment *platformv1alpha1.Environment) En
 		return Environment{Name: name, Health: Missing, Ready: Condition{Status: metav1.ConditionUnknown}}
 	}
 	status := &environment.Status
+	var asleep *Sleep
+	if environment.Asleep() {
+		asleep = &Sleep{Since: status.Sleep.Since, Until: status.Sleep.Until}
+	}
 	return Environment{
+		Sleep:     asleep,
 		Name:      name,
 		Class:     environment.Spec.ClassRef.Name,
 		Tier:      status.Tier,

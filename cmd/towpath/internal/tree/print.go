@@ -150,10 +150,21 @@ func (s Style) environmentLine(parent *node, environment *Environment, health He
 	if len(facts) > 0 {
 		line += "  " + strings.Join(facts, ", ")
 	}
+	if environment.Sleep != nil {
+		line += "  " + environment.Sleep.String()
+	}
 	if note != "" {
 		line += "  " + note
 	}
 	return parent.add("%s", line)
+}
+
+// String says until when an environment sleeps.
+func (s *Sleep) String() string {
+	if s.Until == nil {
+		return "asleep"
+	}
+	return "asleep until " + s.Until.UTC().Format(time.RFC3339)
 }
 
 func (s Style) release(parent *node, release *Release) {
