@@ -141,7 +141,7 @@ type EnvironmentSleepStatus struct {
 	State SleepState `json:"state,omitempty"`
 	// since is since when.
 	// +required
-	Since metav1.Time `json:"since,omitzero"`
+	Since *metav1.Time `json:"since,omitempty"`
 	// until is when that changes next by itself. Absent where it does not.
 	// +optional
 	Until *metav1.Time `json:"until,omitempty"`
@@ -164,10 +164,10 @@ type EnvironmentSleepStatus struct {
 type SleepWoken struct {
 	// until is the value of spec.wakeUntil.
 	// +required
-	Until metav1.Time `json:"until,omitzero"`
+	Until *metav1.Time `json:"until,omitempty"`
 	// seenAt is when it was first seen: the class counts from then for how long it may be.
 	// +required
-	SeenAt metav1.Time `json:"seenAt,omitzero"`
+	SeenAt *metav1.Time `json:"seenAt,omitempty"`
 }
 
 // SleepAmount is what pods do not use that do not run: their number, and what they request.
@@ -189,7 +189,7 @@ type SleepSaving struct {
 	SleepAmount `json:",inline"`
 	// since is since when exactly that does not run.
 	// +required
-	Since metav1.Time `json:"since,omitzero"`
+	Since *metav1.Time `json:"since,omitempty"`
 }
 
 // SleepSaved adds up what did not run, in hours, rounded down. Requests count, and not what pods would have used.

@@ -27,7 +27,7 @@ func (r *Reconciler) sleep(ctx context.Context, s *scope) error {
 	if s.class == nil && s.environment.Asleep() && !state.Woken && (before.Until == nil || now.Before(before.Until.Time)) {
 		return nil // the class that put it to sleep cannot be read: it goes on as it was meant
 	}
-	next := &platformv1alpha1.EnvironmentSleepStatus{State: platformv1alpha1.StateAwake, Since: metav1.NewTime(now.Truncate(time.Second)), Window: state.Window}
+	next := &platformv1alpha1.EnvironmentSleepStatus{State: platformv1alpha1.StateAwake, Since: new(metav1.NewTime(now.Truncate(time.Second))), Window: state.Window}
 	if state.Asleep {
 		next.State = platformv1alpha1.StateAsleep
 	}
@@ -42,7 +42,7 @@ func (r *Reconciler) sleep(ctx context.Context, s *scope) error {
 		s.lookAgain(state.Until.Sub(now))
 	}
 	if wish := s.environment.Spec.WakeUntil; wish != nil {
-		next.Woken = &platformv1alpha1.SleepWoken{Until: *wish, SeenAt: metav1.NewTime(plan.SeenAt)}
+		next.Woken = &platformv1alpha1.SleepWoken{Until: wish.DeepCopy(), SeenAt: new(metav1.NewTime(plan.SeenAt))}
 	}
 	saving, err := r.saving(ctx, s)
 	if err != nil {

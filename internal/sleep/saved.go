@@ -71,7 +71,7 @@ func Account(status *platformv1alpha1.EnvironmentSleepStatus, amount platformv1a
 	}
 	status.Saving = nil
 	if amount.Pods > 0 {
-		status.Saving = &platformv1alpha1.SleepSaving{SleepAmount: amount, Since: metav1.NewTime(now.Truncate(time.Second))}
+		status.Saving = &platformv1alpha1.SleepSaving{SleepAmount: amount, Since: new(metav1.NewTime(now.Truncate(time.Second)))}
 	}
 }
 

@@ -52,7 +52,7 @@ func TestAccount(t *testing.T) {
 	}
 	before := status.DeepCopy()
 	sleep.Account(status, amount(3, "1.5", "6144Mi"), now.Add(time.Hour))
-	if status.Saving.Since != before.Saving.Since || status.Saved != nil {
+	if !status.Saving.Since.Equal(before.Saving.Since) || status.Saved != nil {
 		t.Fatalf("nothing changed, and it says %+v", status)
 	}
 	sleep.Account(status, amount(4, "2", "8Gi"), now.Add(90*time.Minute)) // a Release in the night

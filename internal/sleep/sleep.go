@@ -11,6 +11,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -23,8 +24,7 @@ const (
 	// Always is the name of what has an environment sleep whose mode says so.
 	Always = "Always"
 	// DefaultMaxWake and DefaultSpread count where the class says nothing of sleep.
-	DefaultMaxWake = 8 * time.Hour
-	DefaultSpread  = 5 * time.Minute
+	DefaultMaxWake, DefaultSpread = 8 * time.Hour, 5 * time.Minute
 
 	// mostOften is how often a window may begin within its duration and a day: each time is looked at.
 	mostOften = 100
@@ -131,7 +131,7 @@ func (p *Plan) windows(now time.Time) (set, error) {
 		return class, fmt.Errorf("spec.sleep does nothing: the class does not let its environments sleep more than it says itself (ownSleep)")
 	}
 	own, err := read(p.Own.Windows)
-	all := append(class[:len(class):len(class)], own...)
+	all := slices.Concat(class, own)
 	if err == nil && !all.closes(now) {
 		return class, fmt.Errorf("spec.sleep.windows do nothing: together with those of the class they never close; set spec.sleep.mode to Always where that is what you want")
 	}

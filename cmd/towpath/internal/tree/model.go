@@ -104,7 +104,7 @@ type Environment struct {
 // Sleep is that of an environment.
 type Sleep struct {
 	// Since and Until are since when, and until when; nil where it does not wake by itself.
-	Since metav1.Time  `json:"since"`
+	Since *metav1.Time `json:"since"`
 	Until *metav1.Time `json:"until,omitempty"`
 }
 
