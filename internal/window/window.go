@@ -38,6 +38,7 @@ type Window struct {
 
 // Times are those of a window, read: on the wall, so as if they were in UTC.
 type Times struct {
+	window      Window
 	zone        *time.Location
 	schedule    cron.Schedule
 	duration    time.Duration
@@ -46,7 +47,7 @@ type Times struct {
 
 // Read reads a window, or says what cannot be read of it.
 func Read(w Window) (*Times, error) {
-	t := &Times{}
+	t := &Times{window: w}
 	var err error
 	if strings.EqualFold(w.TimeZone, "local") {
 		return nil, errors.New("timeZone must name a zone, such as Europe/Berlin")
@@ -81,24 +82,29 @@ func Check(w Window) error {
 	if err != nil {
 		return err
 	}
+	return t.Check(maxStarts)
+}
+
+// Check says whether a window that was read never opens or never closes, as far as so many starts show.
+func (t *Times) Check(starts int) error {
 	if t.schedule == nil {
 		if !t.from.Before(t.until) {
-			return fmt.Errorf("until (%s) must be after from (%s)", w.Until, w.From)
+			return fmt.Errorf("until (%s) must be after from (%s)", t.window.Until, t.window.From)
 		}
 		return nil
 	}
 	start := t.schedule.Next(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
 	if start.IsZero() {
-		return fmt.Errorf("schedule %q never comes", w.Schedule)
+		return fmt.Errorf("schedule %q never comes", t.window.Schedule)
 	}
-	for range maxStarts {
+	for range starts {
 		next := t.schedule.Next(start)
 		if next.IsZero() || next.After(start.Add(t.duration)) {
 			return nil
 		}
 		start = next
 	}
-	return fmt.Errorf("a window of %s that begins by schedule %q never closes: it begins again before it ends", t.duration, w.Schedule)
+	return fmt.Errorf("a window of %s that begins by schedule %q never closes: it begins again before it ends", t.duration, t.window.Schedule)
 }
 
 // Often says whether a window begins more than so many times within its duration and a day.
