@@ -23,8 +23,10 @@ import (
 const (
 	// Always is the name of what has an environment sleep whose mode says so.
 	Always = "Always"
-	// DefaultMaxWake and DefaultSpread count where the class says nothing of sleep.
-	DefaultMaxWake, DefaultSpread = 8 * time.Hour, 5 * time.Minute
+	// DefaultMaxWake is for how long somebody may be kept awake where the class says nothing of sleep.
+	DefaultMaxWake = 8 * time.Hour
+	// DefaultSpread is over how long what many do is spread there.
+	DefaultSpread = 5 * time.Minute
 
 	// mostOften is how often a window may begin within its duration and a day: each time is looked at.
 	mostOften = 100
