@@ -21,6 +21,9 @@ const (
 	// ConditionExpiring is True on an Environment whose end is near; it is absent otherwise. It does not make an
 	// Environment unready.
 	ConditionExpiring = "Expiring"
+	// ConditionAsleep is True on an Environment while it sleeps; it is absent where nothing may have it sleep. It does not
+	// make an Environment unready.
+	ConditionAsleep = "Asleep"
 	// ConditionApplied is True on a Release when every object of its inventory was accepted
 	// by the API server. What only older Releases listed is pruned later, once this one is Ready.
 	ConditionApplied = "Applied"
@@ -36,6 +39,10 @@ const (
 	ReasonDeleting = "Deleting"
 	// ReasonNotTeamNamespace: the namespace lacks the labels of a team namespace.
 	ReasonNotTeamNamespace = "NotTeamNamespace"
+	// ReasonAsleep: the environment sleeps: what has pods has none, and nothing of it shows whether it works.
+	ReasonAsleep = "Asleep"
+	// ReasonSleepInvalid: a window of sleep cannot be read, never opens, never closes or is not allowed; it does nothing.
+	ReasonSleepInvalid = "SleepInvalid"
 	// ReasonConsentMissing: what is to be taken over does not bear the annotation that allows it.
 	ReasonConsentMissing = "ConsentMissing"
 )
@@ -84,6 +91,8 @@ const (
 	ReasonCeilingMissing = "CeilingMissing"
 	// ReasonExpiring: the environment ends soon, and is deleted then with everything in it.
 	ReasonExpiring = "Expiring"
+	// ReasonAwake: the environment is awake, and may sleep at other times.
+	ReasonAwake = "Awake"
 	// ReasonNamespaceTerminating: the workload namespace is being deleted and will be made anew.
 	ReasonNamespaceTerminating = "NamespaceTerminating"
 )

@@ -93,6 +93,10 @@ type EnvironmentClassSpec struct {
 
 	TeamLimits `json:",inline"`
 
+	// sleep says when environments of this class sleep. Default: never, but for what their own spec.sleep says.
+	// +optional
+	Sleep *ClassSleep `json:"sleep,omitempty"`
+
 	Guardrails `json:",inline"`
 }
 
@@ -193,6 +197,15 @@ type EnvironmentSpec struct {
 	// sourceRef is the change that the environment was made for. It must not change. Default: none.
 	// +optional
 	SourceRef *SourceReference `json:"sourceRef,omitempty"`
+
+	// sleep has the environment sleep more than its class does, where that allows it. Default: no more.
+	// +optional
+	Sleep *EnvironmentSleep `json:"sleep,omitempty"`
+
+	// wakeUntil keeps the environment awake until a time, whatever windows say, such as 2026-11-20T22:00:00Z; for no
+	// longer than the class allows, from when it is written. One that has passed does nothing. Default: none.
+	// +optional
+	WakeUntil *metav1.Time `json:"wakeUntil,omitempty"`
 }
 
 // EnvironmentStatus is what the controller made.
@@ -202,7 +215,7 @@ type EnvironmentStatus struct {
 	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// conditions are Ready, Stalled when somebody must act first, WithinLimits where something bounds the environment,
-	// and Expiring when its end is near.
+	// Expiring when its end is near, and Asleep where something may have the environment sleep.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -236,6 +249,9 @@ type EnvironmentStatus struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=16
 	Freezes []FreezeWindow `json:"freezes,omitempty"`
+	// sleep is whether the environment sleeps. Absent where nothing ever had it sleep.
+	// +optional
+	Sleep *EnvironmentSleepStatus `json:"sleep,omitempty"`
 	// team is the team of the namespace that the Environment is in.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
@@ -263,6 +279,9 @@ type EnvironmentStatus struct {
 // +kubebuilder:resource:shortName=env,categories=towpath
 // +kubebuilder:printcolumn:name="Class",type=string,JSONPath=`.spec.classRef.name`
 // +kubebuilder:printcolumn:name="Namespace",type=string,JSONPath=`.status.namespace`
+// +kubebuilder:printcolumn:name="Sleep",type=string,JSONPath=`.status.sleep.state`
+// +kubebuilder:printcolumn:name="Until",type=string,JSONPath=`.status.sleep.until`,priority=1
+// +kubebuilder:printcolumn:name="Saved Pod Hours",type=string,JSONPath=`.status.sleep.saved.podHours`,priority=1
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 // +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.status.expiresAt`

@@ -283,6 +283,11 @@ type ReleaseObjectStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message,omitempty"`
+	// awakeReplicas is the number of pods that a workload goes back to when its environment wakes. Absent while it is
+	// awake, and where the number is not known: then it is the least that its autoscaler keeps.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	AwakeReplicas *int32 `json:"awakeReplicas,omitempty"`
 }
 
 // ReleaseStatus is the outcome.
@@ -315,6 +320,9 @@ type ReleaseStatus struct {
 	// supersededAt is when a newer Release took this one's place.
 	// +optional
 	SupersededAt *metav1.Time `json:"supersededAt,omitempty"`
+	// sleep is what the sleep of the environment did to the Release. Absent where it never slept.
+	// +optional
+	Sleep *ReleaseSleep `json:"sleep,omitempty"`
 	// objects are the objects of the inventory as they are.
 	// +optional
 	// +listType=atomic

@@ -17,13 +17,13 @@ import (
 func newEnv(connect cluster.Connector, std streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "env",
-		Short: "Make, list and end environments, such as those of pull requests",
-		Long: `Make, list and end environments, such as those of pull requests.
+		Short: "Make, list, wake and end environments, such as those of pull requests",
+		Long: `Make, list, wake and end environments, such as those of pull requests.
 
 preview makes the environment of a pull request, with a copy of a Component in it,
 and is made to be called by CI at each push; delete-preview ends it when the pull
-request is closed. All of it is written with your own rights, and kubectl or a
-repository can do the same.`,
+request is closed. wake and sleep say when an environment runs. All of it is
+written with your own rights, and kubectl or a repository can do the same.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -32,6 +32,8 @@ repository can do the same.`,
 		newEnvDeletePreview(connect, std),
 		newEnvList(connect, std),
 		newEnvExtend(connect, std),
+		newEnvWake(connect, std),
+		newEnvSleep(connect, std),
 	)
 	return cmd
 }

@@ -68,7 +68,8 @@ func statusReport(ctx context.Context, connect cluster.Connector, flags cluster.
 		return nil, nil, err
 	}
 	options := tree.Options{Namespace: connection.Namespace, Component: component, Kubectl: flags.Kubectl(), Status: flags.Reach(program + " status"),
-		Approve: flags.Reach(program + " approve"), Promote: flags.Reach(program + " promote"), Extend: flags.Reach(program + " env extend")}
+		Approve: flags.Reach(program + " approve"), Promote: flags.Reach(program + " promote"),
+		Extend: flags.Reach(program + " env extend"), Wake: flags.Reach(program + " env wake")}
 	if flags.AllNamespaces {
 		options.Namespace = ""
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/towpath-dev/towpath/internal/guard"
 	"github.com/towpath-dev/towpath/internal/promotion"
 	"github.com/towpath-dev/towpath/internal/render"
+	"github.com/towpath-dev/towpath/internal/sleep"
 	"github.com/towpath-dev/towpath/internal/template"
 )
 
@@ -80,7 +81,7 @@ func (s *scope) path() []promotion.Step {
 		st := &s.stops[i]
 		path[i] = promotion.Step{Name: st.name, Blocked: st.blocked, Version: st.version, Target: st.target, Adopts: st.adopt != nil, Stale: st.stale,
 			Gate: st.gate, Barred: st.barred, Promote: s.component.Spec.Environments[i].Promote, Pending: s.plannedPending(st),
-			Freeze: st.freeze, RollsBack: st.rollsBack(), RollbackTo: st.rollbackTo}
+			Freeze: st.freeze, Sleep: st.sleep(), RollsBack: st.rollsBack(), RollbackTo: st.rollbackTo}
 		for _, release := range st.releases {
 			path[i].Releases = append(path[i].Releases, planned(release))
 		}
@@ -116,8 +117,11 @@ func planned(release *platformv1alpha1.Release) promotion.Release {
 	if back := release.Spec.Rollback; back != nil && back.Reason != "" {
 		p.RolledBack = &promotion.RolledBack{From: back.From, Why: back.Reason}
 	}
-	if p.Ready {
-		p.ReadySince = ready(release).LastTransitionTime.Time
+	if p.Asleep = release.Asleep(); p.Asleep {
+		p.Soaked = time.Duration(release.Status.Sleep.SoakedSeconds) * time.Second
+		p.Ready = p.Ready && p.Soaked > 0 // what did not run shows nothing
+	} else if p.Ready {
+		p.ReadySince, _ = sleep.ReadySince(&release.Status)
 	}
 	return p
 }

@@ -69,12 +69,15 @@ func (s *scope) failed(st *stop, release *platformv1alpha1.Release) bool {
 		return false
 	case meta.IsStatusConditionTrue(release.Status.Conditions, platformv1alpha1.ConditionStalled):
 		return true
-	case !st.rollsBack() || st.environment.Status.Rollback.DeadlineSeconds == 0:
+	case !st.rollsBack() || st.environment.Status.Rollback.DeadlineSeconds == 0 || release.Asleep() || st.environment.Asleep():
 		return false
 	}
 	since := release.CreationTimestamp.Time
 	if release.Status.OpenedAt != nil {
 		since = release.Status.OpenedAt.Time
+	}
+	if slept := release.Status.Sleep; slept != nil && slept.WokeAt != nil && slept.WokeAt.After(since) {
+		since = slept.WokeAt.Time // before, it could not become Ready
 	}
 	left := since.Add(time.Duration(st.environment.Status.Rollback.DeadlineSeconds) * time.Second).Sub(s.now)
 	s.lookAgain(max(left, 0))

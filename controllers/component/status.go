@@ -12,6 +12,7 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/condition"
+	"github.com/towpath-dev/towpath/internal/promotion"
 )
 
 // ready returns the Ready condition of a Release, Unknown where it has none yet.
@@ -152,16 +153,37 @@ func (p *problem) report(conditions *[]metav1.Condition, generation int64) {
 
 // summary names what runs where.
 func (s *scope) summary() string {
-	var names []string
+	var names, asleep []string
 	for i := range s.stops {
-		if s.stops[i].current() != nil {
+		switch current := s.stops[i].current(); {
+		case current == nil:
+		case current.Asleep():
+			asleep = append(asleep, s.stops[i].name)
+		default:
 			names = append(names, s.stops[i].name)
 		}
 	}
-	if len(names) == 0 {
+	switch {
+	case len(names)+len(asleep) == 0:
 		return "No Release is assigned to an environment yet."
+	case len(asleep) == 0:
+		return "Ready in " + strings.Join(names, ", ") + "."
+	case len(names) == 0:
+		return "Asleep in " + strings.Join(asleep, ", ") + "."
 	}
-	return "Ready in " + strings.Join(names, ", ") + "."
+	return "Ready in " + strings.Join(names, ", ") + "; asleep in " + strings.Join(asleep, ", ") + "."
+}
+
+// sleep is that of the environment, as planning sees it; nil where it is awake.
+func (s *stop) sleep() *promotion.Sleep {
+	if s.environment == nil || !s.environment.Asleep() {
+		return nil
+	}
+	asleep := &promotion.Sleep{Namespace: s.environment.Namespace}
+	if until := s.environment.Status.Sleep.Until; until != nil {
+		asleep.Until = until.Time
+	}
+	return asleep
 }
 
 // reportPromoted sets Promoted: every environment of the path runs the version of the spec.
@@ -182,6 +204,9 @@ func (s *scope) reportPromoted(conditions *[]metav1.Condition, generation int64)
 			return
 		case st.decision.Wait != nil:
 			set(metav1.ConditionFalse, st.decision.Wait.Reason, st.decision.Wait.Message)
+			return
+		case current != nil && current.Spec.Version == st.version && current.Status.ReadyAt == nil && current.Asleep() && st.sleep() != nil:
+			set(metav1.ConditionFalse, platformv1alpha1.ReasonAsleep, "Whether the version works shows when its environment wakes: "+st.sleep().Wake(st.name))
 			return
 		case current == nil || current.Spec.Version != st.version || current.Status.ReadyAt == nil:
 			// One that was Ready is promoted: a pod that is lost later does not take it back.

@@ -5,6 +5,7 @@ package environment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -44,7 +45,7 @@ type Reconciler struct {
 	client.Client
 	// Live reads past the cache.
 	Live client.Reader
-	// Clock tells when environments end.
+	// Clock tells when environments end and sleep.
 	Clock    clock.PassiveClock
 	Recorder events.EventRecorder
 	// LabelAliases are further label keys for cost tools, each with the Towpath label whose value it repeats.
@@ -104,6 +105,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if s.expired() {
 		return r.expire(ctx, s)
 	}
+	runErr = errors.Join(runErr, r.sleep(ctx, s))
 	if err := r.report(ctx, s, runErr); err != nil {
 		return ctrl.Result{}, err
 	}

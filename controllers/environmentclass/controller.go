@@ -1,4 +1,4 @@
-// Package environmentclass accepts EnvironmentClasses. But for its freezes, the API server's validation of a class is
+// Package environmentclass accepts EnvironmentClasses. But for its freezes and its sleep, the API server's validation of a class is
 // complete, so a class that exists is ready; its status says so to those who wait for it.
 package environmentclass
 
@@ -16,6 +16,7 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/condition"
 	"github.com/towpath-dev/towpath/internal/freeze"
+	"github.com/towpath-dev/towpath/internal/sleep"
 )
 
 // Reconciler reconciles EnvironmentClasses.
@@ -42,9 +43,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	before := class.DeepCopy()
 	class.Status.ObservedGeneration = class.Generation
-	if wrong := wrongFreezes(class.Spec.Freezes); wrong != "" {
-		condition.Stalled(&class.Status.Conditions, class.Generation, platformv1alpha1.ReasonFreezeInvalid, wrong)
-	} else {
+	freezes, sleeps := wrongFreezes(class.Spec.Freezes), sleep.Check(class.Spec.Sleep)
+	switch {
+	case freezes != "":
+		condition.Stalled(&class.Status.Conditions, class.Generation, platformv1alpha1.ReasonFreezeInvalid, freezes)
+	case sleeps != nil:
+		condition.Stalled(&class.Status.Conditions, class.Generation, platformv1alpha1.ReasonSleepInvalid,
+			fmt.Sprintf("spec.sleep.windows%v. Such a window puts nothing to sleep.", sleeps))
+	default:
 		condition.Ready(&class.Status.Conditions, class.Generation, platformv1alpha1.ReasonAccepted, "Environments may use the class.")
 	}
 	if equality.Semantic.DeepEqual(before.Status, class.Status) {

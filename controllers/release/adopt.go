@@ -46,7 +46,7 @@ func provesPath(release *platformv1alpha1.Release) bool {
 // tellsOfStart says whether an older Release must still hold its finalizer, so that the Releases after it know that
 // what runs may be the work of others: until the golden path has been Ready.
 func (s *scope) tellsOfStart(old *platformv1alpha1.Release) bool {
-	return adopts(old) && s.unproven && !s.ready()
+	return adopts(old) && s.unproven && !s.proven()
 }
 
 // keepsFound says whether an object of the inventory is one that was found and keeps its name.
@@ -230,7 +230,7 @@ func (s *scope) again() string {
 }
 
 // letAllGo takes the labels and the ownership of Towpath off everything that a Release listed and that is still
-// its Component's.
+// its Component's. What sleeps is woken first: nobody else would.
 func (r *Reconciler) letAllGo(ctx context.Context, release *platformv1alpha1.Release) error {
 	namespace := release.Spec.Environment.Namespace
 	if ended, err := r.namespaceEnded(ctx, namespace); err != nil || ended {
@@ -246,6 +246,12 @@ func (r *Reconciler) letAllGo(ctx context.Context, release *platformv1alpha1.Rel
 			return err
 		}
 		if live == nil || !live.DeletionTimestamp.IsZero() {
+			continue
+		}
+		if live, err = r.wake(ctx, release, o, live); err != nil {
+			return err
+		}
+		if live == nil {
 			continue
 		}
 		if err := r.Writer.LetGo(ctx, environment.ApplierUser(namespace), namespace, o, live, labels); err != nil {

@@ -35,6 +35,8 @@ const (
 	ownedAnnotation = "towpath.cache/owned"
 	// replicasAnnotation says that spec.replicas is one of them.
 	replicasAnnotation = "towpath.cache/owns-replicas"
+	// asleepAnnotation says that the object is as our last write put it to sleep.
+	asleepAnnotation = "towpath.cache/asleep"
 )
 
 // newChildCache returns a cache of the objects that Releases make: those that bear an owner-uid,
@@ -71,6 +73,9 @@ func strip(in any) (any, error) {
 	annotations[ownedAnnotation] = apply.Owned(managed)
 	if apply.OwnsReplicas(managed) {
 		annotations[replicasAnnotation] = "true"
+	}
+	if apply.Asleep(managed) {
+		annotations[asleepAnnotation] = "true"
 	}
 	if set, ok := o.(*appsv1.StatefulSet); ok && len(set.Spec.VolumeClaimTemplates) > 0 {
 		annotations[claimsAnnotation] = claimTemplates(set.Spec.VolumeClaimTemplates)
@@ -128,6 +133,11 @@ func (c child) replicas() (int64, bool) {
 	if c.live == nil || c.live.GetAnnotations()[replicasAnnotation] == "" {
 		return 0, false
 	}
+	return c.specReplicas()
+}
+
+// specReplicas returns the number of replicas that the object runs with, whoever set it.
+func (c child) specReplicas() (int64, bool) {
 	n, ok, err := unstructured.NestedInt64(c.live.Object, "spec", "replicas")
 	return n, ok && err == nil
 }

@@ -55,6 +55,8 @@ const (
 	retryTerminating = 5 * time.Second
 	// retryConflict is for a write that met another one whose event should come first.
 	retryConflict = 5 * time.Second
+	// retryCounted is for a workload that changed while its pods were counted.
+	retryCounted = time.Second
 )
 
 // Reconciler reconciles Releases.

@@ -35,7 +35,7 @@ func (r *Reconciler) diagnose(ctx context.Context, s *scope) error {
 		r.looks.forget(s.release.UID)
 		return nil
 	}
-	age := r.Clock.Since(s.release.Status.AppliedAt.Time)
+	age := r.Clock.Since(s.awakeSince())
 	every := min(max(age/2, lookFirst), lookLast)
 	s.lookAgain(every)
 	cause, known := r.looks.last(s.release.UID, r.Clock.Now().Add(-every))

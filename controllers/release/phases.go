@@ -73,7 +73,7 @@ func (r *Reconciler) load(ctx context.Context, s *scope) error {
 // differs says whether anything is not as our last write left it. Else nothing needs to be rendered.
 func (s *scope) differs() bool {
 	for i := range s.children {
-		if needsWrite(&s.release.Status.Objects[i], s.children[i]) {
+		if s.needsWrite(i) {
 			return true
 		}
 	}
@@ -92,6 +92,9 @@ func (r *Reconciler) render(s *scope) error {
 		return err
 	}
 	s.objects = objects
+	if s.asleep {
+		s.putToSleep()
+	}
 	return nil
 }
 
@@ -146,6 +149,10 @@ func (r *Reconciler) record(ctx context.Context, s *scope, results []apply.Resul
 	for i, result := range results {
 		status := &s.release.Status.Objects[i]
 		key := inventoryKey(s.release, status.ReleaseObject)
+		if apierrors.IsConflict(result.Err) && s.counted[i] != "" {
+			s.lookAgain(retryCounted) // it is counted anew; until then it is as it was
+			continue
+		}
 		if result.Err != nil {
 			err := r.explain(ctx, s.release, status.ReleaseObject, result.Err)
 			s.refuse(i, err)
@@ -168,7 +175,7 @@ func (r *Reconciler) record(ctx context.Context, s *scope, results []apply.Resul
 		}
 		written++
 		r.refusals.forget(key)
-		if status.Applied != "" && s.children[i].live != nil && result.Owned != status.Applied {
+		if status.Applied != "" && s.children[i].live != nil && result.Owned != status.Applied && !s.turns(i) {
 			ctrl.LoggerFrom(ctx).Info("Restored fields that somebody else had changed", "kind", status.Kind, "name", status.Name)
 		}
 		status.UID, status.Applied = result.UID, result.Owned
@@ -177,6 +184,7 @@ func (r *Reconciler) record(ctx context.Context, s *scope, results []apply.Resul
 		if status.Health == platformv1alpha1.ObjectMissing || status.Health == platformv1alpha1.ObjectFailed || status.Health == "" {
 			status.Health, status.Message = platformv1alpha1.ObjectProgressing, "Applied."
 		}
+		s.wroteSleep(i)
 	}
 	s.applied = len(errs) == 0 && written == wanted && s.problem == nil && len(s.held) == 0
 	return errors.Join(errs...)
@@ -232,6 +240,13 @@ func (s *scope) classify(err error) {
 	}
 }
 
+// needsWrite says whether an object is not as our last write left it, or sleeps where it should not, or does not where
+// it should.
+func (s *scope) needsWrite(i int) bool {
+	c := s.children[i]
+	return needsWrite(&s.release.Status.Objects[i], c) || c.known && c.live != nil && c.live.GetDeletionTimestamp().IsZero() && s.turns(i)
+}
+
 // needsWrite says whether an object is not as our last write left it.
 func needsWrite(status *platformv1alpha1.ReleaseObjectStatus, c child) bool {
 	switch {
@@ -275,7 +290,7 @@ func (r *Reconciler) prune(ctx context.Context, s *scope) error {
 	}
 	for i := range s.older {
 		old := &s.older[i]
-		if !s.ready() && !covers(keep, old) || s.tellsOfStart(old) {
+		if !s.proven() && !covers(keep, old) || s.tellsOfStart(old) {
 			continue
 		}
 		if old.DeletionTimestamp.IsZero() && old.Status.SupersededAt == nil {
@@ -337,7 +352,7 @@ func (r *Reconciler) letGo(ctx context.Context, s *scope, release *platformv1alp
 func (r *Reconciler) judge(s *scope) {
 	for i := range s.release.Status.Objects {
 		status, c := &s.release.Status.Objects[i], s.children[i]
-		if !c.known {
+		if s.judgeSleep(i) || !c.known {
 			continue
 		}
 		health, message := readiness.Of(c.live, r.rule(s, status.Resource))
@@ -349,6 +364,7 @@ func (r *Reconciler) judge(s *scope) {
 			status.Health, status.Message = platformv1alpha1.ObjectProgressing, s.whileHeld(i)
 		}
 	}
+	s.wakes()
 	if len(s.held) > 0 && s.workloadsReady() {
 		s.lookAgain(time.Second) // now it can go on
 	}

@@ -43,16 +43,23 @@ type scope struct {
 	orphan bool
 	// ending says that the Component or the Environment is being deleted, and the Release next.
 	ending bool
+	// asleep says that the environment sleeps, and the Release is to. One that only takes over changes nothing of what
+	// was found, and so does not.
+	asleep bool
 
 	// template and objects are set by render, nil when that failed.
 	template *template.Template
 	objects  []render.Object
+	// counted are the resource versions at which the pods of workloads were counted that are put to sleep. Set by render.
+	counted map[int]string
 
 	// children are what the cache knows of the inventory, in its order. Set by observe.
 	children []child
 
 	// held are the Services that wait for pods of the golden path, by their place in the inventory. Set by write.
 	held map[int]bool
+	// turned are the objects that were put to sleep or woken in this pass. Set by write.
+	turned map[int]bool
 	// applied says that all objects are as they should be. Set by write.
 	applied bool
 
@@ -93,7 +100,7 @@ func (s *scope) ready() bool {
 // newScope finds the Releases before and after, and whether the Release is still wanted. Where the pass before left its
 // status in the backlog, this one goes on from that.
 func (r *Reconciler) newScope(ctx context.Context, release *platformv1alpha1.Release, unwritten *platformv1alpha1.ReleaseStatus) (*scope, error) {
-	s := &scope{release: release, before: release.DeepCopy()}
+	s := &scope{release: release, before: release.DeepCopy(), turned: map[int]bool{}}
 	if unwritten != nil {
 		release.Status = *unwritten
 	}
@@ -151,6 +158,7 @@ func (r *Reconciler) findOwners(ctx context.Context, s *scope) error {
 		return fmt.Errorf("reading Environment %s: %w", spec.Environment.Name, err)
 	}
 	ours := err == nil && environment.UID == spec.Environment.UID
+	s.asleep = !adopts(s.release) && (ours && environment.Asleep() || !ours && s.release.Asleep())
 	if ours && !environment.DeletionTimestamp.IsZero() {
 		kept, err := r.keeps(ctx, &environment)
 		if err != nil {

@@ -36,6 +36,7 @@ func (r *Reconciler) report(ctx context.Context, s *scope) error {
 		condition.Set(&status.Conditions, generation, platformv1alpha1.ConditionApplied, metav1.ConditionFalse, s.problem.reason, s.problem.message)
 	}
 	r.reportReady(s)
+	r.reportSleep(s)
 	if s.applied && !equality.Semantic.DeepEqual(s.before.Status, *status) {
 		if wait := r.backlog.put(s.release, r.Clock.Now()); wait > 0 {
 			s.lookAgain(wait)
@@ -66,6 +67,8 @@ func (r *Reconciler) reportReady(s *scope) {
 		condition.Progressing(&status.Conditions, generation, platformv1alpha1.ReasonProgressing, "Not there: "+missing+".")
 	case waiting != "":
 		condition.Progressing(&status.Conditions, generation, s.why(platformv1alpha1.ReasonProgressing), waiting+".")
+	case s.asleep:
+		condition.Ready(&status.Conditions, generation, platformv1alpha1.ReasonAsleep, s.whyAsleep())
 	default:
 		condition.Ready(&status.Conditions, generation, platformv1alpha1.ReasonReady, fmt.Sprintf("All %d objects are ready.", len(status.Objects)))
 		if status.ReadyAt == nil {
@@ -132,6 +135,9 @@ func (r *Reconciler) tell(s *scope) {
 	is := meta.FindStatusCondition(s.release.Status.Conditions, platformv1alpha1.ConditionReady)
 	if is == nil || was != nil && was.Status == is.Status && was.Reason == is.Reason {
 		return
+	}
+	if is.Reason == platformv1alpha1.ReasonAsleep || s.before.Asleep() && s.before.Status.ReadyAt != nil {
+		return // of the sleep of all, the Environment tells
 	}
 	switch {
 	case is.Status == metav1.ConditionTrue:

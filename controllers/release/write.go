@@ -69,7 +69,17 @@ func (r *Reconciler) write(ctx context.Context, s *scope) error {
 			if !ok || sets(o, "replicas") {
 				return 0, false
 			}
+			if s.children[i].asleep() && isPods(o.Object.GetKind()) {
+				return s.wakesWith(i, o), true
+			}
 			return s.children[i].replicas()
+		},
+		Version: func(o render.Object) string {
+			i, ok := find(o)
+			if !ok {
+				return ""
+			}
+			return s.counted[i]
 		},
 	})
 	var refused *apply.RefusedError
@@ -104,7 +114,7 @@ func (r *Reconciler) needed(s *scope) map[childKey]int {
 	held, unbridged := math.MaxInt, false
 	s.held = map[int]bool{}
 	for i := range s.objects {
-		if !needsWrite(&s.release.Status.Objects[i], s.children[i]) {
+		if !s.needsWrite(i) {
 			continue
 		}
 		holds := s.holds(i)
@@ -148,17 +158,35 @@ func (s *scope) absent(i int) bool {
 // leastReplicas are the fewest pods that autoscalers of the Release leave to their targets, by kind and name.
 func leastReplicas(objects []render.Object) map[string]int64 {
 	least := map[string]int64{}
-	for _, o := range objects {
-		field := map[string]string{"HorizontalPodAutoscaler": "minReplicas", "ScaledObject": "minReplicaCount"}[o.Object.GetKind()]
-		if field == "" {
-			continue
-		}
-		replicas, _, _ := unstructured.NestedInt64(o.Object.Object, "spec", field)
-		kind, _, _ := unstructured.NestedString(o.Object.Object, "spec", "scaleTargetRef", "kind")
-		name, _, _ := unstructured.NestedString(o.Object.Object, "spec", "scaleTargetRef", "name")
-		if replicas > 1 {
-			least[cmp.Or(kind, "Deployment")+"/"+name] = replicas
+	for target, b := range bounds(objects) {
+		if b.least > 1 {
+			least[target] = b.least
 		}
 	}
 	return least
+}
+
+// bounds are how few and how many pods autoscalers of the Release leave to their targets, by kind and name.
+func bounds(objects []render.Object) map[string]scaling {
+	all := map[string]scaling{}
+	for _, o := range objects {
+		var least, most string
+		switch o.Object.GetKind() {
+		case "HorizontalPodAutoscaler":
+			least, most = "minReplicas", "maxReplicas"
+		case "ScaledObject":
+			least, most = "minReplicaCount", "maxReplicaCount"
+		default:
+			continue
+		}
+		b := scaling{most: unbounded}
+		b.least, _, _ = unstructured.NestedInt64(o.Object.Object, "spec", least)
+		if set, ok, err := unstructured.NestedInt64(o.Object.Object, "spec", most); ok && err == nil {
+			b.most = set
+		}
+		kind, _, _ := unstructured.NestedString(o.Object.Object, "spec", "scaleTargetRef", "kind")
+		name, _, _ := unstructured.NestedString(o.Object.Object, "spec", "scaleTargetRef", "name")
+		all[cmp.Or(kind, "Deployment")+"/"+name] = b
+	}
+	return all
 }

@@ -38,13 +38,14 @@ func (w *Writer) LetGo(ctx context.Context, user, namespace string, object platf
 	return err
 }
 
-// LettingGo returns the JSON patch that LetGo sends, for whoever writes with rights of his own.
+// LettingGo returns the JSON patch that LetGo sends, for whoever writes with rights of his own. It wakes an object that
+// sleeps.
 func LettingGo(live *metav1.PartialObjectMetadata, labels map[string]string) ([]byte, error) {
 	patch, err := lettingGo(live, labels)
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(patch)
+	return json.Marshal(append(patch, waking(live.Kind, live)...))
 }
 
 // lettingGo is what LetGo changes of an object.
@@ -74,7 +75,8 @@ func lettingGo(live *metav1.PartialObjectMetadata, labels map[string]string) ([]
 
 // handedOn returns the entries of managedFields with what Towpath owns as the next owner's, but for what is taken off. A
 // number of replicas that Towpath sets passes too, as the manifests name it. One that waits for an autoscaler becomes
-// nobody's: the manifests leave it out, and it would fall back to one.
+// nobody's: the manifests leave it out, and it would fall back to one. So does that of a workload that sleeps, since
+// either may be so.
 func handedOn(managed []metav1.ManagedFieldsEntry, removed sets.Set[string]) ([]metav1.ManagedFieldsEntry, error) {
 	var entries []metav1.ManagedFieldsEntry
 	var mine, next *metav1.ManagedFieldsEntry
@@ -100,12 +102,13 @@ func handedOn(managed []metav1.ManagedFieldsEntry, removed sets.Set[string]) ([]
 	if err != nil {
 		return nil, err
 	}
+	asleep := Asleep(managed)
 	fields = filter(fields, func(path fieldpath.Path) bool {
 		switch {
 		case name(path, 0) != "metadata":
-			return true
+			return !asleep || name(path, 0) != "spec" || name(path, 1) != "replicas"
 		case name(path, 1) == "annotations":
-			return name(path, 2) != platformv1alpha1.AnnotationAdoptBy
+			return name(path, 2) != platformv1alpha1.AnnotationAdoptBy && name(path, 2) != platformv1alpha1.AnnotationAwake
 		}
 		return name(path, 1) != "labels" || !removed.Has(name(path, 2))
 	})

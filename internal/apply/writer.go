@@ -97,6 +97,9 @@ type Intent struct {
 	// Replicas tells how many pods a workload runs whose number was ours and is left to an autoscaler from
 	// now on, so that it stays as it is until that changes it; nil means that there is none.
 	Replicas func(render.Object) (replicas int64, ok bool)
+	// Version tells which resource version an object must have, empty for any. Nil means that there is none: an object
+	// whose number of pods is kept must be as it was counted.
+	Version func(render.Object) string
 }
 
 // Result is what came of one object.
@@ -202,6 +205,21 @@ func (w *Writer) applyOne(ctx context.Context, intent *Intent, o render.Object) 
 // adjusted is an object as it is sent.
 func (intent *Intent) adjusted(o render.Object) *unstructured.Unstructured {
 	object := o.Object
+	if o.Awake != nil {
+		object = object.DeepCopy()
+		annotations := object.GetAnnotations()
+		if annotations == nil {
+			annotations = map[string]string{}
+		}
+		annotations[platformv1alpha1.AnnotationAwake] = *o.Awake
+		object.SetAnnotations(annotations)
+	}
+	if intent.Version != nil {
+		if version := intent.Version(o); version != "" {
+			object = object.DeepCopy()
+			object.SetResourceVersion(version) // a conflict where that is another by now
+		}
+	}
 	if intent.UID != nil {
 		if uid := intent.UID(o); uid != "" {
 			object = object.DeepCopy()

@@ -1,27 +1,12 @@
 // Package freeze tells when windows of time are open in which nothing may be released. It is pure: the time comes in.
-//
-// The times of a window are those of clocks on the wall. What begins at 02:30 begins when the clocks are put forward on
-// a day that has no 02:30, and the first time on one that has two; what ends then ends the second time. So a window
-// comes each time it should, and covers all that clocks show of it.
+// How windows go by clocks says package window.
 package freeze
 
 import (
-	"errors"
-	"fmt"
-	"strings"
 	"time"
-	_ "time/tzdata" // the zones are the same wherever the manager runs
-
-	"github.com/robfig/cron/v3"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
-)
-
-const (
-	// layout is that of from and until.
-	layout = "2006-01-02T15:04"
-	// maxStarts is after how many starts in a row a window that never closed in between is said never to close.
-	maxStarts = 20_000
+	"github.com/towpath-dev/towpath/internal/window"
 )
 
 // Active is a window that is open.
@@ -39,11 +24,11 @@ func At(windows []platformv1alpha1.FreezeWindow, now time.Time) *Active {
 	var last *Active
 	for i := range windows {
 		w := &windows[i]
-		until, open, err := openUntil(w, now)
-		switch {
-		case err != nil:
+		times, err := window.Read(of(w))
+		if err != nil {
 			return &Active{Window: w, Broken: err}
-		case open && (last == nil || until.After(last.Until)):
+		}
+		if _, until, open := times.Span(now); open && (last == nil || until.After(last.Until)) {
 			last = &Active{Window: w, Until: until}
 		}
 	}
@@ -52,127 +37,10 @@ func At(windows []platformv1alpha1.FreezeWindow, now time.Time) *Active {
 
 // Check says what is wrong with a window: a zone or a schedule that cannot be read, or one that never opens or never
 // closes.
-func Check(w *platformv1alpha1.FreezeWindow) error {
-	t, err := read(w)
-	if err != nil {
-		return err
-	}
-	if t.schedule == nil {
-		if !t.from.Before(t.until) {
-			return fmt.Errorf("until (%s) must be after from (%s)", w.Until, w.From)
-		}
-		return nil
-	}
-	start := t.schedule.Next(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
-	if start.IsZero() {
-		return fmt.Errorf("schedule %q never comes", w.Schedule)
-	}
-	for range maxStarts {
-		next := t.schedule.Next(start)
-		if next.IsZero() || next.After(start.Add(t.duration)) {
-			return nil
-		}
-		start = next
-	}
-	return fmt.Errorf("a window of %s that begins by schedule %q never closes: it begins again before it ends", t.duration, w.Schedule)
-}
+func Check(w *platformv1alpha1.FreezeWindow) error { return window.Check(of(w)) }
 
-// times are those of a window: on the wall, so as if they were in UTC.
-type times struct {
-	zone        *time.Location
-	schedule    cron.Schedule
-	duration    time.Duration
-	from, until time.Time
-}
-
-func read(w *platformv1alpha1.FreezeWindow) (times, error) {
-	var t times
-	var err error
-	if strings.EqualFold(w.TimeZone, "local") {
-		return t, errors.New("timeZone must name a zone, such as Europe/Berlin")
+func of(w *platformv1alpha1.FreezeWindow) window.Window {
+	return window.Window{
+		TimeZone: w.TimeZone, Schedule: w.Schedule, Duration: time.Duration(w.DurationSeconds) * time.Second, From: w.From, Until: w.Until,
 	}
-	if t.zone, err = time.LoadLocation(w.TimeZone); err != nil {
-		return t, fmt.Errorf("timeZone %q is not known: it must be a name of the IANA database, such as Europe/Berlin", w.TimeZone)
-	}
-	if w.Schedule == "" {
-		var errFrom, errUntil error
-		t.from, errFrom = time.Parse(layout, w.From)
-		t.until, errUntil = time.Parse(layout, w.Until)
-		if err := errors.Join(errFrom, errUntil); err != nil {
-			return t, fmt.Errorf("from and until must be times such as 2026-12-20T18:00: %w", err)
-		}
-		return t, nil
-	}
-	if strings.Contains(w.Schedule, "=") {
-		return t, fmt.Errorf("schedule %q must not name a zone: timeZone does", w.Schedule)
-	}
-	parser := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
-	if t.schedule, err = parser.Parse(w.Schedule); err != nil {
-		return t, fmt.Errorf("schedule %q is no cron schedule of five fields: %w", w.Schedule, err)
-	}
-	t.duration = time.Duration(w.DurationSeconds) * time.Second
-	return t, nil
-}
-
-// openUntil says whether a window is open, and when it closes.
-func openUntil(w *platformv1alpha1.FreezeWindow, now time.Time) (until time.Time, open bool, err error) {
-	t, err := read(w)
-	if err != nil {
-		return time.Time{}, false, err
-	}
-	covers := func(from, to time.Time) bool {
-		until = instant(to, t.zone, true)
-		return !now.Before(instant(from, t.zone, false)) && now.Before(until)
-	}
-	if t.schedule == nil {
-		return until, covers(t.from, t.until), nil
-	}
-	// The clocks may have been moved in between: half a day more on either side finds every start that matters.
-	clock := onTheWall(now, t.zone)
-	start := t.schedule.Next(clock.Add(-t.duration - 12*time.Hour))
-	for range maxStarts {
-		if start.IsZero() || start.After(clock.Add(12*time.Hour)) {
-			break
-		}
-		end := start.Add(t.duration)
-		if !open && covers(start, end) {
-			open = true
-		}
-		if open {
-			// One that begins before another ends goes on in it.
-			if from := instant(start, t.zone, false); !from.After(until) {
-				if to := instant(end, t.zone, true); to.After(until) {
-					until = to
-				}
-			}
-		}
-		start = t.schedule.Next(start)
-	}
-	return until, open, nil
-}
-
-// onTheWall is what clocks show, as if that were UTC.
-func onTheWall(t time.Time, zone *time.Location) time.Time {
-	l := t.In(zone)
-	return time.Date(l.Year(), l.Month(), l.Day(), l.Hour(), l.Minute(), l.Second(), l.Nanosecond(), time.UTC)
-}
-
-// instant is when clocks show a time: the first or the last moment where they do so twice, and when they are moved
-// where they never do.
-func instant(wall time.Time, zone *time.Location, last bool) time.Time {
-	offset := func(t time.Time) time.Duration {
-		_, seconds := t.In(zone).Zone()
-		return time.Duration(seconds) * time.Second
-	}
-	// The offsets in force around it; clocks are not moved twice within two days.
-	before, after := wall.Add(-offset(wall.Add(-24*time.Hour))), wall.Add(-offset(wall.Add(24*time.Hour)))
-	shows := func(t time.Time) bool { return onTheWall(t, zone).Equal(wall) }
-	switch {
-	case shows(before) && (!last || !shows(after)):
-		return before
-	case shows(after):
-		return after
-	}
-	_, moved := after.In(zone).ZoneBounds()
-	return moved
 }

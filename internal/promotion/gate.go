@@ -211,6 +211,9 @@ func (s *Step) awaitSoak(before *Step, now time.Time) (*Wait, time.Duration) {
 	if current == nil || !current.Ready {
 		return &Wait{Reason: platformv1alpha1.ReasonSoaking, Message: fmt.Sprintf("The version must have been Ready in %s for %s, and is not Ready there now.", before.Name, need)}, 0
 	}
+	if current.Asleep {
+		return before.soakAsleep(need), 0
+	}
 	until := current.ReadySince.Add(need)
 	if !now.Before(until) {
 		return nil, 0

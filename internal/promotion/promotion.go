@@ -31,8 +31,12 @@ type Release struct {
 	Applied bool
 	// Settling says that the Release is young, and neither was Ready nor failed yet.
 	Settling bool
-	// ReadySince is since when the Release has been Ready, where it is now.
+	// ReadySince is since when the Release has been Ready, where it is now; nights of sleep in between are left out.
 	ReadySince time.Time
+	// Asleep says that the Release sleeps with its environment, and Soaked for how long it had been Ready then. One that
+	// was not is not Ready asleep.
+	Asleep bool
+	Soaked time.Duration
 	// Number counts the Releases of an environment.
 	Number int64
 	// Changes says that the Release brought another version.
@@ -84,6 +88,8 @@ type Step struct {
 	Pending []Pending
 	// Freeze is the window that is open, nil for none.
 	Freeze *Freeze
+	// Sleep says that the environment sleeps; nil where it is awake.
+	Sleep *Sleep
 	// RollsBack says that a Release which fails is rolled back by itself.
 	RollsBack bool
 	// RollbackTo is the number of the Release whose version a person wants to run again; 0 for none.
@@ -309,9 +315,12 @@ func awaitBefore(step, before *Step) *Wait {
 	if before == nil {
 		return nil
 	}
-	waiting := &Wait{
-		Reason:  platformv1alpha1.ReasonWaitingForPrevious,
-		Message: fmt.Sprintf("The version waits until it is Ready in %s, the environment before %s.", before.Name, step.Name),
+	waiting := before.asleep(step)
+	if waiting == nil {
+		waiting = &Wait{
+			Reason:  platformv1alpha1.ReasonWaitingForPrevious,
+			Message: fmt.Sprintf("The version waits until it is Ready in %s, the environment before %s.", before.Name, step.Name),
+		}
 	}
 	current := before.current()
 	if before.Blocked != nil || current == nil || current.Version != before.Version {

@@ -66,6 +66,8 @@ type Object struct {
 	// Wave is 0 for what refers to no other resource; what refers to others comes after them.
 	Wave   int
 	Object *unstructured.Unstructured
+	// Awake says, of an object that was put to sleep, what it goes back to; nil for all others. See Sleep.
+	Awake *string
 }
 
 // Error says which object is wrong, and why. An expression that fails is a *template.EvalError.

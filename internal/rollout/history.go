@@ -36,7 +36,8 @@ func HistoryOf(releases []*platformv1alpha1.Release, newest int64) History {
 		return h // what took its place is gone, or not here yet
 	}
 	h.Current = last.Spec.Revision.Number
-	h.Ready = meta.IsStatusConditionTrue(last.Status.Conditions, platformv1alpha1.ConditionReady)
+	h.Ready = meta.IsStatusConditionTrue(last.Status.Conditions, platformv1alpha1.ConditionReady) &&
+		(!last.Asleep() || last.Status.Sleep.SoakedSeconds > 0) // what did not run shows nothing
 	for _, r := range releases {
 		if r.Spec.Revision.Number < newest {
 			h.Back = r.Spec.Revision.Number

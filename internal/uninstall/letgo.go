@@ -17,7 +17,7 @@ import (
 )
 
 // letGo takes the labels of Towpath off what is kept, so that it is nobody's and a later installation can be given it:
-// the owner that it names is gone. Pods are left alone, and no spec changes.
+// the owner that it names is gone. Pods are left alone, and no spec changes, but of what sleeps: that wakes.
 func (u *uninstaller) letGo(ctx context.Context) error {
 	made, err := u.made(ctx)
 	if err != nil {

@@ -19,8 +19,8 @@ type Options struct {
 	Namespace string
 	// Component to show; empty for all.
 	Component string
-	// Kubectl, Status, Approve, Promote and Extend begin the commands of Report.Next: "kubectl", "towpath status".
-	Kubectl, Status, Approve, Promote, Extend string
+	// Kubectl, Status, Approve, Promote, Extend and Wake begin the commands of Report.Next: "kubectl", "towpath status".
+	Kubectl, Status, Approve, Promote, Extend, Wake string
 }
 
 // key is the namespace and name of an object.
@@ -182,6 +182,9 @@ func buildEnvironment(name string, environment *platformv1alpha1.Environment) En
 	if meta.IsStatusConditionTrue(status.Conditions, platformv1alpha1.ConditionExpiring) {
 		expiring := conditionOf(status.Conditions, platformv1alpha1.ConditionExpiring)
 		built.Expiring = &expiring
+	}
+	if environment.Asleep() {
+		built.Sleep = &Sleep{Since: status.Sleep.Since, Until: status.Sleep.Until}
 	}
 	return built
 }

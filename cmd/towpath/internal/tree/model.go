@@ -95,12 +95,21 @@ type Environment struct {
 	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
 	// Expiring says that this is near; nil where it is not.
 	Expiring *Condition `json:"expiring,omitempty"`
+	// Sleep says that the environment sleeps; nil where it is awake.
+	Sleep *Sleep `json:"sleep,omitempty"`
 	// Waiting is what the Component waits for here: a reason and a message.
 	Waiting *Condition `json:"waiting,omitempty"`
 	// Release that is assigned here; nil before the first.
 	Release *Release `json:"release,omitempty"`
 	// Pending is the Release that waits to enter; nil for none.
 	Pending *Pending `json:"pending,omitempty"`
+}
+
+// Sleep is that of an environment.
+type Sleep struct {
+	// Since and Until are since when, and until when; nil where it does not wake by itself.
+	Since *metav1.Time `json:"since"`
+	Until *metav1.Time `json:"until,omitempty"`
 }
 
 // Pending is a Release that waits for the gate of an environment.

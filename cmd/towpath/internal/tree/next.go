@@ -138,6 +138,11 @@ func (a *advisor) component(team *Team, component *Component) {
 	for i := range component.Environments {
 		a.gate(home, name, &component.Environments[i])
 	}
+	for i := range component.Environments {
+		if environment := &component.Environments[i]; environment.Sleep != nil {
+			a.add(fmt.Sprintf("environment %s is %s", environment.Name, environment.Sleep), "%s -n %s %s", a.Wake, home, environment.Name)
+		}
+	}
 	if component.Health == Ready {
 		return
 	}

@@ -153,6 +153,9 @@ func (s Style) environmentLine(parent *node, environment *Environment, health He
 	if len(facts) > 0 {
 		line += "  " + strings.Join(facts, ", ")
 	}
+	if environment.Sleep != nil {
+		line += "  " + environment.Sleep.String()
+	}
 	if note != "" {
 		line += "  " + note
 	}
@@ -169,6 +172,14 @@ func (s Style) ends(at time.Time) string {
 		return "ends in " + duration.HumanDuration(left)
 	}
 	return "has ended"
+}
+
+// String says until when an environment sleeps.
+func (s *Sleep) String() string {
+	if s.Until == nil {
+		return "asleep"
+	}
+	return "asleep until " + s.Until.UTC().Format(time.RFC3339)
 }
 
 func (s Style) release(parent *node, release *Release) {

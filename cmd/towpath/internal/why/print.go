@@ -18,6 +18,9 @@ func Print(out io.Writer, a *Answer) error {
 	}
 	if a.Ready {
 		fmt.Fprintf(&b, "%s is ready%s: %s\n", a.Component, where, plain(a.Message))
+		for _, step := range a.Next {
+			fmt.Fprintf(&b, "next: %s\n", plain(step))
+		}
 		_, err := io.WriteString(out, b.String())
 		return err
 	}

@@ -98,6 +98,9 @@ func (w *Walker) Component(ctx context.Context, report *tree.Report, environment
 	if stop == nil {
 		if component.Health == tree.Ready {
 			a.Ready, a.Message = true, strings.TrimSuffix(component.Ready.Message, ".")
+			for i := range component.Environments {
+				a.asleep(&component.Environments[i], report)
+			}
 			return a, nil
 		}
 		a.condition(component.Ready, report)
@@ -122,8 +125,22 @@ func (w *Walker) Component(ctx context.Context, report *tree.Report, environment
 		a.condition(component.Ready, report)
 	default:
 		a.Ready, a.Message = true, "Ready in "+stop.Name
+		a.asleep(stop, report)
 	}
 	return a, nil
+}
+
+// asleep says of an environment that sleeps until when, and how to wake it.
+func (a *Answer) asleep(stop *tree.Environment, report *tree.Report) {
+	if stop.Sleep == nil {
+		return
+	}
+	a.Message += fmt.Sprintf("; %s is %s", stop.Name, stop.Sleep)
+	for _, step := range report.Next {
+		if strings.HasSuffix(step.Command, "env wake -n "+a.Namespace+" "+stop.Name) {
+			a.Next = append(a.Next, step.Command)
+		}
+	}
 }
 
 // own says whether a reason is the Component's own, so that no Release is made of what its spec says.
