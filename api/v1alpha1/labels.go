@@ -19,6 +19,8 @@ const (
 	LabelTier = LabelPrefix + "tier"
 	// LabelTemplate names the ServiceTemplate that the object was rendered from.
 	LabelTemplate = LabelPrefix + "template"
+	// LabelCheck names, on the Job of a check and on its pods, the check.
+	LabelCheck = LabelPrefix + "check"
 	// LabelOwnerUID is the UID of the Component (or of the Environment, for what the
 	// Environment makes) that owns the object. It stands on the object itself, never on pod
 	// templates, and decides who may change the object.
