@@ -183,7 +183,10 @@ func (s *scope) reportPromoted(conditions *[]metav1.Condition, generation int64)
 		case st.decision.Wait != nil:
 			set(metav1.ConditionFalse, st.decision.Wait.Reason, st.decision.Wait.Message)
 			return
-		case current == nil || current.Spec.Version != st.version || current.Status.ReadyAt == nil:
+		case current != nil && current.Spec.Version == st.version && awaitsChecks(current) != "":
+			set(metav1.ConditionFalse, platformv1alpha1.ReasonWaitingForChecks, fmt.Sprintf("%s: %s", st.name, awaitsChecks(current)))
+			return
+		case current == nil || current.Spec.Version != st.version || !current.Proven():
 			// One that was Ready is promoted: a pod that is lost later does not take it back.
 			set(metav1.ConditionFalse, platformv1alpha1.ReasonProgressing, fmt.Sprintf("The version is being rolled out in %s.", st.name))
 			return
