@@ -42,8 +42,8 @@ type PrometheusCheck struct {
 // JobCheck runs a Job in the workload namespace, and succeeds where that completes.
 type JobCheck struct {
 	// spec of the Job, as in batch/v1, of at most 16 KiB. ${…} is an expression as in templates, of component,
-	// environment and release. It is held to what a rendered object is: pod security, no tokens of ServiceAccounts, our
-	// labels. Its pods are none of the Component's: no Service, policy or autoscaler finds them. Where it does not say,
+	// environment and release. It is held to what a rendered object is: pod security, tokens of ServiceAccounts, our
+	// labels; that of a Component to the strictest, Restricted and no token, whatever the class allows. Its pods are none of the Component's: no Service, policy or autoscaler finds them. Where it does not say,
 	// it tries once (backoffLimit: 0), restarts nothing and mounts no token. timeoutSeconds of the check bounds it, and
 	// an hour after its end it is deleted: it must not set activeDeadlineSeconds and ttlSecondsAfterFinished.
 	// +required

@@ -110,12 +110,17 @@ func Job(r *platformv1alpha1.Release, c *platformv1alpha1.ReleaseCheck, run int3
 	return render.CheckJob(r, c.Name, JobName(r, c, run), spec)
 }
 
-// Policy is what the guard holds the Job of a check to, but for the scope of kinds, which the caller knows.
+// Policy is what the guard holds the Job of a check to, but for the scope of kinds, which the caller knows. What a class
+// allows beyond the strictest rules it allows to golden paths, and to its own checks: a tenant writes every field of a
+// Component's Job.
 func Policy(r *platformv1alpha1.Release, c *platformv1alpha1.ReleaseCheck) guard.Policy {
 	policy := render.Policy(r)
 	policy.Labels, policy.PodLabels = render.CheckLabels(r, c.Name), nil
 	if r.Spec.ServiceAccountTokens == "" {
 		policy.Tokens = platformv1alpha1.TokensForbidden
+	}
+	if c.Origin != platformv1alpha1.CheckOfClass {
+		policy.PodSecurity, policy.Tokens = platformv1alpha1.PodSecurityRestricted, platformv1alpha1.TokensForbidden
 	}
 	return policy
 }

@@ -107,7 +107,8 @@ func TestResolveAndJob(t *testing.T) {
 	}
 }
 
-// TestATenantsJobIsHeldToTheRules has the guard refuse what would leave the namespace, or take rights.
+// TestATenantsJobIsHeldToTheRules has the guard refuse what would leave the namespace, or take rights, also where the class
+// allows all of that to golden paths.
 func TestATenantsJobIsHeldToTheRules(t *testing.T) {
 	for name, change := range map[string][2]string{
 		"privileged":                {`"allowPrivilegeEscalation": false`, `"privileged": true`},
@@ -121,6 +122,7 @@ func TestATenantsJobIsHeldToTheRules(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := complete()
+			r.Spec.PodSecurity, r.Spec.ServiceAccountTokens = platformv1alpha1.PodSecurityPrivileged, platformv1alpha1.TokensAllowed
 			spec := strings.Replace(smoke, change[0], change[1], 1)
 			resolved, err := check.Resolve(r, platformv1alpha1.CheckOfComponent, []platformv1alpha1.Check{jobOf(spec)})
 			if err != nil {
