@@ -140,9 +140,14 @@ func (r *Reconciler) measure(ctx context.Context, release *platformv1alpha1.Rele
 	var group errgroup.Group
 	group.SetLimit(atOnce)
 	retries := make([]time.Duration, len(release.Spec.Checks))
-	for i := range release.Spec.Checks {
+	now := r.Clock.Now()
+	due := make([]time.Duration, len(release.Spec.Checks))
+	for i := range due { // all of them before the first is measured: each looks at the others
+		due[i] = check.Next(release, i, now)
+	}
+	for i := range due {
 		group.Go(func() (err error) {
-			retries[i], err = r.one(ctx, release, i)
+			retries[i], err = r.one(ctx, release, i, due[i])
 			return err
 		})
 	}
@@ -160,15 +165,14 @@ func (r *Reconciler) measure(ctx context.Context, release *platformv1alpha1.Rele
 	return after, err
 }
 
-// one measures the i-th check where it is due. Each writes its own entry of the status alone.
-func (r *Reconciler) one(ctx context.Context, release *platformv1alpha1.Release, i int) (retry time.Duration, err error) {
+// one measures the i-th check where it is due. Each reads and writes its own entry of the status alone.
+func (r *Reconciler) one(ctx context.Context, release *platformv1alpha1.Release, i int, due time.Duration) (retry time.Duration, err error) {
 	defer func() {
 		if p := recover(); p != nil { // nobody else recovers from one in this goroutine
 			err = fmt.Errorf("measuring check %s: panic: %v", release.Spec.Checks[i].Name, p)
 		}
 	}()
 	c, s := &release.Spec.Checks[i], &release.Status.Checks[i]
-	due := check.Next(release, i, r.Clock.Now())
 	switch {
 	case s.StartedAt != nil && due >= 0:
 		return r.follow(ctx, release, c, s, due)
@@ -197,7 +201,7 @@ func (r *Reconciler) ask(ctx context.Context, release *platformv1alpha1.Release,
 	}
 	values, err := r.Prometheus.Query(ctx, source.Address, c.Prometheus.Query, check.Timeout(&c.Check))
 	if err != nil {
-		return check.Measurement{Message: fmt.Sprintf("Prometheus did not answer the query: %v.", err)}, nil //nolint:nilerr // it says nothing, and that is the measurement
+		return check.Measurement{Message: fmt.Sprintf("Prometheus did not answer the query: %v.", err)}, nil
 	}
 	return check.Judge(c.Prometheus, values), nil
 }

@@ -31,7 +31,8 @@ func (r *Reconciler) addChecks(ctx context.Context, s *scope, st *stop, release 
 		return nil
 	}
 	var class platformv1alpha1.EnvironmentClass
-	if err := r.Get(ctx, types.NamespacedName{Name: release.Spec.Environment.Class}, &class); client.IgnoreNotFound(err) != nil {
+	err := r.Get(ctx, types.NamespacedName{Name: release.Spec.Environment.Class}, &class)
+	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("reading EnvironmentClass %s: %w", release.Spec.Environment.Class, err)
 	}
 	cannot := func(format string, args ...any) {

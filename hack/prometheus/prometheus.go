@@ -139,10 +139,9 @@ func freePort() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer listener.Close()
 	address, ok := listener.Addr().(*net.TCPAddr)
 	if !ok {
-		return 0, errors.New("a TCP listener has no TCP address")
+		return 0, errors.Join(errors.New("a TCP listener has no TCP address"), listener.Close())
 	}
-	return address.Port, nil
+	return address.Port, listener.Close()
 }
