@@ -116,6 +116,10 @@ $(BIN)/role-covers: hack/tools/go.mod hack/tools/go.sum hack/tools/role-covers/m
 	CGO_ENABLED=0 go -C hack/tools build -o $@ ./role-covers
 	@touch $@
 
+# Of Debian's package; tests of checks ask it.
+$(BIN)/prometheus: hack/prometheus/fetch.sh
+	hack/prometheus/fetch.sh $@
+
 $(BIN)/govulncheck: hack/tools/go.mod hack/tools/go.sum
 	CGO_ENABLED=0 go -C hack/tools build -o $@ golang.org/x/vuln/cmd/govulncheck
 	@touch $@
@@ -222,7 +226,7 @@ test: ## Run everything that CI checks.
 	done
 
 .PHONY: test-unit
-test-unit: ## Run the tests that need no control plane.
+test-unit: $(BIN)/prometheus ## Run the tests that need no control plane.
 	@packages=$$($(test_packages) | grep -Ev $(starts_cluster) | $(import_path)); \
 	  go test -race -shuffle=on $(TESTFLAGS) $$packages
 
@@ -232,7 +236,7 @@ RIGHTS := $(CURDIR)/build/audit
 .PHONY: test-integration
 test-integration: export KUBEBUILDER_ASSETS := $(BIN)/kube/current
 test-integration: export TOWPATH_RIGHTS_DIR := $(RIGHTS)
-test-integration: kube ## Run the tests that start a control plane, and verify-audit after them.
+test-integration: kube $(BIN)/prometheus ## Run the tests that start a control plane, and verify-audit after them.
 	@rm -rf $(RIGHTS)
 	@packages=$$($(test_packages) | grep -E $(starts_cluster) | $(import_path)); \
 	  go test -count=1 -race -shuffle=on -timeout=20m $(TESTFLAGS) $$packages

@@ -30,7 +30,8 @@ type Commit struct {
 	// committedAt is when the commit was made. Lead time is counted from here.
 	// +optional
 	CommittedAt *metav1.Time `json:"committedAt,omitempty"`
-	// author of the commit, usually an e-mail address.
+	// author of the commit, usually an e-mail address, alone or as Name <address>. A gate that forbids authors to approve
+	// looks for it among the e-mails of the Team's members. It is what the Component says, and is not verified.
 	// +optional
 	// +kubebuilder:validation:MaxLength=254
 	Author string `json:"author,omitempty"`
@@ -105,6 +106,14 @@ type PathEnvironment struct {
 	// takes nothing away. Default: what the class asks for.
 	// +optional
 	Gate *Gate `json:"gate,omitempty"`
+	// checks are what a Release must pass in the environment, besides those of the environment's class: they add to
+	// these, also where they have the name of one. They count from the next Release on. Queries need a class that allows
+	// them. Default: those of the class.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=8
+	Checks []Check `json:"checks,omitempty"`
 	// promote is the name of the Release that may enter the environment where the gate is Manual. The next version
 	// waits again. Default: none.
 	// +optional
@@ -190,6 +199,15 @@ type ComponentSpec struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	Environments []PathEnvironment `json:"environments,omitempty"`
+
+	// revisionHistoryLimit is how many Releases of each environment are kept beside the one that runs, and as many that
+	// never entered. Those that are still needed are kept beyond that: the newest that was Ready, what a rollback names or
+	// brought back, the one where somebody rejected the version, and what still holds objects. Default: 10.
+	// +optional
+	// +kubebuilder:default=10
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100
+	RevisionHistoryLimit *int32 `json:"revisionHistoryLimit,omitempty"`
 
 	// deletionPolicy says what becomes of what the Component runs when it is deleted, or leaves an environment.
 	// Delete: it is deleted. Orphan: it runs on, without the labels and the ownership of Towpath, and Towpath

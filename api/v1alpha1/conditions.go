@@ -27,6 +27,9 @@ const (
 	// ConditionApplied is True on a Release when every object of its inventory was accepted
 	// by the API server. What only older Releases listed is pruned later, once this one is Ready.
 	ConditionApplied = "Applied"
+	// ConditionChecked is True on a Release when every check of it has passed, False when one has failed; it is absent
+	// where there are none, and before they begin. A Release with checks is Ready only where it is True once.
+	ConditionChecked = "Checked"
 )
 
 // Reasons of more than one kind.
@@ -121,6 +124,10 @@ const (
 	ReasonEnvironmentNotReady = "EnvironmentNotReady"
 	// ReasonWaitingForPrevious: the version must become Ready in the environment before.
 	ReasonWaitingForPrevious = "WaitingForPrevious"
+	// ReasonWaitingForChecks: what the version must pass in the environment before is not passed yet, or has failed.
+	ReasonWaitingForChecks = "WaitingForChecks"
+	// ReasonChecksInvalid: a check cannot be made: an expression of it fails, its Job may not run, or nobody may ask what it asks.
+	ReasonChecksInvalid = "ChecksInvalid"
 	// ReasonSoaking: the version has not been Ready for long enough in the environment before.
 	ReasonSoaking = "Soaking"
 	// ReasonWaitingForApproval: people must approve the Release.
@@ -153,6 +160,12 @@ const (
 
 // Reasons of a Release.
 const (
+	// ReasonChecking: every object is ready, and the checks are being made.
+	ReasonChecking = "Checking"
+	// ReasonChecksPassed: every check has passed.
+	ReasonChecksPassed = "ChecksPassed"
+	// ReasonChecksFailed: a check failed more often than it may.
+	ReasonChecksFailed = "ChecksFailed"
 	// ReasonApplied: every object was accepted by the API server.
 	ReasonApplied = "Applied"
 	// ReasonApplyFailed: the API server did not take an object. With Stalled, the content is refused and

@@ -40,6 +40,7 @@ const (
 )
 
 // EnvironmentClassSpec is the platform's contract for environments of one kind.
+// +kubebuilder:validation:XValidation:rule="has(self.prometheus) || !has(self.checks) || !self.checks.exists(c, has(c.prometheus))",message="a class with checks that query must have prometheus"
 type EnvironmentClassSpec struct {
 	// tier of the environments of this class. It stands in the label platform.towpath.dev/tier of
 	// every object, and templates see it as environment.tier. It must not change.
@@ -77,6 +78,18 @@ type EnvironmentClassSpec struct {
 	// rollback says what becomes of a Release that fails before it was ever Ready. Default: it stays as it is.
 	// +optional
 	Rollback *RollbackPolicy `json:"rollback,omitempty"`
+
+	// checks are the least that Releases must pass in environments of this class. Components may add to them. They count
+	// from the next Release of a Component on. Default: none.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=8
+	Checks []Check `json:"checks,omitempty"`
+
+	// prometheus is where checks with a query ask. Changing it counts at once. Default: none, and there can be none.
+	// +optional
+	Prometheus *PrometheusSource `json:"prometheus,omitempty"`
 
 	// freezes are times in which nothing new enters environments of this class. A window that cannot be read counts as
 	// open, and the class is not Ready. Default: none.

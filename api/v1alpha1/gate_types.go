@@ -42,7 +42,9 @@ type Gate struct {
 	// +kubebuilder:validation:Maximum=10
 	Approvals int32 `json:"approvals,omitempty"`
 	// authorApproval says whether the approval of somebody who made the change counts. Forbidden needs
-	// spec.requestedBy of the Component: while it is not known who made a change, nobody's approval counts.
+	// spec.requestedBy of the Component: while it is not known who made a change, nobody's approval counts. Where the
+	// Component is a Team's and names the author of its commit, that one counts as the members with this e-mail, and must
+	// be one of them.
 	// Default: Allowed.
 	// +optional
 	AuthorApproval AuthorApproval `json:"authorApproval,omitempty"`
@@ -73,14 +75,14 @@ const (
 	RollbackManual RollbackMode = "Manual"
 )
 
-// RollbackPolicy says what becomes of a Release that fails before it was ever Ready.
+// RollbackPolicy says what becomes of a Release that fails before it was ever Ready, or that fails its checks.
 type RollbackPolicy struct {
 	// mode Automatic: the environment goes back to the newest Release that was Ready there, and what failed is not
 	// tried again until the Component changes. Manual: it stays as it is.
 	// +required
 	Mode RollbackMode `json:"mode,omitempty"`
 	// deadlineSeconds is for how long a Release may take to become Ready before it counts as failed, also where no
-	// object of it says so. Default: none, and a Release fails when one of its objects does.
+	// object of it says so. It ends when all objects are ready: checks have bounds of their own. Default: none, and a Release fails when one of its objects does.
 	// +optional
 	// +kubebuilder:validation:Minimum=10
 	// +kubebuilder:validation:Maximum=86400

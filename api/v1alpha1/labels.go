@@ -22,6 +22,8 @@ const (
 	// LabelPreviewOf names, on a Component that was copied into an environment for a pull request, the one that it is a
 	// copy of.
 	LabelPreviewOf = LabelPrefix + "preview-of"
+	// LabelCheck names, on the Job of a check and on its pods, the check.
+	LabelCheck = LabelPrefix + "check"
 	// LabelOwnerUID is the UID of the Component (or of the Environment, for what the
 	// Environment makes) that owns the object. It stands on the object itself, never on pod
 	// templates, and decides who may change the object.

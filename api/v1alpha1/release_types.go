@@ -2,6 +2,7 @@ package v1alpha1
 
 import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -164,6 +165,20 @@ type ReleaseSpec struct {
 	// for by now decides. Default: the Release never waits.
 	// +optional
 	Gate *Gate `json:"gate,omitempty"`
+	// checks are what the Release must pass before it is Ready: those of the class and of the Component when it was made.
+	// Default: none.
+	// +optional
+	// +listType=map
+	// +listMapKey=origin
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	Checks []ReleaseCheck `json:"checks,omitempty"`
+	// soakSeconds is for how long the checks are measured on after the Release was Ready: the soak that the gate of the
+	// next environment asked for when it was made. Default: 0.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=2592000
+	SoakSeconds int32 `json:"soakSeconds,omitempty"`
 	// rollback is set where the cause is Rollback.
 	// +optional
 	Rollback *ReleaseRollback `json:"rollback,omitempty"`
@@ -296,7 +311,7 @@ type ReleaseStatus struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// conditions are Ready, Applied, and Stalled when somebody must act first.
+	// conditions are Ready, Applied, Checked where there are checks, and Stalled when somebody must act first.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -314,7 +329,17 @@ type ReleaseStatus struct {
 	// appliedAt is when every object was applied for the first time.
 	// +optional
 	AppliedAt *metav1.Time `json:"appliedAt,omitempty"`
-	// readyAt is when every object was ready for the first time. It stays when one fails later.
+	// rolledOutAt is when every object was ready for the first time, and the checks began. Absent where there are none.
+	// +optional
+	RolledOutAt *metav1.Time `json:"rolledOutAt,omitempty"`
+	// checks are what the checks found.
+	// +optional
+	// +listType=map
+	// +listMapKey=origin
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	Checks []ReleaseCheckStatus `json:"checks,omitempty"`
+	// readyAt is when every object was ready, and every check had passed, for the first time. It stays when one fails later.
 	// +optional
 	ReadyAt *metav1.Time `json:"readyAt,omitempty"`
 	// supersededAt is when a newer Release took this one's place.
@@ -362,6 +387,16 @@ type Release struct {
 // has applied nothing.
 func (r *Release) Opened() bool {
 	return r.Spec.Gate == nil || r.Status.OpenedAt != nil
+}
+
+// ChecksFailed says that a check of the Release has failed.
+func (r *Release) ChecksFailed() bool {
+	return meta.IsStatusConditionFalse(r.Status.Conditions, ConditionChecked)
+}
+
+// Proven says that the Release was Ready at some time, and that none of its checks has failed since.
+func (r *Release) Proven() bool {
+	return r.Status.ReadyAt != nil && !r.ChecksFailed()
 }
 
 // ReleaseList is a list of Releases.

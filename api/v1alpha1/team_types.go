@@ -47,8 +47,8 @@ type TeamMember struct {
 	// is a member more than once, such as by two groups, has all the rights of these roles together.
 	// +required
 	Role TeamRole `json:"role,omitempty"`
-	// emails by which commits name the user as their author. They give no rights: they are for telling whether
-	// somebody who approves a change is its author, which nothing asks for yet.
+	// emails by which commits name the user as their author, in any case of their letters. They give no rights: where a
+	// gate forbids authors to approve, the approval of this user does not count for a change with a commit of theirs.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1

@@ -71,7 +71,7 @@ func lastGood(ctx context.Context, connection *cluster.Cluster, flags cluster.Fl
 	for i := range all {
 		r := &all[i]
 		same := r.Spec.Version == current.Spec.Version && r.Spec.Revision == current.Spec.Revision
-		if r.Opened() && !same && r.Status.ReadyAt != nil && r.Spec.Cause != platformv1alpha1.CauseAdoption && (good == nil || r.Spec.Number > good.Spec.Number) {
+		if r.Opened() && !same && r.Proven() && r.Spec.Cause != platformv1alpha1.CauseAdoption && (good == nil || r.Spec.Number > good.Spec.Number) {
 			good = r
 		}
 	}

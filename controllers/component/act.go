@@ -23,9 +23,6 @@ import (
 	"github.com/towpath-dev/towpath/internal/template"
 )
 
-// historyLimit is how many superseded Releases are kept for each environment.
-const historyLimit = 10
-
 // settleFor is how long a new version may take to show whether it works before a new revision of the template
 // is rolled out over it: as long as Deployments are given by default.
 const settleFor = 10 * time.Minute
@@ -47,12 +44,10 @@ func (r *Reconciler) act(ctx context.Context, s *scope) error {
 	for _, stray := range s.strays {
 		errs = append(errs, r.deleteRelease(ctx, stray))
 	}
-	for i := range s.stops {
-		errs = append(errs, r.trimHistory(ctx, &s.stops[i]))
-	}
 	if s.problem != nil {
-		return errors.Join(errs...)
+		return errors.Join(errs...) // what the history must keep is not known either
 	}
+	errs = append(errs, r.trimHistory(ctx, s))
 	decisions := promotion.Plan(s.path(), s.target, s.now, func(i int, version string, number int64) bool {
 		return r.fits(ctx, s, &s.stops[i], version, number)
 	})
@@ -107,13 +102,10 @@ func (s *scope) path() []promotion.Step {
 func planned(release *platformv1alpha1.Release) promotion.Release {
 	p := promotion.Release{
 		Name: release.Name, Number: release.Spec.Number, Version: release.Spec.Version, Revision: release.Spec.Revision.Number,
-		HadReady: release.Status.ReadyAt != nil, Ready: isReady(release), Settling: settling(release),
-		AsFound: release.Spec.Cause == platformv1alpha1.CauseAdoption, Applied: release.Status.AppliedAt != nil,
+		HadReady: release.Proven(), Ready: isReady(release), Settling: settling(release),
+		AsFound: release.Spec.Cause == platformv1alpha1.CauseAdoption, Applied: release.Status.AppliedAt != nil, Changes: changes(release.Spec.Cause),
 	}
-	switch release.Spec.Cause {
-	case platformv1alpha1.CauseImageChange, platformv1alpha1.CauseParameterChange, platformv1alpha1.CausePromotion, platformv1alpha1.CauseOverrideExpired:
-		p.Changes = true
-	}
+	p.Checks, p.Found = checksOf(release)
 	if back := release.Spec.Rollback; back != nil && back.Reason != "" {
 		p.RolledBack = &promotion.RolledBack{From: back.From, Why: back.Reason}
 	}
@@ -129,7 +121,7 @@ func planned(release *platformv1alpha1.Release) promotion.Release {
 // settling says whether a Release may still become Ready soon.
 func settling(release *platformv1alpha1.Release) bool {
 	return release.Status.ReadyAt == nil && !meta.IsStatusConditionTrue(release.Status.Conditions, platformv1alpha1.ConditionStalled) &&
-		time.Since(release.CreationTimestamp.Time) < settleFor
+		(time.Since(release.CreationTimestamp.Time) < settleFor || ready(release).Reason == platformv1alpha1.ReasonChecking)
 }
 
 // loss is what ran in an environment that has no current Release, as planning sees it and as it was;
@@ -307,29 +299,15 @@ func (r *Reconciler) assemble(ctx context.Context, s *scope, st *stop, ref platf
 		spec.Gate = st.gate.DeepCopy()
 	}
 	spec.Rollback = st.rollback()
+	if err := r.addChecks(ctx, s, st, release); err != nil || st.problem != nil {
+		return nil, err
+	}
 	release.Labels = render.ReleaseLabels(release)
 	delete(release.Labels, platformv1alpha1.LabelOwnerUID) // a Release is found by its owner reference
 	if err := controllerutil.SetControllerReference(component, release, r.Scheme()); err != nil {
 		return nil, fmt.Errorf("owning Release %s: %w", release.Name, err)
 	}
 	return release, nil
-}
-
-// trimHistory deletes the oldest Releases beyond the limit. Only ones whose objects are gone or kept
-// by a newer one, which shows in the finalizer, can go.
-func (r *Reconciler) trimHistory(ctx context.Context, st *stop) error {
-	kept := st.kept()
-	for _, list := range [][]*platformv1alpha1.Release{st.releases, st.unopened} {
-		for i := 0; i < len(list)-1-historyLimit; i++ {
-			if len(list[i].Finalizers) > 0 || kept[list[i].Name] {
-				continue
-			}
-			if err := r.deleteRelease(ctx, list[i]); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // parametersPath is the path of the parameters of an environment in a Component.

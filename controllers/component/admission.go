@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/check"
 	"github.com/towpath-dev/towpath/internal/index"
 	"github.com/towpath-dev/towpath/internal/openapi"
 	"github.com/towpath-dev/towpath/internal/promotion"
@@ -142,6 +143,11 @@ func (v *Validator) validate(ctx context.Context, component *platformv1alpha1.Co
 		return nil, apierrors.NewInternalError(err)
 	}
 	warnings, errs = slices.Concat(deprecated, warnings, unknown), append(errs, wrong...)
+	checks := ValidateChecks(&component.Spec, v.Kinds)
+	if unanswered(checks) {
+		return nil, apierrors.NewInternalError(checks.ToAggregate())
+	}
+	errs = append(errs, checks...)
 	if compiled == nil {
 		warnings = append(warnings, warning)
 	} else {
@@ -243,6 +249,23 @@ func (v *Validator) deprecated(ctx context.Context, component *platformv1alpha1.
 	return admission.Warnings{warning}, nil
 }
 
+// queries warns of checks of an environment that ask a Prometheus which its class does not let Components ask.
+func (v *Validator) queries(ctx context.Context, step *platformv1alpha1.PathEnvironment, name string) (admission.Warnings, error) {
+	asks := slices.IndexFunc(step.Checks, func(c platformv1alpha1.Check) bool { return c.Prometheus != nil })
+	if asks < 0 || name == "" {
+		return nil, nil
+	}
+	var class platformv1alpha1.EnvironmentClass
+	err := v.Reader.Get(ctx, types.NamespacedName{Name: name}, &class)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("reading EnvironmentClass %s: %w", name, err)
+	}
+	if why := check.MayAsk(class.Spec.Prometheus, platformv1alpha1.CheckOfComponent); why != "" {
+		return admission.Warnings{fmt.Sprintf("spec.environments[%s].checks[%s]: class %s %s: no Release can be made with it", step.Name, step.Checks[asks].Name, name, why)}, nil
+	}
+	return nil, nil
+}
+
 // environments warns of environments of the path that do not exist.
 func (v *Validator) environments(ctx context.Context, component *platformv1alpha1.Component) (admission.Warnings, error) {
 	var warnings admission.Warnings
@@ -258,6 +281,11 @@ func (v *Validator) environments(ctx context.Context, component *platformv1alpha
 		if step.Gate != nil && promotion.Stricter(environment.Status.Gate, step.Gate) != promotion.Stricter(nil, step.Gate) {
 			warnings = append(warnings, fmt.Sprintf("spec.environments[%s].gate: class %s asks for more, and that holds", step.Name, environment.Spec.ClassRef.Name))
 		}
+		refused, err := v.queries(ctx, &step, environment.Spec.ClassRef.Name)
+		if err != nil {
+			return nil, err
+		}
+		warnings = append(warnings, refused...)
 	}
 	return warnings, nil
 }

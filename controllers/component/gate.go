@@ -54,6 +54,9 @@ func (r *Reconciler) findGates(ctx context.Context, s *scope) error {
 			class = st.environment.Status.Gate
 		}
 		st.gate = promotion.Stricter(class, s.component.Spec.Environments[i].Gate)
+		if i > 0 {
+			s.stops[i-1].soakSeconds = st.gate.SoakSeconds
+		}
 		if class != nil {
 			st.barred = promotion.MissingTier(st.name, st.environment.Spec.ClassRef.Name, class.RequiredTier, tiers)
 		}
@@ -71,7 +74,7 @@ func (r *Reconciler) findGates(ctx context.Context, s *scope) error {
 			st.decisions = decisions
 		}
 	}
-	return nil
+	return r.findTeam(ctx, s)
 }
 
 // openFreeze is the freeze that is open, as planning sees it; nil for none.
@@ -127,40 +130,17 @@ func (s *scope) plannedPending(st *stop) []promotion.Pending {
 		}
 		list[i] = promotion.Pending{
 			Namespace: release.Namespace, Name: release.Name, Version: release.Spec.Version, Revision: release.Spec.Revision.Number,
-			Superseded: release != waits, Authors: s.authors(st, release),
-			Stale: !equality.Semantic.DeepEqual(release.Spec.Uses, st.uses),
+			Superseded: release != waits,
+			Stale:      !equality.Semantic.DeepEqual(release.Spec.Uses, st.uses),
+		}
+		if release == waits && st.gate.AuthorApproval == platformv1alpha1.AuthorApprovalForbidden {
+			list[i].Authors, list[i].AuthorUnknown = s.authors(st, release)
 		}
 		for _, d := range decisions {
 			list[i].Votes = append(list[i].Votes, promotion.Vote{Approver: d.Approver, Decision: d.Decision, Reason: d.Reason})
 		}
 	}
 	return list
-}
-
-// authors are the users who asked for a Release that waits, or for any that was made for the Component since what runs
-// in the environment: each of these may be part of what would enter. None are known where the Release, or one with
-// the same code, does not say who asked for it. Users whom a commit names are found nowhere yet.
-func (s *scope) authors(st *stop, pending *platformv1alpha1.Release) []string {
-	var since time.Time
-	current := st.current()
-	if current != nil {
-		since = current.CreationTimestamp.Time
-	}
-	var users []string
-	for i := range s.stops {
-		for _, release := range slices.Concat(s.stops[i].releases, s.stops[i].unopened) {
-			if release == current || release.CreationTimestamp.Time.Before(since) {
-				continue
-			}
-			if release.Spec.RequestedBy != "" {
-				users = append(users, release.Spec.RequestedBy)
-			} else if release.Spec.Image == pending.Spec.Image && sha(release.Spec.Commit) == sha(pending.Spec.Commit) {
-				return nil
-			}
-		}
-	}
-	slices.Sort(users)
-	return slices.Compact(users)
 }
 
 // settle says on the Release that waits in an environment what it waits for, opens it, or ends its wait.

@@ -2,7 +2,6 @@ package component
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -61,14 +60,20 @@ func (s *stop) rollsBack() bool {
 	return s.environment != nil && s.environment.Status.Rollback != nil && s.environment.Status.Rollback.Mode == platformv1alpha1.RollbackAutomatic
 }
 
-// failed says whether the Release that runs was never Ready and will not be: it says so itself, or the deadline of the
-// class has passed, which is looked for when it does.
+// failed says whether the Release that runs was never Ready and will not be, or failed its checks: it says so itself, or
+// the deadline of the class has passed, which is looked for when it does.
 func (s *scope) failed(st *stop, release *platformv1alpha1.Release) bool {
 	switch {
-	case release.Status.ReadyAt != nil || release.Status.SupersededAt != nil:
+	case release.Status.SupersededAt != nil:
+		return false
+	case release.ChecksFailed():
+		return true
+	case release.Status.ReadyAt != nil:
 		return false
 	case meta.IsStatusConditionTrue(release.Status.Conditions, platformv1alpha1.ConditionStalled):
 		return true
+	case release.Status.RolledOutAt != nil:
+		return false // its checks have bounds of their own
 	case !st.rollsBack() || st.environment.Status.Rollback.DeadlineSeconds == 0 || release.Asleep() || st.environment.Asleep():
 		return false
 	}
@@ -82,34 +87,4 @@ func (s *scope) failed(st *stop, release *platformv1alpha1.Release) bool {
 	left := since.Add(time.Duration(st.environment.Status.Rollback.DeadlineSeconds) * time.Second).Sub(s.now)
 	s.lookAgain(max(left, 0))
 	return left <= 0
-}
-
-// kept are the Releases that the history keeps beyond its limit: the newest that was Ready, what a rollback names, and
-// where somebody rejected the version.
-func (s *stop) kept() map[string]bool {
-	kept := map[string]bool{}
-	for _, release := range s.releases {
-		if release.Spec.Number == s.rollbackTo {
-			kept[release.Name] = true
-		}
-	}
-	for i := len(s.releases) - 1; i >= 0; i-- {
-		if s.releases[i].Status.ReadyAt != nil {
-			kept[s.releases[i].Name] = true
-			break
-		}
-	}
-	for i := len(s.releases) - 1; i >= 0; i-- {
-		if back := s.releases[i].Spec.Rollback; back != nil {
-			kept[s.releases[i].Name], kept[back.From], kept[back.To] = true, true, true
-			break
-		}
-	}
-	for _, release := range s.unopened {
-		rejected := slices.ContainsFunc(release.Status.Decisions, func(d platformv1alpha1.ReleaseDecision) bool { return d.Decision == platformv1alpha1.DecisionReject })
-		if rejected && release.Spec.Version == s.version {
-			kept[release.Name] = true
-		}
-	}
-	return kept
 }

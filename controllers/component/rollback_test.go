@@ -72,7 +72,7 @@ func TestTheHistoryKeepsWhatARollbackNeeds(t *testing.T) {
 	waits("rejected", "v9", platformv1alpha1.DecisionReject)
 	waits("rejected-before", "v8", platformv1alpha1.DecisionReject)
 	var names []string
-	for name := range st.kept() {
+	for name := range st.kept(0) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
@@ -100,13 +100,13 @@ func TestAuthorsAreAllWhoChangedSomethingSince(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &scope{stops: []stop{{releases: tc.dev}, {releases: []*platformv1alpha1.Release{release("1", "eve", time.Hour)}, unopened: []*platformv1alpha1.Release{pending}}}}
-			if got := s.authors(&s.stops[1], pending); !slices.Equal(got, tc.want) {
+			if got, _ := s.authors(&s.stops[1], pending); !slices.Equal(got, tc.want) {
 				t.Errorf("they are %v, want %v", got, tc.want)
 			}
 		})
 	}
 	s := &scope{stops: []stop{{unopened: []*platformv1alpha1.Release{release("2", "", time.Minute)}}}}
-	if got := s.authors(&s.stops[0], s.stops[0].unopened[0]); got != nil {
+	if got, _ := s.authors(&s.stops[0], s.stops[0].unopened[0]); got != nil {
 		t.Errorf("nobody asked for it, and it is %v", got)
 	}
 }

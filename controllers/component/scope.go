@@ -37,6 +37,9 @@ type scope struct {
 	// were made anew since.
 	strays []*platformv1alpha1.Release
 
+	// team is the Team of the Component, where a gate asks who made a change; nil where there is none.
+	team *platformv1alpha1.Team
+
 	// requeueAfter is when to look again though no event came; zero for never.
 	requeueAfter time.Duration
 	// problem keeps any environment from getting a Release. Set by observe.
@@ -76,6 +79,9 @@ type stop struct {
 	decisions []platformv1alpha1.ReleaseDecision
 	// freeze is the window that is open, nil for none.
 	freeze *promotion.Freeze
+	// checks are what the Component asks its Releases to pass here, soakSeconds what the next environment has them soak.
+	checks      []platformv1alpha1.Check
+	soakSeconds int32
 	// rollbackTo is the number of the Release that somebody wants back, 0 for none.
 	rollbackTo int64
 
@@ -159,7 +165,7 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) error {
 		if err != nil {
 			return err
 		}
-		st := stop{name: step.Name, adopt: step.Adopt, rollbackTo: step.RollbackTo, parameters: template.MergeParameters(base, over)}
+		st := stop{name: step.Name, adopt: step.Adopt, checks: step.Checks, rollbackTo: step.RollbackTo, parameters: template.MergeParameters(base, over)}
 		if err := r.findEnvironment(ctx, s.component, &st); err != nil {
 			return err
 		}

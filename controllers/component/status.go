@@ -208,7 +208,10 @@ func (s *scope) reportPromoted(conditions *[]metav1.Condition, generation int64)
 		case current != nil && current.Spec.Version == st.version && current.Status.ReadyAt == nil && current.Asleep() && st.sleep() != nil:
 			set(metav1.ConditionFalse, platformv1alpha1.ReasonAsleep, "Whether the version works shows when its environment wakes: "+st.sleep().Wake(st.name))
 			return
-		case current == nil || current.Spec.Version != st.version || current.Status.ReadyAt == nil:
+		case current != nil && current.Spec.Version == st.version && awaitsChecks(current) != "":
+			set(metav1.ConditionFalse, platformv1alpha1.ReasonWaitingForChecks, fmt.Sprintf("%s: %s", st.name, awaitsChecks(current)))
+			return
+		case current == nil || current.Spec.Version != st.version || !current.Proven():
 			// One that was Ready is promoted: a pod that is lost later does not take it back.
 			set(metav1.ConditionFalse, platformv1alpha1.ReasonProgressing, fmt.Sprintf("The version is being rolled out in %s.", st.name))
 			return

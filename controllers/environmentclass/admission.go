@@ -7,19 +7,25 @@ import (
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/check"
 	"github.com/towpath-dev/towpath/internal/index"
+	"github.com/towpath-dev/towpath/internal/openapi"
 )
 
 // shown is how many Environments a refusal names.
 const shown = 10
 
-// Validator refuses to delete an EnvironmentClass that Environments use. Everything else is the definition's to refuse.
+// Validator refuses checks that do not compile, and to delete an EnvironmentClass that Environments use. Everything else is
+// the definition's to refuse.
 type Validator struct {
+	// Kinds tells the schema of Jobs.
+	Kinds openapi.Source
 	// Reader reads Environments, from a cache. One that it does not show yet says ClassNotFound, and goes on.
 	Reader client.Reader
 }
@@ -31,14 +37,29 @@ func (v *Validator) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewWebhookManagedBy(mgr, &platformv1alpha1.EnvironmentClass{}).WithValidator(v).Complete()
 }
 
-// ValidateCreate allows every class that the definition allows.
-func (v *Validator) ValidateCreate(context.Context, *platformv1alpha1.EnvironmentClass) (admission.Warnings, error) {
-	return nil, nil
+// ValidateCreate checks a new class.
+func (v *Validator) ValidateCreate(_ context.Context, class *platformv1alpha1.EnvironmentClass) (admission.Warnings, error) {
+	return nil, v.validate(class)
 }
 
-// ValidateUpdate allows every change that the definition allows: a class that changes breaks nothing.
-func (v *Validator) ValidateUpdate(context.Context, *platformv1alpha1.EnvironmentClass, *platformv1alpha1.EnvironmentClass) (admission.Warnings, error) {
-	return nil, nil
+// ValidateUpdate checks a changed class: one that changes breaks nothing else. One that is being deleted may change as it
+// likes.
+func (v *Validator) ValidateUpdate(_ context.Context, _, class *platformv1alpha1.EnvironmentClass) (admission.Warnings, error) {
+	if !class.DeletionTimestamp.IsZero() {
+		return nil, nil
+	}
+	return nil, v.validate(class)
+}
+
+func (v *Validator) validate(class *platformv1alpha1.EnvironmentClass) error {
+	errs := check.Validate(class.Spec.Checks, field.NewPath("spec", "checks"), v.Kinds)
+	if slices.ContainsFunc(errs, func(err *field.Error) bool { return err.Type == field.ErrorTypeInternal }) {
+		return apierrors.NewInternalError(errs.ToAggregate())
+	}
+	if len(errs) > 0 {
+		return apierrors.NewInvalid(platformv1alpha1.GroupVersion.WithKind("EnvironmentClass").GroupKind(), class.Name, errs)
+	}
+	return nil
 }
 
 // ValidateDelete refuses to delete a class that is used.

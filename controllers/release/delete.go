@@ -31,7 +31,9 @@ func (r *Reconciler) finalize(ctx context.Context, s *scope) (ctrl.Result, error
 	var gone bool
 	var err error
 	if s.orphan || s.unproven || adopts(s.release) { // one that only took over has made nothing, and so deletes nothing
-		gone, err = true, r.letAllGo(ctx, s.release)
+		if gone, err = r.removeObjects(ctx, s.release, checkJobs(s.release)); err == nil && gone {
+			err = r.letAllGo(ctx, s.release)
+		}
 	} else {
 		gone, err = r.remove(ctx, s.release, nil)
 	}
@@ -57,13 +59,29 @@ func (r *Reconciler) finalize(ctx context.Context, s *scope) (ctrl.Result, error
 // remove deletes the inventory of a Release but for the objects to keep, by UID, and says whether all is gone.
 // What is still as it was found is let go: Towpath did not make it.
 func (r *Reconciler) remove(ctx context.Context, release *platformv1alpha1.Release, keep map[childKey]bool) (gone bool, err error) {
-	namespace := release.Spec.Environment.Namespace
-	var leftover []platformv1alpha1.ReleaseObject
+	leftover := checkJobs(release)
 	for _, o := range release.Spec.Inventory {
 		if !keep[inventoryKey(release, o)] {
 			leftover = append(leftover, o)
 		}
 	}
+	return r.removeObjects(ctx, release, leftover)
+}
+
+// checkJobs are the Jobs that the checks of a Release ran or run: their names stand in the status before they exist.
+func checkJobs(release *platformv1alpha1.Release) []platformv1alpha1.ReleaseObject {
+	var jobs []platformv1alpha1.ReleaseObject
+	for _, c := range release.Status.Checks {
+		if c.Job != "" {
+			jobs = append(jobs, platformv1alpha1.ReleaseObject{Resource: c.Name, APIVersion: "batch/v1", Kind: "Job", Name: c.Job})
+		}
+	}
+	return jobs
+}
+
+// removeObjects deletes objects of a Release, by UID, and says whether all are gone.
+func (r *Reconciler) removeObjects(ctx context.Context, release *platformv1alpha1.Release, leftover []platformv1alpha1.ReleaseObject) (gone bool, err error) {
+	namespace := release.Spec.Environment.Namespace
 	if len(leftover) == 0 {
 		return true, nil
 	}

@@ -102,7 +102,9 @@ func (s *scope) ready() bool {
 func (r *Reconciler) newScope(ctx context.Context, release *platformv1alpha1.Release, unwritten *platformv1alpha1.ReleaseStatus) (*scope, error) {
 	s := &scope{release: release, before: release.DeepCopy(), turned: map[int]bool{}}
 	if unwritten != nil {
+		checks := release.Status.Checks // others write those
 		release.Status = *unwritten
+		release.Status.Checks = checks
 	}
 	var siblings platformv1alpha1.ReleaseList
 	key := index.OwnerKey(release.Spec.Component.UID, release.Spec.Environment.Name)

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/check"
 	"github.com/towpath-dev/towpath/internal/condition"
 )
 
@@ -67,14 +68,44 @@ func (r *Reconciler) reportReady(s *scope) {
 		condition.Progressing(&status.Conditions, generation, platformv1alpha1.ReasonProgressing, "Not there: "+missing+".")
 	case waiting != "":
 		condition.Progressing(&status.Conditions, generation, s.why(platformv1alpha1.ReasonProgressing), waiting+".")
-	case s.asleep:
+	case s.asleep && !s.release.ChecksFailed():
 		condition.Ready(&status.Conditions, generation, platformv1alpha1.ReasonAsleep, s.whyAsleep())
-	default:
+	case r.reportChecks(s):
 		condition.Ready(&status.Conditions, generation, platformv1alpha1.ReasonReady, fmt.Sprintf("All %d objects are ready.", len(status.Objects)))
 		if status.ReadyAt == nil {
 			status.ReadyAt = r.now()
 		}
 	}
+}
+
+// reportChecks sets Checked, once every object was ready, and says whether the checks leave the Release Ready: none
+// failed, and each has passed once. Where they do not, it sets Ready.
+func (r *Reconciler) reportChecks(s *scope) bool {
+	status, generation := &s.release.Status, s.release.Generation
+	if len(s.release.Spec.Checks) == 0 {
+		return true
+	}
+	if status.RolledOutAt == nil {
+		status.RolledOutAt = r.now()
+	}
+	state, message := check.State(s.release)
+	switch state {
+	case platformv1alpha1.CheckFailed:
+		message = "Checks have failed: " + message
+		condition.Set(&status.Conditions, generation, platformv1alpha1.ConditionChecked, metav1.ConditionFalse, platformv1alpha1.ReasonChecksFailed, message)
+		condition.Stalled(&status.Conditions, generation, platformv1alpha1.ReasonChecksFailed, message)
+		return false
+	case platformv1alpha1.CheckPassed:
+		condition.Set(&status.Conditions, generation, platformv1alpha1.ConditionChecked, metav1.ConditionTrue, platformv1alpha1.ReasonChecksPassed, "Every check has passed.")
+		return true
+	}
+	message = "Every object is ready, and checks are being made: " + message
+	condition.Set(&status.Conditions, generation, platformv1alpha1.ConditionChecked, metav1.ConditionUnknown, platformv1alpha1.ReasonChecking, message)
+	if status.ReadyAt != nil {
+		return true // one that cannot say keeps it from going on, and takes nothing back
+	}
+	condition.Progressing(&status.Conditions, generation, platformv1alpha1.ReasonChecking, message)
+	return false
 }
 
 // why is the reason of the cause that was found, else another one.

@@ -30,6 +30,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/controllers/approval"
+	"github.com/towpath-dev/towpath/controllers/check"
 	"github.com/towpath-dev/towpath/controllers/component"
 	"github.com/towpath-dev/towpath/controllers/environment"
 	"github.com/towpath-dev/towpath/controllers/environmentclass"
@@ -42,6 +44,7 @@ import (
 	"github.com/towpath-dev/towpath/internal/fairness"
 	"github.com/towpath-dev/towpath/internal/index"
 	"github.com/towpath-dev/towpath/internal/openapi/live"
+	"github.com/towpath-dev/towpath/internal/prometheus"
 	"github.com/towpath-dev/towpath/internal/revision"
 	"github.com/towpath-dev/towpath/internal/walls"
 	"github.com/towpath-dev/towpath/internal/webhookcert"
@@ -199,6 +202,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 	// Twice as many as there may be requests under way: while some wait for an answer, others compute.
 	reconcilers := 2 * o.Configuration.Workers
 	controllers := []interface{ SetupWithManager(ctrl.Manager) error }{
+		&approval.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
 		&environmentclass.Reconciler{Client: mgr.GetClient()},
 		&team.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
 		&environment.Reconciler{
@@ -216,6 +220,9 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 			Clock: clock.RealClock{}, Recorder: recorder, Workers: reconcilers,
 			ReapplyAfter: time.Duration(o.Configuration.ReapplySeconds) * time.Second,
 		},
+		&check.Reconciler{
+			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Writer: writer, Prometheus: prometheus.New(), Clock: clock.RealClock{}, Workers: reconcilers,
+		},
 		&rollout.Reconciler{
 			Client: mgr.GetClient(), Revisions: revisions, Capabilities: capabilities, Namespaced: writer.Namespaced,
 			Clock: clock.RealClock{}, Recorder: recorder,
@@ -231,7 +238,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 	hooks := &webhooks{mgr: mgr, certReady: certReady, validators: []validator{
 		&servicetemplate.Validator{Reader: mgr.GetClient(), Kinds: kinds},
 		&team.Validator{Reader: mgr.GetClient()},
-		&environmentclass.Validator{Reader: mgr.GetClient()},
+		&environmentclass.Validator{Reader: mgr.GetClient(), Kinds: kinds},
 		&component.Validator{Reader: mgr.GetClient(), Revisions: revisions, Kinds: kinds, Clock: o.Clock},
 	}}
 	if err := mgr.Add(hooks); err != nil {

@@ -1,6 +1,7 @@
 package promotion
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,8 +19,10 @@ type Pending struct {
 	Stale bool
 	// Superseded says that it waits no more.
 	Superseded bool
-	// Authors are the users who made the change; empty where they are not known.
-	Authors []string
+	// Authors are the users who made the change; empty where they are not known. AuthorUnknown says what helps then, where it
+	// is not to say who asks.
+	Authors       []string
+	AuthorUnknown string
 	// Votes are what people decided on it.
 	Votes []Vote
 }
@@ -166,8 +169,8 @@ func (s *Step) awaitApprovals(pending *Pending) *Wait {
 	distinct := s.Gate.AuthorApproval == platformv1alpha1.AuthorApprovalForbidden
 	if distinct && len(pending.Authors) == 0 {
 		return &Wait{Reason: platformv1alpha1.ReasonAuthorUnknown, Message: fmt.Sprintf(
-			"Release %s needs %s to enter %s, by others than who made the change, and it is not known who that is: bring another version, with spec.requestedBy of the Component set to who changes it.",
-			pending.Name, count(need, "approval"), s.Name)}
+			"Release %s needs %s to enter %s, by others than who made the change, and it is not known who that is: %s.",
+			pending.Name, count(need, "approval"), s.Name, cmp.Or(pending.AuthorUnknown, "bring another version, with spec.requestedBy of the Component set to who changes it"))}
 	}
 	var approvers []string
 	for _, vote := range pending.Votes {

@@ -19,15 +19,18 @@ type world struct {
 	numbers []int64
 	target  int64
 	version int
+	// checked says which environments have checks.
+	checked []bool
 	now     time.Time
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{t: t, random: rand.New(rand.NewPCG(seed, 2)), target: 1, now: noon}
 	w.path = make([]promotion.Step, 1+w.random.IntN(4))
-	w.numbers = make([]int64, len(w.path))
+	w.numbers, w.checked = make([]int64, len(w.path)), make([]bool, len(w.path))
 	for i := range w.path {
 		s := &w.path[i]
+		w.checked[i] = w.random.IntN(2) == 0
 		s.Name, s.Version, s.RollsBack = fmt.Sprintf("e%d", i), "v0", w.random.IntN(2) == 0
 		s.Gate = platformv1alpha1.Gate{SoakSeconds: 3600 * w.random.Int32N(3), Approvals: w.random.Int32N(3)}
 		if w.random.IntN(3) == 0 {
@@ -96,6 +99,26 @@ func (w *world) settle(s *promotion.Step, ok bool) {
 	}
 	last.Ready, last.HadReady = ok, last.HadReady || ok
 	last.Failed = !last.HadReady
+	if last.Checks == "" || w.random.IntN(3) > 0 && ok {
+		return
+	}
+	// Checks hold one back before it was Ready, may not be able to say afterwards, and may fail at any time.
+	switch last.Checks = checkStates[w.random.IntN(3)]; {
+	case last.Checks == platformv1alpha1.CheckFailed:
+		last.Ready, last.HadReady, last.Failed = false, false, true
+	case last.Checks == platformv1alpha1.CheckRunning && w.random.IntN(2) == 0:
+		last.Ready, last.HadReady, last.Failed = false, false, false
+	}
+}
+
+var checkStates = []platformv1alpha1.CheckState{platformv1alpha1.CheckRunning, platformv1alpha1.CheckPassed, platformv1alpha1.CheckFailed}
+
+// pass lets the checks of the newest Release pass, unless it failed.
+func (w *world) pass(s *promotion.Step) {
+	if n := len(s.Releases); n > 0 && s.Releases[n-1].Checks != "" {
+		last := &s.Releases[n-1]
+		last.Checks, last.Ready, last.HadReady, last.Failed = platformv1alpha1.CheckPassed, true, true, false
+	}
 }
 
 func (w *world) vote(s *promotion.Step, user string, reject bool) {
@@ -193,6 +216,13 @@ func (w *world) enters(s, before *promotion.Step, p *promotion.Pending) {
 	if !shown || last.Version != p.Version {
 		w.t.Fatalf("%s takes %s, and %s runs %s", s.Name, p.Version, before.Name, last.Version)
 	}
+	checked := last.Checks == "" || last.Checks == platformv1alpha1.CheckPassed
+	otherwise := slices.ContainsFunc(before.Releases, func(r promotion.Release) bool {
+		return r.Version == p.Version && r.HadReady && r.Revision != last.Revision
+	})
+	if !checked && !otherwise {
+		w.t.Fatalf("%s takes a version whose checks are %s in %s", s.Name, last.Checks, before.Name)
+	}
 	if soak := time.Duration(s.Gate.SoakSeconds) * time.Second; soak > 0 && (!last.Ready || w.now.Sub(last.ReadySince) < soak) {
 		w.t.Fatalf("%s takes a version that is Ready in %s for %s alone", s.Name, before.Name, w.now.Sub(last.ReadySince))
 	}
@@ -202,6 +232,9 @@ func (w *world) carryOut(i int, d promotion.Decision) {
 	s := &w.path[i]
 	waiting := func() *promotion.Pending { return &s.Pending[len(s.Pending)-1] }
 	runs := func(r promotion.Release) {
+		if w.checked[i] && r.RolledBack == nil {
+			r.Checks = platformv1alpha1.CheckRunning
+		}
 		for j := range s.Pending {
 			s.Pending[j].Superseded = true
 		}
@@ -278,6 +311,7 @@ func TestPlan_KeepsItsPromisesAtGates(t *testing.T) {
 				for i := range w.path {
 					s := &w.path[i]
 					w.settle(s, true)
+					w.pass(s)
 					w.vote(s, "bob", false)
 					w.vote(s, "eve", false)
 					if n := len(s.Pending); n > 0 {

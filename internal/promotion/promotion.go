@@ -12,6 +12,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -41,8 +42,11 @@ type Release struct {
 	Number int64
 	// Changes says that the Release brought another version.
 	Changes bool
-	// Failed says that the Release was never Ready, and will not be.
+	// Failed says that the Release was never Ready, and will not be, or that its checks failed. HadReady is false then.
 	Failed bool
+	// Checks says how far its checks are; empty where it has none. Found is what they found.
+	Checks platformv1alpha1.CheckState
+	Found  string
 	// RolledBack says that the Release brought back what ran before another one that failed; nil where it did not.
 	RolledBack *RolledBack
 }
@@ -330,7 +334,7 @@ func awaitBefore(step, before *Step) *Wait {
 		waiting.Message = fmt.Sprintf("The version runs in %s as it was found there, without the golden path; the next version goes on to %s.", before.Name, step.Name)
 		return waiting
 	}
-	if current.Ready {
+	if current.Ready && (current.Checks == "" || current.Checks == platformv1alpha1.CheckPassed) {
 		return nil
 	}
 	// A roll-out of the template may be under way in the environment before: what the version has
@@ -339,6 +343,14 @@ func awaitBefore(step, before *Step) *Wait {
 		if r.Version == before.Version && r.HadReady && r.Revision != current.Revision {
 			return nil
 		}
+	}
+	switch current.Checks {
+	case platformv1alpha1.CheckRunning:
+		waiting.Reason = platformv1alpha1.ReasonWaitingForChecks
+		waiting.Message = strings.TrimSpace(fmt.Sprintf("The version waits until the checks of Release %s have passed in %s, the environment before %s. %s", current.Name, before.Name, step.Name, current.Found))
+	case platformv1alpha1.CheckFailed:
+		waiting.Reason = platformv1alpha1.ReasonWaitingForChecks
+		waiting.Message = strings.TrimSpace(fmt.Sprintf("The version does not go on to %s: Release %s failed in %s, the environment before. %s", step.Name, current.Name, before.Name, current.Found))
 	}
 	return waiting
 }

@@ -42,7 +42,7 @@ func HistoryOf(releases []*platformv1alpha1.Release, newest int64) History {
 		if r.Spec.Revision.Number < newest {
 			h.Back = r.Spec.Revision.Number
 		}
-		if r.Spec.Revision.Number != newest || r.Spec.Version != last.Spec.Version || r.Status.ReadyAt != nil {
+		if r.Spec.Revision.Number != newest || r.Spec.Version != last.Spec.Version || r.Proven() {
 			continue
 		}
 		switch stalled := meta.IsStatusConditionTrue(r.Status.Conditions, platformv1alpha1.ConditionStalled); {

@@ -62,8 +62,8 @@ type orchestra struct {
 
 // reconciled are the kinds that the manager's controllers reconcile, in the order in which it sets them up.
 var reconciled = []client.ObjectList{
-	&platformv1alpha1.EnvironmentClassList{}, &platformv1alpha1.TeamList{}, &platformv1alpha1.EnvironmentList{}, &platformv1alpha1.ServiceTemplateList{},
-	&platformv1alpha1.ComponentList{}, &platformv1alpha1.ReleaseList{}, &platformv1alpha1.ServiceTemplateList{},
+	&platformv1alpha1.ApprovalList{}, &platformv1alpha1.EnvironmentClassList{}, &platformv1alpha1.TeamList{}, &platformv1alpha1.EnvironmentList{}, &platformv1alpha1.ServiceTemplateList{},
+	&platformv1alpha1.ComponentList{}, &platformv1alpha1.ReleaseList{}, &platformv1alpha1.ReleaseList{}, &platformv1alpha1.ServiceTemplateList{},
 }
 
 // watched are the resources whose caches stand still now and then.

@@ -25,6 +25,9 @@ func (w *World) Lint() {
 	for _, environment := range w.environments {
 		w.lintEnvironment(environment)
 	}
+	for _, class := range w.classes {
+		w.lintClass(class)
+	}
 	for _, component := range w.components {
 		w.lintComponent(component)
 	}
@@ -77,6 +80,7 @@ func (w *World) lintComponent(component *Component) {
 				"%q: the files have no such Environment in namespace %s; they have %s", step.Name, component.Namespace, strings.Join(nearby, ", "))
 		}
 	}
+	w.lintPath(component)
 	t, err := w.templateOf(component)
 	if err != nil {
 		w.fieldError(component.document, err)

@@ -276,13 +276,18 @@ func (w *World) decode(document *manifest.Document, object *unstructured.Unstruc
 // compile compiles a template once.
 func (w *World) compile(t *Template) *template.Template {
 	if !t.done {
-		if w.kinds == nil {
-			w.kinds = openapi.Union(openapi.FromCRDs(w.crds...), openapi.Kubernetes())
-		}
-		t.compiled, t.warnings, t.errs = template.Compile(t.spec, w.kinds)
+		t.compiled, t.warnings, t.errs = template.Compile(t.spec, w.kindsKnown())
 		t.done = true
 	}
 	return t.compiled
+}
+
+// kindsKnown are the schemas of Kubernetes and of the files' definitions.
+func (w *World) kindsKnown() openapi.Source {
+	if w.kinds == nil {
+		w.kinds = openapi.Union(openapi.FromCRDs(w.crds...), openapi.Kubernetes())
+	}
+	return w.kinds
 }
 
 // templateOf finds the template of a Component, by its pin where it has one.

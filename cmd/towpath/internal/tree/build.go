@@ -216,7 +216,30 @@ func buildRelease(release *platformv1alpha1.Release) *Release {
 			Health: cmp.Or(Health(state.Health), Unknown), Message: state.Message,
 		})
 	}
+	built.Checks = buildChecks(release)
 	return built
+}
+
+func buildChecks(release *platformv1alpha1.Release) []Check {
+	var checks []Check
+	for i := range release.Spec.Checks {
+		c := &release.Spec.Checks[i]
+		built := Check{Name: c.Name, Origin: c.Origin, Health: Progressing, Count: max(c.Count, 1)}
+		for _, state := range release.Status.Checks {
+			if state.Name != c.Name || state.Origin != c.Origin {
+				continue
+			}
+			built.Succeeded, built.Failed, built.Message, built.Job = state.Succeeded, state.Failed, state.Message, state.Job
+			switch {
+			case state.State == platformv1alpha1.CheckFailed:
+				built.Health = Failed
+			case state.State == platformv1alpha1.CheckPassed && state.Inconclusive == 0:
+				built.Health = Ready
+			}
+		}
+		checks = append(checks, built)
+	}
+	return checks
 }
 
 func buildPending(release *platformv1alpha1.Release) *Pending {

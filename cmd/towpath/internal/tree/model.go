@@ -136,6 +136,22 @@ type Release struct {
 	Ports []int32 `json:"ports,omitempty"`
 	// Objects, in the order of the inventory.
 	Objects []Object `json:"objects"`
+	// Checks, where the Release has any.
+	Checks []Check `json:"checks,omitempty"`
+}
+
+// Check is one check of a Release.
+type Check struct {
+	Name   string                       `json:"name"`
+	Origin platformv1alpha1.CheckOrigin `json:"origin"`
+	// Health is Ready where it has passed.
+	Health    Health `json:"health"`
+	Succeeded int32  `json:"succeeded"`
+	Count     int32  `json:"count"`
+	Failed    int32  `json:"failed"`
+	Message   string `json:"message,omitempty"`
+	// Job that it ran last, in the namespace of the environment.
+	Job string `json:"job,omitempty"`
 }
 
 // Object is one object of a Release.

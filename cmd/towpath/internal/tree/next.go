@@ -192,7 +192,7 @@ func (a *advisor) reason(home string, component *Component, reason string) bool 
 		a.kubectl(why+"; these exist", "", "get servicetemplates")
 	case platformv1alpha1.ReasonRevisionNotFound:
 		a.kubectl(why+"; these exist", "", "get servicetemplaterevisions")
-	case platformv1alpha1.ReasonRenderFailed, platformv1alpha1.ReasonRefused, platformv1alpha1.ReasonOverrideRefused:
+	case platformv1alpha1.ReasonRenderFailed, platformv1alpha1.ReasonRefused, platformv1alpha1.ReasonOverrideRefused, platformv1alpha1.ReasonChecksInvalid:
 		a.kubectl(why, home, "describe component %s", component.Name)
 	case platformv1alpha1.ReasonNotTeamNamespace:
 		a.label(why+"; the platform team makes it one", home)
@@ -248,6 +248,10 @@ func (a *advisor) release(home, component string, environment *Environment) bool
 		a.kubectl(why, "", "api-resources")
 		return true
 	}
+	if release.Ready.Reason == platformv1alpha1.ReasonChecksFailed {
+		a.checks(home, component, environment)
+		return true
+	}
 	found := false
 	failed := slices.ContainsFunc(release.Objects, func(o Object) bool { return o.Health == Failed })
 	for _, object := range release.Objects {
@@ -269,6 +273,16 @@ func (a *advisor) release(home, component string, environment *Environment) bool
 		a.kubectl(why, home, "describe release %s", release.Name)
 	}
 	return true
+}
+
+// checks helps with a Release whose checks have failed: with what the Job of one said, and with the version.
+func (a *advisor) checks(home, component string, environment *Environment) {
+	for _, c := range environment.Release.Checks {
+		if c.Health == Failed && c.Job != "" {
+			a.kubectl("check "+c.Name+" of release "+environment.Release.Name+" failed; what its Job said", environment.Namespace, "logs job/%s --all-containers --tail=20", c.Job)
+		}
+	}
+	a.kubectl("mend the version, and change the component", home, "edit component %s", component)
 }
 
 // resourceArg names a kind so that kubectl cannot take it for another group's.

@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/util/duration"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 )
 
 // Style is how a Report is printed.
@@ -200,6 +202,30 @@ func (s Style) release(parent *node, release *Release) {
 		}
 		branch.add("%s %-*s  %s%s", s.mark(object.Health), width, object.Kind+"/"+object.Name, s.paint(object.Health), note)
 	}
+	for i := range release.Checks {
+		if c := &release.Checks[i]; !s.Brief || c.Health != Ready {
+			branch.add("%s %s", s.mark(c.Health), c.text())
+		}
+	}
+}
+
+// text says how far a check is, and what it found last.
+func (c *Check) text() string {
+	text := "check " + c.Name
+	if c.Origin == platformv1alpha1.CheckOfClass {
+		text += " of the class"
+	}
+	text += fmt.Sprintf("  succeeded %d of %d", c.Succeeded, c.Count)
+	if c.Succeeded > c.Count {
+		text = strings.TrimSuffix(text, fmt.Sprintf(" of %d", c.Count)) + " times"
+	}
+	if c.Failed > 0 {
+		text += fmt.Sprintf(", failed %d", c.Failed)
+	}
+	if c.Message != "" && c.Health != Ready {
+		text += ": " + oneLine(c.Message)
+	}
+	return text
 }
 
 func (s Style) pending(parent *node, pending *Pending) {

@@ -148,7 +148,7 @@ func own(reason string) bool {
 	switch reason {
 	case platformv1alpha1.ReasonTemplateNotFound, platformv1alpha1.ReasonRevisionNotFound, platformv1alpha1.ReasonParametersInvalid,
 		platformv1alpha1.ReasonRenderFailed, platformv1alpha1.ReasonRefused, platformv1alpha1.ReasonOverrideRefused,
-		platformv1alpha1.ReasonUsesInvalid, platformv1alpha1.ReasonNotTeamNamespace:
+		platformv1alpha1.ReasonUsesInvalid, platformv1alpha1.ReasonNotTeamNamespace, platformv1alpha1.ReasonChecksInvalid:
 		return true
 	}
 	return false
@@ -217,6 +217,12 @@ func (w *Walker) release(ctx context.Context, a *Answer, stop *tree.Environment,
 	a.condition(release.Ready, nil)
 	object := firstBad(release.Objects)
 	if object == nil {
+		for _, c := range release.Checks {
+			if c.Health != tree.Ready && (c.Health == tree.Failed || release.Health != tree.Failed) {
+				a.link("check", c.Name, strings.TrimSuffix(c.Message, "."))
+				break
+			}
+		}
 		a.steps(report)
 		return
 	}

@@ -1,0 +1,112 @@
+package component
+
+import (
+	"context"
+	"fmt"
+	"net/mail"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/team"
+)
+
+// findTeam finds the Team whose members the authors of commits are looked for among, where a gate asks who they are.
+func (r *Reconciler) findTeam(ctx context.Context, s *scope) error {
+	for i := range s.stops {
+		st := &s.stops[i]
+		if st.environment == nil || st.environment.Status.Team == "" || st.gate.AuthorApproval != platformv1alpha1.AuthorApprovalForbidden {
+			continue
+		}
+		var found platformv1alpha1.Team
+		err := r.Get(ctx, types.NamespacedName{Name: st.environment.Status.Team}, &found)
+		if client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("reading Team %s: %w", st.environment.Status.Team, err)
+		}
+		if err == nil && team.Owns(&found, s.component.Namespace) {
+			s.team = &found
+		}
+		return nil
+	}
+	return nil
+}
+
+// authors are the users who asked for a Release that waits, or for any that was made for the Component since what runs
+// in the environment: each of these may be part of what would enter. The author of a commit is one more, as the members
+// of the Team with that e-mail. None are known where the Release, or one with the same code, does not say who asked for
+// it, or where a commit is of somebody whom the Team does not know, which unknown says.
+func (s *scope) authors(st *stop, pending *platformv1alpha1.Release) (users []string, unknown string) {
+	for _, release := range s.since(st) {
+		if release.Spec.RequestedBy != "" {
+			users = append(users, release.Spec.RequestedBy)
+		} else if sameCode(release, pending) {
+			return nil, ""
+		}
+		author := ""
+		if release.Spec.Commit != nil {
+			author = release.Spec.Commit.Author
+		}
+		if s.team == nil || author == "" {
+			continue
+		}
+		members := membersOf(s.team, author)
+		if len(members) == 0 {
+			return nil, fmt.Sprintf("no User of Team %s has the e-mail of the author of a commit, %s: have it put to spec.members[].emails of the Team", s.team.Name, author)
+		}
+		users = append(users, members...)
+	}
+	slices.Sort(users)
+	return slices.Compact(users), ""
+}
+
+// since are the Releases that were made for the Component since what runs in an environment, anywhere in its path.
+func (s *scope) since(st *stop) []*platformv1alpha1.Release {
+	var since time.Time
+	current := st.current()
+	if current != nil {
+		since = current.CreationTimestamp.Time
+	}
+	var made []*platformv1alpha1.Release
+	for i := range s.stops {
+		for _, release := range slices.Concat(s.stops[i].releases, s.stops[i].unopened) {
+			if release != current && !release.CreationTimestamp.Time.Before(since) {
+				made = append(made, release)
+			}
+		}
+	}
+	return made
+}
+
+func sameCode(a, b *platformv1alpha1.Release) bool {
+	return a.Spec.Image == b.Spec.Image && sha(a.Spec.Commit) == sha(b.Spec.Commit)
+}
+
+// membersOf are the users of a Team that have the e-mail of an author, in any case of its letters. Groups have none: who
+// is in them is not known here.
+func membersOf(t *platformv1alpha1.Team, author string) []string {
+	if address, err := mail.ParseAddress(author); err == nil {
+		author = address.Address
+	}
+	var users []string
+	for _, member := range t.Spec.Members {
+		has := slices.ContainsFunc(member.Emails, func(email string) bool { return strings.EqualFold(email, author) })
+		if member.Kind == platformv1alpha1.MemberUser && has {
+			users = append(users, member.Name)
+		}
+	}
+	return users
+}
+
+// ofTeam maps a Team to the Components of its home: it may know an author by now.
+func (r *Reconciler) ofTeam(ctx context.Context, o client.Object) []ctrl.Request {
+	t, ok := o.(*platformv1alpha1.Team)
+	if !ok {
+		return nil
+	}
+	return r.requests(ctx, client.InNamespace(team.Home(t)))
+}

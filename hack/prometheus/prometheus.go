@@ -1,0 +1,147 @@
+// Package prometheus runs a real Prometheus for tests, with series that a test sets.
+package prometheus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/api"
+	prometheusv1 "github.com/prometheus/client_golang/api/prometheus/v1"
+	"github.com/prometheus/common/model"
+)
+
+const (
+	// patience is how long a start, or a series, may take.
+	patience = time.Minute
+	interval = 200 * time.Millisecond
+)
+
+// Server is one that runs.
+type Server struct {
+	// Address to ask.
+	Address string
+
+	mu     sync.Mutex
+	series map[string]float64
+	target *httptest.Server
+	stop   func()
+}
+
+// Binary is the path of Prometheus: TOWPATH_PROMETHEUS, or what make bin/prometheus made.
+func Binary() (string, error) {
+	path := os.Getenv("TOWPATH_PROMETHEUS")
+	if path == "" {
+		_, file, _, _ := runtime.Caller(0)
+		path = filepath.Join(filepath.Dir(file), "..", "..", "bin", "prometheus")
+	}
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("there is no Prometheus: run make bin/prometheus, or set TOWPATH_PROMETHEUS: %w", err)
+	}
+	return path, nil
+}
+
+// Start runs one that keeps its data in a folder, and returns when it is ready.
+func Start(ctx context.Context, dir string) (*Server, error) {
+	binary, err := Binary()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{series: map[string]float64{}}
+	s.target = httptest.NewServer(s)
+	port, err := freePort()
+	if err != nil {
+		s.target.Close()
+		return nil, err
+	}
+	config := fmt.Sprintf("global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n- job_name: test\n  static_configs: [{targets: [%q]}]\n", s.target.Listener.Addr())
+	file := filepath.Join(dir, "prometheus.yaml")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		s.target.Close()
+		return nil, err
+	}
+	s.Address = fmt.Sprintf("http://127.0.0.1:%d", port)
+	process := exec.Command(binary, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"), fmt.Sprintf("--web.listen-address=127.0.0.1:%d", port), "--log.level=error")
+	process.Stderr = os.Stderr
+	if err := process.Start(); err != nil {
+		s.target.Close()
+		return nil, fmt.Errorf("starting %s: %w", binary, err)
+	}
+	s.stop = sync.OnceFunc(func() {
+		_ = process.Process.Kill()
+		_ = process.Wait()
+		s.target.Close()
+	})
+	if err := s.Await(ctx, "vector(1)"); err != nil {
+		s.Stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Stop ends it. To stop it again does nothing.
+func (s *Server) Stop() { s.stop() }
+
+// Set gives a series, such as errors{component="a"}, a value. Prometheus knows it a second later.
+func (s *Server) Set(series string, value float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.series[series] = value
+}
+
+// ServeHTTP serves the series to Prometheus.
+func (s *Server) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(s.series)) {
+		_, _ = fmt.Fprintf(w, "%s %v\n", name, s.series[name])
+	}
+}
+
+// Await waits until a query has an answer that is not empty.
+func (s *Server) Await(ctx context.Context, query string) error {
+	client, err := api.NewClient(api.Config{Address: s.Address})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	last := errors.New("the answer is empty")
+	for {
+		value, _, err := prometheusv1.NewAPI(client).Query(ctx, query, time.Now())
+		if vector, ok := value.(model.Vector); err == nil && ok && len(vector) > 0 {
+			return nil
+		}
+		if err != nil && ctx.Err() == nil {
+			last = err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for %s: %w", query, last)
+		case <-time.After(interval):
+		}
+	}
+}
+
+func freePort() (int, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	address, ok := listener.Addr().(*net.TCPAddr)
+	if !ok {
+		return 0, errors.Join(errors.New("a TCP listener has no TCP address"), listener.Close())
+	}
+	return address.Port, listener.Close()
+}
