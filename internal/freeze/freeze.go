@@ -50,8 +50,19 @@ func At(windows []platformv1alpha1.FreezeWindow, now time.Time) *Active {
 	return last
 }
 
-// Check says what is wrong with a window: a zone or a schedule that cannot be read, or one that never opens or never
-// closes.
+// Error is what is wrong with a field of a window.
+type Error struct {
+	Field, Message string
+}
+
+func (e *Error) Error() string { return e.Message }
+
+func wrong(field, format string, args ...any) *Error {
+	return &Error{Field: field, Message: fmt.Sprintf(format, args...)}
+}
+
+// Check says what is wrong with a window, as an Error: a zone or a schedule that cannot be read, or one that never opens
+// or never closes.
 func Check(w *platformv1alpha1.FreezeWindow) error {
 	t, err := read(w)
 	if err != nil {
@@ -59,13 +70,13 @@ func Check(w *platformv1alpha1.FreezeWindow) error {
 	}
 	if t.schedule == nil {
 		if !t.from.Before(t.until) {
-			return fmt.Errorf("until (%s) must be after from (%s)", w.Until, w.From)
+			return wrong("until", "until (%s) must be after from (%s)", w.Until, w.From)
 		}
 		return nil
 	}
 	start := t.schedule.Next(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
 	if start.IsZero() {
-		return fmt.Errorf("schedule %q never comes", w.Schedule)
+		return wrong("schedule", "schedule %q never comes", w.Schedule)
 	}
 	for range maxStarts {
 		next := t.schedule.Next(start)
@@ -74,7 +85,7 @@ func Check(w *platformv1alpha1.FreezeWindow) error {
 		}
 		start = next
 	}
-	return fmt.Errorf("a window of %s that begins by schedule %q never closes: it begins again before it ends", t.duration, w.Schedule)
+	return wrong("durationSeconds", "a window of %s that begins by schedule %q never closes: it begins again before it ends", t.duration, w.Schedule)
 }
 
 // times are those of a window: on the wall, so as if they were in UTC.
@@ -89,26 +100,30 @@ func read(w *platformv1alpha1.FreezeWindow) (times, error) {
 	var t times
 	var err error
 	if strings.EqualFold(w.TimeZone, "local") {
-		return t, errors.New("timeZone must name a zone, such as Europe/Berlin")
+		return t, wrong("timeZone", "timeZone must name a zone, such as Europe/Berlin")
 	}
 	if t.zone, err = time.LoadLocation(w.TimeZone); err != nil {
-		return t, fmt.Errorf("timeZone %q is not known: it must be a name of the IANA database, such as Europe/Berlin", w.TimeZone)
+		return t, wrong("timeZone", "timeZone %q is not known: it must be a name of the IANA database, such as Europe/Berlin", w.TimeZone)
 	}
 	if w.Schedule == "" {
 		var errFrom, errUntil error
 		t.from, errFrom = time.Parse(layout, w.From)
 		t.until, errUntil = time.Parse(layout, w.Until)
 		if err := errors.Join(errFrom, errUntil); err != nil {
-			return t, fmt.Errorf("from and until must be times such as 2026-12-20T18:00: %w", err)
+			field := "from"
+			if errFrom == nil {
+				field = "until"
+			}
+			return t, wrong(field, "from and until must be times such as 2026-12-20T18:00: %v", err)
 		}
 		return t, nil
 	}
 	if strings.Contains(w.Schedule, "=") {
-		return t, fmt.Errorf("schedule %q must not name a zone: timeZone does", w.Schedule)
+		return t, wrong("schedule", "schedule %q must not name a zone: timeZone does", w.Schedule)
 	}
 	parser := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
 	if t.schedule, err = parser.Parse(w.Schedule); err != nil {
-		return t, fmt.Errorf("schedule %q is no cron schedule of five fields: %w", w.Schedule, err)
+		return t, wrong("schedule", "schedule %q is no cron schedule of five fields: %v", w.Schedule, err)
 	}
 	t.duration = time.Duration(w.DurationSeconds) * time.Second
 	return t, nil
