@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -85,6 +86,7 @@ func LettingGo(uid types.UID, namespace metav1.Object, ours map[string]string) (
 // with the namespace, which is created by another kind of write.
 func Stale(namespace metav1.Object, labels, annotations map[string]string) ([]byte, error) {
 	ownedLabels, ownedAnnotations := ownedKeys(namespace.GetManagedFields())
+	delete(ownedLabels, corev1.LabelMetadataName) // the API server's own, which it counts as the creator's
 	goneLabels, goneAnnotations := without(ownedLabels, labels), without(ownedAnnotations, annotations)
 	if len(goneLabels)+len(goneAnnotations) == 0 {
 		return nil, nil

@@ -95,7 +95,7 @@ func TestLettingGoOfAnnotations(t *testing.T) {
 func TestStale(t *testing.T) {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop-dev", UID: "u"}}
 	namespace.ManagedFields = []metav1.ManagedFieldsEntry{
-		{Manager: environment.FieldOwner, Operation: metav1.ManagedFieldsOperationUpdate, FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{"f:annotations":{".":{},"f:kept":{},"f:gone":{}},"f:labels":{"f:mesh":{},"f:tier":{}}}}`)},
+		{Manager: environment.FieldOwner, Operation: metav1.ManagedFieldsOperationUpdate, FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{"f:annotations":{".":{},"f:kept":{},"f:gone":{}},"f:labels":{"f:mesh":{},"f:tier":{},"f:kubernetes.io/metadata.name":{}}}}`)},
 		{Manager: environment.FieldOwner, Operation: metav1.ManagedFieldsOperationApply, FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{"f:labels":{"f:zone":{}}}}`)},
 		{Manager: "kubectl", FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{"f:labels":{"f:theirs":{}}}}`)},
 	}
