@@ -102,7 +102,7 @@ type AllowedKind struct {
 	// +kubebuilder:default=""
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$`
-	Group string `json:"group"`
+	Group string `json:"group,omitempty"`
 	// kind is its name, such as Deployment.
 	// +required
 	// +kubebuilder:validation:MinLength=1

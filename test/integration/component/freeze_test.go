@@ -6,10 +6,8 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/test/framework"
@@ -80,7 +78,12 @@ var _ = Describe("A freeze", func() {
 			ContainSubstring("spec.freezes[always].durationSeconds: Invalid value"), ContainSubstring("never closes"))))
 
 		By("meeting one all the same, as of a Towpath that did not ask")
-		unasked(ctx, class)
+		const asked = "environmentclasses.platform.towpath.dev"
+		class.Labels = map[string]string{framework.LabelUnasked: "true"}
+		Eventually(ctx, func() error { return framework.LeaveUnasked(ctx, admin, asked, true) }).Should(Succeed())
+		DeferCleanup(func(ctx context.Context) {
+			Eventually(ctx, func() error { return framework.LeaveUnasked(ctx, admin, asked, false) }).Should(Succeed())
+		})
 		Eventually(ctx, func() error { return admin.Create(ctx, class) }).Should(Succeed())
 		Eventually(ctx, framework.Read(admin, class)).Should(framework.BeStalled(platformv1alpha1.ReasonFreezeInvalid,
 			"spec.freezes[zone]: timeZone \"Europe/Atlantis\" is not known", "spec.freezes[never]", "never comes", "spec.freezes[always]", "never closes"))
@@ -134,27 +137,3 @@ var _ = Describe("A freeze that is edited while a Release waits", func() {
 		Expect(read(ctx, t.release("shop", "prod", 1)).UID).To(Equal(waiting.UID))
 	})
 })
-
-// unasked has the webhook leave a class alone, for as long as the spec runs.
-func unasked(ctx context.Context, class *platformv1alpha1.EnvironmentClass) {
-	GinkgoHelper()
-	class.Labels = map[string]string{"suite/unasked": "true"}
-	exclude := func(ctx context.Context, selector *metav1.LabelSelector) error {
-		live := &admissionregistrationv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: "towpath-validating"}}
-		if err := admin.Get(ctx, client.ObjectKeyFromObject(live), live); err != nil {
-			return err
-		}
-		for i := range live.Webhooks {
-			if live.Webhooks[i].Name == "environmentclasses.platform.towpath.dev" {
-				live.Webhooks[i].ObjectSelector = selector
-			}
-		}
-		return admin.Update(ctx, live)
-	}
-	Eventually(ctx, func() error {
-		return exclude(ctx, &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "suite/unasked", Operator: metav1.LabelSelectorOpDoesNotExist}}})
-	}).Should(Succeed())
-	DeferCleanup(func(ctx context.Context) {
-		Eventually(ctx, func() error { return exclude(ctx, &metav1.LabelSelector{}) }).Should(Succeed())
-	})
-}

@@ -307,6 +307,30 @@ var _ = Describe("Deleting an EnvironmentClass", func() {
 	})
 })
 
+var _ = Describe("An EnvironmentClass that is gone all the same", func() {
+	It("leaves its Environments as they are, says so on each, and is taken up again when it comes back", func(ctx context.Context) {
+		const asked = "used-environmentclasses.platform.towpath.dev"
+		p := guarded(ctx)
+		environment := p.ready(ctx, "dev")
+		name := environment.Status.Namespace
+		Expect(admin.Patch(ctx, p.class, merge(`{"metadata":{"labels":{"`+framework.LabelUnasked+`":"true"}}}`))).To(Succeed())
+		Eventually(ctx, func() error { return framework.LeaveUnasked(ctx, admin, asked, true) }).Should(Succeed())
+		DeferCleanup(func(ctx context.Context) {
+			Eventually(ctx, func() error { return framework.LeaveUnasked(ctx, admin, asked, false) }).Should(Succeed())
+		})
+		Eventually(ctx, func() error { return admin.Delete(ctx, p.class) }).Should(Succeed())
+		Eventually(ctx, framework.Read(admin, environment)).Should(And(
+			framework.HaveCondition("Ready", metav1.ConditionFalse, "ClassNotFound", p.class.Name), HaveField("Status.Namespace", name), HaveField("Status.Tier", platformv1alpha1.TierDevelopment)))
+		Expect(read(ctx, networkOf(name))).To(closed())
+		Expect(read(ctx, workload(name)).Annotations).To(HaveKeyWithValue("example.com/backup", "daily"))
+
+		again := framework.Class(p.class.Name, platformv1alpha1.TierDevelopment)
+		again.Spec.Guardrails = p.class.Spec.Guardrails
+		Expect(admin.Create(ctx, again)).To(Succeed())
+		awaitReady(ctx, environment)
+	})
+})
+
 // restricted is a pod that restricted pod security lets in.
 func restricted(namespace, name string) *corev1.Pod {
 	yes, no := true, false
