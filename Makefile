@@ -286,3 +286,10 @@ bench-ready: kube build ## Measure until N Components are Ready, with simulated 
 bench-fairness: N := 5000
 bench-fairness: kube build ## Measure one team's Components beside another's N=5000 at once, and beside invalid ones.
 	$(BENCH) fairness
+
+# How many Teams the Environments are spread over.
+TEAMS ?= 200
+
+.PHONY: bench-environments
+bench-environments: kube build ## Measure TEAMS=200 Teams with N=1000 Environments, until all are Ready.
+	$(BENCH) -teams $(TEAMS) environments

@@ -17,6 +17,8 @@ const (
 	// AnnotationFound keeps, on a namespace that was taken over, which labels it bore before, as a JSON object. They
 	// come back when it is let go.
 	AnnotationFound = LabelPrefix + "found"
+	// AnnotationFoundAnnotations keeps the annotations that it bore under the keys that its class sets.
+	AnnotationFoundAnnotations = LabelPrefix + "found-annotations"
 	// AnnotationHome names, on what an Environment makes, the Environment as namespace/name.
 	AnnotationHome = LabelPrefix + "home"
 )

@@ -247,6 +247,13 @@ type EnvironmentStatus struct {
 	// serviceAccountTokens is what the class says of tokens.
 	// +optional
 	ServiceAccountTokens ServiceAccountTokens `json:"serviceAccountTokens,omitempty"`
+	// allowedKinds are the kinds that the class allows; none allows every one.
+	// +optional
+	// +listType=map
+	// +listMapKey=group
+	// +listMapKey=kind
+	// +kubebuilder:validation:MaxItems=64
+	AllowedKinds []AllowedKind `json:"allowedKinds,omitempty"`
 	// dropExpiredOverrides is what the class says of overrides that have expired.
 	// +optional
 	DropExpiredOverrides bool `json:"dropExpiredOverrides,omitempty"` //nolint:kubeapilinter // as in the class

@@ -63,14 +63,52 @@ type Guardrails struct {
 	// +optional
 	Isolation Isolation `json:"isolation,omitempty"`
 	// namespaceLabels are further labels of the workload namespace, such as those that choose a mesh. Those of Towpath,
-	// of Kubernetes and app.kubernetes.io/ must not be among them. One that is taken out of the class stays on
-	// namespaces that no other change has reached since.
+	// of Kubernetes and app.kubernetes.io/ must not be among them. One that is taken out of the class goes from the
+	// namespaces. Default: none.
 	// +optional
 	// +kubebuilder:validation:MinProperties=1
 	// +kubebuilder:validation:MaxProperties=16
 	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && size(self[k]) <= 63)",message="namespaceLabels must have keys of at most 317 characters and values of at most 63"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^([^/]*[.])?(kubernetes|k8s)[.]io/') && !k.startsWith('platform.towpath.dev/'))",message="namespaceLabels must not hold labels of Kubernetes or Towpath: podSecurity, tier and team set these"
 	NamespaceLabels map[string]string `json:"namespaceLabels,omitempty"`
+	// namespaceAnnotations are further annotations of the workload namespace, such as those that a mesh, a backup or a
+	// secret store reads. Those of Towpath, of Kubernetes and of kubectl must not be among them. One that is taken out of
+	// the class goes from the namespaces. A namespace that was adopted gets back what it bore under these keys when it is
+	// let go. Default: none.
+	// +optional
+	// +kubebuilder:validation:MinProperties=1
+	// +kubebuilder:validation:MaxProperties=16
+	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && size(self[k]) <= 1024)",message="namespaceAnnotations must have keys of at most 317 characters and values of at most 1024"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="namespaceAnnotations must have keys that Kubernetes takes, such as example.com/owner"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^([^/]*[.])?(kubernetes|k8s)[.]io/') && !k.startsWith('platform.towpath.dev/'))",message="namespaceAnnotations must not hold annotations of Kubernetes or Towpath"
+	NamespaceAnnotations map[string]string `json:"namespaceAnnotations,omitempty"`
+	// allowedKinds are the kinds of objects that Components may have in environments of the class. A Component whose
+	// template makes another is refused before anything of it is written, and on creation where that is known then. It
+	// counts from the next Release of a Component on: what runs is kept as it is. It only narrows what Towpath allows,
+	// and opens nothing. Default: every kind that Towpath allows.
+	// +optional
+	// +listType=map
+	// +listMapKey=group
+	// +listMapKey=kind
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	AllowedKinds []AllowedKind `json:"allowedKinds,omitempty"`
+}
+
+// AllowedKind is a kind of objects, in all of its versions.
+type AllowedKind struct {
+	// group of the kind, such as apps. Default: empty, which is Kubernetes' core group, that of Service and ConfigMap.
+	// +optional
+	// +kubebuilder:default=""
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$`
+	Group string `json:"group,omitempty"`
+	// kind is its name, such as Deployment.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z0-9]*$`
+	Kind string `json:"kind,omitempty"`
 }
 
 // ContainerLimits are a LimitRange for containers.

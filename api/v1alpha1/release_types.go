@@ -230,6 +230,13 @@ type ReleaseSpec struct {
 	// before Towpath asked: what it runs is not held to anything, so that an upgrade stops nothing.
 	// +optional
 	ServiceAccountTokens ServiceAccountTokens `json:"serviceAccountTokens,omitempty"`
+	// allowedKinds are the kinds that the class allowed when the Release was made; none allows every one.
+	// +optional
+	// +listType=map
+	// +listMapKey=group
+	// +listMapKey=kind
+	// +kubebuilder:validation:MaxItems=64
+	AllowedKinds []AllowedKind `json:"allowedKinds,omitempty"`
 	// uses are the Components that this one uses, with what they gave when the Release was made.
 	// +optional
 	// +listType=map

@@ -20,7 +20,7 @@ type TeamRole string
 
 // The roles, from most to least.
 const (
-	// TeamOwner may do what TeamDeveloper may, and what the platform keeps for those who answer for the team.
+	// TeamOwner may do what TeamDeveloper may, and approve Releases that wait at a gate.
 	TeamOwner TeamRole = "Owner"
 	// TeamDeveloper writes Components and Environments.
 	TeamDeveloper TeamRole = "Developer"

@@ -263,3 +263,47 @@ stdin:14: warning: ServiceTemplate/mine: spec.resources[deployment].object.spec.
 4 documents, 1 error, 1 warning
 `)
 }
+
+// A class that allows some kinds alone is told of by whatever renders for it.
+func TestLintTellsOfKindsThatTheClassDoesNotAllow(t *testing.T) {
+	files := func(allowed string) string {
+		return `apiVersion: platform.towpath.dev/v1alpha1
+kind: ServiceTemplate
+metadata: {name: mine}
+spec:
+  summary: A first template.
+  resources:
+  - id: config
+    object: {apiVersion: v1, kind: ConfigMap, metadata: {name: "${component.name}"}, data: {image: "${release.image}"}}
+---
+apiVersion: platform.towpath.dev/v1alpha1
+kind: EnvironmentClass
+metadata: {name: mine}
+spec: {tier: Development, allowedKinds: [` + allowed + `]}
+---
+apiVersion: platform.towpath.dev/v1alpha1
+kind: Environment
+metadata: {name: dev, namespace: team-shop}
+spec: {classRef: {name: mine}}
+---
+apiVersion: platform.towpath.dev/v1alpha1
+kind: Component
+metadata: {name: hello, namespace: team-shop}
+spec: {templateRef: {name: mine}, image: "registry.example/hello:1", environments: [{name: dev}]}
+`
+	}
+	expect(t, offlineCall(t, files("{kind: ConfigMap}"), "lint", "-"), exitOK, "", `
+4 documents, 0 errors, 0 warnings
+`)
+	for _, verb := range []string{"lint", "render"} {
+		arguments := []string{"lint", "-"}
+		if verb == "render" {
+			arguments = []string{"render", "-f", "-", "--team", "shop", "--cost-center", "c"}
+		}
+		got := offlineCall(t, files("{kind: Service}, {group: apps, kind: Deployment}"), arguments...)
+		const want = "ConfigMap hello (resource config): kind: class mine does not allow objects of kind ConfigMap, only Deployment.apps, Service"
+		if got.code == exitOK || !strings.Contains(got.out+got.err, want) {
+			t.Errorf("%s: got %+v, want %s", verb, got, want)
+		}
+	}
+}

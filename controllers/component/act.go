@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -276,6 +277,7 @@ func (r *Reconciler) assemble(ctx context.Context, s *scope, st *stop, ref platf
 			LabelAliases: r.LabelAliases, PodSecurity: env.Status.PodSecurity, Adopt: st.adopt.DeepCopy(),
 			// The status of an Environment that was made before may not have it yet.
 			ServiceAccountTokens: cmp.Or(env.Status.ServiceAccountTokens, platformv1alpha1.TokensForbidden),
+			AllowedKinds:         slices.Clone(env.Status.AllowedKinds),
 		},
 	}
 	spec := &release.Spec

@@ -44,7 +44,7 @@ func (v *Validator) SetupWithManager(mgr ctrl.Manager) error {
 
 // ValidateCreate checks a new Component.
 func (v *Validator) ValidateCreate(ctx context.Context, component *platformv1alpha1.Component) (admission.Warnings, error) {
-	return v.validate(ctx, component)
+	return v.validate(ctx, nil, component)
 }
 
 // ValidateUpdate checks a changed Component. One that is being deleted may change as it likes.
@@ -56,7 +56,7 @@ func (v *Validator) ValidateUpdate(ctx context.Context, before, component *platf
 	if err != nil {
 		return nil, apierrors.NewInternalError(err)
 	}
-	return v.validate(ctx, component, errs...)
+	return v.validate(ctx, before, component, errs...)
 }
 
 // left refuses to take an environment out of the path where others use the Component there.
@@ -124,8 +124,8 @@ func (v *Validator) ValidateDelete(ctx context.Context, component *platformv1alp
 }
 
 // validate reports every error at once, those given among them, with the parameters checked for each
-// environment of the path.
-func (v *Validator) validate(ctx context.Context, component *platformv1alpha1.Component, errs ...*field.Error) (admission.Warnings, error) {
+// environment of the path. before is nil for a new Component.
+func (v *Validator) validate(ctx context.Context, before, component *platformv1alpha1.Component, errs ...*field.Error) (admission.Warnings, error) {
 	compiled, warning, err := v.template(ctx, component)
 	if err != nil {
 		return nil, apierrors.NewInternalError(err)
@@ -157,6 +157,11 @@ func (v *Validator) validate(ctx context.Context, component *platformv1alpha1.Co
 			return nil, apierrors.NewInternalError(wrong.ToAggregate())
 		}
 		errs = append(errs, wrong...)
+		warned, wrong, err := v.kinds(ctx, compiled, before, component)
+		if err != nil {
+			return nil, apierrors.NewInternalError(err)
+		}
+		warnings, errs = append(warnings, warned...), append(errs, wrong...)
 	}
 	warnings = append(warnings, warnExpired(component.Spec.Overrides, v.Clock.Now())...)
 	if len(errs) == 0 {

@@ -11,6 +11,7 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/environment"
+	"github.com/towpath-dev/towpath/internal/guardrails"
 	"github.com/towpath-dev/towpath/internal/team"
 )
 
@@ -52,21 +53,36 @@ func (s *scope) keeps(namespace *corev1.Namespace) bool {
 	return namespace.Annotations[platformv1alpha1.AnnotationKeep] == "true" || namespace.Name == s.environment.Spec.AdoptNamespace
 }
 
-// namespaceAnnotations are those of the namespace. In one that was taken over, the labels that were found are kept with
-// the first write, which taking says that this is.
+// namespaceAnnotations are those of the namespace: the way home, what the class gives it, and, of one that is taken
+// over, what it bore.
 func (s *scope) namespaceAnnotations(live *corev1.Namespace, taking bool) (map[string]string, error) {
 	annotations := s.annotations()
-	found := live.Annotations[platformv1alpha1.AnnotationFound]
-	if taking {
-		var err error
-		if found, err = environment.Found(live.Labels); err != nil {
-			return nil, err
+	guardrails.AddAnnotations(annotations, &s.class.Spec)
+	if s.environment.Spec.AdoptNamespace == "" {
+		return annotations, nil
+	}
+	if !taking {
+		for _, key := range []string{platformv1alpha1.AnnotationFound, platformv1alpha1.AnnotationFoundAnnotations} {
+			if found := live.Annotations[key]; found != "" {
+				annotations[key] = found
+			}
+		}
+		return annotations, nil
+	}
+	var err error
+	if annotations[platformv1alpha1.AnnotationFound], err = environment.Found(live.Labels); err != nil {
+		return nil, err
+	}
+	bore := map[string]string{}
+	for key := range s.class.Spec.NamespaceAnnotations {
+		if value, ok := live.Annotations[key]; ok {
+			bore[key] = value
 		}
 	}
-	if found != "" && s.environment.Spec.AdoptNamespace != "" {
-		annotations[platformv1alpha1.AnnotationFound] = found
+	if len(bore) > 0 {
+		annotations[platformv1alpha1.AnnotationFoundAnnotations], err = environment.Found(bore)
 	}
-	return annotations, nil
+	return annotations, err
 }
 
 // letGo takes the rights of the applier and of the team's members, and the labels of Towpath off a namespace, gives one that was taken over back

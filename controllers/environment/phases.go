@@ -3,6 +3,7 @@ package environment
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -131,7 +132,7 @@ func (r *Reconciler) enter(ctx context.Context, s *scope) error {
 	}
 	status, class := &s.environment.Status, s.class
 	status.Tier, status.PodSecurity = class.Spec.Tier, class.Spec.PodSecurity
-	status.ServiceAccountTokens = class.Spec.ServiceAccountTokens
+	status.ServiceAccountTokens, status.AllowedKinds = class.Spec.ServiceAccountTokens, slices.Clone(class.Spec.AllowedKinds)
 	status.DropExpiredOverrides, status.Gate = class.Spec.DropExpiredOverrides, class.Spec.Gate.DeepCopy()
 	status.Rollback, status.Freezes = class.Spec.Rollback.DeepCopy(), class.DeepCopy().Spec.Freezes
 	if status.Namespace == "" {
@@ -196,7 +197,9 @@ func (r *Reconciler) keepNamespace(ctx context.Context, s *scope) error {
 			return nil
 		}
 	} else if apierrors.IsNotFound(err) {
-		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels, Annotations: s.annotations()}}
+		annotations := s.annotations()
+		guardrails.AddAnnotations(annotations, &s.class.Spec)
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels, Annotations: annotations}}
 		err = r.Create(ctx, namespace, fieldOwner)
 		if err == nil {
 			return nil
@@ -224,16 +227,26 @@ func (r *Reconciler) keepNamespace(ctx context.Context, s *scope) error {
 	if err != nil {
 		return err
 	}
-	if label.Contains(live.Labels, labels) && label.Contains(live.Annotations, annotations) {
-		return nil
+	if !label.Contains(live.Labels, labels) || !label.Contains(live.Annotations, annotations) {
+		intent := corev1ac.Namespace(name).WithUID(live.UID).WithLabels(labels).WithAnnotations(annotations)
+		if foreign {
+			intent.WithResourceVersion(live.ResourceVersion) // what is kept as found must be what this write changes
+		}
+		if err := r.Apply(ctx, intent, fieldOwner, client.ForceOwnership); err != nil {
+			return fmt.Errorf("labelling namespace %s: %w", name, err)
+		}
 	}
-	intent := corev1ac.Namespace(name).WithUID(live.UID).WithLabels(labels).WithAnnotations(annotations)
-	if foreign {
-		intent.WithResourceVersion(live.ResourceVersion) // what is kept as found must be what this write changes
+	return r.dropStale(ctx, &live, labels, annotations)
+}
+
+// dropStale takes away what the class gave the namespace and gives it no more.
+func (r *Reconciler) dropStale(ctx context.Context, live *corev1.Namespace, labels, annotations map[string]string) error {
+	patch, err := environment.Stale(live, labels, annotations)
+	if err != nil || patch == nil {
+		return err
 	}
-	err = r.Apply(ctx, intent, fieldOwner, client.ForceOwnership)
-	if err != nil {
-		return fmt.Errorf("labelling namespace %s: %w", name, err)
+	if err := r.Patch(ctx, live, client.RawPatch(types.MergePatchType, patch), fieldOwner); err != nil {
+		return fmt.Errorf("unlabelling namespace %s: %w", live.Name, err)
 	}
 	return nil
 }

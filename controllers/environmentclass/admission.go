@@ -2,10 +2,12 @@ package environmentclass
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -14,15 +16,17 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/check"
+	"github.com/towpath-dev/towpath/internal/freeze"
 	"github.com/towpath-dev/towpath/internal/index"
 	"github.com/towpath-dev/towpath/internal/openapi"
+	"github.com/towpath-dev/towpath/internal/window"
 )
 
 // shown is how many Environments a refusal names.
 const shown = 10
 
-// Validator refuses checks that do not compile, and to delete an EnvironmentClass that Environments use. Everything else is
-// the definition's to refuse.
+// Validator refuses an EnvironmentClass with a freeze that cannot be or a check that does not compile, and to delete one
+// that Environments use. Everything else is the definition's to refuse.
 type Validator struct {
 	// Kinds tells the schema of Jobs.
 	Kinds openapi.Source
@@ -37,22 +41,29 @@ func (v *Validator) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewWebhookManagedBy(mgr, &platformv1alpha1.EnvironmentClass{}).WithValidator(v).Complete()
 }
 
-// ValidateCreate checks a new class.
+// ValidateCreate refuses a class with a freeze that cannot be read, never opens or never closes, or with a check that does
+// not compile.
 func (v *Validator) ValidateCreate(_ context.Context, class *platformv1alpha1.EnvironmentClass) (admission.Warnings, error) {
-	return nil, v.validate(class)
+	return nil, v.validate(&platformv1alpha1.EnvironmentClass{}, class)
 }
 
-// ValidateUpdate checks a changed class: one that changes breaks nothing else. One that is being deleted may change as it
-// likes.
-func (v *Validator) ValidateUpdate(_ context.Context, _, class *platformv1alpha1.EnvironmentClass) (admission.Warnings, error) {
+// ValidateUpdate refuses these where they change: what is there already shows in conditions, and keeps nobody from
+// changing something else. A class that is being deleted may change as it likes.
+func (v *Validator) ValidateUpdate(_ context.Context, before, class *platformv1alpha1.EnvironmentClass) (admission.Warnings, error) {
 	if !class.DeletionTimestamp.IsZero() {
 		return nil, nil
 	}
-	return nil, v.validate(class)
+	return nil, v.validate(before, class)
 }
 
-func (v *Validator) validate(class *platformv1alpha1.EnvironmentClass) error {
-	errs := check.Validate(class.Spec.Checks, field.NewPath("spec", "checks"), v.Kinds)
+func (v *Validator) validate(before, class *platformv1alpha1.EnvironmentClass) error {
+	var errs field.ErrorList
+	if !equality.Semantic.DeepEqual(before.Spec.Freezes, class.Spec.Freezes) {
+		errs = checkFreezes(class.Spec.Freezes)
+	}
+	if !equality.Semantic.DeepEqual(before.Spec.Checks, class.Spec.Checks) {
+		errs = append(errs, check.Validate(class.Spec.Checks, field.NewPath("spec", "checks"), v.Kinds)...)
+	}
 	if slices.ContainsFunc(errs, func(err *field.Error) bool { return err.Type == field.ErrorTypeInternal }) {
 		return apierrors.NewInternalError(errs.ToAggregate())
 	}
@@ -60,6 +71,20 @@ func (v *Validator) validate(class *platformv1alpha1.EnvironmentClass) error {
 		return apierrors.NewInvalid(platformv1alpha1.GroupVersion.WithKind("EnvironmentClass").GroupKind(), class.Name, errs)
 	}
 	return nil
+}
+
+func checkFreezes(freezes []platformv1alpha1.FreezeWindow) field.ErrorList {
+	var errs field.ErrorList
+	for i := range freezes {
+		at := field.NewPath("spec", "freezes").Key(freezes[i].Name)
+		if err := freeze.Check(&freezes[i]); err != nil {
+			if invalid, ok := errors.AsType[*window.Error](err); ok {
+				at = at.Child(invalid.Field)
+			}
+			errs = append(errs, field.Invalid(at, field.OmitValueType{}, err.Error()))
+		}
+	}
+	return errs
 }
 
 // ValidateDelete refuses to delete a class that is used.

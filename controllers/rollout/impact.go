@@ -200,6 +200,7 @@ func (r *Reconciler) advance(ctx context.Context, release *platformv1alpha1.Rele
 		return client.IgnoreNotFound(err)
 	}
 	spec.PodSecurity, spec.ServiceAccountTokens = env.Status.PodSecurity, env.Status.ServiceAccountTokens
+	spec.AllowedKinds = env.Status.AllowedKinds
 	return nil
 }
 

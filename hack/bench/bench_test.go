@@ -260,9 +260,10 @@ func TestArguments(t *testing.T) {
 		want      string
 	}{
 		{[]string{"-n", "0"}, "at least 1"},
-		{[]string{"else"}, "name one benchmark, components, components-ready or fairness"},
+		{[]string{"-teams", "0", "environments"}, "at least 1"},
+		{[]string{"else"}, "name one benchmark of components, components-ready, fairness, environments"},
 		{[]string{"components", "-n", "5"}, "after the flags"},
-		{[]string{"-h"}, "usage: go run ./hack/bench [flags] [components|components-ready|fairness]"},
+		{[]string{"-h"}, "usage: go run ./hack/bench [flags] [components|components-ready|fairness|environments]"},
 	} {
 		said.Reset()
 		if _, _, err := parse(c.arguments, &said); err == nil || !strings.Contains(said.String(), c.want) {

@@ -104,11 +104,23 @@ func (c *cluster) logs() string {
 	return logs
 }
 
-// installTowpath installs Towpath as the demo does, starts the manager, and makes the template and the
-// teams. It returns when all is Ready and the manager has come to rest.
+// installTowpath starts Towpath, and makes the template and the teams. It returns when all is Ready and the manager has
+// come to rest.
 func (c *cluster) installTowpath(ctx context.Context, o *options) error {
 	ctx, cancel := context.WithTimeout(ctx, setUpTimeout)
 	defer cancel()
+	if err := c.startTowpath(ctx, o); err != nil {
+		return err
+	}
+	if err := c.makeTeams(ctx); err != nil {
+		return err
+	}
+	_, err := c.settle(ctx)
+	return err
+}
+
+// startTowpath installs Towpath as the demo does, and starts the manager.
+func (c *cluster) startTowpath(ctx context.Context, o *options) error {
 	c.manager = &process.Manager{Dir: filepath.Join(c.dir, "manager"), Binary: o.manager(), Attached: true}
 	if o.managerWorkers > 0 {
 		c.manager.Arguments = append(c.manager.Arguments, "--workers", strconv.Itoa(o.managerWorkers))
@@ -128,14 +140,7 @@ func (c *cluster) installTowpath(ctx context.Context, o *options) error {
 			return fmt.Errorf("creating flow schema %s: %w", flow.Name, err)
 		}
 	}
-	if err := c.manager.Start(ctx, c.plane); err != nil {
-		return err
-	}
-	if err := c.makeTeams(ctx); err != nil {
-		return err
-	}
-	_, err := c.settle(ctx)
-	return err
+	return c.manager.Start(ctx, c.plane)
 }
 
 // makeTeams makes the template, the class and the teams, and waits until they are Ready.

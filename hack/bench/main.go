@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -27,6 +28,8 @@ type options struct {
 	work string
 	// instances is how many Components are made, runs how often.
 	instances, runs int
+	// teams is how many Teams there are in benchEnvironments.
+	teams int
 	// workers is how many of its clients' requests are under way at once.
 	workers int
 	// managerWorkers is the manager's --workers; its default if zero.
@@ -41,7 +44,11 @@ const (
 	benchComponents = "components"
 	benchReady      = "components-ready"
 	benchFairness   = "fairness"
+	// benchEnvironments makes Teams and Environments.
+	benchEnvironments = "environments"
 )
+
+var benchmarks = []string{benchComponents, benchReady, benchFairness, benchEnvironments}
 
 func main() {
 	o, name, err := parse(os.Args[1:], os.Stderr)
@@ -58,6 +65,8 @@ func main() {
 	case err != nil:
 	case name == benchFairness:
 		err = fairness(ctx, o)
+	case name == benchEnvironments:
+		err = environments(ctx, o)
 	default:
 		err = components(ctx, o, name)
 	}
@@ -83,7 +92,8 @@ func parse(arguments []string, say io.Writer) (*options, string, error) {
 	flags.SetOutput(say)
 	flags.StringVar(&o.root, "root", ".", "Root of the repository, with bin/manager and bin/kube.")
 	flags.StringVar(&o.out, "out", "", "Folder of results and profiles. Default: build/bench in the root.")
-	flags.IntVar(&o.instances, "n", 1000, "How many Components are made.")
+	flags.IntVar(&o.instances, "n", 1000, "How many Components, or Environments, are made.")
+	flags.IntVar(&o.teams, "teams", 200, "How many Teams the Environments are spread over.")
 	flags.IntVar(&o.runs, "runs", 3, "How many runs there are of each kind, Towpath's and the bare client's in turn.")
 	flags.IntVar(&o.workers, "clients", 16, "How many requests the bare client, and whoever makes Components, has under way at once.")
 	flags.IntVar(&o.managerWorkers, "manager-workers", 0, "The manager's --workers. Default: the manager's.")
@@ -91,14 +101,15 @@ func parse(arguments []string, say io.Writer) (*options, string, error) {
 	flags.DurationVar(&o.timeout, "timeout", 15*time.Minute, "How long the Components of one run may take.")
 	flags.BoolVar(&o.profile, "profile", false, "Write the manager's profiles of CPU, heap and allocations. The CPU profile itself costs some CPU.")
 	flags.Usage = func() {
-		_, _ = fmt.Fprintf(say, `usage: go run ./hack/bench [flags] [%[1]s|%[2]s|%[3]s]
+		_, _ = fmt.Fprintf(say, `usage: go run ./hack/bench [flags] [%[1]s|%[2]s|%[3]s|%[4]s]
 
 %[1]s: time until all children of the Components exist, requests, CPU and memory, on etcd and
 kube-apiserver alone. %[2]s: time until all Components are Ready, with kube-controller-manager,
 kube-scheduler and simulated nodes. %[3]s: one team's Components beside those that another makes all
-at once, -n of them, and beside invalid ones. Default: %[1]s.
+at once, -n of them, and beside invalid ones. %[4]s: time until Teams and their Environments are
+Ready, requests of each, and memory. Default: %[1]s.
 
-`, benchComponents, benchReady, benchFairness)
+`, benchComponents, benchReady, benchFairness, benchEnvironments)
 		flags.PrintDefaults()
 	}
 	if err := flags.Parse(arguments); err != nil {
@@ -141,11 +152,11 @@ func (o *options) manager() string { return filepath.Join(o.work, managerProgram
 
 // complete checks the arguments, and makes the folders absolute.
 func (o *options) complete(name string, names int) error {
-	if !slices.Contains([]string{benchComponents, benchReady, benchFairness}, name) || names > 1 {
-		return fmt.Errorf("name one benchmark, %s, %s or %s, after the flags", benchComponents, benchReady, benchFairness)
+	if !slices.Contains(benchmarks, name) || names > 1 {
+		return fmt.Errorf("name one benchmark of %s after the flags", strings.Join(benchmarks, ", "))
 	}
-	if o.instances < 1 || o.runs < 1 || o.workers < 1 {
-		return fmt.Errorf("-n, -runs and -clients must be at least 1")
+	if o.instances < 1 || o.runs < 1 || o.workers < 1 || o.teams < 1 {
+		return fmt.Errorf("-n, -runs, -clients and -teams must be at least 1")
 	}
 	root, err := filepath.Abs(o.root)
 	if err != nil {

@@ -303,6 +303,7 @@ func (c *ControlPlane) stages() ([]string, error) {
 	if len(files) == 0 {
 		return nil, errors.New("the stages of kwok are missing: run make kube")
 	}
+	files = append(files, c.opts.Stages...)
 	args := make([]string, 0, len(files))
 	for _, file := range files {
 		args = append(args, "--config="+file)

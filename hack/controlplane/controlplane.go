@@ -54,6 +54,9 @@ type Options struct {
 	// nor kwok runs, and pods stay pending.
 	Nodes int
 
+	// Stages are files with further rules by which kwok treats pods and nodes, beside those that make them ready.
+	Stages []string
+
 	// AuditLog is the path of the audit log: one JSON object a line with user,
 	// impersonatedUser, verb and objectRef of each mutating request. If empty,
 	// nothing is audited.

@@ -81,19 +81,21 @@ type state struct {
 	AuditLog      string   `json:"auditLog,omitempty"`
 	AuditReads    bool     `json:"auditReads,omitempty"`
 	APIServerArgs []string `json:"apiServerArgs,omitempty"`
+	Stages        []string `json:"stages,omitempty"`
 }
 
 func newState(opts Options, ports portSet) *state {
 	return &state{
 		Ports: ports, BinDir: opts.BinDir, Bare: opts.Bare, Nodes: opts.Nodes,
-		AuditLog: opts.AuditLog, AuditReads: opts.AuditReads, APIServerArgs: opts.APIServerArgs,
+		AuditLog: opts.AuditLog, AuditReads: opts.AuditReads, APIServerArgs: opts.APIServerArgs, Stages: opts.Stages,
 	}
 }
 
 // sameOptions reports whether a cluster in this state is what opts ask for.
 func (s *state) sameOptions(opts Options) bool {
 	return s.BinDir == opts.BinDir && s.Bare == opts.Bare && s.Nodes == opts.Nodes &&
-		s.AuditLog == opts.AuditLog && s.AuditReads == opts.AuditReads && slices.Equal(s.APIServerArgs, opts.APIServerArgs)
+		s.AuditLog == opts.AuditLog && s.AuditReads == opts.AuditReads && slices.Equal(s.APIServerArgs, opts.APIServerArgs) &&
+		slices.Equal(s.Stages, opts.Stages)
 }
 
 // readState returns nil if no cluster was ever started in the folder.

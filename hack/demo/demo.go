@@ -60,13 +60,15 @@ func (d *demo) up(ctx context.Context) error {
 		{"manager: as its own service account", d.startManager},
 		{"golden paths: environment classes and the catalogue", d.applyCatalog},
 		{"sample: team shop, dev and prod, as in config/samples", d.applySamples},
-		{"waiting until every Component is Ready in dev and prod", d.awaitReady},
+		{"change: team bank, as in hack/demo/change", d.applyChange},
+		{"waiting until every Component of shop is Ready", d.awaitReady},
+		{"an approval, a release that fails and rolls back, a freeze", d.awaitChange},
 	} {
 		if err := step(s.what, func() error { return s.do(ctx) }); err != nil {
 			return fmt.Errorf("%w\nlogs: %s and %s", err, d.manager.Log(), filepath.Join(d.dir, "logs"))
 		}
 	}
-	fmt.Printf("  all Ready after %.1fs\n\n", time.Since(start).Seconds())
+	fmt.Printf("  all there after %.1fs\n\n", time.Since(start).Seconds())
 	return d.show(ctx)
 }
 
@@ -84,6 +86,7 @@ func (d *demo) down(ctx context.Context) error {
 func (d *demo) startPlane(ctx context.Context) error {
 	plane, err := controlplane.Start(ctx, controlplane.Options{
 		Dir: d.dir, Nodes: 3, Detach: true, AuditLog: filepath.Join(d.dir, "audit.log"),
+		Stages: []string{filepath.Join(d.root, "hack", "demo", "pod-crash.yaml")},
 	})
 	if err != nil {
 		return err
@@ -124,23 +127,29 @@ func (d *demo) applySamples(ctx context.Context) error {
 	return err
 }
 
-// awaitReady waits for the sample's Components, and says of each what it waits for when it gives up.
+// awaitReady waits for the sample's Components.
 func (d *demo) awaitReady(ctx context.Context) error {
+	return d.await(ctx, func(ctx context.Context) []string {
+		var waiting []string
+		for _, key := range d.components {
+			waiting = append(waiting, d.waitsFor(ctx, key))
+		}
+		return all(waiting...)
+	})
+}
+
+// await waits until nothing is waited for any more, and says what it is when it gives up.
+func (d *demo) await(ctx context.Context, what func(context.Context) []string) error {
 	var waiting []string
 	err := wait.PollUntilContextTimeout(ctx, 250*time.Millisecond, readyTimeout, true, func(ctx context.Context) (bool, error) {
-		var now []string
-		for _, key := range d.components {
-			if what := d.waitsFor(ctx, key); what != "" {
-				now = append(now, what)
-			}
-		}
+		now := what(ctx)
 		if ctx.Err() == nil { // else what was seen before the time ran out says more
 			waiting = now
 		}
 		return len(now) == 0, nil
 	})
 	if err != nil {
-		return fmt.Errorf("not Ready after %s: %s", readyTimeout, strings.Join(waiting, "; "))
+		return fmt.Errorf("not there after %s: %s", readyTimeout, strings.Join(waiting, "; "))
 	}
 	return nil
 }
@@ -164,10 +173,13 @@ func (d *demo) waitsFor(ctx context.Context, key client.ObjectKey) string {
 
 // show prints the tree as a user would ask for it, and what to try next.
 func (d *demo) show(ctx context.Context) error {
-	towpath := exec.CommandContext(ctx, filepath.Join(d.root, "bin", "towpath"), "status", "-A", "--kubeconfig", d.plane.AdminKubeconfig())
+	towpath := exec.CommandContext(ctx, filepath.Join(d.root, "bin", "towpath"), "status", "-n", "team-shop", "--kubeconfig", d.plane.AdminKubeconfig())
 	towpath.Stdout, towpath.Stderr = os.Stdout, os.Stderr
 	if err := towpath.Run(); err != nil {
 		return fmt.Errorf("towpath status: %w", err)
+	}
+	if err := d.showChange(ctx); err != nil {
+		return err
 	}
 	relative, err := filepath.Rel(d.root, d.plane.AdminKubeconfig())
 	if err != nil {
@@ -179,6 +191,7 @@ The cluster is up. Its pods are simulated: there is nothing behind port-forward 
   kubectl get towpath -A
   kubectl -n team-shop patch component checkout --type merge -p '{"spec":{"image":"registry.example/shop/checkout:2.0.0"}}'
   bin/towpath status -n team-shop checkout
+  bin/towpath status -n team-bank
   make demo-down    # ends it
 `, relative)
 	return nil

@@ -64,10 +64,53 @@ func TestLettingGo(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := `{"metadata":{"annotations":{"platform.towpath.dev/adopt-by":null,"platform.towpath.dev/found":null,"platform.towpath.dev/home":null},"labels":` + tc.want + `,"uid":"u"}}`
+			want := `{"metadata":{"annotations":{"platform.towpath.dev/adopt-by":null,"platform.towpath.dev/found":null,"platform.towpath.dev/found-annotations":null,"platform.towpath.dev/home":null},"labels":` + tc.want + `,"uid":"u"}}`
 			if diff := cmp.Diff(want, string(got)); diff != "" {
 				t.Errorf("patch (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestLettingGoOfAnnotations(t *testing.T) {
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "legacy", Annotations: map[string]string{
+		"example.com/owner": "class", "example.com/new": "class", "example.com/theirs": "kept",
+		platformv1alpha1.AnnotationFoundAnnotations: `{"example.com/owner":"ops","example.com/gone":"x"}`,
+	}}}
+	namespace.ManagedFields = []metav1.ManagedFieldsEntry{
+		{Manager: environment.FieldOwner, FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{"f:annotations":{".":{},"f:example.com/owner":{},"f:example.com/new":{}}}}`)},
+		{Manager: "helm", FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{"f:annotations":{"f:example.com/theirs":{}}}}`)},
+	}
+	got, err := environment.LettingGo("u", namespace, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"metadata":{"annotations":{"example.com/new":null,"example.com/owner":"ops","platform.towpath.dev/adopt-by":null,` +
+		`"platform.towpath.dev/found":null,"platform.towpath.dev/found-annotations":null,"platform.towpath.dev/home":null},"labels":{},"uid":"u"}}`
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("patch (-want +got):\n%s", diff)
+	}
+}
+
+func TestStale(t *testing.T) {
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop-dev", UID: "u"}}
+	namespace.ManagedFields = []metav1.ManagedFieldsEntry{
+		{Manager: environment.FieldOwner, Operation: metav1.ManagedFieldsOperationUpdate, FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{"f:annotations":{".":{},"f:kept":{},"f:gone":{}},"f:labels":{"f:mesh":{},"f:tier":{},"f:kubernetes.io/metadata.name":{}}}}`)},
+		{Manager: environment.FieldOwner, Operation: metav1.ManagedFieldsOperationApply, FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{"f:labels":{"f:zone":{}}}}`)},
+		{Manager: "kubectl", FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{"f:labels":{"f:theirs":{}}}}`)},
+	}
+	got, err := environment.Stale(namespace, map[string]string{"tier": "x"}, map[string]string{"kept": "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(`{"metadata":{"annotations":{"gone":null},"labels":{"mesh":null,"zone":null},"uid":"u"}}`, string(got)); diff != "" {
+		t.Errorf("patch (-want +got):\n%s", diff)
+	}
+	if _, err := environment.CacheTransform(namespace); err != nil || len(namespace.ManagedFields) != 2 {
+		t.Errorf("the cache keeps %d entries, %v", len(namespace.ManagedFields), err)
+	}
+	all := map[string]string{"tier": "x", "mesh": "x", "zone": "x"}
+	if got, err := environment.Stale(namespace, all, map[string]string{"kept": "x", "gone": "x"}); got != nil || err != nil {
+		t.Errorf("nothing is stale, and it says %s, %v", got, err)
 	}
 }

@@ -35,8 +35,8 @@ func At(windows []platformv1alpha1.FreezeWindow, now time.Time) *Active {
 	return last
 }
 
-// Check says what is wrong with a window: a zone or a schedule that cannot be read, or one that never opens or never
-// closes.
+// Check says what is wrong with a window, as a window.Error: a zone or a schedule that cannot be read, or one that never
+// opens or never closes.
 func Check(w *platformv1alpha1.FreezeWindow) error { return window.Check(of(w)) }
 
 func of(w *platformv1alpha1.FreezeWindow) window.Window {

@@ -1,12 +1,14 @@
 package freeze_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/freeze"
+	"github.com/towpath-dev/towpath/internal/window"
 )
 
 func cron(zone, schedule string, duration time.Duration) platformv1alpha1.FreezeWindow {
@@ -101,8 +103,12 @@ func TestCheck_RefusesWhatCannotBe(t *testing.T) {
 		"a day that does not exist": {once("UTC", "2026-02-30T00:00", "2026-12-20T00:00"), "must be times", true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if err := freeze.Check(&tc.window); err == nil || !strings.Contains(err.Error(), tc.want) {
+			err := freeze.Check(&tc.window)
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got %v, want %s", err, tc.want)
+			}
+			if invalid, ok := errors.AsType[*window.Error](err); !ok || invalid.Field == "" {
+				t.Errorf("%v names no field", err)
 			}
 			if got := freeze.At([]platformv1alpha1.FreezeWindow{tc.window}, at(t, "2026-12-20T12:00:00Z")); (got != nil) != tc.open {
 				t.Errorf("it is %+v", got)

@@ -47,6 +47,10 @@ type Policy struct {
 	// Tokens says which tokens of ServiceAccounts pods may get. Anything but AudienceBound and Allowed counts as
 	// Forbidden.
 	Tokens platformv1alpha1.ServiceAccountTokens
+	// Class is the EnvironmentClass of the environment, for messages.
+	Class string
+	// AllowedKinds are those that the class allows; none allows every kind.
+	AllowedKinds []platformv1alpha1.AllowedKind
 	// Namespaced tells the scope of a kind, and whether the kind is known. Nil knows none, so that
 	// everything is refused.
 	Namespaced func(schema.GroupKind) (namespaced, known bool)
@@ -70,6 +74,7 @@ type Refusal struct {
 const (
 	RuleObject       = "Object"
 	RuleKind         = "Kind"
+	RuleClass        = "Class"
 	RuleScope        = "Scope"
 	RuleNamespace    = "Namespace"
 	RuleName         = "Name"

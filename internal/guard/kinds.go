@@ -1,6 +1,10 @@
 package guard
 
 import (
+	"fmt"
+	"slices"
+	"strings"
+
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -65,6 +69,10 @@ func (c *check) kind() bool {
 		c.refuse("kind", RuleKind, "kind %s must not be templated: %s", kind, why)
 		return false
 	}
+	if !Allowed(c.policy.AllowedKinds, gk) {
+		c.refuse("kind", RuleClass, "%s", NotAllowed(c.policy.Class, c.policy.AllowedKinds, gk))
+		return false
+	}
 	namespaced, known := false, false
 	if c.policy.Namespaced != nil {
 		namespaced, known = c.policy.Namespaced(gk)
@@ -78,4 +86,20 @@ func (c *check) kind() bool {
 		return false
 	}
 	return true
+}
+
+// Allowed says whether a class with these allowed kinds lets objects of a kind into its environments.
+func Allowed(kinds []platformv1alpha1.AllowedKind, gk schema.GroupKind) bool {
+	return len(kinds) == 0 || slices.Contains(kinds, platformv1alpha1.AllowedKind{Group: gk.Group, Kind: gk.Kind})
+}
+
+// NotAllowed says for people that a class does not allow a kind, and what it does.
+func NotAllowed(class string, kinds []platformv1alpha1.AllowedKind, gk schema.GroupKind) string {
+	names := make([]string, len(kinds))
+	for i, kind := range kinds {
+		names[i] = schema.GroupKind{Group: kind.Group, Kind: kind.Kind}.String()
+	}
+	slices.Sort(names)
+	return fmt.Sprintf("class %s does not allow objects of kind %s, only %s; use a template without it, another environment, or ask the platform team to add it to allowedKinds of the class",
+		class, gk, strings.Join(names, ", "))
 }

@@ -187,6 +187,15 @@ func AddLabels(labels map[string]string, class *platformv1alpha1.EnvironmentClas
 	}
 }
 
+// AddAnnotations adds the annotations that a class gives the namespace of an Environment, which replace none of Towpath's.
+func AddAnnotations(annotations map[string]string, class *platformv1alpha1.EnvironmentClassSpec) {
+	for key, value := range class.NamespaceAnnotations {
+		if _, taken := annotations[key]; !taken {
+			annotations[key] = value
+		}
+	}
+}
+
 // Version is the version of pod security that a class means.
 func Version(g *platformv1alpha1.Guardrails) string {
 	if g.PodSecurityVersion == "" {

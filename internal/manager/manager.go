@@ -41,6 +41,7 @@ import (
 	"github.com/towpath-dev/towpath/controllers/team"
 	"github.com/towpath-dev/towpath/internal/apply"
 	"github.com/towpath-dev/towpath/internal/capability"
+	environments "github.com/towpath-dev/towpath/internal/environment"
 	"github.com/towpath-dev/towpath/internal/fairness"
 	"github.com/towpath-dev/towpath/internal/index"
 	"github.com/towpath-dev/towpath/internal/openapi/live"
@@ -166,6 +167,7 @@ func managerOptions(o *Options) ctrl.Options {
 				// The manager may read service accounts where its own appliers are, and nowhere else.
 				&corev1.ServiceAccount{}: {Namespaces: map[string]cache.Config{platformv1alpha1.ApplierNamespace: {}}},
 				&rbacv1.RoleBinding{}:    {Label: ours},
+				&corev1.Namespace{}:      {Transform: environments.CacheTransform},
 				// Those of Environments alone; what golden paths make are children of Releases, with a cache apart.
 				&corev1.ResourceQuota{}:       {Field: guardrails},
 				&corev1.LimitRange{}:          {Field: guardrails},

@@ -18,5 +18,6 @@ func Policy(r *platformv1alpha1.Release) guard.Policy {
 		AsFound:     r.Spec.Cause == platformv1alpha1.CauseAdoption,
 		PodSecurity: r.Spec.PodSecurity,
 		Tokens:      tokens,
+		Class:       r.Spec.Environment.Class, AllowedKinds: r.Spec.AllowedKinds,
 	}
 }

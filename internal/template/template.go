@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -107,6 +108,18 @@ func (t *Template) AskedBy(capability string) []string {
 	}
 	slices.Sort(ids)
 	return ids
+}
+
+// Always returns the kinds of the objects that the template makes whatever the parameters are, each with the id of a
+// resource that makes it.
+func (t *Template) Always() map[schema.GroupKind]string {
+	kinds := map[schema.GroupKind]string{}
+	for _, r := range t.resources {
+		if r.includeWhen == nil && r.forEach == nil {
+			kinds[schema.FromAPIVersionAndKind(r.apiVersion, r.kind).GroupKind()] = r.id
+		}
+	}
+	return kinds
 }
 
 // HasReadyWhen says whether a resource has a readiness rule of its own.

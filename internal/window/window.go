@@ -45,37 +45,52 @@ type Times struct {
 	from, until time.Time
 }
 
-// Read reads a window, or says what cannot be read of it.
+// Error is what is wrong with a field of a window.
+type Error struct {
+	Field, Message string
+}
+
+func (e *Error) Error() string { return e.Message }
+
+func wrong(field, format string, args ...any) error {
+	return &Error{Field: field, Message: fmt.Sprintf(format, args...)}
+}
+
+// Read reads a window, or says by an Error what cannot be read of it.
 func Read(w Window) (*Times, error) {
 	t := &Times{window: w}
 	var err error
 	if strings.EqualFold(w.TimeZone, "local") {
-		return nil, errors.New("timeZone must name a zone, such as Europe/Berlin")
+		return nil, wrong("timeZone", "timeZone must name a zone, such as Europe/Berlin")
 	}
 	if t.zone, err = time.LoadLocation(w.TimeZone); err != nil {
-		return nil, fmt.Errorf("timeZone %q is not known: it must be a name of the IANA database, such as Europe/Berlin", w.TimeZone)
+		return nil, wrong("timeZone", "timeZone %q is not known: it must be a name of the IANA database, such as Europe/Berlin", w.TimeZone)
 	}
 	if w.Schedule == "" {
 		var errFrom, errUntil error
 		t.from, errFrom = time.Parse(layout, w.From)
 		t.until, errUntil = time.Parse(layout, w.Until)
 		if err := errors.Join(errFrom, errUntil); err != nil {
-			return nil, fmt.Errorf("from and until must be times such as 2026-12-20T18:00: %w", err)
+			field := "from"
+			if errFrom == nil {
+				field = "until"
+			}
+			return nil, wrong(field, "from and until must be times such as 2026-12-20T18:00: %v", err)
 		}
 		return t, nil
 	}
 	if strings.Contains(w.Schedule, "=") {
-		return nil, fmt.Errorf("schedule %q must not name a zone: timeZone does", w.Schedule)
+		return nil, wrong("schedule", "schedule %q must not name a zone: timeZone does", w.Schedule)
 	}
 	parser := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
 	if t.schedule, err = parser.Parse(w.Schedule); err != nil {
-		return nil, fmt.Errorf("schedule %q is no cron schedule of five fields: %w", w.Schedule, err)
+		return nil, wrong("schedule", "schedule %q is no cron schedule of five fields: %v", w.Schedule, err)
 	}
 	t.duration = w.Duration
 	return t, nil
 }
 
-// Check says what is wrong with a window: a zone or a schedule that cannot be read, or one that never opens or never
+// Check says what is wrong with a window, as an Error: a zone or a schedule that cannot be read, or one that never opens or never
 // closes.
 func Check(w Window) error {
 	t, err := Read(w)
@@ -89,13 +104,13 @@ func Check(w Window) error {
 func (t *Times) Check(starts int) error {
 	if t.schedule == nil {
 		if !t.from.Before(t.until) {
-			return fmt.Errorf("until (%s) must be after from (%s)", t.window.Until, t.window.From)
+			return wrong("until", "until (%s) must be after from (%s)", t.window.Until, t.window.From)
 		}
 		return nil
 	}
 	start := t.schedule.Next(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
 	if start.IsZero() {
-		return fmt.Errorf("schedule %q never comes", t.window.Schedule)
+		return wrong("schedule", "schedule %q never comes", t.window.Schedule)
 	}
 	for range starts {
 		next := t.schedule.Next(start)
@@ -104,7 +119,7 @@ func (t *Times) Check(starts int) error {
 		}
 		start = next
 	}
-	return fmt.Errorf("a window of %s that begins by schedule %q never closes: it begins again before it ends", t.duration, t.window.Schedule)
+	return wrong("durationSeconds", "a window of %s that begins by schedule %q never closes: it begins again before it ends", t.duration, t.window.Schedule)
 }
 
 // Often says whether a window begins more than so many times within its duration and a day.

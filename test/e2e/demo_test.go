@@ -5,9 +5,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,7 +32,7 @@ func idleFor() time.Duration {
 }
 
 var _ = Describe("The demo", Ordered, func() {
-	var root, dir, bin string
+	var root, dir, bin, shown string
 
 	// run runs a command in the repository, and returns what it printed.
 	run := func(name string, args ...string) string {
@@ -65,10 +68,43 @@ var _ = Describe("The demo", Ordered, func() {
 		for _, want := range []string{
 			"team shop, cost centre cc-4711", "✔ checkout", "✔ storefront", "✔ catalogue",
 			"✔ Deployment/checkout", "namespace shop-prod", "make demo-down",
+			"payments  WaitingForApproval: ", "search    RolledBack: ", "books     Frozen: ",
 		} {
 			Expect(out).To(ContainSubstring(want))
 		}
 		GinkgoWriter.Print(out)
+		shown = out
+	})
+
+	It("has one Release wait for an approval, and gives the command that lets it in", func() {
+		Expect(kubectl("get", "release", "payments-vault-1", "-n", "team-bank", "-o", "jsonpath={.status.openedAt}{.status.objects}")).To(BeEmpty(), "nothing of it was written")
+		Expect(kubectl("get", "deployments", "-n", "bank-vault", "-o", "name")).To(BeEmpty())
+		command := regexp.MustCompile(`bin/towpath (approve -n team-bank payments-vault-1)\.`).FindStringSubmatch(shown)
+		Expect(command).NotTo(BeNil(), shown)
+		towpath(strings.Fields(command[1])...)
+		kubectl("wait", "component", "payments", "-n", "team-bank", "--for=condition=Promoted", "--timeout=1m")
+		kubectl("wait", "component", "payments", "-n", "team-bank", "--for=condition=Ready", "--timeout=1m")
+		Expect(kubectl("get", "release", "payments-vault-1", "-n", "team-bank", "-o", "jsonpath={.status.decisions[*].decision}")).To(Equal("Approve"))
+	})
+
+	It("has one Release fail by its pods, and roll back by itself", func() {
+		Expect(kubectl("get", "releases", "-n", "team-bank", "-l", "platform.towpath.dev/component=search", "-o",
+			`jsonpath={range .items[*]}{.metadata.name} {.spec.cause} {.spec.image}{"\n"}{end}`)).To(Equal(
+			"search-canary-1 ImageChange registry.example/bank/search:1.0.0\n" +
+				"search-canary-2 ImageChange registry.example/bank/search:2.0.0-broken\n" +
+				"search-canary-3 Rollback registry.example/bank/search:1.0.0\n"))
+		Expect(kubectl("get", "release", "search-canary-3", "-n", "team-bank", "-o", "jsonpath={.spec.rollback.reason}")).To(ContainSubstring("CrashLoop"))
+		Expect(kubectl("get", "deployment", "search", "-n", "bank-canary", "-o", "jsonpath={.spec.template.spec.containers[*].image}")).
+			To(Equal("registry.example/bank/search:1.0.0"))
+		kubectl("wait", "component", "search", "-n", "team-bank", "--for=condition=Ready", "--timeout=1m")
+		Expect(writersOfPods(filepath.Join(dir, "audit.log"))).To(And(ContainElement("kwok"),
+			HaveEach(BeElementOf("kwok", "system:kube-scheduler", "system:kube-controller-manager"))), "nobody made a status up")
+	})
+
+	It("has one Release wait for the end of a freeze", func() {
+		Expect(shown).To(MatchRegexp(`books +Frozen: .*audit \(The auditors are here\), which ends at 2099-01-01T00:00:00Z`))
+		Expect(kubectl("get", "release", "books-ledger-1", "-n", "team-bank", "-o", "jsonpath={.status.openedAt}{.status.objects}")).To(BeEmpty())
+		kubectl("wait", "component", "books", "-n", "team-bank", "--for=condition=Ready", "--timeout=1m")
 	})
 
 	It("changes nothing when it is run again", func() {
@@ -145,33 +181,59 @@ var _ = Describe("The demo", Ordered, func() {
 	})
 })
 
-// writes returns the mutating requests of the manager and of the appliers in an audit log, but for leases.
-func writes(path string) []string {
+// event is an entry of an audit log.
+type event struct {
+	Verb             string
+	User             struct{ Username string }
+	ImpersonatedUser struct{ Username string }
+	ObjectRef        struct{ Resource, Namespace, Name, Subresource string }
+}
+
+// mutating returns the entries of an audit log that change something.
+func mutating(path string) []event {
 	GinkgoHelper()
 	file, err := os.Open(path)
 	Expect(err).NotTo(HaveOccurred())
 	defer func() { _ = file.Close() }()
-	var found []string
+	var found []event
 	scanner := bufio.NewScanner(file)
 	scanner.Buffer(nil, 1<<20)
 	for scanner.Scan() {
-		var event struct {
-			Verb             string
-			User             struct{ Username string }
-			ImpersonatedUser struct{ Username string }
-			ObjectRef        struct{ Resource, Namespace, Name, Subresource string }
-		}
-		if json.Unmarshal(scanner.Bytes(), &event) != nil {
+		var e event
+		if json.Unmarshal(scanner.Bytes(), &e) != nil {
 			continue // the last line may be half written
 		}
-		mutating := map[string]bool{"create": true, "update": true, "patch": true, "delete": true, "deletecollection": true}[event.Verb]
-		ours := strings.HasPrefix(event.User.Username, "system:serviceaccount:towpath-system:") ||
-			strings.HasPrefix(event.ImpersonatedUser.Username, "system:serviceaccount:towpath-appliers:")
-		if mutating && ours && event.ObjectRef.Resource != "leases" {
-			o := event.ObjectRef
-			found = append(found, strings.Join([]string{event.Verb, o.Resource, o.Subresource, o.Namespace + "/" + o.Name}, " "))
+		switch e.Verb {
+		case "create", "update", "patch", "delete", "deletecollection":
+			found = append(found, e)
 		}
 	}
 	Expect(scanner.Err()).NotTo(HaveOccurred())
 	return found
+}
+
+// writes returns the mutating requests of the manager and of the appliers in an audit log, but for leases.
+func writes(path string) []string {
+	GinkgoHelper()
+	var found []string
+	for _, e := range mutating(path) {
+		ours := strings.HasPrefix(e.User.Username, "system:serviceaccount:towpath-system:") ||
+			strings.HasPrefix(e.ImpersonatedUser.Username, "system:serviceaccount:towpath-appliers:")
+		if o := e.ObjectRef; ours && o.Resource != "leases" {
+			found = append(found, strings.Join([]string{e.Verb, o.Resource, o.Subresource, o.Namespace + "/" + o.Name}, " "))
+		}
+	}
+	return found
+}
+
+// writersOfPods returns who wrote the status of any pod.
+func writersOfPods(path string) []string {
+	GinkgoHelper()
+	users := map[string]bool{}
+	for _, e := range mutating(path) {
+		if e.ObjectRef.Resource == "pods" && e.ObjectRef.Subresource == "status" {
+			users[e.User.Username] = true
+		}
+	}
+	return slices.Collect(maps.Keys(users))
 }

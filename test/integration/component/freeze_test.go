@@ -71,7 +71,20 @@ var _ = Describe("A freeze", func() {
 			{Name: "never", Reason: "r", Schedule: "0 0 30 2 *", DurationSeconds: 3600},
 			{Name: "always", Reason: "r", Schedule: "0 0 * * *", DurationSeconds: 86400},
 		}
-		Expect(admin.Create(ctx, class)).To(Succeed())
+		By("refusing it, with field and reason")
+		Expect(developer.Create(ctx, class.DeepCopy())).To(MatchError(And(
+			ContainSubstring(`spec.freezes[zone].timeZone: Invalid value: timeZone "Europe/Atlantis" is not known`),
+			ContainSubstring(`spec.freezes[never].schedule: Invalid value: schedule "0 0 30 2 *" never comes`),
+			ContainSubstring("spec.freezes[always].durationSeconds: Invalid value"), ContainSubstring("never closes"))))
+
+		By("meeting one all the same, as of a Towpath that did not ask")
+		const asked = "environmentclasses.platform.towpath.dev"
+		class.Labels = map[string]string{framework.LabelUnasked: "true"}
+		Eventually(ctx, func() error { return framework.LeaveUnasked(ctx, admin, asked, true) }).Should(Succeed())
+		DeferCleanup(func(ctx context.Context) {
+			Eventually(ctx, func() error { return framework.LeaveUnasked(ctx, admin, asked, false) }).Should(Succeed())
+		})
+		Eventually(ctx, func() error { return admin.Create(ctx, class) }).Should(Succeed())
 		Eventually(ctx, framework.Read(admin, class)).Should(framework.BeStalled(platformv1alpha1.ReasonFreezeInvalid,
 			"spec.freezes[zone]: timeZone \"Europe/Atlantis\" is not known", "spec.freezes[never]", "never comes", "spec.freezes[always]", "never closes"))
 		t := newTeam(ctx)
@@ -79,8 +92,48 @@ var _ = Describe("A freeze", func() {
 		template := publish(ctx, light(framework.Name("light-")))
 		component := deploy(ctx, framework.Component(t.home, "shop", template.Name, "prod"))
 		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonFrozen, "counts as open", "Europe/Atlantis"))
+		By("changing something else, which it keeps nobody from")
+		change(ctx, class, func(c *platformv1alpha1.EnvironmentClass) { c.Labels, c.Spec.DropExpiredOverrides = nil, true })
 		change(ctx, class, func(c *platformv1alpha1.EnvironmentClass) { c.Spec.Freezes = nil })
 		Eventually(ctx, framework.Read(admin, class)).Should(framework.BeReady())
 		settled(ctx, component)
+	})
+})
+
+var _ = Describe("A freeze that is edited while a Release waits", func() {
+	It("holds it for longer, for less, or not at all, as it now says", func(ctx context.Context) {
+		const layout = "2006-01-02T15:04"
+		start := now.Now().UTC()
+		window := func(from, until time.Duration) []platformv1alpha1.FreezeWindow {
+			return []platformv1alpha1.FreezeWindow{{
+				Name: "sale", Reason: "Nothing moves.", From: start.Add(from).Format(layout), Until: start.Add(until).Format(layout),
+			}}
+		}
+		ends := func(after time.Duration) string { return start.Add(after).Truncate(time.Minute).Format(time.RFC3339) }
+		class := framework.Class(framework.Name("edited-"), platformv1alpha1.TierProduction)
+		class.Spec.Freezes = window(-time.Hour, 24*time.Hour)
+		Expect(admin.Create(ctx, class)).To(Succeed())
+		t := newTeam(ctx)
+		t.addGated(ctx, "prod", class.Name)
+		template := publish(ctx, light(framework.Name("light-")))
+		component := deploy(ctx, framework.Component(t.home, "shop", template.Name, "prod"))
+		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonFrozen, "sale", ends(24*time.Hour)))
+		waiting := read(ctx, t.release("shop", "prod", 1))
+
+		change(ctx, class, func(c *platformv1alpha1.EnvironmentClass) { c.Spec.Freezes = window(-time.Hour, 72*time.Hour) })
+		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonFrozen, "sale", ends(72*time.Hour)))
+		change(ctx, class, func(c *platformv1alpha1.EnvironmentClass) { c.Spec.Freezes[0].Reason = "Still nothing." })
+		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonFrozen, "Still nothing"))
+
+		By("an edit that would end it wrongly, which is refused and changes nothing")
+		live := read(ctx, class)
+		live.Spec.Freezes[0].TimeZone = "Europe/Atlantis"
+		Expect(developer.Update(ctx, live)).To(MatchError(ContainSubstring("spec.freezes[sale].timeZone")))
+		Expect(read(ctx, component)).To(waitsFor(platformv1alpha1.ReasonFrozen, "Still nothing"))
+
+		By("moving it away: the same Release goes in")
+		change(ctx, class, func(c *platformv1alpha1.EnvironmentClass) { c.Spec.Freezes = window(48*time.Hour, 72*time.Hour) })
+		settled(ctx, component)
+		Expect(read(ctx, t.release("shop", "prod", 1)).UID).To(Equal(waiting.UID))
 	})
 })

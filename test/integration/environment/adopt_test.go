@@ -22,14 +22,15 @@ func (p *place) taking(ctx context.Context, namespace string) *platformv1alpha1.
 }
 
 var _ = Describe("A namespace that was taken over", func() {
-	It("gets back the labels that it bore when it is let go", func(ctx context.Context) {
+	It("gets back the labels and annotations that it bore when it is let go", func(ctx context.Context) {
 		p := newPlace(ctx)
 		legacy := workload(framework.Name("legacy-"))
 		legacy.Labels = map[string]string{
 			"app.kubernetes.io/managed-by": "Helm", "app.kubernetes.io/name": "legacy", "owner": "somebody",
 			"pod-security.kubernetes.io/enforce": "privileged", "pod-security.kubernetes.io/enforce-version": "latest",
 		}
-		legacy.Annotations = map[string]string{platformv1alpha1.AnnotationAdoptBy: p.home + "/dev"}
+		legacy.Annotations = map[string]string{platformv1alpha1.AnnotationAdoptBy: p.home + "/dev", "example.com/owner": "ops"}
+		Expect(admin.Patch(ctx, p.class, merge(`{"spec":{"namespaceAnnotations":{"example.com/owner":"platform","example.com/backup":"daily"}}}`))).To(Succeed())
 		Expect(admin.Create(ctx, legacy)).To(Succeed())
 		before := read(ctx, legacy)
 		environment := p.taking(ctx, legacy.Name)
@@ -37,10 +38,14 @@ var _ = Describe("A namespace that was taken over", func() {
 		Expect(read(ctx, legacy).Labels).To(And(HaveKeyWithValue("app.kubernetes.io/managed-by", "towpath"),
 			HaveKeyWithValue("pod-security.kubernetes.io/enforce", "restricted"), HaveKeyWithValue("owner", "somebody")))
 
+		Expect(read(ctx, legacy).Annotations).To(And(HaveKeyWithValue("example.com/owner", "platform"), HaveKeyWithValue("example.com/backup", "daily")))
+
 		By("letting nobody say that it bore others")
-		for _, value := range []string{`"{\"owner\":\"other\"}"`, "null"} {
-			Expect(admin.Patch(ctx, workload(legacy.Name), merge(`{"metadata":{"annotations":{"`+platformv1alpha1.AnnotationFound+`":`+value+`}}}`))).
-				To(MatchError(ContainSubstring("'towpath-namespaces'")))
+		for _, key := range []string{platformv1alpha1.AnnotationFound, platformv1alpha1.AnnotationFoundAnnotations} {
+			for _, value := range []string{`"{\"owner\":\"other\"}"`, "null"} {
+				Expect(admin.Patch(ctx, workload(legacy.Name), merge(`{"metadata":{"annotations":{"`+key+`":`+value+`}}}`))).
+					To(MatchError(ContainSubstring("'towpath-namespaces'")))
+			}
 		}
 
 		By("after a change of the class, and of labels that are not Towpath's")
@@ -52,7 +57,7 @@ var _ = Describe("A namespace that was taken over", func() {
 		after := read(ctx, legacy)
 		before.Labels["owner"] = "somebody-else"
 		Expect(after.Labels).To(Equal(before.Labels))
-		Expect(after.Annotations).To(BeEmpty(), "the consent was for this once")
+		Expect(after.Annotations).To(Equal(map[string]string{"example.com/owner": "ops"}), "the consent was for this once")
 		Expect(after.DeletionTimestamp).To(BeNil())
 	})
 

@@ -2,6 +2,7 @@ package environment_test
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -51,6 +52,7 @@ func guarded(ctx context.Context) *place {
 			Default: amounts("memory", "256Mi"), DefaultRequest: amounts("cpu", "100m"), Min: amounts("cpu", "10m"), Max: amounts("memory", "4Gi"),
 		},
 		Isolation: platformv1alpha1.IsolationIsolated, PodSecurityVersion: "v1.37", NamespaceLabels: map[string]string{"istio-injection": "enabled"},
+		NamespaceAnnotations: map[string]string{"example.com/backup": "daily"},
 	}
 	Eventually(ctx, func() error {
 		class := read(ctx, p.class)
@@ -98,6 +100,32 @@ var _ = Describe("The guardrails of a class", func() {
 		big := restricted(name, "big")
 		big.Spec.Containers[0].Resources.Requests = amounts("cpu", "6")
 		Expect(admin.Create(ctx, big)).To(MatchError(ContainSubstring("exceeded quota: towpath-environment")))
+	})
+
+	DescribeTable("are labels and annotations of the namespace, which come back",
+		func(ctx context.Context, patch string) {
+			p := guarded(ctx)
+			name := p.ready(ctx, "dev").Status.Namespace
+			Expect(read(ctx, workload(name)).Annotations).To(HaveKeyWithValue("example.com/backup", "daily"))
+			Expect(admin.Patch(ctx, workload(name), merge(patch))).To(Succeed())
+			Eventually(ctx, framework.Read(admin, workload(name))).Should(And(
+				HaveField("Annotations", And(HaveKeyWithValue("example.com/backup", "daily"), HaveKeyWithValue("test.towpath.dev/touched", "1"))),
+				HaveField("Labels", HaveKeyWithValue("istio-injection", "enabled"))))
+		},
+		Entry("when they are deleted", `{"metadata":{"labels":{"istio-injection":null},"annotations":{"example.com/backup":null,"test.towpath.dev/touched":"1"}}}`),
+		Entry("when they are edited", `{"metadata":{"labels":{"istio-injection":"disabled"},"annotations":{"example.com/backup":"never","test.towpath.dev/touched":"1"}}}`),
+	)
+
+	It("follow the class, and leave what others annotate", func(ctx context.Context) {
+		p := guarded(ctx)
+		name := p.ready(ctx, "dev").Status.Namespace
+		Expect(admin.Patch(ctx, workload(name), merge(`{"metadata":{"annotations":{"example.com/theirs":"1"}}}`))).To(Succeed())
+		Expect(admin.Patch(ctx, p.class, merge(`{"spec":{"namespaceAnnotations":{"example.com/backup":null,"example.com/owner":"sre"}}}`))).To(Succeed())
+		Eventually(ctx, framework.Read(admin, workload(name))).Should(HaveField("Annotations", And(
+			HaveKeyWithValue("example.com/owner", "sre"), Not(HaveKey("example.com/backup")), HaveKeyWithValue("example.com/theirs", "1"))))
+		Expect(admin.Patch(ctx, p.class, merge(`{"spec":{"namespaceAnnotations":null,"namespaceLabels":null}}`))).To(Succeed())
+		Eventually(ctx, framework.Read(admin, workload(name))).Should(And(HaveField("Labels", Not(HaveKey("istio-injection"))),
+			HaveField("Annotations", And(Not(HaveKey("example.com/owner")), HaveKeyWithValue("example.com/theirs", "1")))))
 	})
 
 	It("are absent where the class sets none, and go with it", func(ctx context.Context) {
@@ -222,6 +250,7 @@ var _ = Describe("The guardrails of a class", func() {
 			Expect(framework.Gone(admin, object)(ctx)).To(BeTrue(), "%T", object)
 		}
 		Expect(read(ctx, workload(name)).Labels).NotTo(HaveKey("istio-injection"))
+		Expect(read(ctx, workload(name)).Annotations).NotTo(HaveKey("example.com/backup"))
 	})
 
 	It("write nothing while nothing changes", func(ctx context.Context) {
@@ -255,6 +284,16 @@ var _ = Describe("The guardrails of a class", func() {
 		Entry("a version that is none", `{"podSecurityVersion":"1.37"}`, "podSecurityVersion"),
 		Entry("a label of Kubernetes", `{"namespaceLabels":{"pod-security.kubernetes.io/enforce":"privileged"}}`, "must not hold labels of Kubernetes or Towpath"),
 		Entry("a label of Towpath", `{"namespaceLabels":{"platform.towpath.dev/team":"other"}}`, "must not hold labels of Kubernetes or Towpath"),
+		Entry("an annotation of Kubernetes", `{"namespaceAnnotations":{"scheduler.alpha.kubernetes.io/node-selector":"a=b"}}`, "must not hold annotations of Kubernetes or Towpath"),
+		Entry("an annotation of kubectl", `{"namespaceAnnotations":{"kubectl.kubernetes.io/last-applied-configuration":"{}"}}`, "must not hold annotations of Kubernetes or Towpath"),
+		Entry("an annotation of Towpath", `{"namespaceAnnotations":{"platform.towpath.dev/home":"other/dev"}}`, "must not hold annotations of Kubernetes or Towpath"),
+		Entry("an annotation that Kubernetes does not take", `{"namespaceAnnotations":{"a b":"c"}}`, "keys that Kubernetes takes"),
+		Entry("an annotation that is too long", `{"namespaceAnnotations":{"a":"`+strings.Repeat("x", 1025)+`"}}`, "values of at most 1024"),
+		Entry("a kind in lower case", `{"allowedKinds":[{"kind":"deployment"}]}`, "allowedKinds[0].kind"),
+		Entry("a kind without a name", `{"allowedKinds":[{"group":"apps"}]}`, "allowedKinds[0].kind: Required"),
+		Entry("a kind twice", `{"allowedKinds":[{"kind":"Service"},{"group":"","kind":"Service"}]}`, "allowedKinds[1]: Duplicate"),
+		Entry("a version for a group", `{"allowedKinds":[{"group":"apps/v1","kind":"Deployment"}]}`, "allowedKinds[0].group"),
+		Entry("no kind at all", `{"allowedKinds":[]}`, "allowedKinds"),
 		Entry("an isolation that does not exist", `{"isolation":"Closed"}`, "isolation"),
 	)
 })
@@ -267,6 +306,30 @@ var _ = Describe("Deleting an EnvironmentClass", func() {
 		Expect(admin.Delete(ctx, environment)).To(Succeed())
 		Eventually(ctx, framework.Gone(admin, environment)).Should(BeTrue())
 		Eventually(ctx, func() error { return admin.Delete(ctx, p.class) }).Should(Succeed())
+	})
+})
+
+var _ = Describe("An EnvironmentClass that is gone all the same", func() {
+	It("leaves its Environments as they are, says so on each, and is taken up again when it comes back", func(ctx context.Context) {
+		const asked = "used-environmentclasses.platform.towpath.dev"
+		p := guarded(ctx)
+		environment := p.ready(ctx, "dev")
+		name := environment.Status.Namespace
+		Expect(admin.Patch(ctx, p.class, merge(`{"metadata":{"labels":{"`+framework.LabelUnasked+`":"true"}}}`))).To(Succeed())
+		Eventually(ctx, func() error { return framework.LeaveUnasked(ctx, admin, asked, true) }).Should(Succeed())
+		DeferCleanup(func(ctx context.Context) {
+			Eventually(ctx, func() error { return framework.LeaveUnasked(ctx, admin, asked, false) }).Should(Succeed())
+		})
+		Eventually(ctx, func() error { return admin.Delete(ctx, p.class) }).Should(Succeed())
+		Eventually(ctx, framework.Read(admin, environment)).Should(And(
+			framework.HaveCondition("Ready", metav1.ConditionFalse, "ClassNotFound", p.class.Name), HaveField("Status.Namespace", name), HaveField("Status.Tier", platformv1alpha1.TierDevelopment)))
+		Expect(read(ctx, networkOf(name))).To(closed())
+		Expect(read(ctx, workload(name)).Annotations).To(HaveKeyWithValue("example.com/backup", "daily"))
+
+		again := framework.Class(p.class.Name, platformv1alpha1.TierDevelopment)
+		again.Spec.Guardrails = p.class.Spec.Guardrails
+		Expect(admin.Create(ctx, again)).To(Succeed())
+		awaitReady(ctx, environment)
 	})
 })
 

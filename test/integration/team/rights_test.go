@@ -93,12 +93,17 @@ func may(ctx context.Context, c client.Client, namespace, kind, verb string) boo
 	return review.Status.Allowed
 }
 
+// askedVerbs are those that are asked for: the letters, and what gates ask for.
+func askedVerbs() []string {
+	return slices.Sorted(slices.Values(append(slices.Collect(maps.Values(letters)), "approve", "breakglass")))
+}
+
 // rightsIn asks for every kind and verb that is known, and returns what is allowed in a namespace, or in the cluster.
 func rightsIn(ctx context.Context, c client.Client, kinds []string, namespace string) []string {
 	GinkgoHelper()
 	var allowed []string
 	for _, kind := range slices.Concat(kinds, withheld) {
-		for _, verb := range slices.Sorted(maps.Values(letters)) {
+		for _, verb := range askedVerbs() {
 			if may(ctx, c, namespace, kind, verb) {
 				allowed = append(allowed, verb+" "+kind)
 			}
@@ -196,6 +201,19 @@ var _ = Describe("The rights of people", func() {
 			}
 			Expect(may(ctx, c, environment.Status.Namespace, "limitranges", "get")).To(Equal(want), fmt.Sprint(name, want))
 		}
+	})
+
+	It("let owners approve, and neither developers nor owners break the glass", func(ctx context.Context) {
+		home := made(ctx, newTeam()).Status.Namespace
+		name := strings.TrimPrefix(home, "team-")
+		olga, dora := user("olga-"+name), user("dora-"+name)
+		const releases = "releases.platform.towpath.dev"
+		Eventually(ctx, func() bool { return may(ctx, olga, home, releases, "approve") }).Should(BeTrue())
+		Expect(may(ctx, dora, home, releases, "approve")).To(BeFalse())
+		Expect(may(ctx, olga, home, releases, "breakglass")).To(BeFalse())
+		Expect(may(ctx, olga, home, "approvals.platform.towpath.dev", "create")).To(BeTrue())
+		Expect(may(ctx, olga, home, "approvals.platform.towpath.dev", "delete")).To(BeFalse())
+		Expect(may(ctx, dora, home, "approvals.platform.towpath.dev", "create")).To(BeFalse())
 	})
 
 	It("let a developer do the work, and no more", func(ctx context.Context) {

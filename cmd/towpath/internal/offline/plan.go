@@ -43,6 +43,7 @@ type place struct {
 	team, costCenter string
 	podSecurity      platformv1alpha1.PodSecurityLevel
 	tokens           platformv1alpha1.ServiceAccountTokens
+	kinds            []platformv1alpha1.AllowedKind
 	// assumed are the things that nobody told.
 	assumed []string
 }
@@ -57,11 +58,11 @@ func (w *World) placeOf(component *Component, name string, settings *Settings) p
 		found.Class = known.Spec.ClassRef.Name
 		found.Tier, found.Namespace = known.Status.Tier, known.Status.Namespace
 		found.podSecurity = cmp.Or(known.Status.PodSecurity, found.podSecurity)
-		found.tokens = cmp.Or(known.Status.ServiceAccountTokens, found.tokens)
+		found.tokens, found.kinds = cmp.Or(known.Status.ServiceAccountTokens, found.tokens), known.Status.AllowedKinds
 		team, costCenter = cmp.Or(team, known.Status.Team), cmp.Or(costCenter, known.Status.CostCenter)
 		if class := w.classes[found.Class]; class != nil {
 			found.Tier, found.podSecurity = class.Spec.Tier, cmp.Or(class.Spec.PodSecurity, found.podSecurity)
-			found.tokens = cmp.Or(class.Spec.ServiceAccountTokens, found.tokens)
+			found.tokens, found.kinds = cmp.Or(class.Spec.ServiceAccountTokens, found.tokens), class.Spec.AllowedKinds
 		}
 	}
 	found.team, found.costCenter = cmp.Or(team, settings.Team), cmp.Or(costCenter, settings.CostCenter)
@@ -296,7 +297,10 @@ func (w *World) renderReleases(selection Selection) []Result {
 // render renders and guards, and reports what either does not like.
 func (w *World) render(document *manifest.Document, path string, t *Template, in render.Input, at place) ([]render.Object, bool) {
 	objects, err := render.Render(t.compiled, in)
-	policy := guard.Policy{Namespace: in.Environment.Namespace, Labels: render.Labels(in), PodSecurity: at.podSecurity, Tokens: at.tokens}
+	policy := guard.Policy{
+		Namespace: in.Environment.Namespace, Labels: render.Labels(in), PodSecurity: at.podSecurity, Tokens: at.tokens,
+		Class: in.Environment.Class, AllowedKinds: at.kinds,
+	}
 	return objects, w.accept(document, path, t, objects, err, policy)
 }
 

@@ -48,6 +48,7 @@ func ProveNamespace(ctx context.Context, c client.Client, place render.Input, cl
 	}
 	labels := namespaceLabels(place, class, environmentUID)
 	annotations := map[string]string{platformv1alpha1.AnnotationHome: place.HomeNamespace + "/" + place.Environment.Name}
+	guardrails.AddAnnotations(annotations, class)
 	out := &Namespace{Name: name}
 	out.compare("metadata.labels", live.Labels, labels)
 	out.compare("metadata.annotations", live.Annotations, annotations)
