@@ -336,7 +336,8 @@ type ReleaseStatus struct {
 	// appliedAt is when every object was applied for the first time.
 	// +optional
 	AppliedAt *metav1.Time `json:"appliedAt,omitempty"`
-	// rolledOutAt is when every object was ready for the first time, and the checks began. Absent where there are none.
+	// rolledOutAt is when every object was ready for the first time, and the checks began; of a Release that slept before it
+	// had passed, for the first time since. Absent where there are no checks.
 	// +optional
 	RolledOutAt *metav1.Time `json:"rolledOutAt,omitempty"`
 	// checks are what the checks found.

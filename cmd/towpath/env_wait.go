@@ -92,7 +92,7 @@ func (o *previewOptions) awaitReady(ctx context.Context, c *cluster.Cluster, rep
 		return nil //nolint:nilerr // it is Ready; how to call it is more than was asked for
 	}
 	if status, err := tree.Build(snapshot, tree.Options{Namespace: c.Namespace, Component: name, Kubectl: o.Kubectl(), Status: o.Reach(o.program + " status"),
-		Approve: o.Reach(o.program + " approve"), Promote: o.Reach(o.program + " promote"), Extend: o.Reach(o.program + " env extend")}); err == nil {
+		Approve: o.Reach(o.program + " approve"), Promote: o.Reach(o.program + " promote"), Extend: o.Reach(o.program + " env extend"), Wake: o.Reach(o.program + " env wake")}); err == nil {
 		report.Next = status.Next
 	}
 	return nil

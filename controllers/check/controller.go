@@ -39,6 +39,8 @@ const (
 	atOnce = 4
 	// retryConflict is for a status that changed since it was read: the event of that should come first.
 	retryConflict = time.Second
+	// retryAsleep is for an environment that wakes before the Release fell asleep, whose event would come first else.
+	retryAsleep = 30 * time.Second
 	// retryUnguarded is for when the admission policies do not stand.
 	retryUnguarded = 30 * time.Second
 )
@@ -63,7 +65,7 @@ type Reconciler struct {
 	writes freshness.Tracker[types.NamespacedName]
 }
 
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases;environmentclasses,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases;environments;environmentclasses,verbs=get;list;watch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases/status,verbs=patch
 // +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch
 
@@ -118,6 +120,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if !check.Measures(release) || r.writes.Stale(req.NamespacedName, release.ResourceVersion) {
 		return ctrl.Result{}, nil // in the latter case the event of our own last write is still to come
 	}
+	if asleep, err := r.asleep(ctx, release); asleep || err != nil {
+		return ctrl.Result{RequeueAfter: retryAsleep}, err
+	}
 	before := release.DeepCopy()
 	check.Begin(release)
 	after, err := r.measure(ctx, release)
@@ -134,6 +139,16 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	r.writes.Wrote(req.NamespacedName, release.ResourceVersion)
 	return ctrl.Result{RequeueAfter: after}, err
+}
+
+// asleep says whether the environment sleeps, which it says before its Releases do: those have no pods by then.
+func (r *Reconciler) asleep(ctx context.Context, release *platformv1alpha1.Release) (bool, error) {
+	var environment platformv1alpha1.Environment
+	key := types.NamespacedName{Namespace: release.Namespace, Name: release.Spec.Environment.Name}
+	if err := r.Get(ctx, key, &environment); err != nil {
+		return false, client.IgnoreNotFound(err)
+	}
+	return environment.UID == release.Spec.Environment.UID && environment.Asleep(), nil
 }
 
 // measure measures what is due, and says when to look again; zero for never.

@@ -44,6 +44,14 @@ func (r *Reconciler) begin(ctx context.Context, release *platformv1alpha1.Releas
 
 // follow looks how the Job of a check is, and makes it where it is not there. left is how long it may still take.
 func (r *Reconciler) follow(ctx context.Context, release *platformv1alpha1.Release, c *platformv1alpha1.ReleaseCheck, s *platformv1alpha1.ReleaseCheckStatus, left time.Duration) (time.Duration, error) {
+	if slept := release.Status.Sleep; slept != nil && slept.WokeAt != nil && s.StartedAt.Before(slept.WokeAt) {
+		// The environment slept meanwhile: what the Job found says nothing of the version. It is run again.
+		if err := r.end(ctx, release, c, s.Job); err != nil {
+			return 0, err
+		}
+		s.StartedAt = nil
+		return 0, nil
+	}
 	var job batchv1.Job
 	err := r.jobs.Get(ctx, types.NamespacedName{Namespace: release.Spec.Environment.Namespace, Name: s.Job}, &job)
 	if client.IgnoreNotFound(err) != nil {

@@ -121,8 +121,12 @@ func planned(release *platformv1alpha1.Release) promotion.Release {
 
 // settling says whether a Release may still become Ready soon.
 func settling(release *platformv1alpha1.Release) bool {
+	since := release.CreationTimestamp.Time
+	if slept := release.Status.Sleep; slept != nil && slept.WokeAt != nil && slept.WokeAt.After(since) {
+		since = slept.WokeAt.Time
+	}
 	return release.Status.ReadyAt == nil && !meta.IsStatusConditionTrue(release.Status.Conditions, platformv1alpha1.ConditionStalled) &&
-		(time.Since(release.CreationTimestamp.Time) < settleFor || ready(release).Reason == platformv1alpha1.ReasonChecking)
+		(release.Asleep() || time.Since(since) < settleFor || ready(release).Reason == platformv1alpha1.ReasonChecking)
 }
 
 // loss is what ran in an environment that has no current Release, as planning sees it and as it was;

@@ -57,6 +57,7 @@ func (s *stop) kept(target int64) map[string]bool {
 	}
 	newest(func(r *platformv1alpha1.Release) bool { return r.Spec.Number == s.rollbackTo })
 	newest((*platformv1alpha1.Release).Proven)
+	newest(func(r *platformv1alpha1.Release) bool { return r.Status.ReadyAt != nil }) // whose outputs others use
 	if n := len(s.releases); n > 0 {
 		last := s.releases[n-1]
 		// Where the last one fails: what it goes back to, which is not what was found.

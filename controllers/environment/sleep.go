@@ -18,6 +18,9 @@ import (
 // sleep decides whether the environment sleeps, and looks again when that changes. What runs in it is put to sleep and
 // woken by package release, which goes by the status alone.
 func (r *Reconciler) sleep(ctx context.Context, s *scope) error {
+	if s.environment.Status.Namespace == "" {
+		return nil // nothing runs in it
+	}
 	now := r.Clock.Now()
 	plan, before := s.plan(now), s.environment.Status.Sleep
 	if before == nil && !plan.May() {
@@ -25,6 +28,9 @@ func (r *Reconciler) sleep(ctx context.Context, s *scope) error {
 	}
 	state := sleep.At(plan, now)
 	if s.class == nil && s.environment.Asleep() && !state.Woken && (before.Until == nil || now.Before(before.Until.Time)) {
+		if before.Until != nil {
+			s.lookAgain(before.Until.Sub(now))
+		}
 		return nil // the class that put it to sleep cannot be read: it goes on as it was meant
 	}
 	next := &platformv1alpha1.EnvironmentSleepStatus{State: platformv1alpha1.StateAwake, Since: new(metav1.NewTime(now.Truncate(time.Second))), Window: state.Window}

@@ -193,6 +193,9 @@ func (r *Reconciler) reportSleep(s *scope) {
 	switch {
 	case s.asleep && !s.release.Asleep():
 		status.Sleep = &platformv1alpha1.ReleaseSleep{Since: now}
+		if status.ReadyAt == nil && !s.release.ChecksFailed() {
+			status.RolledOutAt = nil // it is rolled out anew when it wakes
+		}
 		if _, ready := sleep.ReadySince(&s.before.Status); ready {
 			status.Sleep.SoakedSeconds = max(int64(sleep.Soaked(&s.before.Status, now.Time)/time.Second), 1)
 		}

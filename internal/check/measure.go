@@ -14,6 +14,7 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/condition"
+	"github.com/towpath-dev/towpath/internal/sleep"
 )
 
 // maxMessage bounds what the status says of a measurement, shown how many series of an answer it names.
@@ -181,7 +182,7 @@ func Next(r *platformv1alpha1.Release, i int, now time.Time) time.Duration {
 	}
 	if s.State == platformv1alpha1.CheckPassed && s.Inconclusive == 0 {
 		once := c.Job != nil && c.IntervalSeconds == 0
-		soaks := ready.Status == metav1.ConditionTrue && now.Before(ready.LastTransitionTime.Add(time.Duration(r.Spec.SoakSeconds)*time.Second))
+		soaks := ready.Status == metav1.ConditionTrue && sleep.Soaked(&r.Status, now) < time.Duration(r.Spec.SoakSeconds)*time.Second
 		if once || !soaks && r.Status.ReadyAt != nil {
 			return never
 		}

@@ -119,7 +119,9 @@ func Policy(r *platformv1alpha1.Release, c *platformv1alpha1.ReleaseCheck) guard
 	if r.Spec.ServiceAccountTokens == "" {
 		policy.Tokens = platformv1alpha1.TokensForbidden
 	}
-	if c.Origin != platformv1alpha1.CheckOfClass {
+	if c.Origin == platformv1alpha1.CheckOfClass {
+		policy.AllowedKinds = nil // the class asks for the Job itself
+	} else {
 		policy.PodSecurity, policy.Tokens = platformv1alpha1.PodSecurityRestricted, platformv1alpha1.TokensForbidden
 	}
 	return policy

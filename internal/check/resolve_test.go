@@ -109,6 +109,21 @@ func TestResolveAndJob(t *testing.T) {
 
 // TestATenantsJobIsHeldToTheRules has the guard refuse what would leave the namespace, or take rights, also where the class
 // allows all of that to golden paths.
+// A class that lists kinds asks for its own checks all the same.
+func TestAllowedKindsBindTheJobsOfComponents(t *testing.T) {
+	for origin, wanted := range map[platformv1alpha1.CheckOrigin]int{platformv1alpha1.CheckOfClass: 0, platformv1alpha1.CheckOfComponent: 1} {
+		r := complete()
+		r.Spec.AllowedKinds = []platformv1alpha1.AllowedKind{{Group: "apps", Kind: "Deployment"}}
+		resolved, err := check.Resolve(r, origin, []platformv1alpha1.Check{jobOf(smoke)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := len(check.Policy(r, &resolved[0]).AllowedKinds); got != wanted {
+			t.Errorf("of %s: %d kinds are allowed, want %d (none for every one)", origin, got, wanted)
+		}
+	}
+}
+
 func TestATenantsJobIsHeldToTheRules(t *testing.T) {
 	for name, change := range map[string][2]string{
 		"privileged":                {`"allowPrivilegeEscalation": false`, `"privileged": true`},

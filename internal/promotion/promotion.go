@@ -346,6 +346,9 @@ func awaitBefore(step, before *Step) *Wait {
 	}
 	switch current.Checks {
 	case platformv1alpha1.CheckRunning:
+		if waiting.Reason == platformv1alpha1.ReasonAsleep {
+			break // they stand still until it wakes
+		}
 		waiting.Reason = platformv1alpha1.ReasonWaitingForChecks
 		waiting.Message = strings.TrimSpace(fmt.Sprintf("The version waits until the checks of Release %s have passed in %s, the environment before %s. %s", current.Name, before.Name, step.Name, current.Found))
 	case platformv1alpha1.CheckFailed:

@@ -22,6 +22,7 @@ func TestPlan_Asleep(t *testing.T) {
 	}{
 		"it was Ready when it fell asleep":                    {promotion.Release{HadReady: true, Ready: true, Asleep: true, Soaked: time.Hour}, night, 0, "", nil},
 		"it came in the night":                                {promotion.Release{Asleep: true}, night, 0, platformv1alpha1.ReasonAsleep, []string{"dev sleeps until 2026-11-21T06:00:00Z", "towpath env wake -n team-shop dev"}},
+		"it came in the night, and has checks":                {promotion.Release{Asleep: true, Checks: platformv1alpha1.CheckRunning}, night, 0, platformv1alpha1.ReasonAsleep, []string{"towpath env wake"}},
 		"it came while it always sleeps":                      {promotion.Release{Asleep: true}, always, 0, platformv1alpha1.ReasonAsleep, []string{"dev sleeps; wake it with"}},
 		"it was broken when it fell asleep, and Ready before": {promotion.Release{HadReady: true, Asleep: true}, night, 0, platformv1alpha1.ReasonAsleep, nil},
 		"it wakes":                              {promotion.Release{Asleep: true}, nil, 0, platformv1alpha1.ReasonWaitingForPrevious, nil},
