@@ -41,7 +41,6 @@ var _ = Describe("A Component", func() {
 		Expect(uids(ctx)).To(BeEmpty())
 		expectForeignUntouched(ctx)
 	},
-		Entry("hold it", only("patch", "components.platform.towpath.dev")),
 		Entry("make its Release", only("create", "releases.platform.towpath.dev")),
 		Entry("apply a child", only("patch", "deployments.apps")),
 		Entry("say what came of it", only("patch", "releases.platform.towpath.dev/status")),
