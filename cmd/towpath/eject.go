@@ -35,6 +35,17 @@ type ejectOptions struct {
 // errOverdue ends what takes longer than --timeout.
 var errOverdue = errors.New("it takes longer than --timeout")
 
+// untilOverdue ends a context after a time, or when done is called. It is no deadline: the client's rate limiter fails a request
+// that would have to wait beyond one, in words of its own.
+func untilOverdue(ctx context.Context, timeout time.Duration) (limited context.Context, done func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(timeout, func() { cancel(errOverdue) })
+	return ctx, func() {
+		timer.Stop()
+		cancel(nil)
+	}
+}
+
 func newEject(connect cluster.Connector, std streams) *cobra.Command {
 	var o ejectOptions
 	cmd := &cobra.Command{
@@ -58,10 +69,8 @@ deletes the Component, and waits until it is gone.`,
 			if err != nil {
 				return err
 			}
-			// No deadline: the client's rate limiter fails a request that would have to wait beyond it, in words of its own.
-			ctx, cancel := context.WithCancelCause(cmd.Context())
-			defer cancel(nil)
-			defer time.AfterFunc(o.timeout, func() { cancel(errOverdue) }).Stop()
+			ctx, done := untilOverdue(cmd.Context(), o.timeout)
+			defer done()
 			return o.explain(ctx, o.run(ctx, connection, std, args[0], cmd.CommandPath()), args[0], cmd.CommandPath())
 		},
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {

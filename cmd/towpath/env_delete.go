@@ -43,10 +43,8 @@ one that the preview was made with.`,
 			if err != nil {
 				return err
 			}
-			// No deadline: the client's rate limiter fails a request that would have to wait beyond it, in words of its own.
-			ctx, cancel := context.WithCancelCause(cmd.Context())
-			defer cancel(nil)
-			defer time.AfterFunc(o.timeout, func() { cancel(errOverdue) }).Stop()
+			ctx, done := untilOverdue(cmd.Context(), o.timeout)
+			defer done()
 			report, err := o.delete(ctx, connection)
 			if err != nil {
 				return err

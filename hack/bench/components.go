@@ -107,6 +107,23 @@ func measure(ctx context.Context, o *options, do func(context.Context, *cluster,
 	return got, errors.Join(err, stopErr)
 }
 
+// once measures something on a control plane of its own, and writes and shows the result.
+func once(ctx context.Context, o *options, name string, r interface {
+	measure(ctx context.Context, c *cluster, o *options) error
+	table() string
+}) error {
+	_, err := measure(ctx, o, func(ctx context.Context, c *cluster, o *options) (*run, error) { return nil, r.measure(ctx, c, o) })
+	if err != nil {
+		return err
+	}
+	path, err := writeResult(o.out, name, r)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\n%s\nwritten to %s\n", r.table(), path)
+	return nil
+}
+
 // runBare has the bare client apply everything.
 func runBare(ctx context.Context, c *cluster, o *options) (*run, error) {
 	b, err := newBareClient(c, o)

@@ -61,16 +61,7 @@ func environments(ctx context.Context, o *options) error {
 		Benchmark: benchEnvironments, At: time.Now().UTC().Truncate(time.Second), Machine: host, Teams: o.teams, Environments: o.instances,
 	}
 	fmt.Printf("%s: %d Teams, and then %d Environments of them, each all at once\n", benchEnvironments, r.Teams, r.Environments)
-	_, err = measure(ctx, o, func(ctx context.Context, c *cluster, o *options) (*run, error) { return nil, r.measure(ctx, c, o) })
-	if err != nil {
-		return err
-	}
-	path, err := writeResult(o.out, r.Benchmark, r)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("\n%s\nwritten to %s\n", r.table(), path)
-	return nil
+	return once(ctx, o, r.Benchmark, r)
 }
 
 func (r *environmentsResult) measure(ctx context.Context, c *cluster, o *options) error {

@@ -60,16 +60,7 @@ func fairness(ctx context.Context, o *options) error {
 	r := &fairnessResult{Benchmark: benchFairness, At: time.Now().UTC().Truncate(time.Second), Machine: host, Burst: o.instances, Invalid: 2 * invalids}
 	fmt.Printf("%s: %d Components of one team, every %s, alone, beside %d of another that are invalid, and beside %d of another at once\n",
 		benchFairness, samples, apart, r.Invalid, r.Burst)
-	_, err = measure(ctx, o, func(ctx context.Context, c *cluster, o *options) (*run, error) { return nil, r.measure(ctx, c, o) })
-	if err != nil {
-		return err
-	}
-	path, err := writeResult(o.out, r.Benchmark, r)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("\n%s\nwritten to %s\n", r.table(), path)
-	return nil
+	return once(ctx, o, r.Benchmark, r)
 }
 
 func (r *fairnessResult) measure(ctx context.Context, c *cluster, o *options) error {
