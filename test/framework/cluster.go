@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -353,14 +354,21 @@ func (c *Cluster) stopManager() error {
 	}
 }
 
+// Where freePorts looks: below the ports that a kernel gives to connections that go out, by default those from 32768 on.
+// A manager that starts again could find one of those taken by somebody's connection.
+const (
+	lowestPort = 15000
+	portCount  = 15000
+)
+
 // freePorts sets ports of the loopback interface that nobody listens on.
 func freePorts(ports ...*int) error {
 	for _, port := range ports {
-		listener, err := net.Listen("tcp", loopback(0))
+		listener, err := listen()
 		if err != nil {
 			return err
 		}
-		// Each is held until all are chosen, or the kernel could give one out twice.
+		// Each is held until all are chosen, or one could be chosen twice.
 		defer func() { _ = listener.Close() }() //nolint:gocritic // there are few
 		address, ok := listener.Addr().(*net.TCPAddr)
 		if !ok {
@@ -369,6 +377,17 @@ func freePorts(ports ...*int) error {
 		*port = address.Port
 	}
 	return nil
+}
+
+// listen listens on a port of the range that nobody has. Suites run beside each other, so each begins anywhere.
+func listen() (listener net.Listener, err error) {
+	for range 100 {
+		listener, err = net.Listen("tcp", loopback(lowestPort+rand.IntN(portCount)))
+		if err == nil {
+			return listener, nil
+		}
+	}
+	return nil, err
 }
 
 // final is an error that trying again does not mend.

@@ -42,24 +42,19 @@ func networkOf(namespace string) *networkingv1.NetworkPolicy {
 	return &networkingv1.NetworkPolicy{ObjectMeta: guardrail(namespace)}
 }
 
-// guarded is a place whose class has all guardrails.
-func guarded(ctx context.Context) *place {
+// guarded is a place whose class has all guardrails, and what else it is given.
+func guarded(ctx context.Context, classed ...func(*platformv1alpha1.EnvironmentClassSpec)) *place {
 	GinkgoHelper()
-	p := newPlace(ctx)
-	p.class.Spec.Guardrails = platformv1alpha1.Guardrails{
-		Quota: amounts("requests.cpu", "4", "limits.memory", "8Gi", "pods", "20", "count/configmaps", "50", "requests.storage", "100Gi", "requests.nvidia.com/gpu", "1"),
-		Containers: &platformv1alpha1.ContainerLimits{
-			Default: amounts("memory", "256Mi"), DefaultRequest: amounts("cpu", "100m"), Min: amounts("cpu", "10m"), Max: amounts("memory", "4Gi"),
-		},
-		Isolation: platformv1alpha1.IsolationIsolated, PodSecurityVersion: "v1.37", NamespaceLabels: map[string]string{"istio-injection": "enabled"},
-		NamespaceAnnotations: map[string]string{"example.com/backup": "daily"},
-	}
-	Eventually(ctx, func() error {
-		class := read(ctx, p.class)
-		class.Spec.Guardrails = p.class.Spec.Guardrails
-		return admin.Update(ctx, class)
-	}).Should(Succeed())
-	return p
+	return newPlace(ctx, append([]func(*platformv1alpha1.EnvironmentClassSpec){func(class *platformv1alpha1.EnvironmentClassSpec) {
+		class.Guardrails = platformv1alpha1.Guardrails{
+			Quota: amounts("requests.cpu", "4", "limits.memory", "8Gi", "pods", "20", "count/configmaps", "50", "requests.storage", "100Gi", "requests.nvidia.com/gpu", "1"),
+			Containers: &platformv1alpha1.ContainerLimits{
+				Default: amounts("memory", "256Mi"), DefaultRequest: amounts("cpu", "100m"), Min: amounts("cpu", "10m"), Max: amounts("memory", "4Gi"),
+			},
+			Isolation: platformv1alpha1.IsolationIsolated, PodSecurityVersion: "v1.37", NamespaceLabels: map[string]string{"istio-injection": "enabled"},
+			NamespaceAnnotations: map[string]string{"example.com/backup": "daily"},
+		}
+	}}, classed...)...)
 }
 
 func haveHard(pairs ...string) OmegaMatcher {
@@ -146,8 +141,7 @@ var _ = Describe("The guardrails of a class", func() {
 	})
 
 	It("open the network within the team where the class says Team", func(ctx context.Context) {
-		p := guarded(ctx)
-		Expect(admin.Patch(ctx, p.class, merge(`{"spec":{"isolation":"Team"}}`))).To(Succeed())
+		p := guarded(ctx, func(class *platformv1alpha1.EnvironmentClassSpec) { class.Isolation = platformv1alpha1.IsolationTeam })
 		name := p.ready(ctx, "dev").Status.Namespace
 		team := networkingv1.NetworkPolicyPeer{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"platform.towpath.dev/team": p.team}}}
 		Eventually(ctx, framework.Read(admin, networkOf(name))).Should(And(
@@ -225,7 +219,9 @@ var _ = Describe("The guardrails of a class", func() {
 	It("are for the teams that the class selects; one that has an environment keeps it", func(ctx context.Context) {
 		p := newPlace(ctx)
 		before := p.ready(ctx, "early")
-		Expect(admin.Patch(ctx, p.class, merge(`{"spec":{"teams":{"matchLabels":{"regulated":"yes"}}}}`))).To(Succeed())
+		Expect(admin.Patch(ctx, p.class, merge(`{"spec":{"teams":{"matchLabels":{"regulated":"yes"}},"namespaceLabels":{"example.com/seen":"1"}}}`))).To(Succeed())
+		Eventually(ctx, framework.Read(admin, workload(before.Status.Namespace))).Should(HaveField("Labels", HaveKey("example.com/seen")),
+			"a class that the manager did not see yet refuses nobody")
 		late := framework.Environment(p.home, "late", p.class.Name)
 		Expect(admin.Create(ctx, late)).To(Succeed())
 		Eventually(ctx, framework.Read(admin, late)).Should(framework.BeStalled("ClassNotAllowed", p.class.Name, p.team))

@@ -21,11 +21,12 @@ const (
 	day  = 24 * hour
 )
 
-// living is a place whose class has a lifetime.
-func living(ctx context.Context, defaultSeconds, maxSeconds int) *place {
+// living is a place whose class has a lifetime, and what else it is given.
+func living(ctx context.Context, defaultSeconds, maxSeconds int, classed ...func(*platformv1alpha1.EnvironmentClassSpec)) *place {
 	GinkgoHelper()
-	p := newPlace(ctx)
-	Expect(admin.Patch(ctx, p.class, merge(fmt.Sprintf(`{"spec":{"lifetime":{"defaultSeconds":%d,"maxSeconds":%d}}}`, defaultSeconds, maxSeconds)))).To(Succeed())
+	p := newPlace(ctx, append(classed, func(class *platformv1alpha1.EnvironmentClassSpec) {
+		class.Lifetime = &platformv1alpha1.Lifetime{DefaultSeconds: int32(defaultSeconds), MaxSeconds: int32(maxSeconds)}
+	})...)
 	start := now.Now()
 	DeferCleanup(func() { now.SetTime(start) })
 	now.SetTime(time.Now())
@@ -124,8 +125,9 @@ var _ = Describe("The lifetime of an Environment", func() {
 	})
 
 	It("ends one too that was never made", func(ctx context.Context) {
-		p := living(ctx, day, day)
-		Expect(admin.Patch(ctx, p.class, merge(`{"spec":{"teams":{"matchLabels":{"regulated":"yes"}}}}`))).To(Succeed())
+		p := living(ctx, day, day, func(class *platformv1alpha1.EnvironmentClassSpec) {
+			class.Teams = &metav1.LabelSelector{MatchLabels: map[string]string{"regulated": "yes"}}
+		})
 		refused := framework.Environment(p.home, "pr", p.class.Name)
 		Expect(admin.Create(ctx, refused)).To(Succeed())
 		Eventually(ctx, framework.Read(admin, refused)).Should(And(framework.BeStalled("ClassNotAllowed"), endAt(refused, 24*time.Hour)))

@@ -3,6 +3,7 @@ package environment_test
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -20,9 +21,9 @@ import (
 // limited is a place whose class has a spec of this much.
 func limited(ctx context.Context, spec string) *place {
 	GinkgoHelper()
-	p := newPlace(ctx)
-	Expect(admin.Patch(ctx, p.class, merge(`{"spec":`+spec+`}`))).To(Succeed())
-	return p
+	return newPlace(ctx, func(class *platformv1alpha1.EnvironmentClassSpec) {
+		Expect(json.Unmarshal([]byte(spec), class)).To(Succeed())
+	})
 }
 
 // make makes an Environment, and does not wait for it.

@@ -49,12 +49,15 @@ type place struct {
 }
 
 // newPlace makes a team's home and a class.
-func newPlace(ctx context.Context) *place {
+func newPlace(ctx context.Context, classed ...func(*platformv1alpha1.EnvironmentClassSpec)) *place {
 	GinkgoHelper()
 	p := &place{team: framework.Name("t")}
 	home := framework.TeamNamespace(p.team)
 	p.home = home.Name
 	p.class = framework.Class(framework.Name("class-"), platformv1alpha1.TierDevelopment)
+	for _, change := range classed {
+		change(&p.class.Spec)
+	}
 	Expect(admin.Create(ctx, home)).To(Succeed())
 	Expect(admin.Create(ctx, p.class)).To(Succeed())
 	return p
