@@ -290,6 +290,12 @@ bench-fairness: kube build ## Measure one team's Components beside another's N=5
 # How many Teams the Environments are spread over.
 TEAMS ?= 200
 
+# How many of these fall asleep at the same minute, and wake (500 at most unless set), and over how long their class spreads that;
+# NODES=1 runs controllers and simulated nodes too.
+SLEEPERS ?=
+SPREAD ?=
+NODES ?=
+
 .PHONY: bench-environments
-bench-environments: kube build ## Measure TEAMS=200 Teams with N=1000 Environments, until all are Ready.
-	$(BENCH) -teams $(TEAMS) environments
+bench-environments: kube build ## Measure TEAMS=200 Teams with N=1000 Environments, until all are Ready, and SLEEPERS=500 asleep at once.
+	$(BENCH) -teams $(TEAMS) $(if $(SLEEPERS),-sleepers $(SLEEPERS)) $(if $(SPREAD),-spread $(SPREAD)) $(if $(NODES),-nodes) environments

@@ -186,15 +186,24 @@ func (c *cluster) awaitReady(ctx context.Context, object client.Object, conditio
 	return nil
 }
 
-// counters reads those of the API server.
-func (c *cluster) counters(ctx context.Context) (counters, error) {
+// metrics reads those of the API server.
+func (c *cluster) metrics(ctx context.Context) ([]byte, error) {
 	kube, err := kubernetes.NewForConfig(c.config)
 	if err != nil {
-		return counters{}, err
+		return nil, err
 	}
 	text, err := kube.Discovery().RESTClient().Get().AbsPath("/metrics").Do(ctx).Raw()
 	if err != nil {
-		return counters{}, fmt.Errorf("reading the API server's metrics: %w", err)
+		return nil, fmt.Errorf("reading the API server's metrics: %w", err)
+	}
+	return text, nil
+}
+
+// counters reads those of the API server.
+func (c *cluster) counters(ctx context.Context) (counters, error) {
+	text, err := c.metrics(ctx)
+	if err != nil {
+		return counters{}, err
 	}
 	return parseCounters(text), nil
 }

@@ -15,6 +15,9 @@ const (
 	dispatchedTotal = "apiserver_flowcontrol_dispatched_requests_total"
 )
 
+// series are all that are read.
+var series = []string{requestsTotal, dispatchedTotal, durations}
+
 // request is a kind of request: what was done to which kind of object.
 type request struct {
 	// Verb as the API server's metrics name it: POST, APPLY, PATCH, LIST, …
@@ -54,10 +57,10 @@ func parseCounters(text []byte) counters {
 	return c
 }
 
-// parseSeries reads one line of the two counters; ok is false for any other.
+// parseSeries reads one line of the two counters or of durations; ok is false for any other.
 func parseSeries(line string) (name string, labels map[string]string, value int, ok bool) {
 	name, rest, found := strings.Cut(line, "{")
-	if !found || name != requestsTotal && name != dispatchedTotal {
+	if !found || !slices.Contains(series, name) {
 		return "", nil, 0, false
 	}
 	end := strings.LastIndexByte(rest, '}')

@@ -32,6 +32,10 @@ type environmentsResult struct {
 	RestartReadySeconds     float64        `json:"restartReadySeconds"`
 	RestartWrites           int            `json:"restartWrites"`
 	PeakMiB                 float64        `json:"peakMiB"`
+	// Quiet is what a probe saw before the phases in which Environments fall asleep and wake, while nothing happened, and
+	// SleepPeakMiB the most that the manager was resident with until they were over, since it was started again.
+	Quiet        *answers `json:"quiet,omitempty"`
+	SleepPeakMiB float64  `json:"sleepPeakMiB,omitempty"`
 }
 
 // phase is one thing that is done to many objects at once, and what it took.
@@ -49,6 +53,11 @@ type phase struct {
 	ManagerCPUSeconds   float64        `json:"managerCPUSeconds"`
 	APIServerCPUSeconds float64        `json:"apiServerCPUSeconds"`
 	OthersCores         float64        `json:"othersCores"`
+	// Sleep is of the phases in which Environments fall asleep, and wake.
+	Sleep *sleepPhase `json:"sleep,omitempty"`
+
+	// settled is when Towpath made its last request.
+	settled time.Time
 }
 
 // environments measures how Teams and then their Environments come about.
@@ -60,18 +69,28 @@ func environments(ctx context.Context, o *options) error {
 	r := &environmentsResult{
 		Benchmark: benchEnvironments, At: time.Now().UTC().Truncate(time.Second), Machine: host, Teams: o.teams, Environments: o.instances,
 	}
-	fmt.Printf("%s: %d Teams, and then %d Environments of them, each all at once\n", benchEnvironments, r.Teams, r.Environments)
+	fmt.Printf("%s: %d Teams, and then %d Environments of them, each all at once; then %d of these asleep at the same minute\n", benchEnvironments, r.Teams, r.Environments, o.sleepers)
 	return once(ctx, o, r.Benchmark, r)
 }
 
 func (r *environmentsResult) measure(ctx context.Context, c *cluster, o *options) error {
+	if err := r.measurePlaces(ctx, c, o); err != nil {
+		return err
+	}
+	return r.measureSleep(ctx, c, o)
+}
+
+// measurePlaces measures how Teams and Environments come about, and what they cost when nothing changes.
+func (r *environmentsResult) measurePlaces(ctx context.Context, c *cluster, o *options) error {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	if err := c.startTowpath(ctx, o); err != nil {
 		return err
 	}
-	if err := c.client.Create(ctx, guardedClass()); err != nil {
-		return err
+	for _, name := range []string{environmentName, sleepyClass} {
+		if err := c.client.Create(ctx, guardedClass(name)); err != nil {
+			return err
+		}
 	}
 	if _, err := c.settle(ctx); err != nil {
 		return err
@@ -87,7 +106,7 @@ func (r *environmentsResult) measure(ctx context.Context, c *cluster, o *options
 		do   func(context.Context, int) error
 	}{
 		{"Teams", p.teams, func(ctx context.Context, i int) error { return c.client.Create(ctx, place(i)) }},
-		{"Environments", p.environments, func(ctx context.Context, i int) error { return c.client.Create(ctx, placeEnvironment(i, o.teams)) }},
+		{"Environments", p.environments, func(ctx context.Context, i int) error { return c.client.Create(ctx, placeEnvironment(i, o)) }},
 	} {
 		done, err := c.phase(ctx, o, next.name, next.of, next.do)
 		if err != nil {
@@ -147,7 +166,7 @@ func (c *cluster) phase(ctx context.Context, o *options, name string, of *tally,
 	grown := after.since(before)
 	users := byUserOf(grown.flows)
 	return &phase{
-		Name: name, Count: of.want, Seconds: round(at.Sub(start).Seconds()), SettledSeconds: round(max(settled.Sub(start), at.Sub(start)).Seconds()),
+		settled: settled, Name: name, Count: of.want, Seconds: round(at.Sub(start).Seconds()), SettledSeconds: round(max(settled.Sub(start), at.Sub(start)).Seconds()),
 		RequestsPerInstance: round(float64(users.all()-users.ManagerEvents) / float64(of.want)),
 		Requests:            ranked(minus(grown.requests, minus(c.own.snapshot(), ownBefore))), RequestsByUser: users,
 		ManagerCPUSeconds: round(used.by[managerProgram]), APIServerCPUSeconds: round(used.by[apiServerProgram]),
@@ -185,8 +204,9 @@ func watchPlaces(ctx context.Context, c *cluster, o *options) (*places, error) {
 }
 
 // guardedClass is a class that has an Environment make everything that one can.
-func guardedClass() *platformv1alpha1.EnvironmentClass {
+func guardedClass(name string) *platformv1alpha1.EnvironmentClass {
 	class := environmentClass()
+	class.Name = name
 	class.Spec.Guardrails = platformv1alpha1.Guardrails{
 		Quota: corev1.ResourceList{"requests.cpu": resource.MustParse("20"), "limits.memory": resource.MustParse("40Gi"), "pods": resource.MustParse("60")},
 		Containers: &platformv1alpha1.ContainerLimits{
@@ -214,11 +234,15 @@ func place(i int) *platformv1alpha1.Team {
 	}}
 }
 
-// placeEnvironment is the i-th Environment, of the Teams in turn.
-func placeEnvironment(i, teams int) *platformv1alpha1.Environment {
+// placeEnvironment is the i-th Environment, of the Teams in turn. The first are those that fall asleep.
+func placeEnvironment(i int, o *options) *platformv1alpha1.Environment {
+	class := environmentName
+	if i < o.sleepers {
+		class = sleepyClass
+	}
 	return &platformv1alpha1.Environment{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "team-" + placeName(i%teams), Name: fmt.Sprintf("env%d", i/teams)},
-		Spec:       platformv1alpha1.EnvironmentSpec{ClassRef: platformv1alpha1.ClassReference{Name: environmentName}},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "team-" + placeName(i%o.teams), Name: fmt.Sprintf("env%d", i/o.teams)},
+		Spec:       platformv1alpha1.EnvironmentSpec{ClassRef: platformv1alpha1.ClassReference{Name: class}},
 	}
 }
 
@@ -227,7 +251,7 @@ func (r *environmentsResult) table() string {
 	var out strings.Builder
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
 	row := func(format string, values ...any) { _, _ = fmt.Fprintf(table, format+"\n", values...) }
-	row("phase\tall Ready\tsettled\trequests each\tCPU of the manager\tCPU of the API server\tothers")
+	row("phase\tall done\tsettled\trequests each\tCPU of the manager\tCPU of the API server\tothers")
 	for _, p := range r.Phases {
 		row("%d %s\t%.1f s\t%.1f s\t%.2f\t%.1f s\t%.1f s\t%.1f cores",
 			p.Count, p.Name, p.Seconds, p.SettledSeconds, p.RequestsPerInstance, p.ManagerCPUSeconds, p.APIServerCPUSeconds, p.OthersCores)
@@ -235,6 +259,15 @@ func (r *environmentsResult) table() string {
 	_ = table.Flush()
 	fmt.Fprintf(&out, "\npeak memory of the manager %.0f MiB; steady state, requests a minute: %.1f\nmanager started again: ready after %.1f s, it wrote %d times\n",
 		r.PeakMiB, r.SteadyRequestsPerMinute, r.RestartReadySeconds, r.RestartWrites)
+	if r.Quiet != nil {
+		fmt.Fprintf(&out, "\nAPI latency, nothing happens: %s\n", r.Quiet)
+	}
+	for _, p := range r.Phases {
+		if s := p.Sleep; s != nil {
+			fmt.Fprintf(&out, "API latency, %d %s: %s; of all requests, 99 of 100 took at most %g s\n", p.Count, p.Name, s.Probe, s.APIServerP99Seconds)
+			fmt.Fprintf(&out, "  spread over %.0f s, the first after %.1f s, at most %d in a second\n", s.SpreadSeconds, s.FirstSeconds, s.MostInASecond)
+		}
+	}
 	for _, p := range r.Phases {
 		fmt.Fprintf(&out, "\n%s: %s\n", p.Name, p.RequestsByUser)
 		for _, c := range p.Requests {

@@ -9,7 +9,7 @@ func TestEveryTeamHasItsShareOfTheEnvironments(t *testing.T) {
 	const teams, all = 3, 7
 	seen, share := map[string]bool{}, map[string]int{}
 	for i := range all {
-		e := placeEnvironment(i, teams)
+		e := placeEnvironment(i, &options{teams: teams})
 		if key := e.Namespace + "/" + e.Name; seen[key] {
 			t.Errorf("%s is there twice", key)
 		} else {

@@ -19,6 +19,8 @@ import (
 
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/towpath-dev/towpath/internal/sleep"
 )
 
 // options are what the flags say.
@@ -30,13 +32,18 @@ type options struct {
 	instances, runs int
 	// teams is how many Teams there are in benchEnvironments.
 	teams int
+	// sleepers is how many Environments of benchEnvironments fall asleep at the same minute, and spread over how long
+	// their class spreads that.
+	sleepers int
+	spread   time.Duration
 	// workers is how many of its clients' requests are under way at once.
 	workers int
 	// managerWorkers is the manager's --workers; its default if zero.
 	managerWorkers  int
 	steady, timeout time.Duration
 	profile         bool
-	ready           bool
+	// ready says that there are controllers, a scheduler and simulated nodes.
+	ready bool
 }
 
 // The benchmarks by their names. The result of each is written under its name.
@@ -94,6 +101,9 @@ func parse(arguments []string, say io.Writer) (*options, string, error) {
 	flags.StringVar(&o.out, "out", "", "Folder of results and profiles. Default: build/bench in the root.")
 	flags.IntVar(&o.instances, "n", 1000, "How many Components, or Environments, are made.")
 	flags.IntVar(&o.teams, "teams", 200, "How many Teams the Environments are spread over.")
+	flags.IntVar(&o.sleepers, "sleepers", -1, "How many of the Environments fall asleep at the same minute, and wake; 0 for none. Default: all, 500 at most.")
+	flags.DurationVar(&o.spread, "spread", sleep.DefaultSpread, "Over how long their class spreads that, in whole seconds.")
+	flags.BoolVar(&o.ready, "nodes", false, "Run controllers, a scheduler and simulated nodes beside the API server in environments, too.")
 	flags.IntVar(&o.runs, "runs", 3, "How many runs there are of each kind, Towpath's and the bare client's in turn.")
 	flags.IntVar(&o.workers, "clients", 16, "How many requests the bare client, and whoever makes Components, has under way at once.")
 	flags.IntVar(&o.managerWorkers, "manager-workers", 0, "The manager's --workers. Default: the manager's.")
@@ -107,7 +117,8 @@ func parse(arguments []string, say io.Writer) (*options, string, error) {
 kube-apiserver alone. %[2]s: time until all Components are Ready, with kube-controller-manager,
 kube-scheduler and simulated nodes. %[3]s: one team's Components beside those that another makes all
 at once, -n of them, and beside invalid ones. %[4]s: time until Teams and their Environments are
-Ready, requests of each, and memory. Default: %[1]s.
+Ready, requests of each, and memory; then how they fall asleep at the same minute, and wake, and how
+fast the API server answers meanwhile. Default: %[1]s.
 
 `, benchComponents, benchReady, benchFairness, benchEnvironments)
 		flags.PrintDefaults()
@@ -119,7 +130,7 @@ Ready, requests of each, and memory. Default: %[1]s.
 	if flags.NArg() > 0 {
 		name = flags.Arg(0)
 	}
-	o.ready = name == benchReady
+	o.ready = o.ready || name == benchReady
 	if err := o.complete(name, flags.NArg()); err != nil {
 		_, _ = fmt.Fprintln(say, "bench:", err)
 		return nil, "", err
@@ -157,6 +168,15 @@ func (o *options) complete(name string, names int) error {
 	}
 	if o.instances < 1 || o.runs < 1 || o.workers < 1 || o.teams < 1 {
 		return fmt.Errorf("-n, -runs, -clients and -teams must be at least 1")
+	}
+	if o.ready && name != benchReady && name != benchEnvironments {
+		return fmt.Errorf("-nodes is for %s", benchEnvironments)
+	}
+	if o.sleepers < 0 {
+		o.sleepers = min(o.instances, 500)
+	}
+	if o.sleepers > o.instances || o.spread < 0 || o.spread > time.Hour || o.spread%time.Second != 0 {
+		return fmt.Errorf("-sleepers must be at most -n, and -spread whole seconds up to an hour")
 	}
 	root, err := filepath.Abs(o.root)
 	if err != nil {

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,28 +36,44 @@ type tally struct {
 	what string
 	want int
 
-	mu   sync.Mutex
-	seen map[string]bool
+	mu sync.Mutex
+	// seen is when each was.
+	seen map[string]time.Time
 	at   time.Time
 	done chan struct{}
 }
 
 func newTally(what string, want int) *tally {
-	return &tally{what: what, want: want, seen: map[string]bool{}, done: make(chan struct{})}
+	return &tally{what: what, want: want, seen: map[string]time.Time{}, done: make(chan struct{})}
 }
 
 // add counts an object, once.
 func (t *tally) add(key string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.seen[key] || len(t.seen) == t.want {
+	if _, known := t.seen[key]; known || len(t.seen) == t.want {
 		return
 	}
-	t.seen[key] = true
+	t.at = time.Now()
+	t.seen[key] = t.at
 	if len(t.seen) == t.want {
-		t.at = time.Now()
 		close(t.done)
 	}
+}
+
+// has says whether an object was counted.
+func (t *tally) has(key string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, known := t.seen[key]
+	return known
+}
+
+// times are when the objects were seen, in order.
+func (t *tally) times() []time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.SortedFunc(maps.Values(t.seen), time.Time.Compare)
 }
 
 // await waits until all were seen, and returns when that was.
