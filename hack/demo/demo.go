@@ -62,6 +62,7 @@ func (d *demo) up(ctx context.Context) error {
 		{"sample: team shop, dev and prod, as in config/samples", d.applySamples},
 		{"change: team bank, as in hack/demo/change", d.applyChange},
 		{"waiting until every Component of shop is Ready", d.awaitReady},
+		{"a preview of a pull request: made, Ready, deleted", d.runPreview},
 		{"an approval, a release that fails and rolls back, a freeze", d.awaitChange},
 	} {
 		if err := step(s.what, func() error { return s.do(ctx) }); err != nil {
@@ -179,6 +180,9 @@ func (d *demo) show(ctx context.Context) error {
 		return fmt.Errorf("towpath status: %w", err)
 	}
 	if err := d.showChange(ctx); err != nil {
+		return err
+	}
+	if err := d.showPreview(); err != nil {
 		return err
 	}
 	relative, err := filepath.Rel(d.root, d.plane.AdminKubeconfig())

@@ -69,6 +69,7 @@ var _ = Describe("The demo", Ordered, func() {
 			"team shop, cost centre cc-4711", "✔ checkout", "✔ storefront", "✔ catalogue",
 			"✔ Deployment/checkout", "namespace shop-prod", "make demo-down",
 			"payments  WaitingForApproval: ", "search    RolledBack: ", "books     Frozen: ",
+			"bin/towpath env preview -n team-shop --pr ", "env delete-preview -n team-shop --pr ", "nothing of it is left: ",
 		} {
 			Expect(out).To(ContainSubstring(want))
 		}
