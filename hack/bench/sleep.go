@@ -63,7 +63,7 @@ func (r *environmentsResult) measureSleep(ctx context.Context, c *cluster, o *op
 	}
 	made, err := n.make(ctx)
 	if err != nil {
-		return fmt.Errorf("Components: %w", err)
+		return fmt.Errorf("making the Components: %w", err)
 	}
 	fmt.Printf("  %s: %.1f s, %.2f requests each\n", made.Name, made.Seconds, made.RequestsPerInstance)
 	r.Phases = append(r.Phases, made)
