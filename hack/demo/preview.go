@@ -15,9 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/discovery"
-	"k8s.io/client-go/metadata"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -29,9 +26,6 @@ const (
 	// previewTimeout bounds each command of the preview.
 	previewTimeout = "90s"
 )
-
-// passing are the resources whose objects come and go with whatever happens.
-var passing = []string{"events", "leases"}
 
 // previewFile holds what the preview printed: a second call has nothing to show any more, and changes nothing.
 func (d *demo) previewFile() string { return filepath.Join(d.dir, "preview.txt") }
@@ -127,44 +121,13 @@ func (d *demo) findPreview(ctx context.Context) (string, error) {
 
 // bearing lists what bears the name of a preview, by its own name, its namespace's or a label: among the objects of every
 // resource that the cluster lists.
-func (d *demo) bearing(ctx context.Context, preview string) ([]string, error) {
-	cfg := rest.CopyConfig(d.plane.AdminConfig())
-	cfg.WarningHandler = rest.NoWarnings{} // of resources that are deprecated, and still listed
-	disco, err := discovery.NewDiscoveryClientForConfig(cfg)
-	if err != nil {
-		return nil, err
-	}
-	lister, err := metadata.NewForConfig(cfg)
-	if err != nil {
-		return nil, err
-	}
-	groups, err := disco.ServerPreferredResources()
-	if err != nil {
-		return nil, err
-	}
-	var found []string
-	for _, group := range groups {
-		version, err := schema.ParseGroupVersion(group.GroupVersion)
-		if err != nil {
-			return nil, err
+func (d *demo) bearing(ctx context.Context, preview string) (found []string, err error) {
+	err = d.plane.EachObject(ctx, func(resource schema.GroupVersionResource, o *metav1.PartialObjectMetadata) {
+		if bears(o, preview) {
+			found = append(found, fmt.Sprintf("%s %s/%s", resource.Resource, o.Namespace, o.Name))
 		}
-		for i := range group.APIResources {
-			resource := &group.APIResources[i]
-			if !slices.Contains(resource.Verbs, "list") || slices.Contains(passing, resource.Name) {
-				continue
-			}
-			list, err := lister.Resource(version.WithResource(resource.Name)).List(ctx, metav1.ListOptions{})
-			if err != nil {
-				return nil, fmt.Errorf("listing %s: %w", resource.Name, err)
-			}
-			for j := range list.Items {
-				if o := &list.Items[j]; bears(o, preview) {
-					found = append(found, fmt.Sprintf("%s %s/%s", resource.Name, o.Namespace, o.Name))
-				}
-			}
-		}
-	}
-	return found, nil
+	})
+	return found, err
 }
 
 func bears(o *metav1.PartialObjectMetadata, name string) bool {
