@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -41,8 +42,6 @@ type sleepPhase struct {
 type nights struct {
 	cluster *cluster
 	options *options
-	// pods says that there are pods to wait for.
-	pods bool
 	// made are the Deployments that run, asleep those without pods, and awake those that have them back.
 	made, asleep, awake *tally
 	probe               *probe
@@ -56,7 +55,7 @@ func (r *environmentsResult) measureSleep(ctx context.Context, c *cluster, o *op
 	ctx, cancel := context.WithTimeout(ctx, o.timeout+2*o.spread)
 	defer cancel()
 	n := &nights{
-		cluster: c, options: o, pods: o.ready,
+		cluster: c, options: o,
 		made:   newTally("Deployments run", o.sleepers),
 		asleep: newTally("Deployments have no pods", o.sleepers),
 		awake:  newTally("Deployments have their pods back", o.sleepers),
@@ -135,7 +134,7 @@ func (n *nights) deployment(object any) {
 	}
 	key, wanted := client.ObjectKeyFromObject(d).String(), *d.Spec.Replicas
 	switch {
-	case wanted > 0 && n.pods && (d.Status.ObservedGeneration != d.Generation || d.Status.AvailableReplicas < wanted):
+	case wanted > 0 && n.options.ready && (d.Status.ObservedGeneration != d.Generation || d.Status.AvailableReplicas < wanted):
 	case wanted > 0 && n.asleep.has(key):
 		n.awake.add(key)
 	case wanted > 0:
@@ -151,11 +150,8 @@ func (n *nights) quiet(ctx context.Context) (*answers, error) {
 	n.probe.begin(ctx)
 	_, err := awaitTime(ctx, from.Add(quietly))
 	all, probeErr := n.probe.end()
-	if err != nil {
+	if err := errors.Join(err, probeErr); err != nil {
 		return nil, err
-	}
-	if probeErr != nil {
-		return nil, probeErr
 	}
 	return answersOf(all, from, time.Now())
 }
@@ -196,8 +192,10 @@ func (n *nights) window(ctx context.Context, from, until time.Time) error {
 
 // turn measures what is done from a time on.
 func (n *nights) turn(ctx context.Context, name string, of *tally, at time.Time) (*phase, error) {
-	if early, err := awaitTime(ctx, at.Add(-2*time.Second)); err != nil || !early {
-		return nil, fmt.Errorf("the Environments had not come to rest when it was time: the machine is too slow for so many, or busy (%w)", err)
+	if early, err := awaitTime(ctx, at.Add(-2*time.Second)); err != nil {
+		return nil, err
+	} else if !early {
+		return nil, errors.New("the Environments had not come to rest when it was time: the machine is too slow for so many, or busy")
 	}
 	before, err := n.cluster.metrics(ctx)
 	if err != nil {
@@ -209,11 +207,8 @@ func (n *nights) turn(ctx context.Context, name string, of *tally, at time.Time)
 		return err
 	})
 	all, probeErr := n.probe.end()
-	if err != nil {
+	if err := errors.Join(err, probeErr); err != nil {
 		return nil, err
-	}
-	if probeErr != nil {
-		return nil, probeErr
 	}
 	after, err := n.cluster.metrics(ctx)
 	if err != nil {

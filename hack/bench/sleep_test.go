@@ -28,7 +28,7 @@ func TestTheFirstEnvironmentsFallAsleepEachWithItsComponent(t *testing.T) {
 
 func TestADeploymentSleepsAndWakesOnce(t *testing.T) {
 	for _, pods := range []bool{false, true} {
-		n := &nights{pods: pods, made: newTally("run", 1), asleep: newTally("sleep", 1), awake: newTally("wake", 1)}
+		n := &nights{options: &options{ready: pods}, made: newTally("run", 1), asleep: newTally("sleep", 1), awake: newTally("wake", 1)}
 		look := func(replicas, running int32) (made, asleep, awake bool) {
 			n.deployment(&appsv1.Deployment{
 				ObjectMeta: metav1.ObjectMeta{Name: "shop"}, Spec: appsv1.DeploymentSpec{Replicas: &replicas},
