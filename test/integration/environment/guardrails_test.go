@@ -43,9 +43,9 @@ func networkOf(namespace string) *networkingv1.NetworkPolicy {
 }
 
 // guarded is a place whose class has all guardrails, and what else it is given.
-func guarded(ctx context.Context, classed ...func(*platformv1alpha1.EnvironmentClassSpec)) *place {
+func guarded(ctx context.Context, changes ...classChange) *place {
 	GinkgoHelper()
-	return newPlace(ctx, append([]func(*platformv1alpha1.EnvironmentClassSpec){func(class *platformv1alpha1.EnvironmentClassSpec) {
+	return newPlace(ctx, append([]classChange{func(class *platformv1alpha1.EnvironmentClassSpec) {
 		class.Guardrails = platformv1alpha1.Guardrails{
 			Quota: amounts("requests.cpu", "4", "limits.memory", "8Gi", "pods", "20", "count/configmaps", "50", "requests.storage", "100Gi", "requests.nvidia.com/gpu", "1"),
 			Containers: &platformv1alpha1.ContainerLimits{
@@ -54,7 +54,7 @@ func guarded(ctx context.Context, classed ...func(*platformv1alpha1.EnvironmentC
 			Isolation: platformv1alpha1.IsolationIsolated, PodSecurityVersion: "v1.37", NamespaceLabels: map[string]string{"istio-injection": "enabled"},
 			NamespaceAnnotations: map[string]string{"example.com/backup": "daily"},
 		}
-	}}, classed...)...)
+	}}, changes...)...)
 }
 
 func haveHard(pairs ...string) OmegaMatcher {

@@ -22,9 +22,9 @@ const (
 )
 
 // living is a place whose class has a lifetime, and what else it is given.
-func living(ctx context.Context, defaultSeconds, maxSeconds int, classed ...func(*platformv1alpha1.EnvironmentClassSpec)) *place {
+func living(ctx context.Context, defaultSeconds, maxSeconds int, changes ...classChange) *place {
 	GinkgoHelper()
-	p := newPlace(ctx, append(classed, func(class *platformv1alpha1.EnvironmentClassSpec) {
+	p := newPlace(ctx, append(changes, func(class *platformv1alpha1.EnvironmentClassSpec) {
 		class.Lifetime = &platformv1alpha1.Lifetime{DefaultSeconds: int32(defaultSeconds), MaxSeconds: int32(maxSeconds)}
 	})...)
 	start := now.Now()

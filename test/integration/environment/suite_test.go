@@ -48,14 +48,18 @@ type place struct {
 	class      *platformv1alpha1.EnvironmentClass
 }
 
+// classChange makes a class another than framework.Class before it is made: the manager may not have seen yet what is
+// changed afterwards when it looks at an Environment.
+type classChange func(*platformv1alpha1.EnvironmentClassSpec)
+
 // newPlace makes a team's home and a class.
-func newPlace(ctx context.Context, classed ...func(*platformv1alpha1.EnvironmentClassSpec)) *place {
+func newPlace(ctx context.Context, changes ...classChange) *place {
 	GinkgoHelper()
 	p := &place{team: framework.Name("t")}
 	home := framework.TeamNamespace(p.team)
 	p.home = home.Name
 	p.class = framework.Class(framework.Name("class-"), platformv1alpha1.TierDevelopment)
-	for _, change := range classed {
+	for _, change := range changes {
 		change(&p.class.Spec)
 	}
 	Expect(admin.Create(ctx, home)).To(Succeed())
