@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -27,8 +28,10 @@ type following struct {
 	releases []platformv1alpha1.Release
 	// revisions by name, those that the Releases are made of.
 	revisions map[string]*platformv1alpha1.ServiceTemplateRevision
-	pinned    []string
-	crds      []*unstructured.Unstructured
+	// environments by namespace and name: what their classes allow now binds the next Releases.
+	environments map[client.ObjectKey]*platformv1alpha1.Environment
+	pinned       []string
+	crds         []*unstructured.Unstructured
 }
 
 // diffCluster compares what the Releases that run render to.
@@ -76,7 +79,10 @@ func nextRevision(document *manifest.Document, number int64) (*platformv1alpha1.
 // readRunning reads a template, the Components of it, the Releases that run and their revisions. doing completes
 // "cannot …" where that fails.
 func readRunning(ctx context.Context, reader client.Reader, name string) (found *following, doing string, err error) {
-	found = &following{template: &platformv1alpha1.ServiceTemplate{}, revisions: map[string]*platformv1alpha1.ServiceTemplateRevision{}}
+	found = &following{
+		template: &platformv1alpha1.ServiceTemplate{}, revisions: map[string]*platformv1alpha1.ServiceTemplateRevision{},
+		environments: map[client.ObjectKey]*platformv1alpha1.Environment{},
+	}
 	if err := reader.Get(ctx, client.ObjectKey{Name: name}, found.template); err != nil {
 		return nil, "read servicetemplate " + name, err
 	}
@@ -123,6 +129,14 @@ func readRunning(ctx context.Context, reader client.Reader, name string) (found 
 			found.revisions[ref] = rev
 		}
 	}
+	err = cluster.Pages(ctx, reader, &platformv1alpha1.EnvironmentList{}, func(list *platformv1alpha1.EnvironmentList) {
+		for i := range list.Items {
+			found.environments[client.ObjectKeyFromObject(&list.Items[i])] = &list.Items[i]
+		}
+	})
+	if err != nil {
+		return nil, "list environments in all namespaces", err
+	}
 	// Definitions only check; who may not read them goes without.
 	var crds apiextensionsv1.CustomResourceDefinitionList
 	if reader.List(ctx, &crds) == nil {
@@ -149,12 +163,24 @@ func (r *following) world(ctx context.Context, next *platformv1alpha1.ServiceTem
 	for i := range r.releases {
 		release := r.releases[i].DeepCopy()
 		if next != nil {
-			release.Spec.Revision = platformv1alpha1.RevisionReference{Name: next.Name, Number: next.Spec.Number}
+			r.advance(release, next)
 		}
 		objects = append(objects, asUnstructured(release, version, "Release"))
 	}
 	world.AddObjects(ctx, "(cluster)", objects)
 	return world
+}
+
+// advance makes of a Release the next one: with another revision, and what the class allows now, not what it did then.
+func (r *following) advance(release *platformv1alpha1.Release, next *platformv1alpha1.ServiceTemplateRevision) {
+	spec := &release.Spec
+	spec.Revision = platformv1alpha1.RevisionReference{Name: next.Name, Number: next.Spec.Number}
+	env := r.environments[client.ObjectKey{Namespace: release.Namespace, Name: spec.Environment.Name}]
+	if env == nil {
+		return // it is gone, and the Release with it soon
+	}
+	spec.PodSecurity, spec.ServiceAccountTokens = cmp.Or(env.Status.PodSecurity, spec.PodSecurity), env.Status.ServiceAccountTokens
+	spec.AllowedKinds = env.Status.AllowedKinds
 }
 
 func asUnstructured(object client.Object, apiVersion, kind string) *unstructured.Unstructured {

@@ -150,7 +150,10 @@ func TestDiff_WhatCannotBeCompared(t *testing.T) {
 	}
 }
 
-func TestDiff_OfACluster(t *testing.T) {
+// runningSmall is the small path in a cluster, with a Component that follows it and has two Releases, and one that is pinned.
+// The template comes first.
+func runningSmall(t *testing.T) []client.Object {
+	t.Helper()
 	var st platformv1alpha1.ServiceTemplate
 	if err := yaml.UnmarshalStrict([]byte(pathTemplate), &st); err != nil {
 		t.Fatal(err)
@@ -182,7 +185,11 @@ func TestDiff_OfACluster(t *testing.T) {
 			},
 		}
 	}
-	objects := []client.Object{&st, rev, follows, pinned, release("one-dev-1", 1), release("one-dev-2", 2)}
+	return []client.Object{&st, rev, follows, pinned, release("one-dev-1", 1), release("one-dev-2", 2)}
+}
+
+func TestDiff_OfACluster(t *testing.T) {
+	objects := runningSmall(t)
 	changed := filepath.Join(folder(t, map[string]string{"t.yaml": strings.Replace(pathTemplate, "mode: a", "mode: b", 1)}), "t.yaml")
 	got := towpath(t, objects, "diff", "-f", changed, "-o", "json")
 	var report diff.Report
