@@ -19,14 +19,15 @@ import (
 	"github.com/towpath-dev/towpath/internal/freeze"
 	"github.com/towpath-dev/towpath/internal/index"
 	"github.com/towpath-dev/towpath/internal/openapi"
+	"github.com/towpath-dev/towpath/internal/sleep"
 	"github.com/towpath-dev/towpath/internal/window"
 )
 
 // shown is how many Environments a refusal names.
 const shown = 10
 
-// Validator refuses an EnvironmentClass with a freeze that cannot be or a check that does not compile, and to delete one
-// that Environments use. Everything else is the definition's to refuse.
+// Validator refuses an EnvironmentClass with a freeze or a window of sleep that cannot be or a check that does not compile,
+// and to delete one that Environments use. Everything else is the definition's to refuse.
 type Validator struct {
 	// Kinds tells the schema of Jobs.
 	Kinds openapi.Source
@@ -41,8 +42,8 @@ func (v *Validator) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewWebhookManagedBy(mgr, &platformv1alpha1.EnvironmentClass{}).WithValidator(v).Complete()
 }
 
-// ValidateCreate refuses a class with a freeze that cannot be read, never opens or never closes, or with a check that does
-// not compile.
+// ValidateCreate refuses a class with a freeze or a window of sleep that cannot be read, never opens or never closes, or with
+// a check that does not compile.
 func (v *Validator) ValidateCreate(_ context.Context, class *platformv1alpha1.EnvironmentClass) (admission.Warnings, error) {
 	return nil, v.validate(&platformv1alpha1.EnvironmentClass{}, class)
 }
@@ -60,6 +61,9 @@ func (v *Validator) validate(before, class *platformv1alpha1.EnvironmentClass) e
 	var errs field.ErrorList
 	if !equality.Semantic.DeepEqual(before.Spec.Freezes, class.Spec.Freezes) {
 		errs = checkFreezes(class.Spec.Freezes)
+	}
+	if now := class.Spec.Sleep; now != nil && (before.Spec.Sleep == nil || !equality.Semantic.DeepEqual(before.Spec.Sleep.Windows, now.Windows)) {
+		errs = append(errs, sleep.Validate(now.Windows, field.NewPath("spec", "sleep", "windows"))...)
 	}
 	if !equality.Semantic.DeepEqual(before.Spec.Checks, class.Spec.Checks) {
 		errs = append(errs, check.Validate(class.Spec.Checks, field.NewPath("spec", "checks"), v.Kinds)...)

@@ -9,12 +9,14 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/bits"
 	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/window"
@@ -157,9 +159,42 @@ func Check(class *platformv1alpha1.ClassSleep) error {
 	if err != nil {
 		return err
 	}
-	for _, w := range all {
-		if next := w.times.Next(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)); !next.IsZero() && !all.closes(next) {
-			return fmt.Errorf("[%s]: together with the others it never closes", w.name)
+	if endless := all.endless(); endless != nil {
+		return fmt.Errorf("[%s]: %s", endless.name, neverCloses)
+	}
+	return nil
+}
+
+// Validate says of each window, by its field, what keeps it from counting: of a class, or of an Environment alone.
+func Validate(windows []platformv1alpha1.SleepWindow, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	var all set
+	for i := range windows {
+		w, err := readOne(&windows[i])
+		if err == nil {
+			all = append(all, w)
+			continue
+		}
+		of := at.Key(windows[i].Name)
+		if invalid, ok := errors.AsType[*window.Error](err); ok {
+			of = of.Child(invalid.Field)
+		}
+		errs = append(errs, field.Invalid(of, field.OmitValueType{}, err.Error()))
+	}
+	if endless := all.endless(); endless != nil {
+		errs = append(errs, field.Invalid(at.Key(endless.name), field.OmitValueType{}, neverCloses))
+	}
+	return errs
+}
+
+// neverCloses is what is wrong with a window that another always goes on for.
+const neverCloses = "together with the others it never closes"
+
+// endless is the first window that never closes together with the others; nil where each does.
+func (s set) endless() *named {
+	for i := range s {
+		if next := s[i].times.Next(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)); !next.IsZero() && !s.closes(next) {
+			return &s[i]
 		}
 	}
 	return nil
@@ -179,22 +214,29 @@ func read(list []platformv1alpha1.SleepWindow) (set, error) {
 	var all set
 	var wrong error
 	for i := range list {
-		w := &list[i]
-		as := window.Window{TimeZone: w.TimeZone, Schedule: w.Schedule, Duration: time.Duration(w.DurationSeconds) * time.Second, From: w.From, Until: w.Until}
-		times, err := window.Read(as)
-		if err == nil && times.Often(mostOften) {
-			err = fmt.Errorf("schedule %q comes too often: a window may begin at most %d times within its duration and a day", w.Schedule, mostOften)
-		}
+		w, err := readOne(&list[i])
 		if err == nil {
-			err = times.Check(mostStarts)
-		}
-		if err == nil {
-			all = append(all, named{w.Name, times})
+			all = append(all, w)
 		} else if wrong == nil {
-			wrong = fmt.Errorf("[%s]: %w", w.Name, err)
+			wrong = fmt.Errorf("[%s]: %w", list[i].Name, err)
 		}
 	}
 	return all, wrong
+}
+
+// readOne reads a window, or says as a window.Error why it does not count.
+func readOne(w *platformv1alpha1.SleepWindow) (named, error) {
+	times, err := window.Read(window.Window{
+		TimeZone: w.TimeZone, Schedule: w.Schedule, Duration: time.Duration(w.DurationSeconds) * time.Second, From: w.From, Until: w.Until,
+	})
+	if err != nil {
+		return named{}, err
+	}
+	if times.Often(mostOften) {
+		return named{}, &window.Error{Field: "schedule", Message: fmt.Sprintf(
+			"schedule %q comes too often: a window may begin at most %d times within its duration and a day", w.Schedule, mostOften)}
+	}
+	return named{w.Name, times}, times.Check(mostStarts)
 }
 
 // span is a stretch of time in which one window or another is open.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/sleep"
@@ -129,6 +130,48 @@ func TestAt_WhatMakesNoSensePutsNothingToSleep(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestValidate_NamesWindowAndField(t *testing.T) {
+	night := cron("night", "Europe/Berlin", "0 20 * * *", 8*time.Hour)
+	for name, tc := range map[string]struct {
+		window platformv1alpha1.SleepWindow
+		want   string
+	}{
+		"an unknown zone":         {cron("w", "Europe/Atlantis", "0 0 * * *", time.Hour), `spec.sleep.windows[w].timeZone: Invalid value: timeZone "Europe/Atlantis" is not known`},
+		"the zone of the machine": {cron("w", "Local", "0 0 * * *", time.Hour), "spec.sleep.windows[w].timeZone: Invalid value: timeZone must name a zone"},
+		"no schedule":             {cron("w", "UTC", "at night", time.Hour), `spec.sleep.windows[w].schedule: Invalid value: schedule "at night" is no cron schedule`},
+		"a zone in the schedule":  {cron("w", "UTC", "TZ=Asia/Tokyo 0 0 * * *", time.Hour), "spec.sleep.windows[w].schedule: Invalid value: schedule"},
+		"a day that never comes":  {cron("w", "UTC", "0 0 30 2 *", time.Hour), `spec.sleep.windows[w].schedule: Invalid value: schedule "0 0 30 2 *" never comes`},
+		"a window without end":    {cron("w", "UTC", "0 0 * * *", 24*time.Hour), "spec.sleep.windows[w].durationSeconds: Invalid value: a window of 24h0m0s"},
+		"each minute":             {cron("w", "UTC", "*/2 * * * *", time.Minute), `spec.sleep.windows[w].schedule: Invalid value: schedule "*/2 * * * *" comes too often`},
+		"a day that is none":      {once("w", "UTC", "2026-02-30T00:00", "2026-03-20T00:00"), "spec.sleep.windows[w].from: Invalid value"},
+		"an end that is none":     {once("w", "UTC", "2026-02-20T00:00", "2026-02-30T00:00"), "spec.sleep.windows[w].until: Invalid value"},
+		"an end before its start": {once("w", "UTC", "2026-12-21T00:00", "2026-12-20T00:00"), "spec.sleep.windows[w].until: Invalid value: until (2026-12-20T00:00) must be after from"},
+		"no end together":         {cron("w", "Europe/Berlin", "0 4 * * *", 16*time.Hour), "Invalid value: together with the others it never closes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			errs := sleep.Validate([]platformv1alpha1.SleepWindow{night, tc.window}, field.NewPath("spec", "sleep", "windows"))
+			if len(errs) != 1 || !strings.Contains(errs[0].Error(), tc.want) {
+				t.Errorf("it says %v, want %s alone", errs, tc.want)
+			}
+			if sleep.Check(class(night, tc.window)) == nil {
+				t.Error("what is refused shows in no condition of a class that has it already")
+			}
+		})
+	}
+	t.Run("each wrong one", func(t *testing.T) {
+		errs := sleep.Validate([]platformv1alpha1.SleepWindow{cron("a", "Atlantis", "0 0 * * *", time.Hour), night, cron("b", "UTC", "0 0 30 2 *", time.Hour)}, field.NewPath("windows"))
+		if len(errs) != 2 || errs[0].Field != "windows[a].timeZone" || errs[1].Field != "windows[b].schedule" {
+			t.Errorf("it says %v", errs)
+		}
+	})
+	t.Run("good ones", func(t *testing.T) {
+		good := []platformv1alpha1.SleepWindow{night, once("past", "UTC", "2020-01-01T00:00", "2020-01-02T00:00"), cron("weekend", "Asia/Kolkata", "0 20 * * 5", 59*time.Hour)}
+		if errs := sleep.Validate(good, field.NewPath("windows")); len(errs) > 0 {
+			t.Errorf("it says %v", errs)
+		}
+	})
 }
 
 func TestAt_OwnSleep(t *testing.T) {

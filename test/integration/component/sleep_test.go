@@ -185,8 +185,13 @@ var _ = Describe("An environment that sleeps", func() {
 	})
 
 	It("is not put to sleep by what cannot be read, or by what its class does not allow", func(ctx context.Context) {
-		class := sleepy(ctx, platformv1alpha1.TierProduction, nil,
-			platformv1alpha1.SleepWindow{Name: "zone", TimeZone: "Europe/Atlantis", Schedule: "* * * * *", DurationSeconds: 3600})
+		By("meeting a class as of a Towpath that did not ask")
+		class := framework.Class(framework.Name("sleepy-"), platformv1alpha1.TierProduction)
+		class.Labels = map[string]string{framework.LabelUnchecked: ""}
+		class.Spec.Sleep = &platformv1alpha1.ClassSleep{SpreadSeconds: new(int32), Windows: []platformv1alpha1.SleepWindow{
+			{Name: "zone", TimeZone: "Europe/Atlantis", Schedule: "0 0 * * *", DurationSeconds: 3600},
+		}}
+		Expect(admin.Create(ctx, class)).To(Succeed())
 		Eventually(ctx, framework.Read(admin, class)).Should(framework.BeStalled(platformv1alpha1.ReasonSleepInvalid, "spec.sleep.windows[zone]", "Europe/Atlantis", "puts nothing to sleep"))
 		t := newTeam(ctx)
 		t.addGated(ctx, "prod", class.Name)
@@ -208,5 +213,40 @@ var _ = Describe("An environment that sleeps", func() {
 		Eventually(ctx, framework.Read(admin, class)).Should(framework.BeReady())
 		Eventually(ctx, framework.Read(admin, t.environment("prod"))).Should(sleeping(time.Time{}))
 		Expect(meta.IsStatusConditionTrue(read(ctx, t.environment("prod")).Status.Conditions, platformv1alpha1.ConditionAsleep)).To(BeTrue())
+	})
+
+	It("is refused windows that cannot be, with field and reason, and where they change", func(ctx context.Context) {
+		wrong := []platformv1alpha1.SleepWindow{
+			{Name: "zone", TimeZone: "Europe/Atlantis", Schedule: "0 0 * * *", DurationSeconds: 3600},
+			{Name: "never", Schedule: "0 0 30 2 *", DurationSeconds: 3600},
+			{Name: "always", Schedule: "0 0 * * *", DurationSeconds: 86400},
+		}
+		refused := MatchError(And(
+			ContainSubstring(`spec.sleep.windows[zone].timeZone: Invalid value: timeZone "Europe/Atlantis" is not known`),
+			ContainSubstring(`spec.sleep.windows[never].schedule: Invalid value: schedule "0 0 30 2 *" never comes`),
+			ContainSubstring("spec.sleep.windows[always].durationSeconds: Invalid value"), ContainSubstring("never closes")))
+		class := framework.Class(framework.Name("wrong-"), platformv1alpha1.TierDevelopment)
+		class.Spec.Sleep = &platformv1alpha1.ClassSleep{Windows: wrong}
+		Expect(admin.Create(ctx, class)).To(refused)
+		class.Spec.Sleep = nil
+		Expect(admin.Create(ctx, class)).To(Succeed())
+
+		t := newTeam(ctx)
+		e := framework.Environment(t.home, "dev", class.Name)
+		e.Spec.Sleep = &platformv1alpha1.EnvironmentSleep{Windows: wrong}
+		Expect(admin.Create(ctx, e.DeepCopy())).To(refused)
+
+		By("one that was there before: something else may change, its windows to what can be alone")
+		e.Labels = map[string]string{framework.LabelUnchecked: ""}
+		Expect(admin.Create(ctx, e)).To(Succeed())
+		Eventually(ctx, framework.Read(admin, e)).Should(framework.HaveCondition(platformv1alpha1.ConditionAsleep, no, platformv1alpha1.ReasonSleepInvalid, "Europe/Atlantis"))
+		change(ctx, e, func(e *platformv1alpha1.Environment) { e.Labels = nil })
+		change(ctx, e, func(e *platformv1alpha1.Environment) { e.Spec.Sleep.Mode = platformv1alpha1.SleepAlways })
+		Eventually(ctx, func() error { // the manager writes the status meanwhile
+			live := read(ctx, e)
+			live.Spec.Sleep.Windows = live.Spec.Sleep.Windows[:1]
+			return admin.Update(ctx, live)
+		}).Should(MatchError(ContainSubstring("spec.sleep.windows[zone].timeZone")))
+		change(ctx, e, func(e *platformv1alpha1.Environment) { e.Spec.Sleep.Windows = nil })
 	})
 })
