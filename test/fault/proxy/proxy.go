@@ -3,9 +3,11 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -82,7 +84,16 @@ func (p *Proxy) Close() {
 }
 
 // ServeHTTP passes a request on, or does with it what the fault says.
+//
+// It has the whole body before it asks the API server. That refuses some requests without reading theirs, and a client
+// that meets a refusal stops sending it: a proxy that passed on what came so far would wait for the rest, and the client
+// for the end of the answer, which net/http/httputil sends only then.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
 	call := parse(r)
 	ctx, cancel := context.WithCancel(context.WithValue(r.Context(), callKey{}, call))
 	defer cancel()
