@@ -78,13 +78,8 @@ var _ = Describe("A freeze", func() {
 			ContainSubstring("spec.freezes[always].durationSeconds: Invalid value"), ContainSubstring("never closes"))))
 
 		By("meeting one all the same, as of a Towpath that did not ask")
-		const asked = "environmentclasses.platform.towpath.dev"
-		class.Labels = map[string]string{framework.LabelUnasked: "true"}
-		Eventually(ctx, func() error { return framework.LeaveUnasked(ctx, admin, asked, true) }).Should(Succeed())
-		DeferCleanup(func(ctx context.Context) {
-			Eventually(ctx, func() error { return framework.LeaveUnasked(ctx, admin, asked, false) }).Should(Succeed())
-		})
-		Eventually(ctx, func() error { return admin.Create(ctx, class) }).Should(Succeed())
+		class.Labels = map[string]string{framework.LabelUnchecked: ""}
+		Expect(admin.Create(ctx, class)).To(Succeed())
 		Eventually(ctx, framework.Read(admin, class)).Should(framework.BeStalled(platformv1alpha1.ReasonFreezeInvalid,
 			"spec.freezes[zone]: timeZone \"Europe/Atlantis\" is not known", "spec.freezes[never]", "never comes", "spec.freezes[always]", "never closes"))
 		t := newTeam(ctx)

@@ -307,16 +307,11 @@ var _ = Describe("Deleting an EnvironmentClass", func() {
 
 var _ = Describe("An EnvironmentClass that is gone all the same", func() {
 	It("leaves its Environments as they are, says so on each, and is taken up again when it comes back", func(ctx context.Context) {
-		const asked = "used-environmentclasses.platform.towpath.dev"
 		p := guarded(ctx)
 		environment := p.ready(ctx, "dev")
 		name := environment.Status.Namespace
-		Expect(admin.Patch(ctx, p.class, merge(`{"metadata":{"labels":{"`+framework.LabelUnasked+`":"true"}}}`))).To(Succeed())
-		Eventually(ctx, func() error { return framework.LeaveUnasked(ctx, admin, asked, true) }).Should(Succeed())
-		DeferCleanup(func(ctx context.Context) {
-			Eventually(ctx, func() error { return framework.LeaveUnasked(ctx, admin, asked, false) }).Should(Succeed())
-		})
-		Eventually(ctx, func() error { return admin.Delete(ctx, p.class) }).Should(Succeed())
+		Expect(admin.Patch(ctx, p.class, merge(`{"metadata":{"labels":{"`+framework.LabelUnchecked+`":""}}}`))).To(Succeed())
+		Expect(admin.Delete(ctx, p.class)).To(Succeed())
 		Eventually(ctx, framework.Read(admin, environment)).Should(And(
 			framework.HaveCondition("Ready", metav1.ConditionFalse, "ClassNotFound", p.class.Name), HaveField("Status.Namespace", name), HaveField("Status.Tier", platformv1alpha1.TierDevelopment)))
 		Expect(read(ctx, networkOf(name))).To(closed())
