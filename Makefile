@@ -55,7 +55,7 @@ import_path    = sed 's/\.test .*//'
 help: ## Show this help.
 	@awk 'BEGIN {FS = ":.*## "} \
 	  /^##@ / {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z][a-z-]*:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	  /^[a-z][a-z0-9-]*:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build bin/manager and bin/towpath.
@@ -299,3 +299,5 @@ NODES ?=
 .PHONY: bench-environments
 bench-environments: kube build ## Measure TEAMS=200 Teams with N=1000 Environments, until all are Ready, and SLEEPERS=500 asleep at once.
 	$(BENCH) -teams $(TEAMS) $(if $(SLEEPERS),-sleepers $(SLEEPERS)) $(if $(SPREAD),-spread $(SPREAD)) $(if $(NODES),-nodes) environments
+
+include hack/kind/kind.mk

@@ -4,6 +4,7 @@
 #
 #   hack/kube/build.sh            builds what is missing into bin/kube/<version>-<hash> and points bin/kube/current at it
 #   hack/kube/build.sh --print    prints that folder and builds nothing
+#   hack/kube/build.sh --node     builds what only a real node has into another folder, and points bin/kube/node at it
 #
 # TOWPATH_KUBE_ASSETS=<dir> uses ready binaries instead; the folder must hold all that is listed in "wanted" below.
 set -euo pipefail
@@ -11,6 +12,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)/bin/kube
 wanted=(etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kwok stages/node stages/pod)
+current=current
 
 # A workspace file around the repository must not change which versions are built.
 export CGO_ENABLED=0 GOWORK=off
@@ -27,9 +29,9 @@ missing() {
 # The link is replaced by a rename, so that a reader never finds it absent.
 point_current_at() {
   local link
-  link=$(mktemp -u "$root/.current.XXXXXX")
+  link=$(mktemp -u "$root/.$current.XXXXXX")
   ln -s "$1" "$link"
-  mv -T "$link" "$root/current"
+  mv -T "$link" "$root/$current"
 }
 
 build() {
@@ -58,7 +60,27 @@ build() {
   done
 }
 
-if [[ -n ${TOWPATH_KUBE_ASSETS:-} ]]; then
+# Apart, so that tests which need no node do not wait for it.
+build_node() {
+  local out=$1 kube=$2
+  local minor=${kube#v1.}
+  local pkg=k8s.io/component-base/version
+  local stamp="-X $pkg.gitVersion=$kube -X $pkg.gitMajor=1 -X $pkg.gitMinor=${minor%%.*} -X $pkg.gitTreeState=clean"
+
+  local name
+  for name in kubeadm kubelet kube-proxy; do
+    go -C "$here" build -buildvcs=false -o "$out/$name" -ldflags "-s -w $stamp" "k8s.io/kubernetes/cmd/$name"
+    step "$name"
+  done
+}
+
+what="Kubernetes, etcd and kwok (about ten minutes on two cores, once)" build=build prefix=
+if [[ ${1:-} == --node ]]; then
+  wanted=(kubeadm kubelet kube-proxy) current=node
+  what="kubeadm, kubelet and kube-proxy (a few minutes on two cores, once)" build=build_node prefix=node-
+fi
+
+if [[ -n ${TOWPATH_KUBE_ASSETS:-} && $current == current ]]; then
   absent=$(missing "$TOWPATH_KUBE_ASSETS")
   if [[ -n $absent ]]; then
     echo "TOWPATH_KUBE_ASSETS=$TOWPATH_KUBE_ASSETS lacks: ${absent//$'\n'/ }" >&2
@@ -73,20 +95,20 @@ fi
 
 kube=$(module_field Version k8s.io/kubernetes)
 # All that decides about the result; not the rest of this script, or a reworded comment would cost a build.
-hash=$({ cat "$here/go.mod" "$here/go.sum"; declare -f build; go env GOVERSION GOOS GOARCH; } | sha256sum | cut -c1-12)
-target=$root/$kube-$hash
+hash=$({ cat "$here/go.mod" "$here/go.sum"; declare -f $build; go env GOVERSION GOOS GOARCH; } | sha256sum | cut -c1-12)
+target=$root/$prefix$kube-$hash
 [[ ${1:-} == --print ]] && { echo "$target"; exit; }
 
 mkdir -p "$root"
 # One builder at a time: two of them would compile the same for minutes, side by side.
 exec 9>"$root/.lock"
-flock -n 9 || { echo "another build of the control plane is running; waiting for it"; flock 9; }
+flock -n 9 || { echo "another build is running; waiting for it"; flock 9; }
 
 if [[ ! -d $target ]]; then
-  echo "building Kubernetes $kube, etcd and kwok into ${target#"$PWD"/} (about ten minutes on two cores, once)"
+  echo "building into ${target#"$PWD"/}: ${what/Kubernetes/Kubernetes $kube}"
   work=$(mktemp -d "$root/.build.XXXXXX")
   trap 'rm -rf "$work"' EXIT
-  build "$work" "$kube"
+  $build "$work" "$kube"
   absent=$(missing "$work")
   [[ -z $absent ]] || { echo "the build lacks: ${absent//$'\n'/ }" >&2; exit 1; }
   chmod 755 "$work"
