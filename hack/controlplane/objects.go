@@ -19,7 +19,12 @@ var passing = []string{"events", "leases"}
 // server lists, but for events and leases, with its metadata alone. Each is seen
 // once: by the version that the API server prefers.
 func (c *ControlPlane) EachObject(ctx context.Context, visit func(schema.GroupVersionResource, *metav1.PartialObjectMetadata)) error {
-	cfg := c.AdminConfig()
+	return EachObject(ctx, c.AdminConfig(), visit)
+}
+
+// EachObject is the same for a cluster of others.
+func EachObject(ctx context.Context, cfg *rest.Config, visit func(schema.GroupVersionResource, *metav1.PartialObjectMetadata)) error {
+	cfg = rest.CopyConfig(cfg)
 	cfg.WarningHandler = rest.NoWarnings{} // of resources that are deprecated, and still listed
 	disco, err := discovery.NewDiscoveryClientForConfig(cfg)
 	if err != nil {
