@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -107,7 +108,8 @@ func (v *Validator) use(ctx context.Context, component *platformv1alpha1.Compone
 	return warnings, nil, nil
 }
 
-// ValidateDelete refuses to delete a Component that others use.
+// ValidateDelete refuses to delete a Component that others use, unless all of them go with their namespace: whoever
+// empties that ends at the first refusal, and would never come to those others.
 func (v *Validator) ValidateDelete(ctx context.Context, component *platformv1alpha1.Component) (admission.Warnings, error) {
 	if !component.DeletionTimestamp.IsZero() {
 		return nil, nil
@@ -117,6 +119,14 @@ func (v *Validator) ValidateDelete(ctx context.Context, component *platformv1alp
 		return nil, apierrors.NewInternalError(err)
 	}
 	if len(names) == 0 {
+		return nil, nil
+	}
+	var home corev1.Namespace
+	err = v.Reader.Get(ctx, types.NamespacedName{Name: component.Namespace}, &home)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, apierrors.NewInternalError(fmt.Errorf("reading namespace %s: %w", component.Namespace, err))
+	}
+	if !home.DeletionTimestamp.IsZero() {
 		return nil, nil
 	}
 	return nil, apierrors.NewForbidden(platformv1alpha1.GroupVersion.WithResource("components").GroupResource(), component.Name, fmt.Errorf(

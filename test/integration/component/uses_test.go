@@ -121,6 +121,21 @@ var _ = Describe("A Component that uses another one", func() {
 		Eventually(ctx, framework.Gone(admin, orders)).Should(BeTrue())
 	})
 
+	It("lets both go with their namespace, whichever is deleted first", func(ctx context.Context) {
+		t := newTeam(ctx, "dev")
+		db, app := publish(ctx, database(framework.Name("db-"))), publish(ctx, consumer(framework.Name("app-")))
+		orders := deploy(ctx, framework.Component(t.home, "orders-db", db.Name, "dev"))
+		shop := deploy(ctx, using(framework.Component(t.home, "shop", app.Name, "dev"), "orders-db"))
+		settled(ctx, shop)
+		Expect(admin.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: t.home}})).To(Succeed())
+		// As the namespace controller does it: by name, and no further than the first that is refused.
+		Eventually(ctx, func(ctx context.Context) error {
+			return admin.DeleteAllOf(ctx, &platformv1alpha1.Component{}, client.InNamespace(t.home))
+		}).Should(Succeed(), "the cache follows the deletion")
+		Eventually(ctx, framework.Gone(admin, shop)).Should(BeTrue())
+		Eventually(ctx, framework.Gone(admin, orders)).Should(BeTrue())
+	})
+
 	It("keeps that also while only a Release from before still uses it", func(ctx context.Context) {
 		t := newTeam(ctx, "dev", "prod")
 		db := publish(ctx, database(framework.Name("db-")))
