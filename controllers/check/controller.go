@@ -5,6 +5,7 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -32,6 +33,7 @@ import (
 	"github.com/towpath-dev/towpath/internal/fairness"
 	"github.com/towpath-dev/towpath/internal/freshness"
 	"github.com/towpath-dev/towpath/internal/index"
+	"github.com/towpath-dev/towpath/internal/prometheus"
 )
 
 const (
@@ -216,7 +218,13 @@ func (r *Reconciler) ask(ctx context.Context, release *platformv1alpha1.Release,
 		return check.Measurement{Message: fmt.Sprintf("EnvironmentClass %s %s.", release.Spec.Environment.Class, why)}, nil
 	}
 	values, err := r.Prometheus.Query(ctx, source.Address, c.Prometheus.Query, check.Timeout(&c.Check))
-	if err != nil {
+	var notAsked *prometheus.NotAskedError
+	switch {
+	case errors.As(err, &notAsked) && notAsked.Unknown:
+		return check.Measurement{}, err // this says nothing of the version, and nothing of the Prometheus
+	case notAsked != nil:
+		return check.Measurement{Message: fmt.Sprintf("Prometheus was not asked: %v.", err)}, nil
+	case err != nil:
 		return check.Measurement{Message: fmt.Sprintf("Prometheus did not answer the query: %v.", err)}, nil
 	}
 	return check.Judge(c.Prometheus, values), nil

@@ -223,7 +223,8 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 			ReapplyAfter: time.Duration(o.Configuration.ReapplySeconds) * time.Second,
 		},
 		&check.Reconciler{
-			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Writer: writer, Prometheus: prometheus.New(), Clock: clock.RealClock{}, Workers: reconcilers,
+			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Writer: writer, Clock: clock.RealClock{}, Workers: reconcilers,
+			Prometheus: prometheus.New(prometheus.NewSecret(mgr.GetAPIReader(), clock.RealClock{})),
 		},
 		&rollout.Reconciler{
 			Client: mgr.GetClient(), Revisions: revisions, Capabilities: capabilities, Namespaced: writer.Namespaced,

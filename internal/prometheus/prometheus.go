@@ -1,5 +1,5 @@
 // Package prometheus asks a Prometheus for the values of a query, within bounds: whom it asks is the platform's to say,
-// and what is asked may be a tenant's.
+// and what is asked may be a tenant's. Credentials come from a Secret, and go to the address alone that they are bound to.
 package prometheus
 
 import (
@@ -13,59 +13,74 @@ import (
 	"github.com/prometheus/client_golang/api"
 	prometheusv1 "github.com/prometheus/client_golang/api/prometheus/v1"
 	"github.com/prometheus/common/model"
+
+	"github.com/towpath-dev/towpath/internal/prometheus/credentials"
 )
 
-const (
-	// maxAnswer is how many bytes of an answer are read.
-	maxAnswer = 1 << 20
-	// maxSeries is how many series an answer may have.
-	maxSeries = 100
-)
+// maxSeries is how many series an answer may have.
+const maxSeries = 100
+
+// Source gives the credentials that are there.
+type Source interface {
+	Get(ctx context.Context) (*credentials.Set, error)
+}
+
+// NotAskedError says why an address was not asked at all.
+type NotAskedError struct {
+	// Unknown says that the credentials could not be read just now. Else the Secret must be corrected first.
+	Unknown bool
+	err     error
+}
+
+func (e *NotAskedError) Error() string { return e.err.Error() }
+
+// Unwrap returns the cause.
+func (e *NotAskedError) Unwrap() error { return e.err }
 
 // Client asks. It is safe for concurrent use.
 type Client struct {
-	http *http.Client
+	source     Source
+	transports transports
 }
 
-// New returns a Client. It goes straight to the address that it is given: through no proxy, and to no other host.
-func New() *Client {
-	return &Client{http: &http.Client{
-		Transport: bounded{&http.Transport{
-			MaxIdleConns: 32, MaxConnsPerHost: 16, IdleConnTimeout: 90 * time.Second, TLSHandshakeTimeout: 10 * time.Second,
-			MaxResponseHeaderBytes: 64 << 10, ForceAttemptHTTP2: true,
-		}},
-		CheckRedirect: func(*http.Request, []*http.Request) error {
-			return errors.New("it answers with a redirect, which is not followed: correct the address in the class")
-		},
-	}}
-}
-
-// bounded reads no more of an answer than it may have.
-type bounded struct{ next http.RoundTripper }
-
-// RoundTrip implements http.RoundTripper.
-func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
-	answer, err := b.next.RoundTrip(req)
-	if err != nil {
-		return nil, err
-	}
-	answer.Body = http.MaxBytesReader(nil, answer.Body, maxAnswer)
-	return answer, nil
-}
+// New returns a Client with the credentials of a source; nil for none. It goes straight to the address that it is given:
+// through no proxy, and to no other host.
+func New(source Source) *Client { return &Client{source: source} }
 
 // Query returns the values of a query as of now, one a series; none where the answer is empty. A series that has a
 // histogram in place of a value gives NaN.
 func (c *Client) Query(ctx context.Context, address, query string, timeout time.Duration) ([]float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	client, err := api.NewClient(api.Config{Address: address, Client: c.http})
+	set := &credentials.Set{}
+	if c.source != nil {
+		var err error
+		if set, err = c.source.Get(ctx); err != nil {
+			return nil, &NotAskedError{Unknown: true, err: err}
+		}
+	}
+	entry, err := set.For(address)
+	if err != nil {
+		return nil, &NotAskedError{err: fmt.Errorf("in %s, %w", secretTitle, err)}
+	}
+	caller := &http.Client{
+		Transport: &authorized{next: c.transports.of(set, entry), entry: entry},
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return errors.New("it answers with a redirect, which is not followed: correct the address in the class")
+		},
+	}
+	client, err := api.NewClient(api.Config{Address: address, Client: caller})
 	if err != nil {
 		return nil, fmt.Errorf("the address %s: %w", address, err)
 	}
 	value, _, err := prometheusv1.NewAPI(client).Query(ctx, query, time.Time{}, prometheusv1.WithTimeout(timeout))
 	if err != nil {
-		return nil, err
+		return nil, explain(err, address, set, entry)
 	}
+	return values(value)
+}
+
+func values(value model.Value) ([]float64, error) {
 	switch v := value.(type) {
 	case *model.Scalar:
 		return []float64{float64(v.Value)}, nil

@@ -27,7 +27,7 @@ func TestQuery_OfARealPrometheus(t *testing.T) {
 	if err := server.Await(t.Context(), "count(errors) == 2"); err != nil {
 		t.Fatal(err)
 	}
-	client := prometheus.New()
+	client := prometheus.New(nil)
 	for name, tc := range map[string]struct {
 		query string
 		want  []float64
@@ -111,7 +111,7 @@ func TestQuery_IsBounded(t *testing.T) {
 			if tc.want == "deadline" {
 				timeout = 500 * time.Millisecond
 			}
-			_, err := prometheus.New().Query(t.Context(), server.URL, "up", timeout)
+			_, err := prometheus.New(nil).Query(t.Context(), server.URL, "up", timeout)
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("it says %v, want %q", err, tc.want)
 			}
