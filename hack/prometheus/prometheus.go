@@ -32,6 +32,8 @@ const (
 type Server struct {
 	// Address to ask.
 	Address string
+	// CA is the authority of its certificate in PEM, where it is secured.
+	CA string
 
 	mu     sync.Mutex
 	series map[string]float64
@@ -54,11 +56,25 @@ func Binary() (string, error) {
 
 // Start runs one that keeps its data in a folder, and returns when it is ready.
 func Start(ctx context.Context, dir string) (*Server, error) {
+	return start(ctx, dir, &Server{})
+}
+
+// StartSecured runs one that is asked by https, with Username and Password.
+func StartSecured(ctx context.Context, dir string) (*Server, error) {
+	s := &Server{}
+	config, err := s.secure(dir)
+	if err != nil {
+		return nil, err
+	}
+	return start(ctx, dir, s, "--web.config.file="+config)
+}
+
+func start(ctx context.Context, dir string, s *Server, flags ...string) (*Server, error) {
 	binary, err := Binary()
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{series: map[string]float64{}}
+	s.series = map[string]float64{}
 	s.target = httptest.NewServer(s)
 	port, err := freePort()
 	if err != nil {
@@ -72,7 +88,11 @@ func Start(ctx context.Context, dir string) (*Server, error) {
 		return nil, err
 	}
 	s.Address = fmt.Sprintf("http://127.0.0.1:%d", port)
-	process := exec.Command(binary, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"), fmt.Sprintf("--web.listen-address=127.0.0.1:%d", port), "--log.level=error")
+	if s.CA != "" {
+		s.Address = fmt.Sprintf("https://127.0.0.1:%d", port)
+	}
+	flags = append(flags, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"), fmt.Sprintf("--web.listen-address=127.0.0.1:%d", port), "--log.level=error")
+	process := exec.Command(binary, flags...)
 	process.Stderr = os.Stderr
 	if err := process.Start(); err != nil {
 		s.target.Close()
@@ -111,7 +131,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 
 // Await waits until a query has an answer that is not empty.
 func (s *Server) Await(ctx context.Context, query string) error {
-	client, err := api.NewClient(api.Config{Address: s.Address})
+	transport := s.transport()
+	defer transport.CloseIdleConnections()
+	client, err := api.NewClient(api.Config{Address: s.Address, RoundTripper: authorized{transport}})
 	if err != nil {
 		return err
 	}
