@@ -125,7 +125,8 @@ const (
 // PrometheusSource is where the checks of a class ask.
 type PrometheusSource struct {
 	// address of the Prometheus, or of what answers as one: http:// or https://, without user, query or fragment. The
-	// manager asks it, follows no redirect, and takes no more than 1 MiB of an answer.
+	// manager asks it, follows no redirect, and takes no more than 1 MiB of an answer. What the address asks for, such as a
+	// token, stands in the Secret towpath-prometheus of towpath-system, in the entry for this address.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512

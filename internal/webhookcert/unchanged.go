@@ -8,8 +8,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 )
 
-// sparing is a manager whose client sends no update that changes nothing: the rotation updates the webhooks' configuration at
-// each start, whatever it holds, and a restart should write nothing.
+// sparing is a manager that asks for no more than it must (see GetConfig), and whose client sends no update that changes nothing:
+// the rotation updates the webhooks' configuration at each start, whatever it holds, and a restart should write nothing.
 type sparing struct{ manager.Manager }
 
 // GetClient implements cluster.Cluster.

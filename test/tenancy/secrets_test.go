@@ -48,31 +48,39 @@ var _ = Describe("A Secret that a Component names", func() {
 		Eventually(ctx, framework.Read(admin, good)).Should(framework.BeReady())
 		Eventually(ctx, framework.Read(admin, bad)).Should(framework.HaveCondition(platformv1alpha1.ConditionReady, "False", platformv1alpha1.ReasonReleaseFailed))
 
-		for place, p := range map[string]struct {
-			read func(context.Context) string
-			// found shows that the place was looked at.
-			found string
-		}{
-			"records and status": {func(ctx context.Context) string {
-				return everything(ctx, "platform.towpath.dev/v1alpha1", "Component", "Release", "Environment")
-			}, open},
-			"rendered objects":      {func(ctx context.Context) string { return everything(ctx, "v1", "ConfigMap") }, open},
-			"events":                {func(ctx context.Context) string { return everything(ctx, "events.k8s.io/v1", "Event") }, name},
-			"the manager's log":     {func(context.Context) string { return logged.String() }, name},
-			"the manager's metrics": {metrics, `controller="release"`},
-			"the audit log": {func(context.Context) string {
-				log, err := os.ReadFile(filepath.Join(cluster.Dir, "audit.log"))
-				Expect(err).NotTo(HaveOccurred())
-				return string(log)
-			}, name},
-		} {
-			Eventually(ctx, p.read).Should(ContainSubstring(p.found), place)
-			Expect(p.read(ctx)).NotTo(ContainSubstring(secret), place)
-		}
+		isNowhere(ctx, secret, map[string]string{
+			"records and status": open, "rendered objects": open, "events": name, "the manager's log": name, "the manager's metrics": `controller="release"`, "the audit log": name,
+		})
 		Expect(everything(ctx, "v1", "Secret")).To(ContainSubstring("czNjcjN0LWNhbmFyeQ=="), "the control: it is there, in base64")
 		Expect(everything(ctx, "platform.towpath.dev/v1alpha1", "Component", "Release")).NotTo(ContainSubstring("czNjcjN0LWNhbmFyeQ=="))
 	})
 })
+
+// places are where something secret might get to.
+var places = map[string]func(context.Context) string{
+	"records and status": func(ctx context.Context) string {
+		return everything(ctx, "platform.towpath.dev/v1alpha1", "Component", "Release", "Environment", "EnvironmentClass")
+	},
+	"rendered objects":      func(ctx context.Context) string { return everything(ctx, "v1", "ConfigMap") },
+	"events":                func(ctx context.Context) string { return everything(ctx, "events.k8s.io/v1", "Event") },
+	"the manager's log":     func(context.Context) string { return logged.String() },
+	"the manager's metrics": metrics,
+	"the audit log": func(context.Context) string {
+		log, err := os.ReadFile(filepath.Join(cluster.Dir, "audit.log"))
+		Expect(err).NotTo(HaveOccurred())
+		return string(log)
+	},
+}
+
+// isNowhere looks for something secret in all places. What is found in each shows that it was looked at.
+func isNowhere(ctx context.Context, secret string, found map[string]string) {
+	GinkgoHelper()
+	for place, read := range places {
+		Expect(found).To(HaveKey(place))
+		Eventually(ctx, read).Should(ContainSubstring(found[place]), place)
+		Expect(read(ctx)).NotTo(ContainSubstring(secret), place)
+	}
+}
 
 // everything is every object of some kinds, as JSON.
 func everything(ctx context.Context, apiVersion string, kinds ...string) string {

@@ -4,13 +4,16 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -113,6 +116,45 @@ var _ = Describe("Checks", func() {
 		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonRolledBack, "shop-stage-2", "0.75"))
 		Expect(exists(t.release("shop", "prod", 2))(ctx)).To(BeFalse(), "it goes no further")
 		Expect(read(ctx, t.configMap("stage", "shop-config")).Data).To(HaveKeyWithValue("image", "registry.example/shop:1.0.0"))
+	})
+
+	It("by a query of a Prometheus with a password wait until they have it", func(ctx context.Context) {
+		prom, err := prometheus.StartSecured(ctx, GinkgoT().TempDir())
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(prom.Stop)
+		t := newTeam(ctx)
+		prom.Set(fmt.Sprintf(`errors{ns=%q}`, t.workload("stage")), 0.25)
+		t.addGated(ctx, "stage", checked(ctx, func(c *platformv1alpha1.EnvironmentClassSpec) { c.Prometheus.Address = prom.Address }, fewErrors()))
+		template := publish(ctx, light(framework.Name("light-")))
+		component := deploy(ctx, framework.Component(t.home, "shop", template.Name, "stage"))
+		first := t.release("shop", "stage", 1)
+		const name = "Secret towpath-system/towpath-prometheus"
+		saysOfIt := func(texts ...string) {
+			GinkgoHelper()
+			Eventually(ctx, framework.Read(admin, first)).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonChecking, texts...))
+			Eventually(ctx, framework.Read(admin, component)).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonProgressing, texts...))
+		}
+		saysOfIt("errors (of the class) cannot say", "add an entry with ca for its address, "+prom.Address, name)
+
+		By("entries, one after the other")
+		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: platformv1alpha1.SystemNamespace, Name: "towpath-prometheus"}}
+		put := func(entry string) {
+			GinkgoHelper()
+			secret.Data = map[string][]byte{"thanos": []byte(entry), "broken": []byte("s3cr3t-canary")}
+			Expect(admin.Update(ctx, secret)).To(Succeed())
+		}
+		Expect(admin.Create(ctx, secret)).To(Succeed())
+		DeferCleanup(func(ctx context.Context) { Expect(admin.Delete(ctx, secret)).To(Succeed()) })
+		entry := "address: " + prom.Address + "\nca: |\n  " + strings.ReplaceAll(prom.CA, "\n", "\n  ") + "\n"
+		put("address: " + prom.Address)
+		saysOfIt("was not asked", "in "+name+", entry thanos cannot be used: it must have bearerToken, basicAuth, tenant or ca")
+		put(entry)
+		saysOfIt("401 Unauthorized with what entry thanos of " + name + " sends")
+		Expect(read(ctx, first).Status.ReadyAt).To(BeNil())
+		put(entry + fmt.Sprintf("basicAuth: {username: %s, password: %s}\n", prometheus.Username, prometheus.Password))
+		settled(ctx, component)
+		Expect(read(ctx, first)).To(And(framework.BeReady(), HaveField("Status.Checks", ConsistOf(
+			And(HaveField("State", platformv1alpha1.CheckPassed), HaveField("Message", ContainSubstring("The value is 0.25")))))))
 	})
 
 	It("go on during the soak, and what fails then goes no further", func(ctx context.Context) {

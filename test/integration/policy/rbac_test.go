@@ -12,6 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/prometheus"
+	"github.com/towpath-dev/towpath/internal/webhookcert"
 )
 
 var _ = Describe("The rights of an applier", func() {
@@ -47,9 +49,23 @@ var _ = Describe("The rights of the manager", func() {
 		Expect(manager.Create(ctx, deployment(work, "x", nil, nil))).To(beForbiddenByRBAC())
 		Expect(manager.List(ctx, &corev1.SecretList{}, client.InNamespace(work))).To(beForbiddenByRBAC())
 		Expect(manager.List(ctx, &corev1.SecretList{})).To(beForbiddenByRBAC())
-		Expect(manager.List(ctx, &corev1.SecretList{}, client.InNamespace(platformv1alpha1.SystemNamespace))).To(Succeed())
 		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: platformv1alpha1.SystemNamespace, Name: "other"}}
 		Expect(manager.Create(ctx, secret)).To(beForbiddenByRBAC())
+	})
+
+	It("are to read two Secrets of its own namespace, and to list the one with the certificate alone", func(ctx context.Context) {
+		own := client.InNamespace(platformv1alpha1.SystemNamespace)
+		named := func(name string) client.ListOption { return client.MatchingFields{metav1.ObjectNameField: name} }
+		get := func(name string) error {
+			return manager.Get(ctx, client.ObjectKey{Namespace: platformv1alpha1.SystemNamespace, Name: name}, &corev1.Secret{})
+		}
+		Expect(manager.List(ctx, &corev1.SecretList{}, own, named(webhookcert.SecretName))).To(Succeed())
+		Expect(get(webhookcert.SecretName)).NotTo(beForbiddenByRBAC())
+		Expect(get(prometheus.SecretName)).NotTo(beForbiddenByRBAC())
+		Expect(manager.List(ctx, &corev1.SecretList{}, own, named(prometheus.SecretName))).To(beForbiddenByRBAC())
+		Expect(manager.List(ctx, &corev1.SecretList{}, own)).To(beForbiddenByRBAC())
+		Expect(get("other")).To(beForbiddenByRBAC())
+		Expect(manager.Delete(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: platformv1alpha1.SystemNamespace, Name: prometheus.SecretName}})).To(beForbiddenByRBAC())
 	})
 
 	It("are to bind the two roles by apply, and no others", func(ctx context.Context) {
