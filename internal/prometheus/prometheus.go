@@ -29,13 +29,14 @@ type Source interface {
 type NotAskedError struct {
 	// Unknown says that the credentials could not be read just now. Else the Secret must be corrected first.
 	Unknown bool
-	err     error
+	// Err is the cause.
+	Err error
 }
 
-func (e *NotAskedError) Error() string { return e.err.Error() }
+func (e *NotAskedError) Error() string { return e.Err.Error() }
 
 // Unwrap returns the cause.
-func (e *NotAskedError) Unwrap() error { return e.err }
+func (e *NotAskedError) Unwrap() error { return e.Err }
 
 // Client asks. It is safe for concurrent use.
 type Client struct {
@@ -56,12 +57,12 @@ func (c *Client) Query(ctx context.Context, address, query string, timeout time.
 	if c.source != nil {
 		var err error
 		if set, err = c.source.Get(ctx); err != nil {
-			return nil, &NotAskedError{Unknown: true, err: err}
+			return nil, &NotAskedError{Unknown: true, Err: err}
 		}
 	}
 	entry, err := set.For(address)
 	if err != nil {
-		return nil, &NotAskedError{err: fmt.Errorf("in %s, %w", secretTitle, err)}
+		return nil, &NotAskedError{Err: fmt.Errorf("in %s, %w", secretTitle, err)}
 	}
 	caller := &http.Client{
 		Transport: &authorized{next: c.transports.of(set, entry), entry: entry},

@@ -22,6 +22,8 @@ const (
 	// not more often.
 	SecretAge = 10 * time.Second
 
+	readTimeout = 10 * time.Second
+
 	secretTitle = "Secret " + platformv1alpha1.SystemNamespace + "/" + SecretName
 )
 
@@ -56,8 +58,12 @@ func (s *Secret) Get(ctx context.Context) (*credentials.Set, error) {
 	if s.set != nil && s.clock.Now().Before(s.until) {
 		return s.set, nil
 	}
+	// On nobody's behalf (see package fairness): all wait for it, and not for the turn of whoever came first.
+	read, cancel := context.WithTimeout(context.Background(), readTimeout)
+	defer cancel()
+	defer context.AfterFunc(ctx, cancel)()
 	var secret corev1.Secret
-	err := s.reader.Get(ctx, types.NamespacedName{Namespace: platformv1alpha1.SystemNamespace, Name: SecretName}, &secret)
+	err := s.reader.Get(read, types.NamespacedName{Namespace: platformv1alpha1.SystemNamespace, Name: SecretName}, &secret)
 	switch {
 	case apierrors.IsNotFound(err):
 		s.keep(&credentials.Set{}, "")

@@ -19,11 +19,17 @@ import (
 	"github.com/towpath-dev/towpath/internal/prometheus"
 )
 
+// party stands for what a context says of the one who asks.
+type party struct{}
+
 func TestSecret_IsReadWhenItIsOld(t *testing.T) {
-	ctx := t.Context()
+	ctx := context.WithValue(t.Context(), party{}, "somebody")
 	reads, fails := 0, error(nil)
 	cluster := fake.NewClientBuilder().WithInterceptorFuncs(interceptor.Funcs{
 		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+			if ctx.Value(party{}) != nil {
+				t.Error("it is read on behalf of who came first")
+			}
 			if reads++; fails != nil {
 				return fails
 			}
@@ -104,28 +110,29 @@ func TestSecret_IsReadWhenItIsOld(t *testing.T) {
 }
 
 func TestSecret_WhoWaitsForItGoesInTime(t *testing.T) {
-	reading, done := make(chan struct{}), make(chan struct{})
+	reading := make(chan struct{})
 	cluster := fake.NewClientBuilder().WithInterceptorFuncs(interceptor.Funcs{
-		Get: func(context.Context, client.WithWatch, client.ObjectKey, client.Object, ...client.GetOption) error {
+		Get: func(ctx context.Context, _ client.WithWatch, _ client.ObjectKey, _ client.Object, _ ...client.GetOption) error {
 			close(reading)
-			<-done
-			return errors.New("late")
+			<-ctx.Done()
+			return ctx.Err()
 		},
 	}).Build()
 	secret := prometheus.NewSecret(cluster, testingclock.NewFakeClock(time.Unix(1e9, 0)))
 	first := make(chan error)
+	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
-		_, err := secret.Get(t.Context())
+		_, err := secret.Get(ctx)
 		first <- err
 	}()
 	<-reading
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := secret.Get(ctx); !errors.Is(err, context.Canceled) {
+	impatient, give := context.WithCancel(t.Context())
+	give()
+	if _, err := secret.Get(impatient); !errors.Is(err, context.Canceled) {
 		t.Errorf("the second says %v", err)
 	}
-	close(done)
-	if err := <-first; err == nil {
-		t.Error("the first says nothing")
+	cancel()
+	if err := <-first; !errors.Is(err, context.Canceled) {
+		t.Errorf("the first says %v", err)
 	}
 }

@@ -22,6 +22,9 @@ func (m sparing) GetConfig() *rest.Config {
 // narrow asks for a single Secret where all of the namespace are asked for.
 type narrow struct{ next http.RoundTripper }
 
+// WrappedRoundTripper returns what is wrapped, as k8s.io/apimachinery/pkg/util/net asks for it.
+func (n narrow) WrappedRoundTripper() http.RoundTripper { return n.next }
+
 // RoundTrip implements http.RoundTripper.
 func (n narrow) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Method == http.MethodGet && strings.HasSuffix(req.URL.Path, "/api/v1/namespaces/"+platformv1alpha1.SystemNamespace+"/secrets") {
