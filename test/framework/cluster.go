@@ -120,6 +120,10 @@ func Start(ctx context.Context, options Options) (_ *Cluster, err error) {
 	if c.Dir, err = os.MkdirTemp("", "towpath-suite-"); err != nil {
 		return nil, err
 	}
+	// Before anything else asks for a logger: half a minute after that, controller-runtime takes none any more.
+	if err := c.log(); err != nil {
+		return nil, err
+	}
 	if err := freePorts(&c.webhookPort, &c.probePort, &c.metricsPort); err != nil {
 		return nil, err
 	}
@@ -237,9 +241,6 @@ func (c *Cluster) StartManager(ctx context.Context) error {
 	defer c.mu.Unlock()
 	if c.running != nil {
 		return errors.New("the manager runs already")
-	}
-	if err := c.log(); err != nil {
-		return err
 	}
 	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	r := &run{cancel: cancel, done: make(chan struct{})}
