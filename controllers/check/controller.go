@@ -219,13 +219,15 @@ func (r *Reconciler) ask(ctx context.Context, release *platformv1alpha1.Release,
 	}
 	values, err := r.Prometheus.Query(ctx, source.Address, c.Prometheus.Query, check.Timeout(&c.Check))
 	var notAsked *prometheus.NotAskedError
-	switch {
-	case errors.As(err, &notAsked) && notAsked.Unknown:
+	if errors.As(err, &notAsked) && notAsked.Unknown {
 		return check.Measurement{}, err // this says nothing of the version, and nothing of the Prometheus
-	case notAsked != nil:
-		return check.Measurement{Message: fmt.Sprintf("Prometheus was not asked: %v.", err)}, nil
-	case err != nil:
-		return check.Measurement{Message: fmt.Sprintf("Prometheus did not answer the query: %v.", err)}, nil
+	}
+	if err != nil {
+		what := "did not answer the query"
+		if notAsked != nil {
+			what = "was not asked"
+		}
+		return check.Measurement{Message: fmt.Sprintf("Prometheus %s: %v.", what, err)}, nil
 	}
 	return check.Judge(c.Prometheus, values), nil
 }

@@ -17,10 +17,13 @@ import (
 	"time"
 )
 
-// Whom a secured Prometheus lets in. The hash is bcrypt's of the password, with the least cost.
 const (
-	Username, Password = "towpath", "pr0m-canary"
+	// Username is whom a secured Prometheus lets in.
+	Username = "towpath"
+	// Password is theirs.
+	Password = "pr0m-canary"
 
+	// hash is bcrypt's of the password, with the least cost.
 	hash = "$2a$04$5trZf58DA0YeyewY8/R22eFD9qegB.bmSbnwXQK.FZdXfO/VWi2V2"
 )
 

@@ -74,7 +74,7 @@ func TestQuery_OfARealPrometheusThatIsSecured(t *testing.T) {
 		"none": {prometheus.New(nil), "vector(1)", []string{"signed its certificate", "add an entry with ca for its address, " + server.Address, secret}},
 		"one that is broken": {with(map[string]any{"address": server.Address, "basicAuth": wrong, "bearerToken": canary}), "vector(1)",
 			[]string{"in " + secret, "entry entry-0 cannot be used", "both bearerToken and basicAuth"}},
-		"one that is lost": {with(map[string]any{"adress": server.Address, "basicAuth": wrong}), "vector(1)", []string{"add an entry with ca", "entry-0 (it must be one object"}},
+		"one that is lost": {with(map[string]any{"host": server.Address, "basicAuth": wrong}), "vector(1)", []string{"add an entry with ca", "entry-0 (it must be one object"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			values, err := tc.client.Query(t.Context(), server.Address, tc.query, 10*time.Second)

@@ -30,7 +30,7 @@ var (
 	errAddress = errors.New("address must be https://host[:port][/path], without user, query or fragment")
 	errHost    = errors.New("the host of address must be a name in ASCII or an IP address")
 	errPort    = errors.New("the port of address must be a number from 1 to 65535")
-	errPath    = errors.New("the path of address must have letters, digits and -._~:@+=,$ alone, no empty part, and no part that is . or ..")
+	errPath    = errors.New("the path of address must have no part that is empty, . or .., and letters, digits and -._~:@+=,$ alone")
 )
 
 // parsePlace reads an address.

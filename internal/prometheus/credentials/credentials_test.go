@@ -100,7 +100,7 @@ func TestAnEntryThatIsWrong(t *testing.T) {
 		"a query in the address":    {"address: https://prom.example/a?token=" + canary + "\ntenant: a", "", "without user, query or fragment"},
 		"another scheme":            {"address: ftp://" + canary + "\ntenant: a", "", "address must be https://"},
 		"no address":                {"bearerToken: " + canary, "", "address must be set"},
-		"a path with dots":          {"address: https://prom.example/" + canary + "/../a\ntenant: a", "", "no part that is . or .."},
+		"a path with dots":          {"address: https://prom.example/" + canary + "/../a\ntenant: a", "", "no part that is empty, . or .."},
 		"a path with a percent":     {"address: https://prom.example/" + canary + "%2e\ntenant: a", "", "the path of address"},
 		"a host that is none":       {"address: https://prom_$" + canary + "\ntenant: a", "", "the host of address"},
 		"port 0":                    {"address: https://prom.example:0\ntenant: a", "", "the port of address"},
@@ -238,7 +238,7 @@ func TestAnEntryPrintsNothingSecret(t *testing.T) {
 	})
 	for _, entry := range set.Entries() {
 		sent := entry.Headers()["Authorization"]
-		raw, err := json.Marshal(entry)
+		raw, err := json.Marshal(map[string]any{"entry": entry})
 		if err != nil {
 			t.Fatal(err)
 		}
