@@ -90,14 +90,14 @@ type Check struct {
 	// +kubebuilder:validation:Maximum=100
 	FailureLimit int32 `json:"failureLimit,omitempty"`
 	// inconclusiveLimit is how many measurements may say nothing, one after the other, before the check has failed: an
-	// answer without a value, or no answer. Default: none. The Release waits, goes no further, and says why; it does
-	// not fail because Prometheus is away.
+	// answer without a value, or no answer; a Job that cannot be made, or that somebody deleted or suspended. Default:
+	// none. The Release waits, goes no further, and says why; it does not fail because Prometheus is away.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100
 	InconclusiveLimit int32 `json:"inconclusiveLimit,omitempty"`
 	// timeoutSeconds bounds one measurement. A Job that takes longer has failed, a query said nothing. Default: 10 for a
-	// query, which may have at most 60, and 600 for a Job.
+	// query, which may have at most 60, and 600 for a Job, whose pods must find a node within it too.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=3600
@@ -209,7 +209,8 @@ type ReleaseCheckStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	Job string `json:"job,omitempty"`
-	// startedAt is since when the Job runs. Absent where none does.
+	// startedAt is when the Job was begun; it may have been made later, where that could not be done at once, and its
+	// time counts from then. Absent where none runs.
 	// +optional
 	StartedAt *metav1.Time `json:"startedAt,omitempty"`
 	// runs is how many Jobs the check has begun.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -25,6 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -64,6 +66,7 @@ type Reconciler struct {
 	Workers int
 
 	jobs   cache.Cache
+	seen   seen
 	writes freshness.Tracker[types.NamespacedName]
 }
 
@@ -94,6 +97,14 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		release, ok := o.(*platformv1alpha1.Release)
 		return ok && len(release.Spec.Checks) > 0
 	})
+	err = ctrl.NewControllerManagedBy(mgr).
+		Named("check-job").
+		WatchesRawSource(source.Kind[client.Object](r.jobs, &batchv1.Job{}, &handler.EnqueueRequestForObject{})).
+		WithOptions(controller.Options{ReconciliationTimeout: time.Minute}).
+		Complete(reconcile.Func(r.orphan))
+	if err != nil {
+		return err
+	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("check").
 		For(&platformv1alpha1.Release{}, builder.WithPredicates(checked)).
@@ -117,10 +128,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	release := &platformv1alpha1.Release{}
 	if err := r.Get(ctx, req.NamespacedName, release); err != nil {
 		r.writes.Forget(req.NamespacedName)
+		r.seen.forget(req.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	if !check.Measures(release) || r.writes.Stale(req.NamespacedName, release.ResourceVersion) {
-		return ctrl.Result{}, nil // in the latter case the event of our own last write is still to come
+	if r.writes.Stale(req.NamespacedName, release.ResourceVersion) {
+		return ctrl.Result{}, nil // the event of our own last write is still to come
+	}
+	r.seen.forget(req.NamespacedName, release.Status.Checks...)
+	if !check.Measures(release) {
+		return ctrl.Result{}, r.endAll(ctx, release)
 	}
 	if asleep, err := r.asleep(ctx, release); asleep || err != nil {
 		return ctrl.Result{RequeueAfter: retryAsleep}, err
@@ -242,9 +258,14 @@ func (r *Reconciler) ofJob(ctx context.Context, o client.Object) []ctrl.Request 
 	}
 	var requests []ctrl.Request
 	for i := range list.Items {
-		if check.Measures(&list.Items[i]) {
+		if release := &list.Items[i]; check.Measures(release) || hasRun(release, o.GetName()) {
 			requests = append(requests, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
 		}
 	}
 	return requests
+}
+
+// hasRun says whether a Release has a check whose last Job has that name.
+func hasRun(release *platformv1alpha1.Release, job string) bool {
+	return slices.ContainsFunc(release.Status.Checks, func(s platformv1alpha1.ReleaseCheckStatus) bool { return s.Job == job })
 }

@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -21,12 +22,8 @@ import (
 	"github.com/towpath-dev/towpath/internal/render"
 )
 
-const (
-	// overtime is how long after its timeout a Job is given to say that it failed.
-	overtime = 30 * time.Second
-	// retryJob is after which time to look for a Job whose event should come first.
-	retryJob = 10 * time.Second
-)
+// retryJob is after which time to look for a Job whose event should come first.
+const retryJob = 10 * time.Second
 
 // begin writes down that a Job runs, before it does: whoever ends the Release knows its name, whatever happens in
 // between. The Job of the run before goes first, so that there is never more than one.
@@ -52,41 +49,49 @@ func (r *Reconciler) follow(ctx context.Context, release *platformv1alpha1.Relea
 		s.StartedAt = nil
 		return 0, nil
 	}
-	var job batchv1.Job
-	err := r.jobs.Get(ctx, types.NamespacedName{Namespace: release.Spec.Environment.Namespace, Name: s.Job}, &job)
-	if client.IgnoreNotFound(err) != nil {
-		return 0, fmt.Errorf("reading Job %s: %w", s.Job, err)
+	key := types.NamespacedName{Namespace: release.Spec.Environment.Namespace, Name: s.Job}
+	job, err := find(ctx, r.jobs, release, c, key)
+	if err != nil {
+		return 0, err
 	}
-	absent := err != nil
-	if m, done := outcome(&job); !absent && done {
-		check.Record(s, &c.Check, m, r.Clock.Now())
-		return 0, nil
-	}
-	if late := r.Clock.Now().Sub(s.StartedAt.Time) - check.Timeout(&c.Check); late >= overtime {
-		check.Record(s, &c.Check, check.Measurement{Outcome: check.Failed, Message: fmt.Sprintf(
-			"Job %s did not end within %s.", s.Job, check.Timeout(&c.Check))}, r.Clock.Now())
-		return 0, r.end(ctx, release, c, s.Job)
-	}
-	if absent {
+	if job == nil && !r.seen.has(client.ObjectKeyFromObject(release), s.Job) {
 		return r.run(ctx, release, c, s)
 	}
-	return max(left+overtime, retryJob), nil
+	now := r.Clock.Now()
+	m, done := check.JudgeJob(s, &c.Check, job, now)
+	if done && (job == nil || check.Finished(job) == nil) { // the cache may be behind
+		if job, err = find(ctx, r.Live, release, c, key); err != nil {
+			return 0, err
+		}
+		m, done = check.JudgeJob(s, &c.Check, job, now)
+	}
+	if !done {
+		r.seen.add(client.ObjectKeyFromObject(release), s.Job)
+		return max(left+check.Overtime, retryJob), nil
+	}
+	check.Record(s, &c.Check, m, now)
+	if job == nil || check.Finished(job) != nil {
+		return 0, nil
+	}
+	return 0, r.end(ctx, release, c, s.Job)
 }
 
-// outcome is what a Job says once it has ended.
-func outcome(job *batchv1.Job) (m check.Measurement, done bool) {
-	for _, c := range job.Status.Conditions {
-		if c.Status != corev1.ConditionTrue {
-			continue
-		}
-		switch c.Type {
-		case batchv1.JobComplete:
-			return check.Measurement{Outcome: check.Succeeded, Message: fmt.Sprintf("Job %s completed.", job.Name)}, true
-		case batchv1.JobFailed:
-			return check.Measurement{Outcome: check.Failed, Message: fmt.Sprintf("Job %s failed: %s.", job.Name, c.Reason)}, true
-		}
+// find reads the Job of a check where it is ours; nil where it is not there.
+func find(ctx context.Context, from client.Reader, release *platformv1alpha1.Release, c *platformv1alpha1.ReleaseCheck, key types.NamespacedName) (*batchv1.Job, error) {
+	job := &batchv1.Job{}
+	err := from.Get(ctx, key, job)
+	if apierrors.IsNotFound(err) || err == nil && !ours(job, release, c) {
+		return nil, nil
 	}
-	return m, false
+	if err != nil {
+		return nil, fmt.Errorf("reading Job %s: %w", key.Name, err)
+	}
+	return job, nil
+}
+
+// ours says whether an object is of a check of a Release, by labels that others may not set.
+func ours(o client.Object, release *platformv1alpha1.Release, c *platformv1alpha1.ReleaseCheck) bool {
+	return o.GetLabels()[platformv1alpha1.LabelOwnerUID] == string(release.Spec.Component.UID) && o.GetLabels()[platformv1alpha1.LabelCheck] == c.Name
 }
 
 // run makes the Job. What the API server refuses for good says nothing of the version.
@@ -118,6 +123,7 @@ func (r *Reconciler) run(ctx context.Context, release *platformv1alpha1.Release,
 	case results[0].Err != nil:
 		return 0, results[0].Err
 	}
+	r.seen.add(client.ObjectKeyFromObject(release), s.Job)
 	ctrl.LoggerFrom(ctx).Info("Began the Job of a check", "release", release.Name, "check", c.Name, "job", s.Job)
 	// Whoever ended the Release a moment ago looked for the Job before it was there.
 	var live platformv1alpha1.Release
@@ -143,10 +149,77 @@ func (r *Reconciler) end(ctx context.Context, release *platformv1alpha1.Release,
 	if err != nil {
 		return fmt.Errorf("reading Job %s: %w", name, err)
 	}
-	if live.Labels[platformv1alpha1.LabelOwnerUID] != string(release.Spec.Component.UID) || live.Labels[platformv1alpha1.LabelCheck] != c.Name {
+	if !ours(live, release, c) {
 		return nil
 	}
-	return r.Writer.Delete(ctx, environment.ApplierUser(namespace), namespace, apply.Target{
-		ReleaseObject: platformv1alpha1.ReleaseObject{APIVersion: "batch/v1", Kind: "Job", Name: name}, UID: live.UID,
+	return r.remove(ctx, live)
+}
+
+// remove deletes a Job, and no other one of its name.
+func (r *Reconciler) remove(ctx context.Context, job client.Object) error {
+	return r.Writer.Delete(ctx, environment.ApplierUser(job.GetNamespace()), job.GetNamespace(), apply.Target{
+		ReleaseObject: platformv1alpha1.ReleaseObject{APIVersion: "batch/v1", Kind: "Job", Name: job.GetName()}, UID: job.GetUID(),
 	})
+}
+
+// endAll deletes the Jobs of a Release that are there though it is superseded or deleted. Whoever ended the Release
+// deletes them too, but for one that was made a moment later by a manager that died before it looked again.
+func (r *Reconciler) endAll(ctx context.Context, release *platformv1alpha1.Release) error {
+	if release.Status.SupersededAt == nil && release.DeletionTimestamp.IsZero() {
+		return nil
+	}
+	for i := range release.Status.Checks {
+		s := &release.Status.Checks[i]
+		c := &platformv1alpha1.ReleaseCheck{Origin: s.Origin, Check: platformv1alpha1.Check{Name: s.Name}}
+		if s.Job == "" {
+			continue
+		}
+		job, err := find(ctx, r.jobs, release, c, types.NamespacedName{Namespace: release.Spec.Environment.Namespace, Name: s.Job})
+		if err == nil && job != nil && job.DeletionTimestamp.IsZero() {
+			err = r.end(ctx, release, c, s.Job)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// seen remembers the Jobs that this process knows to have been there, by the Release. One of them that is not there any
+// more was deleted; of others nobody knows whether they ever were, and they are made.
+type seen struct {
+	mu   sync.Mutex
+	jobs map[types.NamespacedName]map[string]bool
+}
+
+func (s *seen) add(release types.NamespacedName, job string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.jobs == nil {
+		s.jobs = map[types.NamespacedName]map[string]bool{}
+	}
+	if s.jobs[release] == nil {
+		s.jobs[release] = map[string]bool{}
+	}
+	s.jobs[release][job] = true
+}
+
+func (s *seen) has(release types.NamespacedName, job string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.jobs[release][job]
+}
+
+// forget drops what is remembered of a Release but for the Jobs that run.
+func (s *seen) forget(release types.NamespacedName, but ...platformv1alpha1.ReleaseCheckStatus) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for job := range s.jobs[release] {
+		if !slices.ContainsFunc(but, func(c platformv1alpha1.ReleaseCheckStatus) bool { return c.Job == job }) {
+			delete(s.jobs[release], job)
+		}
+	}
+	if len(s.jobs[release]) == 0 {
+		delete(s.jobs, release)
+	}
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/towpath-dev/towpath/internal/label"
 )
 
-// besides is what stands behind the name of a Component on the pods of its checks. No Component has a name with a dot.
-const besides = ".check"
+// Besides is what stands behind the name of a Component on the pods of its checks. No Component has a name with a dot.
+const Besides = ".check"
 
 // CheckVariables are the values of the variables that the checks of a Release use.
 func CheckVariables(r *platformv1alpha1.Release) map[string]any {
@@ -22,9 +22,9 @@ func CheckVariables(r *platformv1alpha1.Release) map[string]any {
 func CheckLabels(r *platformv1alpha1.Release, check string) map[string]string {
 	in := inputOf(r)
 	labels := baseLabels(in)
-	labels["app.kubernetes.io/name"] = in.Component + besides
-	labels["app.kubernetes.io/instance"] = label.Value(in.Component + "-" + in.Environment.Name + besides)
-	labels[platformv1alpha1.LabelComponent] = in.Component + besides
+	labels["app.kubernetes.io/name"] = in.Component + Besides
+	labels["app.kubernetes.io/instance"] = label.Value(in.Component + "-" + in.Environment.Name + Besides)
+	labels[platformv1alpha1.LabelComponent] = in.Component + Besides
 	labels[platformv1alpha1.LabelCheck] = check
 	AddAliases(labels, in.LabelAliases)
 	return labels
