@@ -50,9 +50,12 @@ func (r *Reconciler) sleep(ctx context.Context, s *scope) error {
 	if wish := s.environment.Spec.WakeUntil; wish != nil {
 		next.Woken = &platformv1alpha1.SleepWoken{Until: wish.DeepCopy(), SeenAt: new(metav1.NewTime(plan.SeenAt))}
 	}
-	saving, err := r.saving(ctx, s)
-	if err != nil {
-		return err
+	var saving platformv1alpha1.SleepAmount
+	if state.Asleep { // what still has no pods once it is awake is about to have them: that it has is no news then
+		var err error
+		if saving, err = r.saving(ctx, s); err != nil {
+			return err
+		}
 	}
 	sleep.Account(next, saving, now)
 	s.environment.Status.Sleep = next

@@ -135,6 +135,32 @@ func since(release *platformv1alpha1.Release) time.Time {
 	return meta.FindStatusCondition(release.Status.Conditions, isReady).LastTransitionTime.Time
 }
 
+// watchWaking returns what gives the Environment as it was when it was first awake, from now on; nil until it is.
+func (p *place) watchWaking(ctx context.Context) func() *platformv1alpha1.Environment {
+	GinkgoHelper()
+	c, err := client.NewWithWatch(cluster.Plane.AdminConfig(), client.Options{Scheme: admin.Scheme()})
+	Expect(err).NotTo(HaveOccurred())
+	var list platformv1alpha1.EnvironmentList
+	Expect(admin.List(ctx, &list, client.InNamespace(p.home))).To(Succeed())
+	events, err := c.Watch(ctx, &platformv1alpha1.EnvironmentList{}, client.InNamespace(p.home), &client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: list.ResourceVersion}})
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(events.Stop)
+	var first *platformv1alpha1.Environment
+	return func() *platformv1alpha1.Environment {
+		for first == nil {
+			select {
+			case event := <-events.ResultChan():
+				if e, ok := event.Object.(*platformv1alpha1.Environment); ok && e.Status.Sleep != nil && !e.Asleep() {
+					first = e
+				}
+			default:
+				return nil
+			}
+		}
+		return first
+	}
+}
+
 var _ = Describe("A Release in an environment that sleeps", func() {
 	It("has no pods, starts nothing, and comes back exactly as it was, as the same Release", func(ctx context.Context) {
 		p := newPlace(ctx)
@@ -175,7 +201,9 @@ var _ = Describe("A Release in an environment that sleeps", func() {
 		Eventually(ctx, framework.Read(admin, p.cronJob())).Should(HaveField("Spec.Suspend", HaveValue(BeTrue())))
 
 		By("waking")
+		firstAwake := p.watchWaking(ctx)
 		p.asleep(ctx, false)
+		Eventually(ctx, firstAwake).Should(HaveField("Status.Sleep", And(HaveField("State", platformv1alpha1.StateAwake), HaveField("Saving", BeNil()))), "one status says all of it")
 		Eventually(ctx, framework.Read(admin, p.release(1))).Should(And(framework.HaveCondition(isReady, metav1.ConditionTrue, platformv1alpha1.ReasonReady), HaveField("Status.Sleep.WokeAt", Not(BeNil()))))
 		Expect(read(ctx, p.deployment())).To(And(haveReplicas(3), HaveField("Status.AvailableReplicas", BeNumerically(">=", 2)), HaveField("Annotations", Not(HaveKey(platformv1alpha1.AnnotationAwake)))))
 		Expect(read(ctx, p.statefulSet())).To(And(haveReplicas(2), HaveField("Spec.PersistentVolumeClaimRetentionPolicy.WhenScaled", appsv1.DeletePersistentVolumeClaimRetentionPolicyType)))
