@@ -64,22 +64,40 @@ func (s *scope) authors(st *stop, pending *platformv1alpha1.Release) (users []st
 	return slices.Compact(users), ""
 }
 
-// since are the Releases that were made for the Component since what runs in an environment, anywhere in its path.
+// since are the Releases that were made for the Component since what runs in an environment came into it, anywhere in the
+// path: since the Release that brought it first, not since one that brought it back or made it anew. What was made in
+// between may be in what would enter.
 func (s *scope) since(st *stop) []*platformv1alpha1.Release {
 	var since time.Time
-	current := st.current()
-	if current != nil {
-		since = current.CreationTimestamp.Time
+	current, origin := st.current(), st.origin()
+	if origin != nil {
+		since = origin.CreationTimestamp.Time
 	}
 	var made []*platformv1alpha1.Release
 	for i := range s.stops {
 		for _, release := range slices.Concat(s.stops[i].releases, s.stops[i].unopened) {
-			if release != current && !release.CreationTimestamp.Time.Before(since) {
+			if release != current && release != origin && !release.CreationTimestamp.Time.Before(since) {
 				made = append(made, release)
 			}
 		}
 	}
 	return made
+}
+
+// origin is the Release that brought what runs here; nil where nothing runs, or where it is gone.
+func (s *stop) origin() *platformv1alpha1.Release {
+	for i := len(s.releases) - 1; i >= 0; {
+		release := s.releases[i]
+		before := i - 1
+		switch back := release.Spec.Rollback; {
+		case back != nil:
+			before = slices.IndexFunc(s.releases[:i], func(r *platformv1alpha1.Release) bool { return r.Name == back.To })
+		case changes(release.Spec.Cause) || release.Spec.Cause == platformv1alpha1.CauseAdoption:
+			return release
+		}
+		i = before
+	}
+	return nil
 }
 
 func sameCode(a, b *platformv1alpha1.Release) bool {

@@ -47,3 +47,42 @@ func TestTheAuthorOfACommitIsAMember(t *testing.T) {
 		})
 	}
 }
+
+// A rollback, or a Release that brings what runs once more, must not have those forgotten whose change waits.
+func TestAuthors_AreThoseSinceWhatRunsCameFirst(t *testing.T) {
+	made := func(minute int, name, image, by string, cause platformv1alpha1.Cause, to string) *platformv1alpha1.Release {
+		r := &platformv1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Name: name, CreationTimestamp: metav1.NewTime(time.Date(2026, 11, 29, 10, minute, 0, 0, time.UTC))}}
+		r.Spec.Image, r.Spec.RequestedBy, r.Spec.Cause = image, by, cause
+		if to != "" {
+			r.Spec.Rollback = &platformv1alpha1.ReleaseRollback{To: to}
+		}
+		return r
+	}
+	const promotes, rollsBack = platformv1alpha1.CausePromotion, platformv1alpha1.CauseRollback
+	first := made(1, "r1", "shop:1", "ada", promotes, "")
+	second := made(2, "r2", "shop:2", "bob", promotes, "")
+	waits := made(3, "r3", "shop:3", "eve", promotes, "")
+	back := made(4, "r4", "shop:1", "ops", rollsBack, "r1")
+	again := made(5, "r5", "shop:1", "ops", rollsBack, "r4")
+	rolled := made(6, "r6", "shop:1", "ops", platformv1alpha1.CauseTemplateRollout, "")
+	pending := made(7, "r7", "shop:3", "ops", promotes, "")
+	for name, tc := range map[string]struct {
+		entered []*platformv1alpha1.Release
+		want    []string
+	}{
+		"nothing runs":                  {nil, []string{"eve", "ops"}},
+		"the version before":            {[]*platformv1alpha1.Release{first, second}, []string{"eve", "ops"}},
+		"after a rollback":              {[]*platformv1alpha1.Release{first, second, back}, []string{"bob", "eve", "ops"}},
+		"after two":                     {[]*platformv1alpha1.Release{first, second, back, again}, []string{"bob", "eve", "ops"}},
+		"and a revision":                {[]*platformv1alpha1.Release{first, second, back, rolled}, []string{"bob", "eve", "ops"}},
+		"to one that is gone meanwhile": {[]*platformv1alpha1.Release{second, back}, []string{"bob", "eve", "ops"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &scope{stops: []stop{{releases: tc.entered, unopened: []*platformv1alpha1.Release{waits, pending}}}}
+			users, unknown := s.authors(&s.stops[0], pending)
+			if !slices.Equal(users, tc.want) || unknown != "" {
+				t.Errorf("the authors are %v (%s), want %v", users, unknown, tc.want)
+			}
+		})
+	}
+}
