@@ -44,6 +44,9 @@ const (
 	ReasonNotTeamNamespace = "NotTeamNamespace"
 	// ReasonAsleep: the environment sleeps: what has pods has none, and nothing of it shows whether it works.
 	ReasonAsleep = "Asleep"
+	// ReasonGuardrailsInvalid: the API server refuses a quota, the bounds of containers or a label that a class, or the
+	// quota of an Environment, asks for; what can be made of it is made and kept.
+	ReasonGuardrailsInvalid = "GuardrailsInvalid"
 	// ReasonSleepInvalid: a window of sleep cannot be read, never opens, never closes or is not allowed; it does nothing.
 	ReasonSleepInvalid = "SleepInvalid"
 	// ReasonConsentMissing: what is to be taken over does not bear the annotation that allows it.

@@ -10,10 +10,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/guardrails"
 	"github.com/towpath-dev/towpath/internal/sleep"
 )
 
-// Validator refuses an Environment with a window of sleep that cannot be. What depends on the class stays a condition: the
+// Validator refuses an Environment with a window of sleep or a quota that cannot be. What depends on the class stays a condition: the
 // class may change, or come later. Everything else is the definition's to refuse.
 type Validator struct{}
 
@@ -24,13 +25,14 @@ func (v *Validator) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewWebhookManagedBy(mgr, &platformv1alpha1.Environment{}).WithValidator(v).Complete()
 }
 
-// ValidateCreate refuses an Environment with a window of sleep that cannot be read, never opens or never closes.
+// ValidateCreate refuses an Environment with a window of sleep that cannot be read, never opens or never closes, or with a quota
+// that the API server would refuse.
 func (v *Validator) ValidateCreate(_ context.Context, e *platformv1alpha1.Environment) (admission.Warnings, error) {
 	return nil, validate(&platformv1alpha1.Environment{}, e)
 }
 
-// ValidateUpdate refuses these where they change: what is there already shows in the condition Asleep, and keeps nobody
-// from changing something else.
+// ValidateUpdate refuses these where they change: what is there already shows in conditions, and keeps nobody from changing
+// something else.
 func (v *Validator) ValidateUpdate(_ context.Context, before, e *platformv1alpha1.Environment) (admission.Warnings, error) {
 	if !e.DeletionTimestamp.IsZero() {
 		return nil, nil
@@ -39,11 +41,14 @@ func (v *Validator) ValidateUpdate(_ context.Context, before, e *platformv1alpha
 }
 
 func validate(before, e *platformv1alpha1.Environment) error {
-	now := e.Spec.Sleep
-	if now == nil || before.Spec.Sleep != nil && equality.Semantic.DeepEqual(before.Spec.Sleep.Windows, now.Windows) {
-		return nil
+	var errs field.ErrorList
+	if now := e.Spec.Sleep; now != nil && (before.Spec.Sleep == nil || !equality.Semantic.DeepEqual(before.Spec.Sleep.Windows, now.Windows)) {
+		errs = sleep.Validate(now.Windows, field.NewPath("spec", "sleep", "windows"))
 	}
-	if errs := sleep.Validate(now.Windows, field.NewPath("spec", "sleep", "windows")); len(errs) > 0 {
+	if !equality.Semantic.DeepEqual(before.Spec.Quota, e.Spec.Quota) {
+		errs = append(errs, guardrails.ValidateQuota(e.Spec.Quota, field.NewPath("spec", "quota"))...)
+	}
+	if len(errs) > 0 {
 		return apierrors.NewInvalid(platformv1alpha1.GroupVersion.WithKind("Environment").GroupKind(), e.Name, errs)
 	}
 	return nil

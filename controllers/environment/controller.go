@@ -13,6 +13,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
@@ -120,6 +121,9 @@ func (r *Reconciler) report(ctx context.Context, s *scope, runErr error) error {
 	case s.problem == nil && s.done:
 		condition.Ready(&status.Conditions, generation, platformv1alpha1.ReasonReady,
 			fmt.Sprintf("Namespace %s is there, made to class %s.", status.Namespace, s.environment.Spec.ClassRef.Name))
+	case s.problem == nil && apierrors.IsInvalid(runErr):
+		condition.Stalled(&status.Conditions, generation, platformv1alpha1.ReasonGuardrailsInvalid, fmt.Sprintf(
+			"The API server refuses what EnvironmentClass %s, or spec.quota, asks for: %v. Correct these.", s.environment.Spec.ClassRef.Name, runErr))
 	case s.problem == nil:
 		condition.Progressing(&status.Conditions, generation, platformv1alpha1.ReasonProgressing,
 			fmt.Sprintf("Making the namespace and its account failed, and is tried again: %v.", runErr))

@@ -73,9 +73,14 @@ func (r *Reconciler) keepGuardrails(ctx context.Context, s *scope) error {
 // keep makes one object what it should be, and takes it away where it should not be. Server-side apply makes it; what
 // differs is replaced as a whole, since what somebody added to it may loosen it.
 func keep[T client.Object, S any](ctx context.Context, r *Reconciler, s *scope, object T, wanted *S, spec func(T) *S) error {
-	err := r.Get(ctx, client.ObjectKeyFromObject(object), object)
+	gvk, err := r.GroupVersionKindFor(object)
+	if err != nil {
+		return err
+	}
+	kind := gvk.Kind
+	err = r.Get(ctx, client.ObjectKeyFromObject(object), object)
 	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("reading %T %s: %w", object, object.GetName(), err)
+		return fmt.Errorf("reading %s %s: %w", kind, object.GetName(), err)
 	}
 	missing := apierrors.IsNotFound(err)
 	switch {
@@ -83,7 +88,7 @@ func keep[T client.Object, S any](ctx context.Context, r *Reconciler, s *scope, 
 		return nil
 	case wanted == nil:
 		if err := client.IgnoreNotFound(r.Delete(ctx, object)); err != nil {
-			return fmt.Errorf("deleting %T %s: %w", object, object.GetName(), err)
+			return fmt.Errorf("deleting %s %s: %w", kind, object.GetName(), err)
 		}
 		return nil
 	case missing:
@@ -101,7 +106,7 @@ func keep[T client.Object, S any](ctx context.Context, r *Reconciler, s *scope, 
 		err = r.Update(ctx, object, fieldOwner)
 	}
 	if err != nil {
-		return fmt.Errorf("writing %T %s: %w", object, object.GetName(), err)
+		return fmt.Errorf("writing %s %s: %w", kind, object.GetName(), err)
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/check"
 	"github.com/towpath-dev/towpath/internal/freeze"
+	"github.com/towpath-dev/towpath/internal/guardrails"
 	"github.com/towpath-dev/towpath/internal/index"
 	"github.com/towpath-dev/towpath/internal/openapi"
 	"github.com/towpath-dev/towpath/internal/sleep"
@@ -26,8 +27,8 @@ import (
 // shown is how many Environments a refusal names.
 const shown = 10
 
-// Validator refuses an EnvironmentClass with a freeze or a window of sleep that cannot be or a check that does not compile,
-// and to delete one that Environments use. Everything else is the definition's to refuse.
+// Validator refuses an EnvironmentClass with guardrails that the API server would refuse in an environment, a freeze or a window
+// of sleep that cannot be or a check that does not compile, and to delete one that Environments use. Everything else is the definition's to refuse.
 type Validator struct {
 	// Kinds tells the schema of Jobs.
 	Kinds openapi.Source
@@ -42,8 +43,8 @@ func (v *Validator) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewWebhookManagedBy(mgr, &platformv1alpha1.EnvironmentClass{}).WithValidator(v).Complete()
 }
 
-// ValidateCreate refuses a class with a freeze or a window of sleep that cannot be read, never opens or never closes, or with
-// a check that does not compile.
+// ValidateCreate refuses a class with guardrails that cannot be, with a freeze or a window of sleep that cannot be read, never
+// opens or never closes, or with a check that does not compile.
 func (v *Validator) ValidateCreate(_ context.Context, class *platformv1alpha1.EnvironmentClass) (admission.Warnings, error) {
 	return nil, v.validate(&platformv1alpha1.EnvironmentClass{}, class)
 }
@@ -64,6 +65,12 @@ func (v *Validator) validate(before, class *platformv1alpha1.EnvironmentClass) e
 	}
 	if now := class.Spec.Sleep; now != nil && (before.Spec.Sleep == nil || !equality.Semantic.DeepEqual(before.Spec.Sleep.Windows, now.Windows)) {
 		errs = append(errs, sleep.Validate(now.Windows, field.NewPath("spec", "sleep", "windows"))...)
+	}
+	if !equality.Semantic.DeepEqual(before.Spec.Guardrails, class.Spec.Guardrails) {
+		errs = append(errs, guardrails.Validate(&class.Spec.Guardrails, field.NewPath("spec"))...)
+	}
+	if !equality.Semantic.DeepEqual(before.Spec.TeamQuota, class.Spec.TeamQuota) {
+		errs = append(errs, guardrails.ValidateQuota(class.Spec.TeamQuota, field.NewPath("spec", "teamQuota"))...)
 	}
 	if !equality.Semantic.DeepEqual(before.Spec.Checks, class.Spec.Checks) {
 		errs = append(errs, check.Validate(class.Spec.Checks, field.NewPath("spec", "checks"), v.Kinds)...)
@@ -87,6 +94,9 @@ func checkFreezes(freezes []platformv1alpha1.FreezeWindow) field.ErrorList {
 			}
 			errs = append(errs, field.Invalid(at, field.OmitValueType{}, err.Error()))
 		}
+	}
+	if name := freeze.Endless(freezes); name != "" {
+		errs = append(errs, field.Invalid(field.NewPath("spec", "freezes").Key(name), field.OmitValueType{}, "together with the others it never closes"))
 	}
 	return errs
 }

@@ -1,5 +1,5 @@
-// Package environmentclass accepts EnvironmentClasses. But for its freezes and its sleep, the API server's validation of a class is
-// complete, so a class that exists is ready; its status says so to those who wait for it.
+// Package environmentclass accepts EnvironmentClasses. The API server's validation of a class is complete but for guardrails, freezes
+// and sleep, which the webhook checks; the status of a class says what is wrong with one that came past it.
 package environmentclass
 
 import (
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -16,6 +17,7 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/condition"
 	"github.com/towpath-dev/towpath/internal/freeze"
+	"github.com/towpath-dev/towpath/internal/guardrails"
 	"github.com/towpath-dev/towpath/internal/sleep"
 )
 
@@ -44,7 +46,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	before := class.DeepCopy()
 	class.Status.ObservedGeneration = class.Generation
 	freezes, sleeps := wrongFreezes(class.Spec.Freezes), sleep.Check(class.Spec.Sleep)
+	walls := append(guardrails.Validate(&class.Spec.Guardrails, field.NewPath("spec")), guardrails.ValidateQuota(class.Spec.TeamQuota, field.NewPath("spec", "teamQuota"))...)
 	switch {
+	case len(walls) > 0:
+		condition.Stalled(&class.Status.Conditions, class.Generation, platformv1alpha1.ReasonGuardrailsInvalid,
+			fmt.Sprintf("%v. No environment of the class can be made or kept so.", walls.ToAggregate()))
 	case freezes != "":
 		condition.Stalled(&class.Status.Conditions, class.Generation, platformv1alpha1.ReasonFreezeInvalid, freezes)
 	case sleeps != nil:
@@ -66,6 +72,9 @@ func wrongFreezes(windows []platformv1alpha1.FreezeWindow) string {
 		if err := freeze.Check(&windows[i]); err != nil {
 			wrong = append(wrong, fmt.Sprintf("spec.freezes[%s]: %v", windows[i].Name, err))
 		}
+	}
+	if name := freeze.Endless(windows); name != "" {
+		wrong = append(wrong, fmt.Sprintf("spec.freezes[%s]: together with the others it never closes", name))
 	}
 	if len(wrong) == 0 {
 		return ""

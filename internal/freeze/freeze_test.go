@@ -120,3 +120,25 @@ func TestCheck_RefusesWhatCannotBe(t *testing.T) {
 		t.Errorf("29 February comes: %v", err)
 	}
 }
+
+func TestAt_FollowsWindowsThatMeet(t *testing.T) {
+	hours := func(name, schedule string, n int32) platformv1alpha1.FreezeWindow {
+		return platformv1alpha1.FreezeWindow{Name: name, TimeZone: "UTC", Schedule: schedule, DurationSeconds: n * 3600}
+	}
+	morning, noon, night := hours("morning", "0 8 * * *", 4), hours("noon", "0 12 * * *", 8), hours("night", "0 19 * * *", 14)
+	at := time.Date(2026, 11, 29, 9, 0, 0, 0, time.UTC)
+	active := freeze.At([]platformv1alpha1.FreezeWindow{noon, morning}, at)
+	if active == nil || active.Window.Name != "noon" || !active.Until.Equal(at.Add(11*time.Hour)) {
+		t.Errorf("what is open is %+v", active)
+	}
+	if name := freeze.Endless([]platformv1alpha1.FreezeWindow{noon, morning}); name != "" {
+		t.Errorf("%s never closes", name)
+	}
+	always := []platformv1alpha1.FreezeWindow{{Name: "broken", TimeZone: "Atlantis", Schedule: "0 0 * * *", DurationSeconds: 60}, morning, noon, night}
+	if name := freeze.Endless(always); name != "morning" {
+		t.Errorf("it says that %q never closes", name)
+	}
+	if active := freeze.At(always[1:], at); active == nil || !active.Until.IsZero() {
+		t.Errorf("what is open is %+v, and has no end", active)
+	}
+}

@@ -165,6 +165,17 @@ func (t *Times) Span(now time.Time) (from, until time.Time, open bool) {
 	return from, until, !from.IsZero() && !now.Before(from) && now.Before(until)
 }
 
+// Longest is which of several windows is open at a time and closes last, and when; -1 for none.
+func Longest(all []*Times, now time.Time) (which int, until time.Time) {
+	which = -1
+	for i, times := range all {
+		if _, closes, open := times.Span(now); open && (which < 0 || closes.After(until)) {
+			which, until = i, closes
+		}
+	}
+	return which, until
+}
+
 // Next is when a window begins next after a time; zero for never. It may be open already.
 func (t *Times) Next(now time.Time) time.Time {
 	if t.schedule == nil {

@@ -249,6 +249,44 @@ var _ = Describe("The guardrails of a class", func() {
 		Expect(read(ctx, workload(name)).Annotations).NotTo(HaveKey("example.com/backup"))
 	})
 
+	It("are refused where Kubernetes would not take them, with field and reason; one that is there all the same says so", func(ctx context.Context) {
+		p := guarded(ctx)
+		wrong := framework.Class(framework.Name("wrong-"), platformv1alpha1.TierDevelopment)
+		wrong.Spec.Quota = amounts("requests.cpu", "-4", "pods", "1500m")
+		wrong.Spec.Containers = &platformv1alpha1.ContainerLimits{Min: amounts("memory", "2Gi"), Max: amounts("memory", "1Gi")}
+		wrong.Spec.NamespaceLabels = map[string]string{"mesh": "yes, please"}
+		Expect(admin.Create(ctx, wrong.DeepCopy())).To(MatchError(And(
+			ContainSubstring(`spec.quota[requests.cpu]: Invalid value: "-4": must not be below 0`), ContainSubstring(`spec.quota[pods]: Invalid value: "1500m": must be a whole number`),
+			ContainSubstring("spec.containers.min[memory]: Invalid value"), ContainSubstring("spec.namespaceLabels"))))
+		lowered := framework.Environment(p.home, "lowered", p.class.Name)
+		lowered.Spec.Quota = amounts("requests.cpu", "-1")
+		Expect(admin.Create(ctx, lowered)).To(MatchError(ContainSubstring(`spec.quota[requests.cpu]: Invalid value: "-1": must not be below 0`)))
+
+		By("meeting one all the same, as of a Towpath that did not ask")
+		wrong.Labels = map[string]string{framework.LabelUnchecked: ""}
+		Expect(admin.Create(ctx, wrong)).To(Succeed())
+		DeferCleanup(func(ctx context.Context) { Expect(client.IgnoreNotFound(admin.Delete(ctx, wrong))).To(Succeed()) })
+		Eventually(ctx, framework.Read(admin, wrong)).Should(framework.BeStalled(platformv1alpha1.ReasonGuardrailsInvalid, "spec.quota[requests.cpu]"))
+		environment := framework.Environment(p.home, "wrong", wrong.Name)
+		Expect(admin.Create(ctx, environment)).To(Succeed())
+		Eventually(ctx, framework.Read(admin, environment)).Should(framework.BeStalled(platformv1alpha1.ReasonGuardrailsInvalid, wrong.Name, "yes, please"))
+		Eventually(ctx, func() error {
+			live := read(ctx, wrong)
+			live.Spec.NamespaceLabels = nil
+			return admin.Update(ctx, live)
+		}).Should(Succeed())
+		Eventually(ctx, framework.Read(admin, environment)).Should(framework.BeStalled(platformv1alpha1.ReasonGuardrailsInvalid, "writing ResourceQuota"))
+		Eventually(ctx, func() error {
+			live := read(ctx, wrong)
+			live.Spec.Guardrails = platformv1alpha1.Guardrails{}
+			return admin.Update(ctx, live)
+		}).Should(Succeed())
+		awaitReady(ctx, environment)
+		Eventually(ctx, framework.Read(admin, wrong)).Should(framework.BeReady())
+		Expect(admin.Delete(ctx, environment)).To(Succeed())
+		Eventually(ctx, framework.Gone(admin, environment)).Should(BeTrue())
+	})
+
 	It("write nothing while nothing changes", func(ctx context.Context) {
 		p := guarded(ctx)
 		environment := p.ready(ctx, "dev")
