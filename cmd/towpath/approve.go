@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -73,6 +75,9 @@ func newDecide(connect cluster.Connector, std streams, decision platformv1alpha1
 				return &trouble{err: explained, next: next}
 			}
 			_, err = fmt.Fprintf(std.out, "%s: %s of release %s for %s\n", user, decision, release.Name, release.Spec.Environment.Name)
+			if why := stillWaits(cmd.Context(), connection, release); err == nil && why != "" {
+				_, err = fmt.Fprintf(std.out, "it still waits: %s\n", why)
+			}
 			return err
 		},
 	}
@@ -83,6 +88,29 @@ func newDecide(connect cluster.Connector, std streams, decision platformv1alpha1
 		cmd.Flags().BoolVar(&breakGlass, "break-glass", false, "let it in during a freeze, which needs the ClusterRole towpath-breakglass; it approves nothing else")
 	}
 	return cmd
+}
+
+// patience is how long the manager has to take a decision in, before it is said what the Release still waits for.
+const patience = 3 * time.Second
+
+// stillWaits is what a Release waits for though something was decided on it: more of the same, something else, or one who
+// may decide, which the author of a change may not be. Empty where it has entered, was rejected, or nobody can say.
+func stillWaits(ctx context.Context, connection *cluster.Cluster, release *platformv1alpha1.Release) string {
+	why := ""
+	_ = wait.PollUntilContextTimeout(ctx, patience/10, patience, true, func(ctx context.Context) (bool, error) {
+		why = ""
+		component := &platformv1alpha1.Component{}
+		if err := connection.Get(ctx, client.ObjectKey{Namespace: release.Namespace, Name: release.Spec.Component.Name}, component); err != nil {
+			return false, err
+		}
+		for _, state := range component.Status.Environments {
+			if state.Name == release.Spec.Environment.Name && state.Pending == release.Name && state.Reason != platformv1alpha1.ReasonRejected {
+				why = state.Message
+			}
+		}
+		return why == "", nil
+	})
+	return why
 }
 
 // waitingRelease reads a Release, and makes sure that it waits for a gate.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +31,13 @@ func numbered(number int64, name, version string, how func(*platformv1alpha1.Rel
 }
 
 func waits(r *platformv1alpha1.Release) { r.Spec.Gate = &platformv1alpha1.Gate{Approvals: 1} }
+
+// repeats is a Release that brought another one back.
+func repeats(number int64, name, version, to string) *platformv1alpha1.Release {
+	return numbered(number, name, version, func(r *platformv1alpha1.Release) {
+		r.Spec.Cause, r.Spec.Rollback = platformv1alpha1.CauseRollback, &platformv1alpha1.ReleaseRollback{To: to}
+	})
+}
 
 func wasReady(r *platformv1alpha1.Release) { r.Status.ReadyAt = &metav1.Time{Time: time.Unix(1, 0)} }
 
@@ -141,10 +149,15 @@ func TestRollback(t *testing.T) {
 		code    int
 		want    int64
 	}{
-		"to what was Ready last":         {releases, nil, exitOK, 1},
-		"to a number":                    {releases, []string{"--to", "7"}, exitOK, 7},
-		"where nothing was Ready before": {releases[1:], nil, exitFindings, 0},
-		"where nothing ever ran":         {nil, nil, exitFindings, 0},
+		"to what was Ready last":      {releases, nil, exitOK, 1},
+		"to a number":                 {append(releases[1:], numbered(7, "shop-prod-7", "v0", wasReady)), []string{"--to", "7"}, exitOK, 7},
+		"to one that is not there":    {releases, []string{"--to", "7"}, exitFindings, 0},
+		"to one that was never Ready": {releases, []string{"--to", "2"}, exitFindings, 0},
+		"to one that never entered":   {releases, []string{"--to", "3"}, exitFindings, 0},
+		"again, further back":         {append(slices.Clone(releases), numbered(4, "shop-prod-4", "v3", wasReady), numbered(5, "shop-prod-5", "v4", wasReady), repeats(6, "shop-prod-6", "v3", "shop-prod-4")), nil, exitOK, 1},
+		"again, where nothing was Ready before what was brought back": {append(slices.Clone(releases), numbered(4, "shop-prod-4", "v4", wasReady), repeats(5, "shop-prod-5", "v0", "shop-prod-1")), nil, exitFindings, 0},
+		"where nothing was Ready before":                              {releases[1:], nil, exitFindings, 0},
+		"where nothing ever ran":                                      {nil, nil, exitFindings, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, fakes := asBob(t, append([]client.Object{inProd(nil)}, tc.objects...), append([]string{"rollback", "shop", "prod"}, tc.args...)...)
@@ -156,5 +169,18 @@ func TestRollback(t *testing.T) {
 				t.Errorf("got %+v, and the Component has %+v", got, live.Spec.Environments[1])
 			}
 		})
+	}
+}
+
+func TestApprove_SaysWhatTheReleaseStillWaitsFor(t *testing.T) {
+	const message = "Release shop-prod-3 needs 1 approval to enter prod; bob made the change, and cannot approve it."
+	waiting := inProd(func(c *platformv1alpha1.Component) { c.Status.Environments[1].Message = message })
+	got, _ := asBob(t, []client.Object{waiting, numbered(3, "shop-prod-3", "v2", waits)}, "approve", "shop-prod-3")
+	if got.code != exitOK || !strings.Contains(got.out, "it still waits: "+message) {
+		t.Errorf("got %+v", got)
+	}
+	entered := inProd(func(c *platformv1alpha1.Component) { c.Status.Environments[1].Pending = "" })
+	if got, _ = asBob(t, []client.Object{entered, numbered(3, "shop-prod-3", "v2", waits)}, "approve", "shop-prod-3"); got.code != exitOK || strings.Contains(got.out, "waits") {
+		t.Errorf("got %+v", got)
 	}
 }

@@ -28,11 +28,9 @@ out again. Where a repository holds the Component, do the same there.`,
 			if err != nil {
 				return err
 			}
-			number := to
-			if number == 0 {
-				if number, err = lastGood(cmd.Context(), connection, flags, args[0], args[1]); err != nil {
-					return err
-				}
+			number, err := goodRelease(cmd.Context(), connection, flags, args[0], args[1], to)
+			if err != nil {
+				return err
 			}
 			err = changeStep(cmd.Context(), connection, flags, args[0], args[1], func(step *platformv1alpha1.PathEnvironment, _ platformv1alpha1.ComponentEnvironmentStatus) error {
 				step.RollbackTo = number
@@ -52,34 +50,49 @@ out again. Where a repository holds the Component, do the same there.`,
 	return cmd
 }
 
-// lastGood is the number of the newest Release that was Ready and ran something else than what runs.
-func lastGood(ctx context.Context, connection *cluster.Cluster, flags cluster.Flags, component, environment string) (int64, error) {
+// goodRelease is the number of a Release that an environment can go back to: the one that is asked for, or for 0 the newest
+// that was Ready and ran something else than what runs. After a rollback that is one from before what was brought back, not
+// the one that it was brought back from.
+func goodRelease(ctx context.Context, connection *cluster.Cluster, flags cluster.Flags, component, environment string, asked int64) (int64, error) {
 	var current, good *platformv1alpha1.Release
-	var all []platformv1alpha1.Release
+	var proven []platformv1alpha1.Release
+	named := map[string]*platformv1alpha1.Release{}
 	err := cluster.Pages(ctx, connection, &platformv1alpha1.ReleaseList{}, func(list *platformv1alpha1.ReleaseList) {
-		all = append(all, list.Items...)
+		for i := range list.Items {
+			r := &list.Items[i]
+			named[r.Name] = r
+			if r.Opened() && (current == nil || r.Spec.Number > current.Spec.Number) {
+				current = r.DeepCopy()
+			}
+			if r.Opened() && r.Proven() && r.Spec.Cause != platformv1alpha1.CauseAdoption {
+				proven = append(proven, *r)
+			}
+		}
 	}, client.InNamespace(connection.Namespace), client.MatchingLabels{platformv1alpha1.LabelComponent: component, platformv1alpha1.LabelEnvironment: environment})
 	if err != nil {
 		next, explained := cluster.Explain(err, flags, "list releases in namespace "+connection.Namespace)
 		return 0, &trouble{err: explained, next: next}
 	}
-	for i := range all {
-		if r := &all[i]; r.Opened() && (current == nil || r.Spec.Number > current.Spec.Number) {
-			current = r
-		}
+	origin := current
+	for origin != nil && origin.Spec.Rollback != nil {
+		origin = named[origin.Spec.Rollback.To]
 	}
-	for i := range all {
-		r := &all[i]
+	for i := range proven {
+		r := &proven[i]
+		if asked == r.Spec.Number {
+			return asked, nil
+		}
 		same := r.Spec.Version == current.Spec.Version && r.Spec.Revision == current.Spec.Revision
-		if r.Opened() && !same && r.Proven() && r.Spec.Cause != platformv1alpha1.CauseAdoption && (good == nil || r.Spec.Number > good.Spec.Number) {
+		if !same && origin != nil && r.Spec.Number < origin.Spec.Number && (good == nil || r.Spec.Number > good.Spec.Number) {
 			good = r
 		}
 	}
-	if good == nil {
-		return 0, &trouble{
-			err:  fmt.Errorf("component %s has nothing to go back to in %s: nothing else was Ready there", component, environment),
-			next: flags.Kubectl() + " -n " + connection.Namespace + " get releases", code: exitFindings,
-		}
+	look := flags.Kubectl() + " -n " + connection.Namespace + " get releases"
+	switch {
+	case asked != 0:
+		return 0, &trouble{err: fmt.Errorf("component %s cannot go back to release %d in %s: there is none of this number that was Ready there", component, asked, environment), next: look, code: exitFindings}
+	case good == nil:
+		return 0, &trouble{err: fmt.Errorf("component %s has nothing to go back to in %s: nothing else was Ready there", component, environment), next: look, code: exitFindings}
 	}
 	return good.Spec.Number, nil
 }

@@ -61,6 +61,8 @@ type RolledBack struct {
 type Step struct {
 	// Name of the environment.
 	Name string
+	// Home is the namespace of the Component, and Component its name: commands name both.
+	Home, Component string
 	// Blocked says why no Release can be made here now; nil means that nothing is in the way.
 	Blocked *Wait
 	// Version is what should run here.

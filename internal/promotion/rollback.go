@@ -55,7 +55,8 @@ func (s *Step) goBack(number int64) Decision {
 		return Decision{Next: refresh(s, current)}
 	}
 	return s.stay(&Wait{Reason: platformv1alpha1.ReasonRolledBack, Message: fmt.Sprintf(
-		"%s went back to what Release %s ran, and nothing else enters until rollbackTo is taken out of spec.environments: towpath promote does that.", s.Name, back.Name)})
+		"%s went back to what Release %s ran, and nothing else enters until somebody who may change the Component takes rollbackTo out of its spec.environments: towpath promote -n %s %s %s.",
+		s.Name, back.Name, s.Home, s.Component, s.Name)})
 }
 
 // stay keeps everything out, what waits at the gate included.

@@ -93,9 +93,9 @@ func TestPlan_GoesBack(t *testing.T) {
 			want: goes("v0", 1, "r1", "", ""),
 		},
 		"and stays there": {
-			prod: promotion.Step{RollbackTo: 1, Pending: []promotion.Pending{{Name: "r4", Version: "v1"}}, Releases: []promotion.Release{named(1, "r1", ready("v0", 1)), named(2, "r2", ready("v1", 1)), back(3, "r3", "r2", ready("v0", 1))}},
+			prod: promotion.Step{Home: "team-shop", Component: "shop", RollbackTo: 1, Pending: []promotion.Pending{{Name: "r4", Version: "v1"}}, Releases: []promotion.Release{named(1, "r1", ready("v0", 1)), named(2, "r2", ready("v1", 1)), back(3, "r3", "r2", ready("v0", 1))}},
 			want: func() promotion.Decision {
-				d := wait("RolledBack", "prod went back to what Release r1 ran, and nothing else enters until rollbackTo is taken out of spec.environments: towpath promote does that.")
+				d := wait("RolledBack", "prod went back to what Release r1 ran, and nothing else enters until somebody who may change the Component takes rollbackTo out of its spec.environments: towpath promote -n team-shop shop prod.")
 				d.Retire = true
 				return d
 			}(),

@@ -146,6 +146,7 @@ func buildComponent(component *platformv1alpha1.Component, environments map[key]
 	}
 	for _, step := range component.Spec.Environments {
 		environment := buildEnvironment(step.Name, environments[key{component.Namespace, step.Name}])
+		environment.RollbackTo = step.RollbackTo
 		state := states[step.Name]
 		if state.Reason != "" && state.Reason != platformv1alpha1.ReasonReady {
 			environment.Waiting = &Condition{Status: cmp.Or(state.Ready, metav1.ConditionUnknown), Reason: state.Reason, Message: state.Message}

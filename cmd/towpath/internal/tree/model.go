@@ -99,6 +99,8 @@ type Environment struct {
 	Sleep *Sleep `json:"sleep,omitempty"`
 	// Waiting is what the Component waits for here: a reason and a message.
 	Waiting *Condition `json:"waiting,omitempty"`
+	// RollbackTo is the number of the Release that somebody brought back and holds the environment at; 0 for none.
+	RollbackTo int64 `json:"rollbackTo,omitempty"`
 	// Release that is assigned here; nil before the first.
 	Release *Release `json:"release,omitempty"`
 	// Pending is the Release that waits to enter; nil for none.

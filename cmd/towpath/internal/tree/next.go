@@ -167,6 +167,10 @@ func (a *advisor) gate(home, component string, environment *Environment) {
 		return
 	}
 	why := "component " + component + " in " + environment.Name + ": " + environment.Waiting.Reason
+	if environment.Waiting.Reason == platformv1alpha1.ReasonRolledBack && environment.RollbackTo != 0 {
+		a.add(why+"; let new versions in again", "%s -n %s %s %s", a.Promote, home, component, environment.Name)
+		return
+	}
 	switch environment.Waiting.Reason {
 	case platformv1alpha1.ReasonWaitingForApproval:
 		if environment.Pending != nil {
