@@ -82,6 +82,12 @@ docker-build: $(if $(filter host,$(BINARY)),host-binaries) ## Build the manager'
 docker-buildx: $(if $(filter host,$(BINARY)),host-binaries) ## Build the manager's image IMG for PLATFORMS, and push it.
 	$(DOCKER) buildx build --platform $(PLATFORMS) --push $(DOCKER_ARGS) .
 
+.PHONY: chart
+chart: $(BIN)/kustomize ## Make the Helm chart build/chart/towpath of config/default, for the image VERSION.
+	@$(BIN)/kustomize build config/default | go -C hack/chart run . \
+	  -files $(CURDIR)/config/chart -version '$(VERSION)' -out $(CURDIR)/build/chart/towpath
+	@echo build/chart/towpath
+
 .PHONY: demo
 demo: kube build ## Run the main job on a local control plane, and leave it up.
 	go run ./hack/demo up
@@ -229,6 +235,7 @@ test: ## Run everything that CI checks.
 test-unit: $(BIN)/prometheus ## Run the tests that need no control plane.
 	@packages=$$($(test_packages) | grep -Ev $(starts_cluster) | $(import_path)); \
 	  go test -race -shuffle=on $(TESTFLAGS) $$packages
+	go -C hack/chart test -shuffle=on $(TESTFLAGS) ./...
 
 # Suites leave there which rights the manager and the appliers used, and verify-audit compares all of them.
 RIGHTS := $(CURDIR)/build/audit

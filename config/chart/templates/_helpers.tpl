@@ -1,0 +1,18 @@
+{{/* The manager's image. */}}
+{{- define "towpath.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+
+{{/* The name of the manager's configuration. It changes with the content, so that a change rolls the pods. */}}
+{{- define "towpath.configurationName" -}}
+towpath-manager-configuration-{{ printf "%s %s" .Chart.Version (toJson .Values.configuration) | sha256sum | trunc 10 }}
+{{- end -}}
+
+{{/* The annotations of the managers' pods. */}}
+{{- define "towpath.podAnnotations" -}}
+{{ toYaml (merge (dict "kubectl.kubernetes.io/default-container" "manager") .Values.podAnnotations) }}
+{{- end -}}
