@@ -198,8 +198,12 @@ lint-fix: $(BIN)/golangci-lint ## Run the linters, and mend what they can mend.
 vulncheck: $(BIN)/govulncheck ## Look for known vulnerabilities (needs the network).
 	$(BIN)/govulncheck ./...
 
+.PHONY: licences
+licences: ## Check the licences of all modules that the binaries hold (-print lists them: go -C hack/tools run ./licences).
+	@go -C hack/tools run ./licences ../.. ./cmd/manager ./cmd/towpath
+
 .PHONY: verify
-verify: verify-generated verify-rbac ## Check that what is generated, or follows from the code, is up to date.
+verify: verify-generated verify-rbac licences ## Check that what is generated, or follows from the code, is up to date.
 	go mod tidy -diff
 
 # Compared with a copy rather than with git's index: what counts is that the files

@@ -9,6 +9,7 @@ tool (
 )
 
 require (
+	github.com/google/licensecheck v0.3.1
 	k8s.io/api v0.37.2
 	k8s.io/apimachinery v0.37.2
 	k8s.io/component-helpers v0.37.2
