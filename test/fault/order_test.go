@@ -9,6 +9,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -63,7 +64,7 @@ type orchestra struct {
 // reconciled are the kinds that the manager's controllers reconcile, in the order in which it sets them up.
 var reconciled = []client.ObjectList{
 	&platformv1alpha1.ApprovalList{}, &platformv1alpha1.EnvironmentClassList{}, &platformv1alpha1.TeamList{}, &platformv1alpha1.EnvironmentList{}, &platformv1alpha1.ServiceTemplateList{},
-	&platformv1alpha1.ComponentList{}, &platformv1alpha1.ReleaseList{}, &platformv1alpha1.ReleaseList{}, &platformv1alpha1.ServiceTemplateList{},
+	&platformv1alpha1.ComponentList{}, &platformv1alpha1.ReleaseList{}, &batchv1.JobList{}, &platformv1alpha1.ReleaseList{}, &platformv1alpha1.ServiceTemplateList{},
 }
 
 // watched are the resources whose caches stand still now and then.

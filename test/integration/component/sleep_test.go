@@ -157,7 +157,9 @@ var _ = Describe("An environment that sleeps", func() {
 		nudge(ctx, component)
 		Consistently(ctx, exists(t.release("shop", "stage", 3)), "1s").Should(BeFalse())
 
-		By("the morning")
+		By("the morning, with a deadline for the clock of the suite: when the Release wakes is told by the real one")
+		change(ctx, class, func(c *platformv1alpha1.EnvironmentClass) { c.Spec.Rollback.DeadlineSeconds = 86400 })
+		Eventually(ctx, framework.Read(admin, t.environment("stage"))).Should(HaveField("Status.Rollback.DeadlineSeconds", BeEquivalentTo(86400)))
 		t.at(ctx, "stage", wakes)
 		Eventually(ctx, framework.Read(admin, t.release("shop", "stage", 2))).Should(And(framework.HaveCondition(isReady, yes, platformv1alpha1.ReasonReady), HaveField("Status.ReadyAt", Not(BeNil()))))
 		settled(ctx, component)
