@@ -86,17 +86,12 @@ func (v *Validator) validate(before, class *platformv1alpha1.EnvironmentClass) e
 
 func checkFreezes(freezes []platformv1alpha1.FreezeWindow) field.ErrorList {
 	var errs field.ErrorList
-	for i := range freezes {
-		at := field.NewPath("spec", "freezes").Key(freezes[i].Name)
-		if err := freeze.Check(&freezes[i]); err != nil {
-			if invalid, ok := errors.AsType[*window.Error](err); ok {
-				at = at.Child(invalid.Field)
-			}
-			errs = append(errs, field.Invalid(at, field.OmitValueType{}, err.Error()))
+	for _, wrong := range freeze.Check(freezes) {
+		at := field.NewPath("spec", "freezes").Key(wrong.Name)
+		if invalid, ok := errors.AsType[*window.Error](wrong.Err); ok {
+			at = at.Child(invalid.Field)
 		}
-	}
-	if name := freeze.Endless(freezes); name != "" {
-		errs = append(errs, field.Invalid(field.NewPath("spec", "freezes").Key(name), field.OmitValueType{}, "together with the others it never closes"))
+		errs = append(errs, field.Invalid(at, field.OmitValueType{}, wrong.Err.Error()))
 	}
 	return errs
 }

@@ -68,13 +68,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 // wrongFreezes says which windows cannot be read, never open or never close; nothing where all are well.
 func wrongFreezes(windows []platformv1alpha1.FreezeWindow) string {
 	var wrong []string
-	for i := range windows {
-		if err := freeze.Check(&windows[i]); err != nil {
-			wrong = append(wrong, fmt.Sprintf("spec.freezes[%s]: %v", windows[i].Name, err))
-		}
-	}
-	if name := freeze.Endless(windows); name != "" {
-		wrong = append(wrong, fmt.Sprintf("spec.freezes[%s]: together with the others it never closes", name))
+	for _, problem := range freeze.Check(windows) {
+		wrong = append(wrong, fmt.Sprintf("spec.freezes[%s]: %v", problem.Name, problem.Err))
 	}
 	if len(wrong) == 0 {
 		return ""

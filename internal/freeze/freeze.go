@@ -3,6 +3,7 @@
 package freeze
 
 import (
+	"errors"
 	"time"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -28,50 +29,38 @@ func At(windows []platformv1alpha1.FreezeWindow, now time.Time) *Active {
 			return &Active{Window: &windows[i], Broken: err}
 		}
 	}
-	open, until := window.Longest(all, now)
-	if open < 0 {
+	last, until := window.Last(all, now)
+	if last < 0 {
 		return nil
 	}
-	last := &Active{Window: &windows[open], Until: until}
-	for range mostMeets {
-		next, until := window.Longest(all, last.Until)
-		if next < 0 {
-			return last
-		}
-		last = &Active{Window: &windows[next], Until: until}
-	}
-	last.Until = time.Time{} // no end was found
-	return last
+	return &Active{Window: &windows[last], Until: until}
 }
 
-// mostMeets is how many windows that meet are followed; then they are said never to close.
-const mostMeets = 64
+// Problem is what is wrong with a window of that name: a window.Error where it is one of its fields.
+type Problem struct {
+	Name string
+	Err  error
+}
 
-// Endless is the first of the windows that never closes together with the others, empty where each does. Those that cannot
-// be read are left out: Check says so of them.
-func Endless(windows []platformv1alpha1.FreezeWindow) string {
-	var readable []platformv1alpha1.FreezeWindow
+// Check says which windows have a zone or a schedule that cannot be read, never open or never close, each alone and
+// together.
+func Check(windows []platformv1alpha1.FreezeWindow) []Problem {
+	var wrong []Problem
+	var names []string
+	var all []*window.Times
 	for i := range windows {
-		if Check(&windows[i]) == nil {
-			readable = append(readable, windows[i])
+		w := &windows[i]
+		if err := window.Check(of(w)); err != nil {
+			wrong = append(wrong, Problem{w.Name, err})
+		} else if times, err := window.Read(of(w)); err == nil {
+			names, all = append(names, w.Name), append(all, times)
 		}
 	}
-	for i := range readable {
-		times, err := window.Read(of(&readable[i]))
-		if err != nil {
-			continue
-		}
-		next := times.Next(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
-		if active := At(readable, next); !next.IsZero() && active != nil && active.Until.IsZero() {
-			return readable[i].Name
-		}
+	if i := window.Endless(all); i >= 0 {
+		wrong = append(wrong, Problem{names[i], errors.New(window.NeverCloses)})
 	}
-	return ""
+	return wrong
 }
-
-// Check says what is wrong with a window, as a window.Error: a zone or a schedule that cannot be read, or one that never
-// opens or never closes.
-func Check(w *platformv1alpha1.FreezeWindow) error { return window.Check(of(w)) }
 
 func of(w *platformv1alpha1.FreezeWindow) window.Window {
 	return window.Window{

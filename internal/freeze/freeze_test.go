@@ -56,8 +56,8 @@ func TestAt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			windows := []platformv1alpha1.FreezeWindow{tc.window}
 			from, until := at(t, tc.from), at(t, tc.until)
-			if err := freeze.Check(&tc.window); err != nil {
-				t.Fatal(err)
+			if wrong := freeze.Check(windows); len(wrong) > 0 {
+				t.Fatal(wrong)
 			}
 			for _, open := range []time.Time{from, from.Add((until.Sub(from)) / 2), until.Add(-time.Second)} {
 				if got := freeze.At(windows, open); got == nil || got.Broken != nil || !got.Until.Equal(until) {
@@ -103,12 +103,12 @@ func TestCheck_RefusesWhatCannotBe(t *testing.T) {
 		"a day that does not exist": {once("UTC", "2026-02-30T00:00", "2026-12-20T00:00"), "must be times", true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := freeze.Check(&tc.window)
-			if err == nil || !strings.Contains(err.Error(), tc.want) {
-				t.Errorf("got %v, want %s", err, tc.want)
+			wrong := freeze.Check([]platformv1alpha1.FreezeWindow{tc.window})
+			if len(wrong) != 1 || !strings.Contains(wrong[0].Err.Error(), tc.want) {
+				t.Fatalf("got %v, want %s", wrong, tc.want)
 			}
-			if invalid, ok := errors.AsType[*window.Error](err); !ok || invalid.Field == "" {
-				t.Errorf("%v names no field", err)
+			if invalid, ok := errors.AsType[*window.Error](wrong[0].Err); !ok || invalid.Field == "" {
+				t.Errorf("%v names no field", wrong)
 			}
 			if got := freeze.At([]platformv1alpha1.FreezeWindow{tc.window}, at(t, "2026-12-20T12:00:00Z")); (got != nil) != tc.open {
 				t.Errorf("it is %+v", got)
@@ -116,8 +116,8 @@ func TestCheck_RefusesWhatCannotBe(t *testing.T) {
 		})
 	}
 	good := cron("UTC", "0 0 29 2 *", 24*time.Hour)
-	if err := freeze.Check(&good); err != nil {
-		t.Errorf("29 February comes: %v", err)
+	if wrong := freeze.Check([]platformv1alpha1.FreezeWindow{good}); len(wrong) > 0 {
+		t.Errorf("29 February comes: %v", wrong)
 	}
 }
 
@@ -131,12 +131,12 @@ func TestAt_FollowsWindowsThatMeet(t *testing.T) {
 	if active == nil || active.Window.Name != "noon" || !active.Until.Equal(at.Add(11*time.Hour)) {
 		t.Errorf("what is open is %+v", active)
 	}
-	if name := freeze.Endless([]platformv1alpha1.FreezeWindow{noon, morning}); name != "" {
-		t.Errorf("%s never closes", name)
+	if wrong := freeze.Check([]platformv1alpha1.FreezeWindow{noon, morning}); len(wrong) > 0 {
+		t.Errorf("it says %v", wrong)
 	}
 	always := []platformv1alpha1.FreezeWindow{{Name: "broken", TimeZone: "Atlantis", Schedule: "0 0 * * *", DurationSeconds: 60}, morning, noon, night}
-	if name := freeze.Endless(always); name != "morning" {
-		t.Errorf("it says that %q never closes", name)
+	if wrong := freeze.Check(always); len(wrong) != 2 || wrong[0].Name != "broken" || wrong[1].Name != "morning" || wrong[1].Err.Error() != window.NeverCloses {
+		t.Errorf("it says %v", wrong)
 	}
 	if active := freeze.At(always[1:], at); active == nil || !active.Until.IsZero() {
 		t.Errorf("what is open is %+v, and has no end", active)

@@ -34,8 +34,6 @@ const (
 	mostOften = 100
 	// mostStarts is how many starts in a row are looked at for one that never closes: tenants write windows too.
 	mostStarts = 1000
-	// mostMeets is how many windows that meet are followed; then they are said never to close.
-	mostMeets = 64
 )
 
 // Plan is what decides about the sleep of one environment.
@@ -160,7 +158,7 @@ func Check(class *platformv1alpha1.ClassSleep) error {
 		return err
 	}
 	if endless := all.endless(); endless != nil {
-		return fmt.Errorf("[%s]: %s", endless.name, neverCloses)
+		return fmt.Errorf("[%s]: %s", endless.name, window.NeverCloses)
 	}
 	return nil
 }
@@ -182,20 +180,15 @@ func Validate(windows []platformv1alpha1.SleepWindow, at *field.Path) field.Erro
 		errs = append(errs, field.Invalid(of, field.OmitValueType{}, err.Error()))
 	}
 	if endless := all.endless(); endless != nil {
-		errs = append(errs, field.Invalid(at.Key(endless.name), field.OmitValueType{}, neverCloses))
+		errs = append(errs, field.Invalid(at.Key(endless.name), field.OmitValueType{}, window.NeverCloses))
 	}
 	return errs
 }
 
-// neverCloses is what is wrong with a window that another always goes on for.
-const neverCloses = "together with the others it never closes"
-
 // endless is the first window that never closes together with the others; nil where each does.
 func (s set) endless() *named {
-	for i := range s {
-		if next := s[i].times.Next(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)); !next.IsZero() && !s.closes(next) {
-			return &s[i]
-		}
+	if i := window.Endless(s.times()); i >= 0 {
+		return &s[i]
 	}
 	return nil
 }
@@ -248,24 +241,23 @@ type span struct {
 	endless bool
 }
 
+// times of the windows, in their order.
+func (s set) times() []*window.Times {
+	all := make([]*window.Times, len(s))
+	for i := range s {
+		all[i] = s[i].times
+	}
+	return all
+}
+
 // around is the stretch around a time, nil where no window is open.
 func (s set) around(now time.Time) *span {
-	around := s.longest(now)
-	if around == nil {
+	last, until := window.Last(s.times(), now)
+	if last < 0 {
 		return nil
 	}
-	for meets := 0; ; meets++ {
-		next := s.longest(around.until)
-		if next == nil {
-			break
-		}
-		around.until, around.name = next.until, next.name
-		if meets == mostMeets {
-			around.endless = true
-			return around
-		}
-	}
-	for range mostMeets {
+	around := &span{from: s.earliest(now), until: until, name: s[last].name, endless: until.IsZero()}
+	for range window.MostMeets {
 		before := s.earliest(around.from.Add(-time.Nanosecond))
 		if before.IsZero() {
 			break
@@ -273,17 +265,6 @@ func (s set) around(now time.Time) *span {
 		around.from = before
 	}
 	return around
-}
-
-// longest is the window that is open at a time and closes last.
-func (s set) longest(at time.Time) *span {
-	var last *span
-	for _, w := range s {
-		if from, until, open := w.times.Span(at); open && (last == nil || until.After(last.until)) {
-			last = &span{from: from, until: until, name: w.name}
-		}
-	}
-	return last
 }
 
 // earliest is since when a window has been open that is at a time; zero for none.

@@ -165,8 +165,27 @@ func (t *Times) Span(now time.Time) (from, until time.Time, open bool) {
 	return from, until, !from.IsZero() && !now.Before(from) && now.Before(until)
 }
 
-// Longest is which of several windows is open at a time and closes last, and when; -1 for none.
-func Longest(all []*Times, now time.Time) (which int, until time.Time) {
+// MostMeets is how many windows that meet are followed; then they are said never to close.
+const MostMeets = 64
+
+// Last follows windows that go on for one another: of those that are open at a time, and of those that are open when these
+// have closed, and so on, which closes last, and when. The time is zero where no end was found; -1 says that none is open.
+func Last(all []*Times, now time.Time) (which int, until time.Time) {
+	which, until = longest(all, now)
+	for meets := 0; which >= 0; meets++ {
+		next, closes := longest(all, until)
+		if next < 0 {
+			break
+		}
+		if which, until = next, closes; meets == MostMeets {
+			return which, time.Time{}
+		}
+	}
+	return which, until
+}
+
+// longest is which of the windows that are open at a time closes last, and when; -1 for none.
+func longest(all []*Times, now time.Time) (which int, until time.Time) {
 	which = -1
 	for i, times := range all {
 		if _, closes, open := times.Span(now); open && (which < 0 || closes.After(until)) {
@@ -175,6 +194,23 @@ func Longest(all []*Times, now time.Time) (which int, until time.Time) {
 	}
 	return which, until
 }
+
+// Endless is the first of the windows that never closes together with the others; -1 where each does.
+func Endless(all []*Times) int {
+	for i, times := range all {
+		next := times.Next(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+		if next.IsZero() {
+			continue
+		}
+		if open, until := Last(all, next); open >= 0 && until.IsZero() {
+			return i
+		}
+	}
+	return -1
+}
+
+// NeverCloses is what is wrong with a window that is Endless.
+const NeverCloses = "together with the others it never closes"
 
 // Next is when a window begins next after a time; zero for never. It may be open already.
 func (t *Times) Next(now time.Time) time.Time {
