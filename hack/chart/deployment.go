@@ -12,27 +12,39 @@ import (
 // place is a field that is a value of the chart: where it is, and what stands there in the template.
 type place struct {
 	path []string
-	// value is an expression that gives the field as text.
+	// value is an expression that gives the field.
 	value string
-	// block says that the field is YAML of several lines, and optional that it is left out where the value is empty.
-	block, optional bool
+	// form says how it is written.
+	form form
+	// optional says that the field is left out where the value is empty.
+	optional bool
 }
+
+// form is how a value is written: as text in quotes, as a number, or as YAML of several lines.
+type form int
+
+const (
+	text form = iota
+	number
+	block
+)
 
 // pod is where the pod's specification is.
 var pod = []string{"spec", "template", "spec"}
 
 // places of the manager's Deployment.
 var places = []place{
-	{path: []string{"spec", "replicas"}, value: ".Values.replicas"},
-	{path: []string{"spec", "template", "metadata", "annotations"}, value: `include "towpath.podAnnotations" .`, block: true},
-	{path: append(pod, "imagePullSecrets"), value: ".Values.imagePullSecrets", block: true, optional: true},
+	{path: []string{"spec", "replicas"}, value: ".Values.replicas", form: number},
+	{path: []string{"spec", "template", "metadata", "annotations"}, form: block,
+		value: `merge (dict "kubectl.kubernetes.io/default-container" "manager") .Values.podAnnotations`},
+	{path: append(pod, "imagePullSecrets"), value: ".Values.imagePullSecrets", form: block, optional: true},
 	{path: append(pod, "priorityClassName"), value: ".Values.priorityClassName", optional: true},
-	{path: append(pod, "nodeSelector"), value: ".Values.nodeSelector", block: true, optional: true},
-	{path: append(pod, "tolerations"), value: ".Values.tolerations", block: true, optional: true},
-	{path: append(pod, "affinity"), value: ".Values.affinity", block: true, optional: true},
+	{path: append(pod, "nodeSelector"), value: ".Values.nodeSelector", form: block, optional: true},
+	{path: append(pod, "tolerations"), value: ".Values.tolerations", form: block, optional: true},
+	{path: append(pod, "affinity"), value: ".Values.affinity", form: block, optional: true},
 	{path: append(pod, "containers", "image"), value: `include "towpath.image" .`},
 	{path: append(pod, "containers", "imagePullPolicy"), value: ".Values.image.pullPolicy", optional: true},
-	{path: append(pod, "containers", "resources"), value: ".Values.resources", block: true, optional: true},
+	{path: append(pod, "containers", "resources"), value: ".Values.resources", form: block, optional: true},
 	{path: append(pod, "volumes", "configMap", "name"), value: `include "towpath.configurationName" .`},
 }
 
@@ -48,12 +60,12 @@ func deployment(object map[string]any) (string, error) {
 			return "", fmt.Errorf("there is no place for %s", strings.Join(p.path, "."))
 		}
 	}
-	text, err := yaml.Marshal(object)
+	raw, err := yaml.Marshal(object)
 	if err != nil {
 		return "", err
 	}
 	found := 0
-	filled := marked.ReplaceAllStringFunc(literal(string(text)), func(line string) string {
+	filled := marked.ReplaceAllStringFunc(literal(string(raw)), func(line string) string {
 		found++
 		m := marked.FindStringSubmatch(line)
 		var i int
@@ -68,25 +80,22 @@ func deployment(object map[string]any) (string, error) {
 
 // fill is the text of a field: lead is what stands before its key.
 func fill(p place, lead, key string) string {
-	indent := len(lead) + 2
-	value, text := p.value, ""
+	value, filled := p.value, lead+key+": "
 	if p.optional {
 		value = "."
 	}
-	switch {
-	case p.block && strings.HasPrefix(value, "include"):
-		text = fmt.Sprintf("%s%s:\n{{ %s | indent %d }}", lead, key, value, indent)
-	case p.block:
-		text = fmt.Sprintf("%s%s:\n{{ toYaml %s | indent %d }}", lead, key, value, indent)
-	case p.path[len(p.path)-1] == "replicas":
-		text = fmt.Sprintf("%s%s: {{ %s }}", lead, key, value)
+	switch p.form {
+	case block:
+		filled = fmt.Sprintf("%s%s:\n{{ %s | toYaml | indent %d }}", lead, key, value, len(lead)+2)
+	case number:
+		filled += fmt.Sprintf("{{ %s }}", value)
 	default:
-		text = fmt.Sprintf("%s%s: {{ %s | quote }}", lead, key, value)
+		filled += fmt.Sprintf("{{ %s | quote }}", value)
 	}
 	if p.optional {
-		text = fmt.Sprintf("{{- with %s }}\n%s\n{{- end }}", p.value, text)
+		filled = fmt.Sprintf("{{- with %s }}\n%s\n{{- end }}", p.value, filled)
 	}
-	return text
+	return filled
 }
 
 // put sets a field. A list on the way stands for that one of its members which has the next field, or for its only one.
@@ -126,7 +135,7 @@ func configuration(object map[string]any) (string, error) {
 	for _, key := range own {
 		fixed[key] = all[key]
 	}
-	text, err := yaml.Marshal(fixed)
+	parts, err := yaml.Marshal(fixed)
 	if err != nil {
 		return "", err
 	}
@@ -137,6 +146,6 @@ func configuration(object map[string]any) (string, error) {
 		return "", err
 	}
 	named := strings.Replace(string(head), "towpath-configuration-name", `{{ include "towpath.configurationName" . }}`, 1)
-	body := "    " + strings.ReplaceAll(strings.TrimSpace(literal(string(text))), "\n", "\n    ")
+	body := "    " + strings.ReplaceAll(strings.TrimSpace(literal(string(parts))), "\n", "\n    ")
 	return named + "data:\n  manager.yaml: |\n" + body + "\n{{- with .Values.configuration }}\n{{ toYaml . | indent 4 }}\n{{- end }}\n", nil
 }

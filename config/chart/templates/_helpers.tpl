@@ -11,8 +11,3 @@
 {{- define "towpath.configurationName" -}}
 towpath-manager-configuration-{{ printf "%s %s" .Chart.Version (toJson .Values.configuration) | sha256sum | trunc 10 }}
 {{- end -}}
-
-{{/* The annotations of the managers' pods. */}}
-{{- define "towpath.podAnnotations" -}}
-{{ toYaml (merge (dict "kubectl.kubernetes.io/default-container" "manager") .Values.podAnnotations) }}
-{{- end -}}
