@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -61,10 +62,24 @@ type orchestra struct {
 	late int
 }
 
-// reconciled are the kinds that the manager's controllers reconcile, in the order in which it sets them up.
-var reconciled = []client.ObjectList{
-	&platformv1alpha1.ApprovalList{}, &platformv1alpha1.EnvironmentClassList{}, &platformv1alpha1.TeamList{}, &platformv1alpha1.EnvironmentList{}, &platformv1alpha1.ServiceTemplateList{},
-	&platformv1alpha1.ComponentList{}, &platformv1alpha1.ReleaseList{}, &batchv1.JobList{}, &platformv1alpha1.ReleaseList{}, &platformv1alpha1.ServiceTemplateList{},
+// reconciled are the manager's controllers, in the order in which it sets them up.
+var reconciled = []struct {
+	// kind is a list of what the controller reconciles.
+	kind client.ObjectList
+	// weight is how often the controller is drawn, next to the others: those that lead a Component through its life get
+	// most of the steps, for a late cache misleads them.
+	weight int
+}{
+	{&platformv1alpha1.ApprovalList{}, 0}, // there is none
+	{&platformv1alpha1.EnvironmentClassList{}, 1},
+	{&platformv1alpha1.TeamList{}, 0}, // there is none
+	{&platformv1alpha1.EnvironmentList{}, 1},
+	{&platformv1alpha1.ServiceTemplateList{}, 1},
+	{&platformv1alpha1.ComponentList{}, 3},
+	{&platformv1alpha1.ReleaseList{}, 4},
+	{&batchv1.JobList{}, 0}, // orphans of checks; there is none
+	{&platformv1alpha1.ReleaseList{}, 0},
+	{&platformv1alpha1.ServiceTemplateList{}, 1},
 }
 
 // watched are the resources whose caches stand still now and then.
@@ -101,7 +116,7 @@ func (o *orchestra) release() {
 // keys are the objects of a controller that exist now, whatever the caches say.
 func (o *orchestra) keys(ctx context.Context, i int) []types.NamespacedName {
 	GinkgoHelper()
-	list, ok := reconciled[i].DeepCopyObject().(client.ObjectList)
+	list, ok := reconciled[i].kind.DeepCopyObject().(client.ObjectList)
 	Expect(ok).To(BeTrue())
 	var namespace string
 	switch list.(type) {
@@ -133,11 +148,20 @@ func (o *orchestra) play(ctx context.Context, steps int) {
 			o.toggle(watched[o.draw.IntN(len(watched))])
 			continue
 		}
-		i := []int{0, 1, 2, 3, 3, 3, 4, 4, 4, 4, 5}[o.draw.IntN(11)]
+		i := o.pick()
 		if keys := o.keys(ctx, i); len(keys) > 0 {
 			o.reconcile(ctx, i, keys[o.draw.IntN(len(keys))])
 		}
 	}
+}
+
+// pick draws a controller by its weight.
+func (o *orchestra) pick() int {
+	var drawn []int
+	for i, c := range reconciled {
+		drawn = append(drawn, slices.Repeat([]int{i}, c.weight)...)
+	}
+	return drawn[o.draw.IntN(len(drawn))]
 }
 
 // finish lets all caches go on, and reconciles everything in an order that is drawn until the state is as it is wanted.
