@@ -12,8 +12,9 @@ type TemplateReference struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=40
 	Name string `json:"name,omitempty"`
-	// revision pins the Component to one ServiceTemplateRevision.
-	// Default: absent, the Component follows the newest revision, environment by environment.
+	// revision pins the Component to one ServiceTemplateRevision. It enters an environment by the gate of that, as a version
+	// does, and not during a freeze.
+	// Default: absent, the Component follows the newest revision, environment by environment, without a gate.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	Revision *int64 `json:"revision,omitempty"`

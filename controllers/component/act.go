@@ -75,7 +75,7 @@ func (s *scope) path() []promotion.Step {
 	path := make([]promotion.Step, len(s.stops))
 	for i := range s.stops {
 		st := &s.stops[i]
-		path[i] = promotion.Step{Name: st.name, Home: s.component.Namespace, Component: s.component.Name, Blocked: st.blocked, Version: st.version, Target: st.target, Adopts: st.adopt != nil, Stale: st.stale,
+		path[i] = promotion.Step{Name: st.name, Home: s.component.Namespace, Component: s.component.Name, Blocked: st.blocked, Version: st.version, Target: st.target, Pinned: s.component.Spec.TemplateRef.Revision != nil, Adopts: st.adopt != nil, Stale: st.stale,
 			Gate: st.gate, Barred: st.barred, Promote: s.component.Spec.Environments[i].Promote, Pending: s.plannedPending(st),
 			Freeze: st.freeze, Sleep: st.sleep(), RollsBack: st.rollsBack(), RollbackTo: st.rollbackTo}
 		for _, release := range st.releases {
@@ -293,6 +293,9 @@ func (r *Reconciler) assemble(ctx context.Context, s *scope, st *stop, ref platf
 		spec.Env, spec.SecretEnv, spec.Uses, spec.RequestedBy = source.Spec.Env, source.Spec.SecretEnv, source.Spec.Uses, source.Spec.RequestedBy
 		if source == st.current() {
 			spec.Uses = st.runningUses
+		}
+		if st.decision.Gated {
+			spec.RequestedBy = component.Spec.RequestedBy // the version runs: who pins the revision asks for the change
 		}
 	} else {
 		if spec.Parameters, err = template.EncodeParameters(st.parameters); err != nil {

@@ -131,6 +131,7 @@ func (s *scope) plannedPending(st *stop) []promotion.Pending {
 		list[i] = promotion.Pending{
 			Namespace: release.Namespace, Name: release.Name, Version: release.Spec.Version, Revision: release.Spec.Revision.Number,
 			Superseded: release != waits,
+			Pins:       release.Spec.Cause == platformv1alpha1.CauseTemplateRollout,
 			Stale:      !equality.Semantic.DeepEqual(release.Spec.Uses, st.uses),
 		}
 		if release == waits && st.gate.AuthorApproval == platformv1alpha1.AuthorApprovalForbidden {

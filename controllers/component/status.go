@@ -140,7 +140,27 @@ func (s *scope) reportReady(conditions *[]metav1.Condition, generation int64) {
 			return
 		}
 	}
+	if wait := s.awaited(); wait != nil && wait.Reason == platformv1alpha1.ReasonRejected {
+		condition.Stalled(conditions, generation, wait.Reason, wait.Message)
+		return
+	} else if wait != nil {
+		condition.Progressing(conditions, generation, wait.Reason, wait.Message)
+		return
+	}
 	condition.Ready(conditions, generation, platformv1alpha1.ReasonReady, s.summary())
+}
+
+// awaited is what the first environment of the path waits for, where nothing runs in any; nil where something does.
+func (s *scope) awaited() *promotion.Wait {
+	for i := range s.stops {
+		if s.stops[i].current() != nil {
+			return nil
+		}
+	}
+	if len(s.stops) == 0 {
+		return nil
+	}
+	return s.stops[0].decision.Wait
 }
 
 func (p *problem) report(conditions *[]metav1.Condition, generation int64) {

@@ -19,6 +19,8 @@ type Pending struct {
 	Stale bool
 	// Superseded says that it waits no more.
 	Superseded bool
+	// Pins says that it brings no version, but the revision that the Component is pinned to.
+	Pins bool
 	// Authors are the users who made the change; empty where they are not known. AuthorUnknown says what helps then, where it
 	// is not to say who asks.
 	Authors       []string
@@ -65,58 +67,108 @@ func (s *Step) pending() *Pending {
 	return nil
 }
 
-// enter has what was decided pass the gate. What goes through it is a new version. It is made as soon as nothing
-// else is in the way, and waits as a Release, so that people have something to decide on.
+// enter has what was decided pass the gate. What goes through it is a new version, or a revision that the Component is
+// pinned to: both are what whoever changes the Component wants. It is made as soon as nothing else is in the way, and
+// waits as a Release, so that people have something to decide on.
 func (s *Step) enter(d Decision, before *Step, now time.Time) Decision {
 	pending := s.pending()
 	if d.Next == nil || !s.guards(d.Next) {
 		d = s.frozen(d, now)
-		current := s.current()
-		// Nobody asks for what waits any more: what is asked for runs, or has not come as far yet.
-		d.Retire = d.Next == nil && pending != nil && (pending.Version != s.Version || current != nil && current.Version == s.Version)
+		d.Retire = d.Next == nil && pending != nil && !s.wants(pending)
 		return d
 	}
 	if s.Barred != nil {
-		return Decision{Wait: s.Barred}
+		return s.meanwhile(Decision{Wait: s.Barred}, now)
 	}
-	if wait := s.rejected(); wait != nil {
-		return Decision{Wait: wait}
+	if wait := s.rejected(d.Next); wait != nil {
+		return s.meanwhile(Decision{Wait: wait}, now)
 	}
-	if pending != nil && !pending.is(d.Next) {
+	if pending != nil && !s.is(pending, d.Next) {
 		pending = nil // another one takes its place, and is decided on anew
 	}
-	wait, again := s.awaitGate(pending, before, now)
+	wait, again := s.awaitGate(pending, d.Next, before, now)
 	switch {
 	case wait == nil && pending != nil:
 		return Decision{Open: true}
 	case wait == nil:
 		return d
 	case pending != nil:
-		return Decision{Wait: wait, Again: again}
+		return s.meanwhile(Decision{Wait: wait, Again: again}, now)
 	}
-	return Decision{Next: d.Next, Gated: true, Wait: wait, Again: again}
+	return s.meanwhile(Decision{Next: d.Next, Gated: true, Wait: wait, Again: again}, now)
 }
 
-// guards says whether the gate is for a Release: whether it brings a version that does not run here. A version that
-// ran until its Release was deleted was let in before, and what was found runs already.
-func (s *Step) guards(next *Next) bool {
+// meanwhile has what runs follow those whom it uses while the gate is shut. What waits follows too: as another Release,
+// to be decided on anew.
+func (s *Step) meanwhile(d Decision, now time.Time) Decision {
 	current := s.current()
-	return next.Version == s.Version && next.Cause != platformv1alpha1.CauseAdoption &&
-		(current == nil || current.Version != s.Version) && (s.Lost == nil || s.Lost.Version != s.Version)
+	if current == nil || current.AsFound || !s.Stale {
+		return d
+	}
+	if follows := s.frozen(Decision{Next: refresh(s, current)}, now); follows.Next != nil {
+		return follows
+	}
+	return d
 }
 
-// is says whether a Release that waits is what should be made. It keeps its revision when a later one may come: that
-// one follows by itself. A revision that should not be reached any more is another matter.
-func (p *Pending) is(next *Next) bool {
-	return p.Version == next.Version && p.Revision <= next.Revision && !p.Stale
+// wants says whether what waits may still be asked for though nothing is to be made now: it is not where it runs, or has
+// not come as far yet.
+func (s *Step) wants(pending *Pending) bool {
+	if pending.Pins {
+		return s.Pinned && s.Blocked != nil
+	}
+	current := s.current()
+	return pending.Version == s.Version && (current == nil || current.Version != s.Version)
 }
 
-// rejected says that somebody rejected the version here, whatever Release it came with.
-func (s *Step) rejected() *Wait {
+// guards says whether the gate is for a Release: whether it brings a version that does not run here, or a revision that
+// does not, for the sake of a pin. What ran here, until its Release was deleted or something else took its place, was let
+// in before, and what was found runs already.
+func (s *Step) guards(next *Next) bool {
+	switch next.Cause {
+	case platformv1alpha1.CauseAdoption, platformv1alpha1.CauseProviderChange, platformv1alpha1.CauseRollback:
+		return false
+	}
+	ran := s.current()
+	if ran == nil {
+		ran = s.Lost
+	}
+	if ran == nil || ran.Version != next.Version {
+		return true
+	}
+	return s.Pinned && ran.Revision != next.Revision
+}
+
+// pins says whether what should be made brings no version, but the revision that the Component is pinned to.
+func (s *Step) pins(next *Next) bool {
+	return s.Pinned && next.Cause == platformv1alpha1.CauseTemplateRollout
+}
+
+// is says whether a Release that waits is what should be made. With a new version it keeps its revision when a later one
+// may come: that one follows by itself. A revision that should not be reached any more is another matter.
+func (s *Step) is(p *Pending, next *Next) bool {
+	if p.Stale || p.Version != next.Version || p.Pins != s.pins(next) {
+		return false
+	}
+	return p.Revision == next.Revision || !p.Pins && p.Revision < next.Revision
+}
+
+// rejected says that somebody rejected here what should be made: the version, whatever Release it came with, or the
+// revision that the Component is pinned to.
+func (s *Step) rejected(next *Next) *Wait {
+	pins := s.pins(next)
+	what, instead := "the version", "change the Component to bring another"
+	if pins {
+		what = fmt.Sprintf("revision %d of the template", next.Revision)
+		instead = "set spec.templateRef.revision of the Component to another, or take it out"
+	}
 	for i := range s.Pending {
 		p := &s.Pending[i]
+		if p.Version != next.Version || p.Pins != pins || pins && p.Revision != next.Revision {
+			continue
+		}
 		for _, vote := range p.Votes {
-			if p.Version != s.Version || vote.Decision != platformv1alpha1.DecisionReject {
+			if vote.Decision != platformv1alpha1.DecisionReject {
 				continue
 			}
 			why := "without a reason"
@@ -124,7 +176,7 @@ func (s *Step) rejected() *Wait {
 				why = "since: " + strings.TrimSuffix(vote.Reason, ".")
 			}
 			return &Wait{Reason: platformv1alpha1.ReasonRejected, Message: fmt.Sprintf(
-				"%s rejected the version for %s (Release %s), %s. It does not enter; change the Component to bring another.", vote.Approver, s.Name, p.Name, why)}
+				"%s rejected %s for %s (Release %s), %s. It does not enter; %s.", vote.Approver, what, s.Name, p.Name, why, instead)}
 		}
 	}
 	return nil
@@ -132,18 +184,22 @@ func (s *Step) rejected() *Wait {
 
 // awaitGate says what keeps the gate shut, if anything, and after which time to look again though nothing happened.
 // What a person must do comes first: the rest passes by itself.
-func (s *Step) awaitGate(pending *Pending, before *Step, now time.Time) (*Wait, time.Duration) {
+func (s *Step) awaitGate(pending *Pending, next *Next, before *Step, now time.Time) (*Wait, time.Duration) {
 	var waits []Wait
 	add := func(wait *Wait) {
 		if wait != nil {
 			waits = append(waits, *wait)
 		}
 	}
-	add(s.awaitApprovals(pending))
-	add(s.awaitPromotion(pending))
+	what := "The version"
+	if s.pins(next) {
+		what = fmt.Sprintf("Revision %d of the template, to which the Component is pinned,", next.Revision)
+	}
+	add(s.awaitApprovals(pending, what))
+	add(s.awaitPromotion(pending, what))
 	frozen, thaws := s.awaitFreeze(pending, now)
 	add(frozen)
-	soak, again := s.awaitSoak(before, now)
+	soak, again := s.awaitSoak(next, before, now)
 	add(soak)
 	if again == 0 || thaws > 0 && thaws < again {
 		again = thaws
@@ -158,13 +214,13 @@ func (s *Step) awaitGate(pending *Pending, before *Step, now time.Time) (*Wait, 
 	return &Wait{Reason: waits[0].Reason, Message: strings.Join(messages, " ")}, again
 }
 
-func (s *Step) awaitApprovals(pending *Pending) *Wait {
+func (s *Step) awaitApprovals(pending *Pending, what string) *Wait {
 	need := int(s.Gate.Approvals)
 	if need == 0 {
 		return nil
 	}
 	if pending == nil {
-		return &Wait{Reason: platformv1alpha1.ReasonWaitingForApproval, Message: fmt.Sprintf("The version needs %s to enter %s.", count(need, "approval"), s.Name)}
+		return &Wait{Reason: platformv1alpha1.ReasonWaitingForApproval, Message: fmt.Sprintf("%s needs %s to enter %s.", what, count(need, "approval"), s.Name)}
 	}
 	distinct := s.Gate.AuthorApproval == platformv1alpha1.AuthorApprovalForbidden
 	if distinct && len(pending.Authors) == 0 {
@@ -193,26 +249,32 @@ func (s *Step) awaitApprovals(pending *Pending) *Wait {
 	return &Wait{Reason: platformv1alpha1.ReasonWaitingForApproval, Message: message}
 }
 
-func (s *Step) awaitPromotion(pending *Pending) *Wait {
+func (s *Step) awaitPromotion(pending *Pending, what string) *Wait {
 	switch {
 	case s.Gate.Promotion != platformv1alpha1.PromotionManual, pending != nil && s.Promote == pending.Name:
 		return nil
 	case pending == nil:
-		return &Wait{Reason: platformv1alpha1.ReasonWaitingForPromotion, Message: fmt.Sprintf("The version enters %s when somebody promotes it.", s.Name)}
+		return &Wait{Reason: platformv1alpha1.ReasonWaitingForPromotion, Message: fmt.Sprintf("%s enters %s when somebody promotes it.", what, s.Name)}
 	}
 	return &Wait{Reason: platformv1alpha1.ReasonWaitingForPromotion, Message: fmt.Sprintf(
 		"Release %s enters %s when somebody who may change the Component promotes it: towpath promote -n %s %s.", pending.Name, s.Name, pending.Namespace, pending.Name)}
 }
 
-// awaitSoak looks for how long what runs in the environment before has been Ready.
-func (s *Step) awaitSoak(before *Step, now time.Time) (*Wait, time.Duration) {
+// awaitSoak looks for how long what runs in the environment before has been Ready. For a pin that is the revision.
+func (s *Step) awaitSoak(next *Next, before *Step, now time.Time) (*Wait, time.Duration) {
 	need := time.Duration(s.Gate.SoakSeconds) * time.Second
 	if need == 0 || before == nil {
 		return nil, 0
 	}
+	what := "The version"
 	current := before.current()
-	if current == nil || !current.Ready {
-		return &Wait{Reason: platformv1alpha1.ReasonSoaking, Message: fmt.Sprintf("The version must have been Ready in %s for %s, and is not Ready there now.", before.Name, need)}, 0
+	runs := current != nil && current.Ready
+	if s.pins(next) {
+		what = fmt.Sprintf("Revision %d of the template", next.Revision)
+		runs = runs && current.Revision == next.Revision
+	}
+	if !runs {
+		return &Wait{Reason: platformv1alpha1.ReasonSoaking, Message: fmt.Sprintf("%s must have been Ready in %s for %s, and is not Ready there now.", what, before.Name, need)}, 0
 	}
 	if current.Asleep {
 		return before.soakAsleep(need), 0
@@ -222,7 +284,7 @@ func (s *Step) awaitSoak(before *Step, now time.Time) (*Wait, time.Duration) {
 		return nil, 0
 	}
 	return &Wait{Reason: platformv1alpha1.ReasonSoaking, Message: fmt.Sprintf(
-		"The version must have been Ready in %s for %s: that is so at %s.", before.Name, need, until.UTC().Format(time.RFC3339))}, until.Sub(now)
+		"%s must have been Ready in %s for %s: that is so at %s.", what, before.Name, need, until.UTC().Format(time.RFC3339))}, until.Sub(now)
 }
 
 // MissingTier says that the path lacks a tier that a class requires before an environment of it; nil where it does not.

@@ -1,6 +1,7 @@
 package promotion_test
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -18,6 +19,7 @@ type world struct {
 	path    []promotion.Step
 	numbers []int64
 	target  int64
+	pinned  int64
 	version int
 	// checked says which environments have checks.
 	checked []bool
@@ -53,7 +55,7 @@ func (w *world) release() {
 // step lets something happen.
 func (w *world) step() {
 	s := &w.path[w.random.IntN(len(w.path))]
-	switch w.random.IntN(13) {
+	switch w.random.IntN(14) {
 	case 0:
 		w.release()
 	case 1:
@@ -83,8 +85,21 @@ func (w *world) step() {
 		}
 	case 9:
 		s.Stale = w.random.IntN(4) == 0
+	case 10:
+		w.pin(w.random.IntN(2) == 0)
 	default:
 		w.plan()
+	}
+}
+
+// pin pins the Component to some revision that there is, or takes the pin out.
+func (w *world) pin(pinned bool) {
+	w.pinned = 0
+	if pinned {
+		w.pinned = 1 + w.random.Int64N(w.target)
+	}
+	for i := range w.path {
+		w.path[i].Pinned = pinned
 	}
 }
 
@@ -135,7 +150,7 @@ func (w *world) vote(s *promotion.Step, user string, reject bool) {
 
 // plan decides, holds each decision to the promises, and carries it out.
 func (w *world) plan() {
-	decisions := promotion.Plan(w.path, w.target, w.now, always)
+	decisions := promotion.Plan(w.path, cmp.Or(w.pinned, w.target), w.now, always)
 	before := slices.Clone(w.path)
 	for i, d := range decisions {
 		s := &w.path[i]
@@ -156,7 +171,7 @@ func (w *world) promises(s, before *promotion.Step, d promotion.Decision) {
 		w.t.Fatalf("%s opens and does something else: %+v", s.Name, d)
 	case d.Open:
 		entering = &s.Pending[len(s.Pending)-1]
-		if entering.Superseded || entering.Version != s.Version {
+		if entering.Superseded || entering.Version != s.Version || entering.Pins && !s.Pinned {
 			w.t.Fatalf("%s opens %+v, and %s is asked for", s.Name, *entering, s.Version)
 		}
 	case d.Next == nil || d.Gated:
@@ -169,6 +184,9 @@ func (w *world) promises(s, before *promotion.Step, d promotion.Decision) {
 	case len(s.Releases) > 0 && s.Releases[len(s.Releases)-1].Version == d.Next.Version:
 		if s.RollbackTo > 0 && d.Next.Cause == platformv1alpha1.CauseTemplateRollout {
 			w.t.Fatalf("%s is held, and gets a revision", s.Name)
+		}
+		if s.Pinned && d.Next.Revision != s.Releases[len(s.Releases)-1].Revision {
+			w.enters(s, before, &promotion.Pending{Version: d.Next.Version, Revision: d.Next.Revision, Pins: true})
 		}
 		if s.Freeze != nil && d.Next.Cause != platformv1alpha1.CauseManual && d.Next.Revision >= s.Releases[len(s.Releases)-1].Revision {
 			w.t.Fatalf("%s is frozen, and gets %+v", s.Name, *d.Next)
@@ -211,8 +229,25 @@ func (w *world) enters(s, before *promotion.Step, p *promotion.Pending) {
 	if before == nil {
 		return
 	}
-	shown := slices.ContainsFunc(before.Releases, func(r promotion.Release) bool { return r.Version == p.Version && r.HadReady })
+	w.wasReady(s, before, p)
+}
+
+// wasReady checks that what enters was Ready in the environment before, for as long as it must.
+func (w *world) wasReady(s, before *promotion.Step, p *promotion.Pending) {
+	w.t.Helper()
 	last := before.Releases[len(before.Releases)-1]
+	soak := time.Duration(s.Gate.SoakSeconds) * time.Second
+	if soak > 0 && (!last.Ready || w.now.Sub(last.ReadySince) < soak || p.Pins && last.Revision != p.Revision) {
+		w.t.Fatalf("%s takes %+v, and %+v is Ready in %s for %s alone", s.Name, *p, last, before.Name, w.now.Sub(last.ReadySince))
+	}
+	if p.Pins {
+		above := p.Revision > s.Releases[len(s.Releases)-1].Revision
+		if above && !slices.ContainsFunc(before.Releases, func(r promotion.Release) bool { return r.HadReady && r.Revision >= p.Revision }) {
+			w.t.Fatalf("%s takes revision %d, which %s never had Ready", s.Name, p.Revision, before.Name)
+		}
+		return
+	}
+	shown := slices.ContainsFunc(before.Releases, func(r promotion.Release) bool { return r.Version == p.Version && r.HadReady })
 	if !shown || last.Version != p.Version {
 		w.t.Fatalf("%s takes %s, and %s runs %s", s.Name, p.Version, before.Name, last.Version)
 	}
@@ -222,9 +257,6 @@ func (w *world) enters(s, before *promotion.Step, p *promotion.Pending) {
 	})
 	if !checked && !otherwise {
 		w.t.Fatalf("%s takes a version whose checks are %s in %s", s.Name, last.Checks, before.Name)
-	}
-	if soak := time.Duration(s.Gate.SoakSeconds) * time.Second; soak > 0 && (!last.Ready || w.now.Sub(last.ReadySince) < soak) {
-		w.t.Fatalf("%s takes a version that is Ready in %s for %s alone", s.Name, before.Name, w.now.Sub(last.ReadySince))
 	}
 }
 
@@ -244,7 +276,7 @@ func (w *world) carryOut(i int, d promotion.Decision) {
 	case d.Open:
 		p := *waiting()
 		s.Pending = s.Pending[:len(s.Pending)-1]
-		runs(promotion.Release{Name: p.Name, Number: w.numbers[i], Version: p.Version, Revision: p.Revision, Changes: true})
+		runs(promotion.Release{Name: p.Name, Number: w.numbers[i], Version: p.Version, Revision: p.Revision, Changes: !p.Pins})
 	case d.Retire:
 		waiting().Superseded = true
 	}
@@ -257,7 +289,10 @@ func (w *world) carryOut(i int, d promotion.Decision) {
 		for j := range s.Pending {
 			s.Pending[j].Superseded = true
 		}
-		s.Pending = append(s.Pending, promotion.Pending{Name: name, Version: d.Next.Version, Revision: d.Next.Revision, Authors: []string{"ada"}})
+		s.Pending = append(s.Pending, promotion.Pending{
+			Name: name, Version: d.Next.Version, Revision: d.Next.Revision, Authors: []string{"ada"},
+			Pins: s.Pinned && d.Next.Cause == platformv1alpha1.CauseTemplateRollout,
+		})
 		return
 	}
 	r := promotion.Release{Name: name, Number: w.numbers[i], Version: d.Next.Version, Revision: d.Next.Revision}
@@ -303,6 +338,7 @@ func TestPlan_KeepsItsPromisesAtGates(t *testing.T) {
 			}
 			// Whatever happened, the next version reaches the end once people let it, time passes and it works.
 			w.release()
+			w.pin(seed%2 == 0)
 			for i := range w.path {
 				w.path[i].RollbackTo, w.path[i].Freeze = 0, nil
 			}
@@ -320,11 +356,11 @@ func TestPlan_KeepsItsPromisesAtGates(t *testing.T) {
 				}
 				w.now = w.now.Add(time.Hour)
 			}
-			for i, d := range promotion.Plan(w.path, w.target, w.now, always) {
+			for i, d := range promotion.Plan(w.path, cmp.Or(w.pinned, w.target), w.now, always) {
 				s := w.path[i]
 				last := s.Releases[len(s.Releases)-1]
-				if d.Next != nil || d.Wait != nil || d.Open || last.Version != s.Version || last.Revision != w.target {
-					t.Fatalf("%s does not come to rest: %+v, runs %+v, wants %s at %d", s.Name, d, last, s.Version, w.target)
+				if d.Next != nil || d.Wait != nil || d.Open || last.Version != s.Version || last.Revision != cmp.Or(w.pinned, w.target) {
+					t.Fatalf("%s does not come to rest: %+v, runs %+v, wants %s at %d", s.Name, d, last, s.Version, cmp.Or(w.pinned, w.target))
 				}
 			}
 		})

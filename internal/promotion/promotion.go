@@ -69,6 +69,8 @@ type Step struct {
 	Version string
 	// Target is the revision that the environment should end up with, by a roll-out in waves; 0 for that of the path.
 	Target int64
+	// Pinned says that the Component asks for the revision of the path by its number.
+	Pinned bool
 	// SameCode says that Version has the image and commit of the current or lost Release, so that it
 	// differs in parameters or variables alone. Meaningless where there is neither.
 	SameCode bool

@@ -86,7 +86,7 @@ var _ = Describe("A freeze", func() {
 		t.addGated(ctx, "prod", class.Name)
 		template := publish(ctx, light(framework.Name("light-")))
 		component := deploy(ctx, framework.Component(t.home, "shop", template.Name, "prod"))
-		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonFrozen, "counts as open", "Europe/Atlantis"))
+		Eventually(ctx, framework.Read(admin, component)).Should(keptOut(platformv1alpha1.ReasonFrozen, "counts as open", "Europe/Atlantis"))
 		By("changing something else, which it keeps nobody from")
 		change(ctx, class, func(c *platformv1alpha1.EnvironmentClass) { c.Labels, c.Spec.DropExpiredOverrides = nil, true })
 		change(ctx, class, func(c *platformv1alpha1.EnvironmentClass) { c.Spec.Freezes = nil })
@@ -112,19 +112,19 @@ var _ = Describe("A freeze that is edited while a Release waits", func() {
 		t.addGated(ctx, "prod", class.Name)
 		template := publish(ctx, light(framework.Name("light-")))
 		component := deploy(ctx, framework.Component(t.home, "shop", template.Name, "prod"))
-		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonFrozen, "sale", ends(24*time.Hour)))
+		Eventually(ctx, framework.Read(admin, component)).Should(keptOut(platformv1alpha1.ReasonFrozen, "sale", ends(24*time.Hour)))
 		waiting := read(ctx, t.release("shop", "prod", 1))
 
 		change(ctx, class, func(c *platformv1alpha1.EnvironmentClass) { c.Spec.Freezes = window(-time.Hour, 72*time.Hour) })
-		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonFrozen, "sale", ends(72*time.Hour)))
+		Eventually(ctx, framework.Read(admin, component)).Should(keptOut(platformv1alpha1.ReasonFrozen, "sale", ends(72*time.Hour)))
 		change(ctx, class, func(c *platformv1alpha1.EnvironmentClass) { c.Spec.Freezes[0].Reason = "Still nothing." })
-		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonFrozen, "Still nothing"))
+		Eventually(ctx, framework.Read(admin, component)).Should(keptOut(platformv1alpha1.ReasonFrozen, "Still nothing"))
 
 		By("an edit that would end it wrongly, which is refused and changes nothing")
 		live := read(ctx, class)
 		live.Spec.Freezes[0].TimeZone = "Europe/Atlantis"
 		Expect(developer.Update(ctx, live)).To(MatchError(ContainSubstring("spec.freezes[sale].timeZone")))
-		Expect(read(ctx, component)).To(waitsFor(platformv1alpha1.ReasonFrozen, "Still nothing"))
+		Expect(read(ctx, component)).To(keptOut(platformv1alpha1.ReasonFrozen, "Still nothing"))
 
 		By("moving it away: the same Release goes in")
 		change(ctx, class, func(c *platformv1alpha1.EnvironmentClass) { c.Spec.Freezes = window(48*time.Hour, 72*time.Hour) })

@@ -44,6 +44,16 @@ func (t *team) approver(ctx context.Context, name string) client.Client {
 	return c
 }
 
+// editor has a user change Components in the team's namespace.
+func (t *team) editor(ctx context.Context, name string) {
+	GinkgoHelper()
+	Expect(admin.Create(ctx, &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: t.home, Name: name + "-edits"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "towpath-edit"},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: name}},
+	})).To(Succeed())
+}
+
 // decide has a user decide on a Release.
 func decide(ctx context.Context, c client.Client, user string, release *platformv1alpha1.Release, decision platformv1alpha1.Decision, reason string) {
 	GinkgoHelper()
@@ -71,16 +81,17 @@ func waitsFor(reason string, texts ...string) OmegaMatcher {
 	return And(framework.BeReady(), framework.HaveCondition(isPromoted, no, reason, texts...), beForKstatus(status.CurrentStatus))
 }
 
+// keptOut matches a Component of which nothing runs anywhere yet, since its version waits.
+func keptOut(reason string, texts ...string) OmegaMatcher {
+	return And(framework.HaveCondition(isReady, no, reason, texts...), framework.HaveCondition(isPromoted, no, reason, texts...), beForKstatus(status.InProgressStatus))
+}
+
 var _ = Describe("A gate", func() {
 	It("keeps a version out until others than its author approve, while what runs is kept as it is", func(ctx context.Context) {
 		t := newTeam(ctx, "dev")
 		t.addGated(ctx, "prod", gated(ctx, platformv1alpha1.ClassGate{Gate: platformv1alpha1.Gate{Approvals: 1, AuthorApproval: platformv1alpha1.AuthorApprovalForbidden}}))
 		ada, bob, eve := t.approver(ctx, "ada"), t.approver(ctx, "bob"), t.approver(ctx, "eve")
-		Expect(admin.Create(ctx, &rbacv1.RoleBinding{
-			ObjectMeta: metav1.ObjectMeta{Namespace: t.home, Name: "ada-edits"},
-			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "towpath-edit"},
-			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: "ada"}},
-		})).To(Succeed())
+		t.editor(ctx, "ada")
 		template := publish(ctx, light(framework.Name("light-")))
 		component := framework.Component(t.home, "shop", template.Name, "dev", "prod")
 		component.Spec.RequestedBy = "ada"
@@ -186,8 +197,8 @@ var _ = Describe("A gate", func() {
 		Expect(warned.all()).NotTo(ContainElement(asksForMore))
 		deploy(ctx, lax)
 		Expect(warned.all()).To(ContainElement(asksForMore))
-		Eventually(ctx, framework.Read(admin, lax)).Should(waitsFor(platformv1alpha1.ReasonWaitingForApproval, "needs 2 approvals", "promotes it"))
-		Eventually(ctx, framework.Read(admin, strict)).Should(waitsFor(platformv1alpha1.ReasonWaitingForApproval, "needs 3 approvals"))
+		Eventually(ctx, framework.Read(admin, lax)).Should(keptOut(platformv1alpha1.ReasonWaitingForApproval, "needs 2 approvals", "promotes it"))
+		Eventually(ctx, framework.Read(admin, strict)).Should(keptOut(platformv1alpha1.ReasonWaitingForApproval, "needs 3 approvals"))
 	})
 
 	It("counts how long a version has been Ready before", func(ctx context.Context) {
@@ -213,14 +224,14 @@ var _ = Describe("A gate", func() {
 		eve := t.approver(ctx, "eve")
 		template := publish(ctx, light(framework.Name("light-")))
 		component := deploy(ctx, framework.Component(t.home, "shop", template.Name, "prod"))
-		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-1"))
+		Eventually(ctx, framework.Read(admin, component)).Should(keptOut(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-1"))
 		decide(ctx, eve, "eve", t.release("shop", "prod", 1), platformv1alpha1.DecisionReject, "Breaks the cart")
-		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonRejected, "eve rejected", "Breaks the cart"))
+		Eventually(ctx, framework.Read(admin, component)).Should(framework.BeStalled(platformv1alpha1.ReasonRejected, "eve rejected", "Breaks the cart"))
 		Expect(admin.DeleteAllOf(ctx, &platformv1alpha1.Approval{}, client.InNamespace(t.home))).To(Succeed())
 		decide(ctx, eve, "eve", t.release("shop", "prod", 1), platformv1alpha1.DecisionApprove, "")
-		Consistently(ctx, framework.Read(admin, component), "2s").Should(waitsFor(platformv1alpha1.ReasonRejected), "a rejection stays, also where its Approval does not")
+		Consistently(ctx, framework.Read(admin, component), "2s").Should(framework.BeStalled(platformv1alpha1.ReasonRejected), "a rejection stays, also where its Approval does not")
 		change(ctx, component, withImage("registry.example/shop:2.0.0"))
-		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-2"))
+		Eventually(ctx, framework.Read(admin, component)).Should(keptOut(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-2"))
 		decide(ctx, eve, "eve", t.release("shop", "prod", 2), platformv1alpha1.DecisionApprove, "")
 		settled(ctx, component)
 	})
