@@ -89,6 +89,7 @@ type PathEnvironment struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=30
+	// +kubebuilder:validation:Pattern=`^[a-z]([-a-z0-9]*[a-z0-9])?$`
 	Name string `json:"name,omitempty"`
 	// parameters for this environment, merged over Component.spec.parameters by RFC 7396: null
 	// deletes a key, lists are replaced. Default: none.

@@ -172,6 +172,25 @@ func TestRollback(t *testing.T) {
 	}
 }
 
+func TestRollback_SaysWhatIsWrong(t *testing.T) {
+	for name, tc := range map[string]struct {
+		args []string
+		code int
+		text string
+	}{
+		"a number below 1":                       {[]string{"shop", "prod", "--to", "-1"}, exitTrouble, "--to must be the number of a Release"},
+		"an environment that is not in the path": {[]string{"shop", "moon"}, exitFindings, "moon is not in the path of component shop, which is dev, prod"},
+		"a Component that does not exist":        {[]string{"cart", "prod"}, exitFindings, "component cart does not exist in namespace team-shop"},
+		"a Release that was never Ready":         {[]string{"shop", "prod", "--to", "9"}, exitFindings, "get releases"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got, _ := asBob(t, []client.Object{inProd(nil)}, append([]string{"rollback"}, tc.args...)...); got.code != tc.code || !strings.Contains(got.err, tc.text) {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
+}
+
 func TestApprove_SaysWhatTheReleaseStillWaitsFor(t *testing.T) {
 	const message = "Release shop-prod-3 needs 1 approval to enter prod; bob made the change, and cannot approve it."
 	waiting := inProd(func(c *platformv1alpha1.Component) { c.Status.Environments[1].Message = message })

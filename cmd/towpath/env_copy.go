@@ -108,6 +108,9 @@ func (o *previewOptions) keepEnvironment(ctx context.Context, c *cluster.Cluster
 			live = nil
 		}
 		if live == nil {
+			if err := o.askClass(ctx, c); err != nil {
+				return err
+			}
 			live, action = wanted.DeepCopy(), actionCreated
 			if o.lasts > 0 {
 				now := time.Now()
@@ -133,6 +136,17 @@ func (o *previewOptions) keepEnvironment(ctx context.Context, c *cluster.Cluster
 		return err
 	})
 	return live, action, o.said(err, "make environment "+wanted.Name)
+}
+
+// askClass says that the class does not exist, or is about to go, before an Environment is made that could not be. Who may not
+// read classes is told by the Environment.
+func (o *previewOptions) askClass(ctx context.Context, c *cluster.Cluster) error {
+	var class platformv1alpha1.EnvironmentClass
+	err := c.Get(ctx, client.ObjectKey{Name: o.class}, &class)
+	if apierrors.IsNotFound(err) || err == nil && !class.DeletionTimestamp.IsZero() {
+		return &trouble{err: fmt.Errorf("EnvironmentClass %s does not exist: choose another by --class", o.class), next: o.Kubectl() + " get environmentclasses", code: exitFindings}
+	}
+	return nil
 }
 
 // keepCopy makes the copy of a Component, or brings it up to date. One that is there only to be used stays as it is: the

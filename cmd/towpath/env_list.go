@@ -35,8 +35,10 @@ type envEntry struct {
 	PullRequest *platformv1alpha1.PullRequest `json:"pullRequest,omitempty"`
 	// Components that have it in their path.
 	Components []string `json:"components"`
-	// Status is Ready, Deleting, or the reason why it is not ready.
+	// Status is Ready, Asleep, Deleting, or the reason why it is not ready.
 	Status string `json:"status"`
+	// AsleepUntil is when it wakes, where it sleeps; empty for when somebody wakes it.
+	AsleepUntil string `json:"asleepUntil,omitempty"`
 	// ExpiresAt is when it ends; empty for never.
 	ExpiresAt string `json:"expiresAt,omitempty"`
 	// Expiring says that the end is near.
@@ -125,6 +127,11 @@ func entryOf(e *platformv1alpha1.Environment, users []string) envEntry {
 	switch {
 	case !e.DeletionTimestamp.IsZero():
 		entry.Status = platformv1alpha1.ReasonDeleting
+	case ready != nil && ready.Status == metav1.ConditionTrue && e.Asleep():
+		entry.Status = platformv1alpha1.ReasonAsleep
+		if until := e.Status.Sleep.Until; until != nil {
+			entry.AsleepUntil = until.UTC().Format(time.RFC3339)
+		}
 	case ready != nil && ready.Status == metav1.ConditionTrue:
 		entry.Status = platformv1alpha1.ReasonReady
 	case ready != nil:
@@ -156,7 +163,11 @@ func printEnvironments(out io.Writer, report *envReport, everywhere bool) error 
 		if e.Expiring {
 			ends += " (soon)"
 		}
-		rows += strings.Join([]string{e.Name, e.Class, e.Status, ends, request, cmp.Or(strings.Join(e.Components, ", "), "-")}, "\t") + "\n"
+		status := e.Status
+		if e.AsleepUntil != "" {
+			status += " until " + e.AsleepUntil
+		}
+		rows += strings.Join([]string{e.Name, e.Class, status, ends, request, cmp.Or(strings.Join(e.Components, ", "), "-")}, "\t") + "\n"
 	}
 	if _, err := io.WriteString(table, rows); err != nil {
 		return err

@@ -170,6 +170,8 @@ func TestEnvPreview_Refuses(t *testing.T) {
 	}{
 		"an environment of another pull request": {append(checkoutOf(nil), foreign), previewArgs("i:1"), exitFindings, "is not that of " + prURL},
 		"another class":                          {append(checkoutOf(nil), ours), previewArgs("i:1", "--class", "big"), exitFindings, "is of class preview, which cannot change"},
+		"a class that does not exist":            {checkoutOf(nil), previewArgs("i:1", "--class", "big"), exitFindings, "EnvironmentClass big does not exist"},
+		"the same, tried":                        {checkoutOf(nil), previewArgs("i:1", "--class", "big", "--dry-run"), exitFindings, "EnvironmentClass big does not exist"},
 		"a name that is taken":                   {append(checkoutOf(nil), taken), previewArgs("i:1"), exitFindings, "exists, and is no copy of checkout"},
 		"a copy of a copy":                       {copied, previewArgs("i:1"), exitFindings, "is a copy itself"},
 		"what is used and does not exist":        {lost, previewArgs("i:1"), exitFindings, "component moon does not exist"},
@@ -277,12 +279,17 @@ func TestEnvList(t *testing.T) {
 	dev := &platformv1alpha1.Environment{ObjectMeta: metav1.ObjectMeta{Namespace: "team-shop", Name: "dev"}}
 	dev.Spec.ClassRef.Name = "development"
 	dev.Status.Conditions = []metav1.Condition{{Type: "Ready", Status: "False", Reason: "TeamLimitReached"}}
-	objects := append(checkoutOf(nil), e, dev)
+	night := &platformv1alpha1.Environment{ObjectMeta: metav1.ObjectMeta{Namespace: "team-shop", Name: "night"}}
+	night.Spec.ClassRef.Name = "development"
+	night.Status.Conditions = []metav1.Condition{{Type: "Ready", Status: "True", Reason: "Ready"}}
+	night.Status.Sleep = &platformv1alpha1.EnvironmentSleepStatus{State: platformv1alpha1.StateAsleep, Until: e.Status.ExpiresAt}
+	objects := append(checkoutOf(nil), e, dev, night)
 	got, _ := asBob(t, objects, "env", "list")
 	expect(t, got, exitOK, `
-NAME  CLASS        STATUS            EXPIRES                      PULL REQUEST                              COMPONENTS
-dev   development  TeamLimitReached  never                        -                                         checkout, orders-db
-pr-7  preview      Ready             2026-12-01T09:00:00Z (soon)  https://git.example/shop/checkout/pull/7  -
+NAME   CLASS        STATUS                             EXPIRES                      PULL REQUEST                              COMPONENTS
+dev    development  TeamLimitReached                   never                        -                                         checkout, orders-db
+night  development  Asleep until 2026-12-01T09:00:00Z  never                        -                                         -
+pr-7   preview      Ready                              2026-12-01T09:00:00Z (soon)  https://git.example/shop/checkout/pull/7  -
 `, "")
 	only, _ := asBob(t, objects, "env", "list", "--previews", "-o", "json")
 	var report envReport

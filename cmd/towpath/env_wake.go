@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -59,6 +60,9 @@ decide. Where a repository holds the Environment, do the same there.`,
 			said := fmt.Sprintf("environment %s is awake until %s\n", args[0], until.UTC().Format(time.RFC3339))
 			if longest := longestWake(cmd.Context(), connection, environment); lasts > longest {
 				said = fmt.Sprintf("environment %s is awake for %s, which is the longest that its class %s allows at once\n", args[0], longest, environment.Spec.ClassRef.Name)
+			}
+			if conditions := environment.Status.Conditions; len(conditions) > 0 && meta.FindStatusCondition(conditions, platformv1alpha1.ConditionAsleep) == nil {
+				said = fmt.Sprintf("environment %s does not sleep: neither its class %s nor its spec.sleep has it do so\n", args[0], environment.Spec.ClassRef.Name)
 			}
 			if scheduled {
 				said = fmt.Sprintf("environment %s sleeps by its windows alone\n", args[0])

@@ -38,6 +38,10 @@ func TestEnvWake(t *testing.T) {
 			"environment dev is awake until 2026-11-20T23:00:00Z\n"},
 		"for longer than its class allows": {sleepy(nil), []string{"dev", "--for", "6h"}, platformv1alpha1.EnvironmentSpec{WakeUntil: new(metav1.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC))},
 			"environment dev is awake for 4h0m0s, which is the longest that its class development allows at once\n"},
+		"one that never sleeps": {sleepy(func(e *platformv1alpha1.Environment) {
+			e.Status.Conditions = []metav1.Condition{{Type: "Ready", Status: "True", Reason: "Ready"}}
+		}), []string{"dev"}, platformv1alpha1.EnvironmentSpec{WakeUntil: new(metav1.Date(2026, 11, 20, 23, 0, 0, 0, time.UTC))},
+			"environment dev does not sleep: neither its class development nor its spec.sleep has it do so\n"},
 		"one that always sleeps": {sleepy(func(e *platformv1alpha1.Environment) {
 			e.Spec.Sleep = &platformv1alpha1.EnvironmentSleep{Mode: platformv1alpha1.SleepAlways}
 		}), []string{"dev", "--for", "30m"}, platformv1alpha1.EnvironmentSpec{

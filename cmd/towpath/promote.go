@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -95,7 +97,11 @@ func changeStep(ctx context.Context, connection *cluster.Cluster, flags cluster.
 		}
 	}
 	if step == nil {
-		return &trouble{err: fmt.Errorf("%s is not in the path of component %s", environment, name), next: look + " " + name, code: exitFindings}
+		var path []string
+		for i := range component.Spec.Environments {
+			path = append(path, component.Spec.Environments[i].Name)
+		}
+		return &trouble{err: fmt.Errorf("%s is not in the path of component %s, which is %s", environment, name, strings.Join(path, ", ")), next: look + " " + name, code: exitFindings}
 	}
 	var state platformv1alpha1.ComponentEnvironmentStatus
 	for _, known := range component.Status.Environments {
@@ -104,6 +110,9 @@ func changeStep(ctx context.Context, connection *cluster.Cluster, flags cluster.
 		}
 	}
 	if err := change(step, state); err != nil {
+		if explained := (*trouble)(nil); errors.As(err, &explained) {
+			return err
+		}
 		return &trouble{err: err, next: look + " " + name, code: exitFindings}
 	}
 	if component.Spec.RequestedBy != "" {

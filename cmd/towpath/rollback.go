@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -24,17 +25,19 @@ your own rights. Nothing else enters the environment until towpath promote takes
 out again. Where a repository holds the Component, do the same there.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if to < 0 {
+				return &trouble{err: errors.New("--to must be the number of a Release, with which its name ends"), next: cmd.CommandPath() + " --help"}
+			}
 			connection, err := dial(connect, flags)
 			if err != nil {
 				return err
 			}
-			number, err := goodRelease(cmd.Context(), connection, flags, args[0], args[1], to)
-			if err != nil {
-				return err
-			}
+			var number int64
 			err = changeStep(cmd.Context(), connection, flags, args[0], args[1], func(step *platformv1alpha1.PathEnvironment, _ platformv1alpha1.ComponentEnvironmentStatus) error {
+				var err error
+				number, err = goodRelease(cmd.Context(), connection, flags, args[0], args[1], to)
 				step.RollbackTo = number
-				return nil
+				return err
 			})
 			if err != nil {
 				return err

@@ -293,8 +293,11 @@ func (v *Validator) environments(ctx context.Context, component *platformv1alpha
 		if err != nil {
 			warnings = append(warnings, fmt.Sprintf("spec.environments[%s]: Environment %s does not exist (yet): the Component waits for it", step.Name, step.Name))
 		}
-		if step.Gate != nil && promotion.Stricter(environment.Status.Gate, step.Gate) != promotion.Stricter(nil, step.Gate) {
-			warnings = append(warnings, fmt.Sprintf("spec.environments[%s].gate: class %s asks for more, and that holds", step.Name, environment.Spec.ClassRef.Name))
+		if step.Gate != nil {
+			if more := promotion.Beyond(environment.Status.Gate, step.Gate); len(more) > 0 {
+				warnings = append(warnings, fmt.Sprintf("spec.environments[%s].gate: class %s asks for more, and that holds: %s",
+					step.Name, environment.Spec.ClassRef.Name, strings.Join(more, ", ")))
+			}
 		}
 		refused, err := v.queries(ctx, &step, environment.Spec.ClassRef.Name)
 		if err != nil {

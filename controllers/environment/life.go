@@ -67,8 +67,12 @@ func (s *scope) ending() string {
 	}
 	help := fmt.Sprintf("To put that off: towpath env extend %s -n %s --for 24h, or raise spec.lifetimeSeconds.", s.environment.Name, s.environment.Namespace)
 	if s.life.Max > 0 {
-		help += fmt.Sprintf(" Class %s allows at most %d seconds from the creation on, which is until %s.", s.environment.Spec.ClassRef.Name,
-			int64(s.life.Max/time.Second), s.environment.CreationTimestamp.Add(s.life.Max).UTC().Format(time.RFC3339))
+		latest := s.environment.CreationTimestamp.Add(s.life.Max)
+		limit := fmt.Sprintf("Class %s allows at most %d seconds from the creation on", s.environment.Spec.ClassRef.Name, int64(s.life.Max/time.Second))
+		help += fmt.Sprintf(" %s, which is until %s.", limit, latest.UTC().Format(time.RFC3339))
+		if !s.life.End.Before(latest) {
+			help = fmt.Sprintf("It cannot be put off. %s. Make another environment in time.", limit)
+		}
 	}
 	return fmt.Sprintf("The environment ends at %s, and is deleted then, %s. %s", s.life.End.UTC().Format(time.RFC3339), what, help)
 }

@@ -59,6 +59,26 @@ func Stricter(class *platformv1alpha1.ClassGate, component *platformv1alpha1.Gat
 	return gate
 }
 
+// Beyond is what a class asks of a version that the gate of a Component does not, as the fields of a gate with their values;
+// nothing where the Component asks for as much.
+func Beyond(class *platformv1alpha1.ClassGate, component *platformv1alpha1.Gate) []string {
+	both, own := Stricter(class, component), Stricter(nil, component)
+	var more []string
+	if both.SoakSeconds != own.SoakSeconds {
+		more = append(more, fmt.Sprintf("soakSeconds: %d", both.SoakSeconds))
+	}
+	if both.Approvals != own.Approvals {
+		more = append(more, fmt.Sprintf("approvals: %d", both.Approvals))
+	}
+	if both.AuthorApproval != own.AuthorApproval {
+		more = append(more, fmt.Sprintf("authorApproval: %s", both.AuthorApproval))
+	}
+	if both.Promotion != own.Promotion {
+		more = append(more, fmt.Sprintf("promotion: %s", both.Promotion))
+	}
+	return more
+}
+
 // pending returns the Release that waits at the gate, nil for none. Of several, only the newest waits.
 func (s *Step) pending() *Pending {
 	if n := len(s.Pending); n > 0 && !s.Pending[n-1].Superseded {

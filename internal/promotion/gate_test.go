@@ -233,15 +233,27 @@ func TestStricter_TakesNothingAway(t *testing.T) {
 	}
 }
 
-func TestStricter_TellsGatesApartThatAskForMore(t *testing.T) {
+func TestBeyond_NamesWhatAClassAsksForMore(t *testing.T) {
 	plain := &platformv1alpha1.Gate{Approvals: 1, AuthorApproval: "Allowed", Promotion: "Automatic"}
-	for _, same := range []*platformv1alpha1.ClassGate{nil, {}, {Gate: platformv1alpha1.Gate{AuthorApproval: "Allowed", Promotion: "Automatic"}}} {
-		if promotion.Stricter(same, plain) != promotion.Stricter(nil, plain) {
-			t.Errorf("%+v asks for no more than %+v", same, plain)
-		}
-	}
-	if more := (&platformv1alpha1.ClassGate{Gate: platformv1alpha1.Gate{Approvals: 2}}); promotion.Stricter(more, plain) == promotion.Stricter(nil, plain) {
-		t.Errorf("%+v asks for more than %+v", more, plain)
+	for name, tc := range map[string]struct {
+		class *platformv1alpha1.ClassGate
+		want  []string
+	}{
+		"no gate":        {nil, nil},
+		"an empty one":   {&platformv1alpha1.ClassGate{}, nil},
+		"the same, said": {&platformv1alpha1.ClassGate{Gate: platformv1alpha1.Gate{AuthorApproval: "Allowed", Promotion: "Automatic"}}, nil},
+		"as many":        {&platformv1alpha1.ClassGate{Gate: platformv1alpha1.Gate{Approvals: 1}}, nil},
+		"more of one":    {&platformv1alpha1.ClassGate{Gate: platformv1alpha1.Gate{Approvals: 2}}, []string{"approvals: 2"}},
+		"more everywhere": {
+			&platformv1alpha1.ClassGate{Gate: platformv1alpha1.Gate{SoakSeconds: 60, Approvals: 2, AuthorApproval: "Forbidden", Promotion: "Manual"}},
+			[]string{"soakSeconds: 60", "approvals: 2", "authorApproval: Forbidden", "promotion: Manual"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, promotion.Beyond(tc.class, plain)); diff != "" {
+				t.Errorf("Beyond (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 

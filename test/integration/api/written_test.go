@@ -123,6 +123,7 @@ var _ = Describe("A Component", func() {
 		Entry("too many environments", "[{name: dev}, {name: prod, parameters: {replicas: {max: 4}, empty: null}}]", list(17, "{name: $i}"), "spec.environments: Too many"),
 		Entry("a path that comes back", "[{name: dev}, {name: prod, parameters: {replicas: {max: 4}, empty: null}}]", "[{name: dev}, {name: prod}, {name: dev}]", "spec.environments[2]: Duplicate"),
 		Entry("an environment twice", "{name: dev}", "{name: prod}", "spec.environments[1]: Duplicate"),
+		Entry("an environment name that no Environment can have", "{name: dev}", "{name: Bad_Name}", "spec.environments[0].name"),
 		Entry("an environment name that is too long", "{name: dev}", "{name: "+strings.Repeat("a", 31)+"}", "spec.environments[0].name: Too long"),
 		Entry("an override without resource", "resource: deployment, ", "", "spec.overrides[0].resource: Required"),
 		Entry("an override without reason", "reason: Load., ", "", "spec.overrides[0].reason: Required"),

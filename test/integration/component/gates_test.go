@@ -192,7 +192,7 @@ var _ = Describe("A gate", func() {
 		lax, strict := framework.Component(t.home, "lax", template.Name, "prod"), framework.Component(t.home, "strict", template.Name, "prod")
 		lax.Spec.Environments[0].Gate = &platformv1alpha1.Gate{Approvals: 1, Promotion: platformv1alpha1.PromotionAutomatic}
 		strict.Spec.Environments[0].Gate = &platformv1alpha1.Gate{Approvals: 3, Promotion: platformv1alpha1.PromotionManual}
-		asksForMore := "spec.environments[prod].gate: class " + class + " asks for more, and that holds"
+		asksForMore := "spec.environments[prod].gate: class " + class + " asks for more, and that holds: approvals: 2, promotion: Manual"
 		deploy(ctx, strict)
 		Expect(warned.all()).NotTo(ContainElement(asksForMore))
 		deploy(ctx, lax)

@@ -59,7 +59,7 @@ var _ = Describe("The history", func() {
 		template := publish(ctx, light(framework.Name("light-")))
 		component := deploy(ctx, framework.Component(t.home, "shop", template.Name, "prod"))
 		first := t.release("shop", "prod", 1)
-		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-1"))
+		Eventually(ctx, framework.Read(admin, component)).Should(keptOut(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-1"))
 		decide(ctx, eve, "eve", first, platformv1alpha1.DecisionApprove, "")
 		approvals := func(ctx context.Context) ([]platformv1alpha1.Approval, error) {
 			var list platformv1alpha1.ApprovalList
@@ -86,10 +86,10 @@ var _ = Describe("The author of a commit", func() {
 		component.Spec.Commit = &platformv1alpha1.Commit{SHA: "3f2c9d1", Author: "Ada <Ada@shop.example>"}
 		component.Spec.RequestedBy = "kubernetes-admin"
 		deploy(ctx, component)
-		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonAuthorUnknown, "no User of Team "+name, "Ada@shop.example"))
+		Eventually(ctx, framework.Read(admin, component)).Should(keptOut(platformv1alpha1.ReasonAuthorUnknown, "no User of Team "+name, "Ada@shop.example"))
 
 		change(ctx, crew, func(live *platformv1alpha1.Team) { live.Spec.Members[0].Emails = []string{"ada@shop.example"} })
-		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonWaitingForApproval, "ada", "made the change, and cannot approve it"))
+		Eventually(ctx, framework.Read(admin, component)).Should(keptOut(platformv1alpha1.ReasonWaitingForApproval, "ada", "made the change, and cannot approve it"))
 		decide(ctx, ada, "ada", t.release("shop", "prod", 1), platformv1alpha1.DecisionApprove, "")
 		Consistently(ctx, exists(t.configMap("prod", "shop-config")), "2s").Should(BeFalse())
 		decide(ctx, eve, "eve", t.release("shop", "prod", 1), platformv1alpha1.DecisionApprove, "")

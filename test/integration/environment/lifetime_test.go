@@ -100,6 +100,15 @@ var _ = Describe("The lifetime of an Environment", func() {
 		Expect(eventsOf(environment.UID, "Expired")(ctx)).To(HaveLen(1))
 	})
 
+	It("cannot be put off where it is as long as the class allows, and says so", func(ctx context.Context) {
+		p := living(ctx, day, day)
+		environment := p.ready(ctx, "pr")
+		now.SetTime(environment.CreationTimestamp.Add(20 * time.Hour))
+		touch(ctx, environment)
+		Eventually(ctx, framework.Read(admin, environment)).Should(framework.HaveCondition("Expiring", metav1.ConditionTrue, "Expiring",
+			"It cannot be put off", "at most 86400 seconds", "Make another environment in time"))
+	})
+
 	It("is no longer than the class allows, and says so", func(ctx context.Context) {
 		p := living(ctx, hour, day)
 		environment := framework.Environment(p.home, "pr", p.class.Name)
