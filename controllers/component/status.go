@@ -95,7 +95,8 @@ func (s *stop) status() platformv1alpha1.ComponentEnvironmentStatus {
 }
 
 // reportReady sets Ready: each environment runs the Release assigned to it, and that is healthy.
-// Waiting for the environment before does not make a Component unready.
+// Waiting for the environment before, or for a person, does not make a Component unready, also where nothing runs yet: who
+// applies it and waits until it is Ready would hang on that person.
 func (s *scope) reportReady(conditions *[]metav1.Condition, generation int64) {
 	if s.problem != nil {
 		s.problem.report(conditions, generation)
@@ -140,27 +141,7 @@ func (s *scope) reportReady(conditions *[]metav1.Condition, generation int64) {
 			return
 		}
 	}
-	if wait := s.awaited(); wait != nil && wait.Reason == platformv1alpha1.ReasonRejected {
-		condition.Stalled(conditions, generation, wait.Reason, wait.Message)
-		return
-	} else if wait != nil {
-		condition.Progressing(conditions, generation, wait.Reason, wait.Message)
-		return
-	}
 	condition.Ready(conditions, generation, platformv1alpha1.ReasonReady, s.summary())
-}
-
-// awaited is what the first environment of the path waits for, where nothing runs in any; nil where something does.
-func (s *scope) awaited() *promotion.Wait {
-	for i := range s.stops {
-		if s.stops[i].current() != nil {
-			return nil
-		}
-	}
-	if len(s.stops) == 0 {
-		return nil
-	}
-	return s.stops[0].decision.Wait
 }
 
 func (p *problem) report(conditions *[]metav1.Condition, generation int64) {
@@ -184,8 +165,10 @@ func (s *scope) summary() string {
 		}
 	}
 	switch {
+	case len(names)+len(asleep) == 0 && len(s.stops) > 0 && s.stops[0].decision.Wait != nil:
+		return "Nothing runs yet. " + s.stops[0].decision.Wait.Message
 	case len(names)+len(asleep) == 0:
-		return "No Release is assigned to an environment yet."
+		return "Nothing runs yet."
 	case len(asleep) == 0:
 		return "Ready in " + strings.Join(names, ", ") + "."
 	case len(names) == 0:
