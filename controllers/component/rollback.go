@@ -2,6 +2,8 @@ package component
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -49,10 +51,19 @@ func (s *stop) rollback() *platformv1alpha1.ReleaseRollback {
 		back.From, back.Reason = failed.From, failed.Why
 		if current != nil && current.Name == failed.From {
 			c := ready(current)
-			back.Reason = condition.Clip(fmt.Sprintf("%s: %s", c.Reason, c.Message), maxReason)
+			back.Reason = condition.Clip(fmt.Sprintf("%s: %s", c.Reason, withoutPods(c.Message)), maxReason)
 		}
 	}
 	return back
+}
+
+// withoutPods leaves out of a message the sentences whose command asks for a pod: the rollback deletes that.
+func withoutPods(message string) string {
+	sentences := slices.DeleteFunc(strings.Split(message, ". "), func(sentence string) bool {
+		_, command, found := strings.Cut(sentence, "kubectl ")
+		return found && (strings.Contains(command, " logs ") || strings.Contains(command, " describe pod "))
+	})
+	return strings.TrimSuffix(strings.Join(sentences, ". "), ".") + "."
 }
 
 // rollsBack says that the class has Releases rolled back that fail.

@@ -22,6 +22,19 @@ func careful(deadline int32) *stop {
 	}}}
 }
 
+func TestWithoutPods(t *testing.T) {
+	for message, want := range map[string]string{
+		"Deployment shop: 0 of 2 are ready. Container app ended with exit code 1. See what it said: kubectl -n shop-prod logs shop-7d-x -c app --previous.": "Deployment shop: 0 of 2 are ready. Container app ended with exit code 1.",
+		"The image is not there. See what the node says: kubectl -n shop-prod describe pod shop-7d-x.":                                                      "The image is not there.",
+		"Secret db is not there. Make it: kubectl -n shop-prod create secret generic db.":                                                                   "Secret db is not there. Make it: kubectl -n shop-prod create secret generic db.",
+		"It needed more memory than 64Mi": "It needed more memory than 64Mi.",
+	} {
+		if got := withoutPods(message); got != want {
+			t.Errorf("%q became %q, want %q", message, got, want)
+		}
+	}
+}
+
 func TestAReleaseFailsAtTheDeadlineOfItsClass(t *testing.T) {
 	made := func(before time.Duration, how func(*platformv1alpha1.Release)) *platformv1alpha1.Release {
 		r := &platformv1alpha1.Release{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: ago(before)}}
