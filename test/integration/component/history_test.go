@@ -96,3 +96,44 @@ var _ = Describe("The author of a commit", func() {
 		settled(ctx, component)
 	})
 })
+
+var _ = Describe("The author of what went back", func() {
+	It("does not approve it when it comes again, whoever asks for that", func(ctx context.Context) {
+		t := newTeam(ctx)
+		t.addGated(ctx, "prod", gated(ctx, platformv1alpha1.ClassGate{Gate: platformv1alpha1.Gate{Approvals: 1, AuthorApproval: platformv1alpha1.AuthorApprovalForbidden}}))
+		ada, eve := t.approver(ctx, "ada"), t.approver(ctx, "eve")
+		t.editor(ctx, "ada")
+		template := publish(ctx, light(framework.Name("light-")))
+		component := framework.Component(t.home, "shop", template.Name, "prod")
+		component.Spec.RequestedBy = "kubernetes-admin"
+		deploy(ctx, component)
+		Eventually(ctx, framework.Read(admin, component)).Should(keptOut(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-1"))
+		decide(ctx, eve, "eve", t.release("shop", "prod", 1), platformv1alpha1.DecisionApprove, "")
+		settled(ctx, component)
+
+		By("a version of ada's, which eve lets in")
+		Eventually(ctx, func(ctx context.Context) error {
+			live := read(ctx, component)
+			live.Spec.Image, live.Spec.RequestedBy = "registry.example/shop:2.0.0", "ada"
+			return ada.Update(ctx, live)
+		}).Should(Succeed(), "the right takes a moment, and its status may change in between")
+		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-2", "ada made the change"))
+		decide(ctx, eve, "eve", t.release("shop", "prod", 2), platformv1alpha1.DecisionApprove, "")
+		settled(ctx, component)
+
+		By("a rollback, and its end, by somebody else")
+		change(ctx, component, func(c *platformv1alpha1.Component) {
+			c.Spec.Environments[0].RollbackTo, c.Spec.RequestedBy = 1, "kubernetes-admin"
+		})
+		Eventually(ctx, framework.Read(admin, t.release("shop", "prod", 3))).Should(And(framework.BeReady(), HaveField("Spec.Cause", platformv1alpha1.CauseRollback)))
+		change(ctx, component, func(c *platformv1alpha1.Component) { c.Spec.Environments[0].RollbackTo = 0 })
+		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-4", "ada, kubernetes-admin made the change"))
+		decide(ctx, ada, "ada", t.release("shop", "prod", 4), platformv1alpha1.DecisionApprove, "")
+		Eventually(ctx, framework.Read(admin, t.release("shop", "prod", 4))).Should(HaveField("Status.Decisions", HaveLen(1)))
+		Consistently(ctx, framework.Read(admin, t.configMap("prod", "shop-config")), "2s").Should(
+			HaveField("Data", HaveKeyWithValue("image", "registry.example/shop:1.0.0")), "it is hers still")
+		decide(ctx, eve, "eve", t.release("shop", "prod", 4), platformv1alpha1.DecisionApprove, "")
+		settled(ctx, component)
+		Expect(read(ctx, t.configMap("prod", "shop-config")).Data).To(HaveKeyWithValue("image", "registry.example/shop:2.0.0"))
+	})
+})
