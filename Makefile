@@ -41,7 +41,7 @@ RUNS ?= 3
 PROFILE ?=
 
 # What "make manifests generate" writes, and "make verify" compares.
-GENERATED := config/crd/bases api/v1alpha1/zz_generated.deepcopy.go
+GENERATED := config/crd/bases api/v1alpha1/zz_generated.deepcopy.go docs/reference
 
 # Tests that start a control plane are integration tests. They are found by what
 # they import, directly or not, so that no list of packages can go stale. The list
@@ -176,8 +176,15 @@ manifests: $(BIN)/controller-gen ## Generate the CRDs.
 	$(BIN)/controller-gen crd paths=./api/... output:crd:dir=config/crd/bases
 
 .PHONY: generate
-generate: $(BIN)/controller-gen ## Generate DeepCopy methods.
+generate: $(BIN)/controller-gen docs-reference ## Generate DeepCopy methods and docs/reference.
 	$(BIN)/controller-gen object:headerFile=hack/boilerplate.go.txt paths=./api/...
+
+# Of the definitions, so manifests comes before it; and of the commands, which a package main has: its test writes them.
+.PHONY: docs-reference
+docs-reference: manifests
+	@mkdir -p docs/reference
+	go run ./hack/docs/apiref >docs/reference/api.md
+	go test -count=1 -run='^TestReference$$' ./cmd/towpath -update
 
 .PHONY: fmt
 fmt: $(BIN)/golangci-lint ## Format the code.
