@@ -89,6 +89,17 @@ chart: $(BIN)/kustomize ## Make the Helm chart build/chart/towpath of config/def
 	  -files $(CURDIR)/config/chart -version '$(VERSION)' -out $(CURDIR)/build/chart/towpath
 	@echo build/chart/towpath
 
+# node_modules is made anew only when what it is made of changes.
+SITE := hack/docs/site
+
+$(SITE)/node_modules: $(SITE)/package.json $(SITE)/package-lock.json
+	npm --prefix $(SITE) ci
+	@touch $@
+
+.PHONY: docs-site
+docs-site: $(SITE)/node_modules ## Make the site of docs/ in build/docs-site (needs Node.js 20 and npm); a link that leads nowhere fails it.
+	npm --prefix $(SITE) run build
+
 .PHONY: demo
 demo: kube build ## Run the main job on a local control plane, and leave it up.
 	go run ./hack/demo up
