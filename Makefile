@@ -41,7 +41,7 @@ RUNS ?= 3
 PROFILE ?=
 
 # What "make manifests generate" writes, and "make verify" compares.
-GENERATED := config/crd/bases api/v1alpha1/zz_generated.deepcopy.go
+GENERATED := config/crd/bases api/v1alpha1/zz_generated.deepcopy.go docs/reference
 
 # Tests that start a control plane are integration tests. They are found by what
 # they import, directly or not, so that no list of packages can go stale. The list
@@ -89,6 +89,39 @@ chart: $(BIN)/kustomize ## Make the Helm chart build/chart/towpath of config/def
 	  -files $(CURDIR)/config/chart -version '$(VERSION)' -out $(CURDIR)/build/chart/towpath
 	@echo build/chart/towpath
 
+# What a release consists of, for the platforms that people and clusters have. The same commit gives the same files.
+RELEASE := build/release
+CLI_PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+
+.PHONY: release-files
+release-files: host-binaries chart ## Make build/release: CLI, manager, chart, manifests, checksums.
+	@rm -rf $(RELEASE) && mkdir -p $(RELEASE)
+	@for platform in $(CLI_PLATFORMS); do \
+	  os=$${platform%/*} arch=$${platform#*/} suffix=; [[ $$os != windows ]] || suffix=.exe; \
+	  echo "building the CLI for $$platform"; \
+	  CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch \
+	    go build -trimpath -ldflags '$(LDFLAGS)' -o $(RELEASE)/towpath-$$os-$$arch$$suffix ./cmd/towpath; \
+	done
+	@platforms='$(PLATFORMS)'; for platform in $${platforms//,/ }; do \
+	  cp $(BIN)/image/$${platform/\//-}/manager $(RELEASE)/towpath-manager-$${platform/\//-}; \
+	done
+	@$(BIN)/kustomize build config/default >$(RELEASE)/towpath.yaml
+	@tar --sort=name --mtime='$(DATE)' --owner=0 --group=0 --numeric-owner -C build/chart -cf - towpath | \
+	  gzip -n >$(RELEASE)/towpath-chart.tgz
+	@cd $(RELEASE) && sha256sum * >checksums.txt
+	@cat $(RELEASE)/checksums.txt
+
+# node_modules is made anew only when what it is made of changes.
+SITE := hack/docs/site
+
+$(SITE)/node_modules: $(SITE)/package.json $(SITE)/package-lock.json
+	npm --prefix $(SITE) ci
+	@touch $@
+
+.PHONY: docs-site
+docs-site: $(SITE)/node_modules ## Make the site of docs/ in build/docs-site (needs Node.js 20 and npm); a link that leads nowhere fails it.
+	npm --prefix $(SITE) run build
+
 .PHONY: demo
 demo: kube build ## Run the main job on a local control plane, and leave it up.
 	go run ./hack/demo up
@@ -108,7 +141,7 @@ kube: ## Build the local control plane into bin/kube (once; ten minutes).
 	@hack/kube/build.sh
 
 .PHONY: tools
-tools: $(BIN)/controller-gen $(BIN)/golangci-lint $(BIN)/kustomize $(BIN)/role-covers ## Build the pinned tools into bin/.
+tools: $(BIN)/controller-gen $(BIN)/golangci-lint $(BIN)/actionlint $(BIN)/kustomize $(BIN)/role-covers ## Build the pinned tools into bin/.
 
 # Built anew only when the pinned versions change.
 $(BIN)/controller-gen: hack/tools/go.mod hack/tools/go.sum
@@ -129,6 +162,10 @@ $(BIN)/prometheus: hack/prometheus/fetch.sh
 
 $(BIN)/govulncheck: hack/tools/go.mod hack/tools/go.sum
 	CGO_ENABLED=0 go -C hack/tools build -o $@ golang.org/x/vuln/cmd/govulncheck
+	@touch $@
+
+$(BIN)/actionlint: hack/tools/go.mod hack/tools/go.sum
+	CGO_ENABLED=0 go -C hack/tools build -o $@ github.com/rhysd/actionlint/cmd/actionlint
 	@touch $@
 
 $(BIN)/golangci-lint: hack/tools/golangci-lint/go.mod hack/tools/golangci-lint/go.sum hack/tools/golangci-lint/main.go
@@ -176,8 +213,15 @@ manifests: $(BIN)/controller-gen ## Generate the CRDs.
 	$(BIN)/controller-gen crd paths=./api/... output:crd:dir=config/crd/bases
 
 .PHONY: generate
-generate: $(BIN)/controller-gen ## Generate DeepCopy methods.
+generate: $(BIN)/controller-gen docs-reference ## Generate DeepCopy methods and docs/reference.
 	$(BIN)/controller-gen object:headerFile=hack/boilerplate.go.txt paths=./api/...
+
+# Of the definitions, so manifests comes before it; and of the commands, which a package main has: its test writes them.
+.PHONY: docs-reference
+docs-reference: manifests
+	@mkdir -p docs/reference
+	go run ./hack/docs/apiref >docs/reference/api.md
+	go test -count=1 -run='^TestReference$$' ./cmd/towpath -update
 
 .PHONY: fmt
 fmt: $(BIN)/golangci-lint ## Format the code.
@@ -188,16 +232,21 @@ vet: ## Run go vet.
 	go vet ./...
 
 .PHONY: lint
-lint: $(BIN)/golangci-lint ## Run the linters.
+lint: $(BIN)/golangci-lint $(BIN)/actionlint ## Run the linters.
 	$(BIN)/golangci-lint run
+	$(BIN)/actionlint -shellcheck= -pyflakes= .github/workflows/*.yml
 
 .PHONY: lint-fix
 lint-fix: $(BIN)/golangci-lint ## Run the linters, and mend what they can mend.
 	$(BIN)/golangci-lint run --fix
 
-.PHONY: vulncheck
-vulncheck: $(BIN)/govulncheck ## Look for known vulnerabilities (needs the network).
+.PHONY: vuln
+vuln: $(BIN)/govulncheck ## Look for known vulnerabilities (needs the network).
 	$(BIN)/govulncheck ./...
+
+.PHONY: test-vuln
+test-vuln: $(BIN)/govulncheck ## Show on made-up vulnerabilities that vuln finds what is called, and nothing else (no network).
+	@hack/vuln/check.sh $(BIN)/govulncheck
 
 .PHONY: licences
 licences: ## Check the licences of all modules that the binaries hold (-print lists them: go -C hack/tools run ./licences).
@@ -206,6 +255,14 @@ licences: ## Check the licences of all modules that the binaries hold (-print li
 .PHONY: verify
 verify: verify-generated verify-rbac licences ## Check that what is generated, or follows from the code, is up to date.
 	go mod tidy -diff
+	go mod verify
+
+# Each reads all that it depends on, so verify does it for the first one alone.
+.PHONY: verify-modules
+verify-modules: ## Compare the modules that each module of this repository needs with their checksums.
+	@for file in $$(git ls-files go.mod '*/go.mod'); do \
+	  dir=$$(dirname $$file); echo "$$dir: $$(go -C $$dir mod verify)"; go -C $$dir mod tidy -diff; \
+	done
 
 # Compared with a copy rather than with git's index: what counts is that the files
 # fit the sources beside them, also where neither is committed yet.

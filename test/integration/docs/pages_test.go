@@ -1,0 +1,281 @@
+package docs_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/config"
+	"github.com/towpath-dev/towpath/hack/install"
+	"github.com/towpath-dev/towpath/test/framework"
+	"github.com/towpath-dev/towpath/test/framework/markdown"
+)
+
+// files are the tools whose files a page may show, each with what else is checked than that it is YAML. That of the manager is
+// read in internal/manager.
+var files = map[string]func(ctx context.Context, text string){
+	"kustomize":   built,
+	"the manager": func(context.Context, string) {},
+	"Prometheus":  func(context.Context, string) {},
+}
+
+// built builds a kustomization, with the tree here in the place of the repository that it names.
+func built(ctx context.Context, text string) {
+	GinkgoHelper()
+	dir := GinkgoT().TempDir()
+	here, err := filepath.Abs(filepath.Join(root, "config", "default"))
+	Expect(err).NotTo(HaveOccurred())
+	here, err = filepath.Rel(dir, here)
+	Expect(err).NotTo(HaveOccurred())
+	repository := regexp.MustCompile(`https://\S+//config/default\?ref=\S+`)
+	Expect(repository.FindAllString(text, -1)).To(HaveLen(1))
+	Expect(os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(repository.ReplaceAllString(text, here)), 0o600)).To(Succeed())
+	build := exec.CommandContext(ctx, "go", "-C", filepath.Join(root, "hack", "tools"), "tool", "sigs.k8s.io/kustomize/kustomize/v5", "build", dir)
+	build.Stderr = GinkgoWriter
+	manifests, err := build.Output()
+	Expect(err).NotTo(HaveOccurred())
+	Expect(string(manifests)).To(ContainSubstring("image: registry.example/towpath/manager:0.1.0"))
+}
+
+var _ = Describe("The YAML of the documentation", func() {
+	AfterEach(func(ctx context.Context) {
+		forget(ctx)
+		world(ctx)
+	})
+
+	for _, page := range pages() {
+		name, err := filepath.Rel(root, page)
+		Expect(err).NotTo(HaveOccurred())
+		blocks := markdown.Blocks(text(page))
+		if !holdsYAML(blocks) {
+			continue
+		}
+		It("is accepted: "+name, func(ctx context.Context) {
+			p := &reading{shown: map[string]*unstructured.Unstructured{}}
+			for _, block := range blocks {
+				By(fmt.Sprintf("%s:%d", name, block.Line))
+				p.block(ctx, block)
+			}
+		})
+	}
+})
+
+// looksLike finds objects also where no language is given.
+var looksLike = regexp.MustCompile(`(?m)^ *(apiVersion|kind): `)
+
+func holdsYAML(blocks []markdown.Block) bool {
+	for _, block := range blocks {
+		if isYAML(block) || block.Marker != "" || looksLike.MatchString(block.Text) {
+			return true
+		}
+	}
+	return false
+}
+
+func isYAML(block markdown.Block) bool { return block.Language == "yaml" || block.Language == "yml" }
+
+// reading is what a reader has of a page so far.
+type reading struct {
+	// shown is the last object of each kind.
+	shown map[string]*unstructured.Unstructured
+}
+
+func (p *reading) block(ctx context.Context, block markdown.Block) {
+	GinkgoHelper()
+	if !isYAML(block) {
+		Expect(block.Marker == "shown" || !looksLike.MatchString(block.Text)).To(BeTrue(), "the block holds YAML, and is not marked as such:\n%s", block.Text)
+		return
+	}
+	verb, what, _ := strings.Cut(block.Marker, " of ")
+	user, byUser := strings.CutPrefix(block.Marker, "by ")
+	switch {
+	case block.Marker == "":
+		for _, object := range parse(block.Text) {
+			p.shown[object.GetKind()] = object
+			Expect(install.Apply(ctx, admin, object)).To(Succeed())
+			accepted(ctx, object)
+		}
+	case byUser:
+		c, err := cluster.UserClient(user, approvers)
+		Expect(err).NotTo(HaveOccurred())
+		for _, object := range parse(block.Text) {
+			p.shown[object.GetKind()] = object
+			Eventually(ctx, func() error { return write(ctx, c, object) }).Should(Succeed(), "a right takes a moment")
+			accepted(ctx, object)
+		}
+	case verb == "part":
+		whole := p.shown[what]
+		Expect(whole).NotTo(BeNil(), "the page shows no %s before this", what)
+		merged := merge(whole, block.Text)
+		Expect(install.Apply(ctx, admin, merged)).To(Succeed())
+		accepted(ctx, merged)
+	case verb == "file":
+		Expect(files).To(HaveKey(what))
+		var content map[string]any
+		Expect(yaml.UnmarshalStrict([]byte(block.Text), &content)).To(Succeed())
+		files[what](ctx, block.Text)
+	default:
+		Fail("no such marker: " + block.Marker)
+	}
+}
+
+// merge returns the object with the fields of a block.
+func merge(whole *unstructured.Unstructured, block string) *unstructured.Unstructured {
+	GinkgoHelper()
+	var part map[string]any
+	Expect(yaml.UnmarshalStrict([]byte(block), &part)).To(Succeed())
+	if _, ok := part["spec"]; !ok {
+		part = map[string]any{"spec": part}
+	}
+	merged := whole.DeepCopy()
+	mergeMaps(merged.Object, part)
+	return merged
+}
+
+// mergeMaps writes fields over others: lists as a whole.
+func mergeMaps(whole, part map[string]any) {
+	for key, value := range part {
+		below, ok := value.(map[string]any)
+		into, both := whole[key].(map[string]any)
+		if ok && both {
+			mergeMaps(into, below)
+			continue
+		}
+		whole[key] = value
+	}
+}
+
+// parse reads the documents of a block, strictly.
+func parse(block string) []*unstructured.Unstructured {
+	GinkgoHelper()
+	var objects []*unstructured.Unstructured
+	documents := utilyaml.NewYAMLReader(bufio.NewReader(strings.NewReader(block)))
+	for {
+		document, err := documents.Read()
+		if errors.Is(err, io.EOF) {
+			return objects
+		}
+		Expect(err).NotTo(HaveOccurred())
+		if len(bytes.TrimSpace(document)) == 0 {
+			continue
+		}
+		object := &unstructured.Unstructured{}
+		Expect(yaml.UnmarshalStrict(document, &object.Object)).To(Succeed())
+		Expect(object.GetKind()).NotTo(BeEmpty(), "a block that is no object needs a marker:\n%s", document)
+		objects = append(objects, object)
+	}
+}
+
+// write creates an object, or puts it in the place of the one there is.
+func write(ctx context.Context, c client.Client, object *unstructured.Unstructured) error {
+	err := c.Create(ctx, object.DeepCopy())
+	if !apierrors.IsAlreadyExists(err) {
+		return err
+	}
+	live := object.DeepCopy()
+	if err := c.Get(ctx, client.ObjectKeyFromObject(object), live); err != nil {
+		return err
+	}
+	updated := object.DeepCopy()
+	updated.SetResourceVersion(live.GetResourceVersion())
+	updated.SetFinalizers(live.GetFinalizers())
+	return c.Update(ctx, updated)
+}
+
+// accepted waits for what the controllers say of an object. Approvals have no conditions.
+func accepted(ctx context.Context, object *unstructured.Unstructured) {
+	GinkgoHelper()
+	if object.GroupVersionKind().Group != platformv1alpha1.GroupVersion.Group || object.GetKind() == "Approval" {
+		return
+	}
+	read := func() (client.Object, error) { return typed(ctx, object) }
+	if object.GetKind() != "Component" {
+		Eventually(ctx, read).Should(framework.BeReady())
+		return
+	}
+	Eventually(ctx, func() (string, error) {
+		live, err := read()
+		if err != nil {
+			return "", err
+		}
+		ready := meta.FindStatusCondition(framework.Conditions(live), platformv1alpha1.ConditionReady)
+		if ready == nil || ready.ObservedGeneration != live.GetGeneration() {
+			return "not seen yet", nil
+		}
+		if ready.Status == metav1.ConditionTrue {
+			return platformv1alpha1.ReasonReady, nil
+		}
+		return ready.Reason, nil
+	}).Should(BeElementOf(onItsWay), "%s %s", object.GetKind(), object.GetName())
+}
+
+// typed reads an object of ours as its type.
+func typed(ctx context.Context, object *unstructured.Unstructured) (client.Object, error) {
+	fresh, err := admin.Scheme().New(object.GroupVersionKind())
+	if err != nil {
+		return nil, err
+	}
+	live, ok := fresh.(client.Object)
+	if !ok {
+		return nil, fmt.Errorf("%T is no object", fresh)
+	}
+	return live, admin.Get(ctx, client.ObjectKeyFromObject(object), live)
+}
+
+// forget deletes what a page made and another one would find.
+func forget(ctx context.Context) {
+	GinkgoHelper()
+	// A Component that others use is refused until they are gone.
+	Eventually(ctx, func() (int, error) {
+		var left platformv1alpha1.ComponentList
+		if err := admin.List(ctx, &left); err != nil {
+			return 0, err
+		}
+		var refused []error
+		for i := range left.Items {
+			refused = append(refused, client.IgnoreNotFound(admin.Delete(ctx, &left.Items[i])))
+		}
+		return len(left.Items), errors.Join(refused...)
+	}).Should(BeZero())
+	shipped := map[string]bool{}
+	for _, object := range config.Catalog() {
+		shipped[object.GetName()] = true
+	}
+	Expect(admin.DeleteAllOf(ctx, &platformv1alpha1.Approval{}, client.InNamespace("team-shop"))).To(Succeed())
+	Eventually(ctx, func() ([]string, error) {
+		var templates platformv1alpha1.ServiceTemplateList
+		if err := admin.List(ctx, &templates); err != nil {
+			return nil, err
+		}
+		var left []string
+		for i := range templates.Items {
+			if shipped[templates.Items[i].Name] {
+				continue
+			}
+			left = append(left, templates.Items[i].Name)
+			if err := client.IgnoreNotFound(admin.Delete(ctx, &templates.Items[i])); err != nil {
+				return left, err
+			}
+		}
+		return left, nil
+	}).Should(BeEmpty())
+}
