@@ -42,14 +42,19 @@ type Server struct {
 }
 
 // Binary is the path of Prometheus: TOWPATH_PROMETHEUS, or what make bin/prometheus made.
-func Binary() (string, error) {
-	path := os.Getenv("TOWPATH_PROMETHEUS")
+func Binary() (string, error) { return binary("prometheus", "TOWPATH_PROMETHEUS") }
+
+// Promtool is the path of the tool that checks rules: TOWPATH_PROMTOOL, or what make bin/promtool made.
+func Promtool() (string, error) { return binary("promtool", "TOWPATH_PROMTOOL") }
+
+func binary(name, variable string) (string, error) {
+	path := os.Getenv(variable)
 	if path == "" {
 		_, file, _, _ := runtime.Caller(0)
-		path = filepath.Join(filepath.Dir(file), "..", "..", "bin", "prometheus")
+		path = filepath.Join(filepath.Dir(file), "..", "..", "bin", name)
 	}
 	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("there is no Prometheus: run make bin/prometheus, or set TOWPATH_PROMETHEUS: %w", err)
+		return "", fmt.Errorf("there is no %s: run make bin/%s, or set %s: %w", name, name, variable, err)
 	}
 	return path, nil
 }
