@@ -61,7 +61,13 @@ func binary(name, variable string) (string, error) {
 
 // Start runs one that keeps its data in a folder, and returns when it is ready.
 func Start(ctx context.Context, dir string) (*Server, error) {
-	return start(ctx, dir, &Server{})
+	return startWithSeries(ctx, dir, &Server{})
+}
+
+// StartWith runs one with a configuration of its own, which names files by their place in the folder. It has no series that
+// a test sets.
+func StartWith(ctx context.Context, dir, configuration string) (*Server, error) {
+	return start(ctx, dir, &Server{target: httptest.NewServer(http.NotFoundHandler())}, configuration)
 }
 
 // StartSecured runs one that is asked by https, with Username and Password.
@@ -71,22 +77,27 @@ func StartSecured(ctx context.Context, dir string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return start(ctx, dir, s, "--web.config.file="+config)
+	return startWithSeries(ctx, dir, s, "--web.config.file="+config)
 }
 
-func start(ctx context.Context, dir string, s *Server, flags ...string) (*Server, error) {
-	binary, err := Binary()
-	if err != nil {
-		return nil, err
-	}
+func startWithSeries(ctx context.Context, dir string, s *Server, flags ...string) (*Server, error) {
 	s.series = map[string]float64{}
 	s.target = httptest.NewServer(s)
+	return start(ctx, dir, s, fmt.Sprintf(
+		"global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n- job_name: test\n  static_configs: [{targets: [%q]}]\n", s.target.Listener.Addr()), flags...)
+}
+
+func start(ctx context.Context, dir string, s *Server, config string, flags ...string) (*Server, error) {
+	binary, err := Binary()
+	if err != nil {
+		s.target.Close()
+		return nil, err
+	}
 	port, err := freePort()
 	if err != nil {
 		s.target.Close()
 		return nil, err
 	}
-	config := fmt.Sprintf("global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n- job_name: test\n  static_configs: [{targets: [%q]}]\n", s.target.Listener.Addr())
 	file := filepath.Join(dir, "prometheus.yaml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		s.target.Close()
