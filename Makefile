@@ -86,8 +86,8 @@ docker-buildx: $(if $(filter host,$(BINARY)),host-binaries) ## Build the manager
 	$(DOCKER) buildx build --platform $(PLATFORMS) --push $(DOCKER_ARGS) .
 
 .PHONY: chart
-chart: $(BIN)/kustomize ## Make the Helm chart build/chart/towpath of config/default, for the image VERSION.
-	@$(BIN)/kustomize build config/default | go -C hack/chart run . \
+chart: $(BIN)/kustomize ## Make the Helm chart build/chart/towpath of config, for the image VERSION.
+	@$(BIN)/kustomize build config/overlays/monitoring | go -C hack/chart run . \
 	  -files $(CURDIR)/config/chart -version '$(VERSION)' -out $(CURDIR)/build/chart/towpath
 	@echo build/chart/towpath
 

@@ -114,9 +114,7 @@ var _ = Describe("Monitoring", func() {
 // its own do by the ServiceMonitor: it reads the same keys of the same Secrets, and names the job after the Service.
 func prometheusAsTheOperatorStartsIt(ctx context.Context) *prometheus.Server {
 	GinkgoHelper()
-	definition := framework.CRD("monitoring.coreos.com", "ServiceMonitor")
-	keep := true
-	definition.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties["spec"] = apiextensionsv1.JSONSchemaProps{Type: "object", XPreserveUnknownFields: &keep}
+	definition := framework.OpenCRD("monitoring.coreos.com", "ServiceMonitor")
 	Expect(admin.Create(ctx, definition)).To(Succeed())
 	Eventually(ctx, framework.Read(admin, definition)).Should(HaveField("Status.Conditions", ContainElement(And(
 		HaveField("Type", apiextensionsv1.Established), HaveField("Status", apiextensionsv1.ConditionTrue)))))
