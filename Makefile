@@ -20,6 +20,8 @@ LDFLAGS := -s -w -X $(VERSION_PKG).Version=$(VERSION) -X $(VERSION_PKG).Commit=$
 # The manager's image, and what docker-buildx builds it for and pushes.
 IMG ?= towpath:dev
 PLATFORMS ?= linux/amd64,linux/arm64
+# What deploy installs: a folder of config/overlays, or config/default.
+OVERLAY ?=
 # Where the image's binary comes from: build compiles it in the image of Go, host takes one that is
 # compiled here, which needs no image of others.
 BINARY ?= build
@@ -84,8 +86,8 @@ docker-buildx: $(if $(filter host,$(BINARY)),host-binaries) ## Build the manager
 	$(DOCKER) buildx build --platform $(PLATFORMS) --push $(DOCKER_ARGS) .
 
 .PHONY: chart
-chart: $(BIN)/kustomize ## Make the Helm chart build/chart/towpath of config/default, for the image VERSION.
-	@$(BIN)/kustomize build config/default | go -C hack/chart run . \
+chart: $(BIN)/kustomize ## Make the Helm chart build/chart/towpath of config, for the image VERSION.
+	@$(BIN)/kustomize build config/overlays/monitoring | go -C hack/chart run . \
 	  -files $(CURDIR)/config/chart -version '$(VERSION)' -out $(CURDIR)/build/chart/towpath
 	@echo build/chart/towpath
 
@@ -156,9 +158,9 @@ $(BIN)/role-covers: hack/tools/go.mod hack/tools/go.sum hack/tools/role-covers/m
 	CGO_ENABLED=0 go -C hack/tools build -o $@ ./role-covers
 	@touch $@
 
-# Of Debian's package; tests of checks ask it.
-$(BIN)/prometheus: hack/prometheus/fetch.sh
-	hack/prometheus/fetch.sh $@
+# Of Debian's package. Tests of checks ask prometheus; those of alerts and dashboards, both.
+$(BIN)/prometheus $(BIN)/promtool &: hack/prometheus/fetch.sh
+	hack/prometheus/fetch.sh $(BIN)
 
 $(BIN)/govulncheck: hack/tools/go.mod hack/tools/go.sum
 	CGO_ENABLED=0 go -C hack/tools build -o $@ golang.org/x/vuln/cmd/govulncheck
@@ -183,9 +185,9 @@ install: ## Install kinds, namespaces, rights and admission policies, without th
 
 # The image is set in a folder of its own: the tree stays as it is.
 .PHONY: deploy
-deploy: $(BIN)/kustomize ## Install everything, with the manager's image IMG, and wait until it runs.
+deploy: $(BIN)/kustomize ## Install everything, as OVERLAY says (ha, restricted, monitoring), with the manager's image IMG, and wait until it runs.
 	@mkdir -p $(BIN)/_deploy
-	@printf '%s\n' 'resources: [../../config/default]' 'sortOptions: {order: fifo}' >$(BIN)/_deploy/kustomization.yaml
+	@printf '%s\n' 'resources: [../../config/$(if $(OVERLAY),overlays/$(OVERLAY),default)]' 'sortOptions: {order: fifo}' >$(BIN)/_deploy/kustomization.yaml
 	@cd $(BIN)/_deploy && $(BIN)/kustomize edit set image towpath=$(IMG)
 	$(BIN)/kustomize build $(BIN)/_deploy | $(APPLY) -f -
 	$(KUBECTL) -n towpath-system rollout status deployment/towpath-manager --timeout=5m
@@ -294,10 +296,14 @@ test: ## Run everything that CI checks.
 	done
 
 .PHONY: test-unit
-test-unit: $(BIN)/prometheus ## Run the tests that need no control plane.
+test-unit: $(BIN)/prometheus $(BIN)/promtool ## Run the tests that need no control plane.
 	@packages=$$($(test_packages) | grep -Ev $(starts_cluster) | $(import_path)); \
 	  go test -race -shuffle=on $(TESTFLAGS) $$packages
 	go -C hack/chart test -shuffle=on $(TESTFLAGS) ./...
+
+.PHONY: test-alerts
+test-alerts: $(BIN)/promtool ## Check and test alerts and dashboards; a part of test-unit.
+	go test -count=1 $(TESTFLAGS) ./config/monitoring
 
 # Suites leave there which rights the manager and the appliers used, and verify-audit compares all of them.
 RIGHTS := $(CURDIR)/build/audit

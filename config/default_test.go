@@ -28,7 +28,13 @@ import (
 // rendered is what is installed: config/default as the pinned kustomize renders it.
 func rendered(t *testing.T) []*unstructured.Unstructured {
 	t.Helper()
-	kustomize := exec.CommandContext(t.Context(), "go", "tool", "sigs.k8s.io/kustomize/kustomize/v5", "build", "../../config/default")
+	return built(t, "default")
+}
+
+// built is a folder of config as the pinned kustomize renders it.
+func built(t *testing.T, folder string) []*unstructured.Unstructured {
+	t.Helper()
+	kustomize := exec.CommandContext(t.Context(), "go", "tool", "sigs.k8s.io/kustomize/kustomize/v5", "build", "../../config/"+folder)
 	kustomize.Dir = "../hack/tools"
 	var out, messages bytes.Buffer
 	kustomize.Stdout, kustomize.Stderr = &out, &messages
@@ -138,9 +144,9 @@ func TestTheInstallationIsInOrder(t *testing.T) {
 	}
 }
 
-func TestTheManagersPodsAreRestricted(t *testing.T) {
-	objects := rendered(t)
-	pod := one[appsv1.Deployment](t, objects, "Deployment", "towpath-manager").Spec.Template
+// mustBeRestricted asks the library by which the API server enforces pod security.
+func mustBeRestricted(t *testing.T, pod *corev1.PodTemplateSpec) {
+	t.Helper()
 	evaluator, err := psapolicy.NewEvaluator(psapolicy.DefaultChecks(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -151,6 +157,12 @@ func TestTheManagersPodsAreRestricted(t *testing.T) {
 			t.Errorf("%s: %s", result.ForbiddenReason, result.ForbiddenDetail)
 		}
 	}
+}
+
+func TestTheManagersPodsAreRestricted(t *testing.T) {
+	objects := rendered(t)
+	pod := one[appsv1.Deployment](t, objects, "Deployment", "towpath-manager").Spec.Template
+	mustBeRestricted(t, &pod)
 	for _, container := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
 		if security := container.SecurityContext; security.ReadOnlyRootFilesystem == nil || !*security.ReadOnlyRootFilesystem {
 			t.Errorf("container %s may write its root", container.Name)

@@ -137,7 +137,8 @@ func TestEveryReasonHasARunbookAndARow(t *testing.T) {
 	}
 	for _, page := range pages {
 		name := strings.TrimSuffix(filepath.Base(page), ".md")
-		if name != "README" && !slices.Contains(reasons, name) {
+		// The page of alerts is held to these by config/monitoring.
+		if name != "README" && name != "alerts" && !slices.Contains(reasons, name) {
 			t.Errorf("%s is the runbook of no reason", page)
 		}
 	}

@@ -1,9 +1,9 @@
 // Command chart makes a Helm chart of the manifests that kustomize renders, so that both install the same.
 //
-//	kustomize build config/default | chart -files config/chart -version 1.2.3 -out build/chart/towpath
+//	kustomize build config/overlays/monitoring | chart -files config/chart -version 1.2.3 -out build/chart/towpath
 //
-// What it reads becomes one template for each kind, word for word, but for the few fields that are values of the chart:
-// see deployment.go. What the chart says of itself, its values and their schema are written by hand, in config/chart.
+// What it reads becomes one template for each kind, word for word, but for the few fields that are values of the chart, and
+// for objects that a value leaves out: see deployment.go and optional.go. What the chart says of itself, its values and their schema are written by hand, in config/chart.
 package main
 
 import (
@@ -87,19 +87,10 @@ func split(rendered []byte) (map[string][]byte, error) {
 		if kind == "" {
 			return nil, errors.New("a document has no kind")
 		}
-		var text string
-		var err error
-		switch kind {
-		case "Deployment":
+		if kind == "Deployment" {
 			deployments++
-			text, err = deployment(object)
-		case "ConfigMap":
-			text, err = configuration(object)
-		case "CustomResourceDefinition", "Namespace":
-			text, err = kept(object)
-		default:
-			text = literal(string(bytes.TrimSpace(document)))
 		}
+		text, err := template(object, string(bytes.TrimSpace(document)))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", kind, err)
 		}
@@ -113,6 +104,34 @@ func split(rendered []byte) (map[string][]byte, error) {
 		return nil, fmt.Errorf("there are %d Deployments, not one", deployments)
 	}
 	return templates, nil
+}
+
+// template is the template of an object, of which document is the text.
+func template(object map[string]any, document string) (string, error) {
+	var text string
+	var err error
+	// Places take the fields that it goes by.
+	condition := optional(object)
+	switch part := label(object, componentLabel); {
+	case part == "metrics" && object["kind"] == "ServiceMonitor":
+		text, err = filled(object, monitorPlaces(object))
+	case part == "alerts":
+		text, err = filled(object, alertsPlaces(object))
+	case part == "dashboards":
+		text, err = filled(object, dashboardsPlaces(object))
+	case object["kind"] == "Deployment":
+		text, err = filled(object, places)
+	case object["kind"] == "ConfigMap":
+		text, err = configuration(object)
+	case object["kind"] == "CustomResourceDefinition", object["kind"] == "Namespace":
+		text, err = kept(object)
+	default:
+		text = withoutAggregation(literal(document))
+	}
+	if condition != "" && err == nil {
+		text = fmt.Sprintf("{{- if %s }}\n%s\n{{- end }}", condition, strings.TrimRight(text, "\n"))
+	}
+	return text, err
 }
 
 // literal is text that a template puts out as it is.

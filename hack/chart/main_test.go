@@ -21,10 +21,16 @@ import (
 
 type object = map[string]any
 
-// kustomized is what config/default installs.
+// kustomized is what the chart is made of.
 func kustomized(t *testing.T) []byte {
 	t.Helper()
-	kustomize := exec.CommandContext(t.Context(), "go", "tool", "sigs.k8s.io/kustomize/kustomize/v5", "build", "../../config/default")
+	return built(t, "overlays/monitoring")
+}
+
+// built is what a folder of config installs.
+func built(t *testing.T, folder string) []byte {
+	t.Helper()
+	kustomize := exec.CommandContext(t.Context(), "go", "tool", "sigs.k8s.io/kustomize/kustomize/v5", "build", "../../config/"+folder)
 	kustomize.Dir = "../tools"
 	var out, messages bytes.Buffer
 	kustomize.Stdout, kustomize.Stderr = &out, &messages
@@ -34,7 +40,7 @@ func kustomized(t *testing.T) []byte {
 	return out.Bytes()
 }
 
-// made is the chart of what config/default installs.
+// made is the chart of manifests.
 func made(t *testing.T, manifests []byte, version string) *chart.Chart {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "towpath")
@@ -51,10 +57,12 @@ func made(t *testing.T, manifests []byte, version string) *chart.Chart {
 	return c
 }
 
-// templated is what the chart installs with values.
-func templated(t *testing.T, c *chart.Chart, values object) ([]byte, error) {
+// templated is what the chart installs with values, where the cluster serves what Kubernetes does, and further versions.
+func templated(t *testing.T, c *chart.Chart, values object, served ...string) ([]byte, error) {
 	t.Helper()
-	all, err := chartutil.ToRenderValues(c, values, chartutil.ReleaseOptions{Name: "towpath", Namespace: "towpath-system"}, nil)
+	capabilities := *chartutil.DefaultCapabilities
+	capabilities.APIVersions = append(slices.Clone(capabilities.APIVersions), served...)
+	all, err := chartutil.ToRenderValues(c, values, chartutil.ReleaseOptions{Name: "towpath", Namespace: "towpath-system"}, &capabilities)
 	if err != nil {
 		return nil, err
 	}
@@ -92,8 +100,11 @@ func objects(t *testing.T, text []byte) map[string]object {
 		}
 		switch o["kind"] {
 		case "ConfigMap":
-			metadata["name"] = short(metadata["name"])
 			data := at[object](t, o, "data")
+			if data["manager.yaml"] == nil {
+				break
+			}
+			metadata["name"] = short(metadata["name"])
 			var content any
 			if err := yaml.Unmarshal([]byte(data["manager.yaml"].(string)), &content); err != nil {
 				t.Fatal(err)
@@ -147,18 +158,39 @@ func manager(t *testing.T, c *chart.Chart, values object) (deployment, pod, cont
 	return deployment, pod, at[[]any](t, pod, "containers")[0].(object)
 }
 
+const operator = "monitoring.coreos.com/v1"
+
 func TestChart_InstallsWhatKustomizeDoes(t *testing.T) {
-	manifests := kustomized(t)
-	text, err := templated(t, made(t, manifests, "dev"), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, got := objects(t, manifests), objects(t, text)
-	if len(want) < 50 {
-		t.Fatalf("kustomize renders %d objects alone", len(want))
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("config/default has what the chart has not (-), or the reverse (+):\n%s", diff)
+	c := made(t, kustomized(t), "dev")
+	for name, tc := range map[string]struct {
+		folder, values string
+		served         []string
+	}{
+		"as it is":                    {folder: "default"},
+		"with the operator":           {folder: "overlays/monitoring", served: []string{operator}},
+		"for several nodes":           {folder: "overlays/ha", values: "values-ha.yaml"},
+		"for clusters that give less": {folder: "overlays/restricted", values: "values-restricted.yaml"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			values := chartutil.Values{}
+			if tc.values != "" {
+				var err error
+				if values, err = chartutil.ReadValuesFile(filepath.Join("../../config/chart", tc.values)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			text, err := templated(t, c, values, tc.served...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, got := objects(t, built(t, tc.folder)), objects(t, text)
+			if len(want) < 50 {
+				t.Fatalf("kustomize renders %d objects alone", len(want))
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("config/%s has what the chart has not (-), or the reverse (+):\n%s", tc.folder, diff)
+			}
+		})
 	}
 }
 
@@ -197,7 +229,8 @@ func TestChart_Values(t *testing.T) {
 		"nodeSelector":   object{"node-role.kubernetes.io/infra": ""},
 		"tolerations":    []any{object{"key": "infra", "operator": "Exists"}},
 		"affinity":       object{"podAntiAffinity": object{}},
-		"podAnnotations": object{"example.com/a": "b: {{ c }}"},
+		"podAnnotations": object{"example.com/a": "b: {{ c }}"}, "podSecurityContext": object{"runAsUser": 1000},
+		"topologySpreadConstraints": []any{},
 	})
 	for what, same := range map[string]bool{
 		"replicas":           at[float64](t, deployment, "spec", "replicas") == 3,
@@ -209,6 +242,9 @@ func TestChart_Values(t *testing.T) {
 		"priorityClassName":  pod["priorityClassName"] == "system-cluster-critical",
 		"nodeSelector":       len(at[object](t, pod, "nodeSelector")) == 2,
 		"tolerations":        reflect.DeepEqual(pod["tolerations"], []any{object{"key": "infra", "operator": "Exists"}}),
+		"user":               at[object](t, pod, "securityContext")["runAsUser"] == 1000.0,
+		"and not root":       at[object](t, pod, "securityContext")["runAsNonRoot"] == true,
+		"spread":             pod["topologySpreadConstraints"] == nil,
 		"affinity":           reflect.DeepEqual(pod["affinity"], object{"podAntiAffinity": object{}}),
 		"podAnnotations":     at[object](t, deployment, "spec", "template", "metadata", "annotations")["example.com/a"] == "b: {{ c }}",
 		"its own annotation": at[object](t, deployment, "spec", "template", "metadata", "annotations")["kubectl.kubernetes.io/default-container"] == "manager",
@@ -259,6 +295,8 @@ func TestChart_RefusesWrongValues(t *testing.T) {
 		"a policy that is none":   {object{"image": object{"pullPolicy": "Sometimes"}}, "pullPolicy"},
 		"a port that is fixed":    {object{"configuration": object{"webhook": object{"port": 1}}}, "webhook"},
 		"no workers":              {object{"configuration": object{"workers": 0}}, "workers"},
+		"no form of detection":    {object{"monitoring": object{"dashboards": object{"enabled": "maybe"}}}, "dashboards"},
+		"an interval of nothing":  {object{"monitoring": object{"serviceMonitor": object{"interval": "often"}}}, "interval"},
 		"a Secret without a name": {object{"imagePullSecrets": []any{"registry"}}, "imagePullSecrets"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -42,21 +42,32 @@ type Server struct {
 }
 
 // Binary is the path of Prometheus: TOWPATH_PROMETHEUS, or what make bin/prometheus made.
-func Binary() (string, error) {
-	path := os.Getenv("TOWPATH_PROMETHEUS")
+func Binary() (string, error) { return binary("prometheus", "TOWPATH_PROMETHEUS") }
+
+// Promtool is the path of the tool that checks rules: TOWPATH_PROMTOOL, or what make bin/promtool made.
+func Promtool() (string, error) { return binary("promtool", "TOWPATH_PROMTOOL") }
+
+func binary(name, variable string) (string, error) {
+	path := os.Getenv(variable)
 	if path == "" {
 		_, file, _, _ := runtime.Caller(0)
-		path = filepath.Join(filepath.Dir(file), "..", "..", "bin", "prometheus")
+		path = filepath.Join(filepath.Dir(file), "..", "..", "bin", name)
 	}
 	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("there is no Prometheus: run make bin/prometheus, or set TOWPATH_PROMETHEUS: %w", err)
+		return "", fmt.Errorf("there is no %s: run make bin/%s, or set %s: %w", name, name, variable, err)
 	}
 	return path, nil
 }
 
 // Start runs one that keeps its data in a folder, and returns when it is ready.
 func Start(ctx context.Context, dir string) (*Server, error) {
-	return start(ctx, dir, &Server{})
+	return startWithSeries(ctx, dir, &Server{})
+}
+
+// StartWith runs one with a configuration of its own, which names files by their place in the folder. It has no series that
+// a test sets.
+func StartWith(ctx context.Context, dir, configuration string) (*Server, error) {
+	return start(ctx, dir, &Server{target: httptest.NewServer(http.NotFoundHandler())}, configuration)
 }
 
 // StartSecured runs one that is asked by https, with Username and Password.
@@ -66,22 +77,27 @@ func StartSecured(ctx context.Context, dir string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return start(ctx, dir, s, "--web.config.file="+config)
+	return startWithSeries(ctx, dir, s, "--web.config.file="+config)
 }
 
-func start(ctx context.Context, dir string, s *Server, flags ...string) (*Server, error) {
-	binary, err := Binary()
-	if err != nil {
-		return nil, err
-	}
+func startWithSeries(ctx context.Context, dir string, s *Server, flags ...string) (*Server, error) {
 	s.series = map[string]float64{}
 	s.target = httptest.NewServer(s)
+	return start(ctx, dir, s, fmt.Sprintf(
+		"global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n- job_name: test\n  static_configs: [{targets: [%q]}]\n", s.target.Listener.Addr()), flags...)
+}
+
+func start(ctx context.Context, dir string, s *Server, config string, flags ...string) (*Server, error) {
+	binary, err := Binary()
+	if err != nil {
+		s.target.Close()
+		return nil, err
+	}
 	port, err := freePort()
 	if err != nil {
 		s.target.Close()
 		return nil, err
 	}
-	config := fmt.Sprintf("global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n- job_name: test\n  static_configs: [{targets: [%q]}]\n", s.target.Listener.Addr())
 	file := filepath.Join(dir, "prometheus.yaml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		s.target.Close()

@@ -138,3 +138,10 @@ func CRD(group, kind string) *apiextensionsv1.CustomResourceDefinition {
 		},
 	}
 }
+
+// OpenCRD is as CRD, with a spec that keeps everything: it stands for a kind of others whose definition is not here.
+func OpenCRD(group, kind string) *apiextensionsv1.CustomResourceDefinition {
+	crd, keep := CRD(group, kind), true
+	crd.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties["spec"] = apiextensionsv1.JSONSchemaProps{Type: "object", XPreserveUnknownFields: &keep}
+	return crd
+}

@@ -15,7 +15,9 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -47,13 +49,14 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	DeferCleanup(func(ctx context.Context) { Expect(plane.Stop(ctx)).To(Succeed()) })
 	kinds := runtime.NewScheme()
 	Expect(clientgoscheme.AddToScheme(kinds)).To(Succeed())
+	Expect(apiextensionsv1.AddToScheme(kinds)).To(Succeed())
 	Expect(platformv1alpha1.AddToScheme(kinds)).To(Succeed())
 	admin, err = client.New(plane.AdminConfig(), client.Options{Scheme: kinds})
 	Expect(err).NotTo(HaveOccurred())
 	authority = plane.AdminConfig().CAData
 	Expect(authority).NotTo(BeEmpty())
 	chart = filepath.Join(GinkgoT().TempDir(), "towpath")
-	manifests := run(ctx, "../../../hack/tools", nil, "go", "tool", "sigs.k8s.io/kustomize/kustomize/v5", "build", "../../config/default")
+	manifests := run(ctx, "../../../hack/tools", nil, "go", "tool", "sigs.k8s.io/kustomize/kustomize/v5", "build", "../../config/overlays/monitoring")
 	run(ctx, "../../../hack/chart", strings.NewReader(manifests), "go", "run", ".", "-files", "../../config/chart", "-version", "v1.2.3", "-out", chart)
 })
 
@@ -121,6 +124,30 @@ var _ = Describe("The Helm chart", Ordered, func() {
 			HaveField("Data", HaveKeyWithValue("manager.yaml", ContainSubstring("workers: 8"))))
 	})
 
+	It("adds metrics and alerts once the cluster has the kinds of the Prometheus operator", func(ctx context.Context) {
+		Expect(framework.Gone(admin, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "towpath-system", Name: "towpath-metrics-scraper"}})(ctx)).To(BeTrue())
+		for _, kind := range []string{"ServiceMonitor", "PrometheusRule"} {
+			definition := framework.OpenCRD("monitoring.coreos.com", kind)
+			Expect(admin.Create(ctx, definition)).To(Succeed())
+			Eventually(ctx, framework.Read(admin, definition)).Should(HaveField("Status.Conditions", ContainElement(And(
+				HaveField("Type", apiextensionsv1.Established), HaveField("Status", apiextensionsv1.ConditionTrue)))))
+		}
+		helm(ctx, "upgrade", "towpath", chart, "--reuse-values", "--set", "monitoring.prometheusRule.labels.release=kube")
+		for _, kind := range []string{"ServiceMonitor", "PrometheusRule"} {
+			Expect(framework.Read(admin, operators(kind))(ctx)).To(HaveField("Object", HaveKey("spec")))
+		}
+		Expect(operatorsLabels(ctx, "PrometheusRule")).To(HaveKeyWithValue("release", "kube"))
+		token := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "towpath-system", Name: "towpath-metrics-scraper"}}
+		Eventually(ctx, framework.Read(admin, token)).Should(HaveField("Data", HaveKey("token")), "kube-controller-manager makes it")
+
+		By("leaving the token alone when it is upgraded again")
+		before, err := framework.Read(admin, token)(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		helm(ctx, "upgrade", "towpath", chart, "--reuse-values", "--set", "monitoring.prometheusRule.enabled=false")
+		Expect(framework.Read(admin, token)(ctx)).To(HaveField("Data", Equal(before.Data)))
+		Eventually(ctx, framework.Gone(admin, operators("PrometheusRule"))).Should(BeTrue())
+	})
+
 	It("takes the manager away, and no object of anybody", func(ctx context.Context) {
 		Expect(admin.Delete(ctx, webhooks())).To(Succeed(), "as no manager answers here")
 		Eventually(ctx, func() error { return admin.Create(ctx, team.DeepCopy()) }).Should(Succeed(), "the API server goes on asking for a moment")
@@ -130,7 +157,7 @@ var _ = Describe("The Helm chart", Ordered, func() {
 			Expect(admin.Get(ctx, client.ObjectKeyFromObject(namespace), namespace)).To(Succeed())
 			Expect(namespace.GetDeletionTimestamp()).To(BeNil())
 		}
-		for _, object := range []client.Object{manager(), certificate(), &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "towpath-manager"}}} {
+		for _, object := range []client.Object{manager(), certificate(), &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "towpath-manager"}}, operators("ServiceMonitor")} {
 			Eventually(ctx, framework.Gone(admin, object)).Should(BeTrue())
 		}
 		By("installing again over what stayed")
@@ -141,6 +168,24 @@ var _ = Describe("The Helm chart", Ordered, func() {
 
 func manager() *appsv1.Deployment {
 	return &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "towpath-system", Name: "towpath-manager"}}
+}
+
+// operators is an object of the Prometheus operator's kinds.
+func operators(kind string) *unstructured.Unstructured {
+	object := &unstructured.Unstructured{}
+	object.SetAPIVersion("monitoring.coreos.com/v1")
+	object.SetKind(kind)
+	object.SetNamespace("towpath-system")
+	object.SetName("towpath-manager")
+	return object
+}
+
+func operatorsLabels(ctx context.Context, kind string) (map[string]string, error) {
+	object, err := framework.Read(admin, operators(kind))(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return object.GetLabels(), nil
 }
 
 func webhooks() *admissionregistrationv1.ValidatingWebhookConfiguration {

@@ -26,7 +26,7 @@ func TestManager(t *testing.T) {
 
 var _ = BeforeSuite(func(ctx context.Context) {
 	var err error
-	cluster, err = framework.Start(ctx, framework.Options{Metrics: true, Log: GinkgoWriter})
+	cluster, err = framework.Start(ctx, framework.Options{Metrics: true, LeaderElection: true, Log: GinkgoWriter})
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() { Expect(cluster.Stop()).To(Succeed()) })
 	admin = cluster.Client
