@@ -62,6 +62,7 @@ var _ = Describe("The YAML of the documentation", func() {
 		world(ctx)
 	})
 
+	found := 0
 	for _, page := range pages() {
 		name, err := filepath.Rel(root, page)
 		Expect(err).NotTo(HaveOccurred())
@@ -69,6 +70,7 @@ var _ = Describe("The YAML of the documentation", func() {
 		if !holdsYAML(blocks) {
 			continue
 		}
+		found++
 		It("is accepted: "+name, func(ctx context.Context) {
 			p := &reading{shown: map[string]*unstructured.Unstructured{}}
 			for _, block := range blocks {
@@ -77,6 +79,10 @@ var _ = Describe("The YAML of the documentation", func() {
 			}
 		})
 	}
+
+	It("is found", func() {
+		Expect(found).To(BeNumerically(">=", 15), "pages with YAML")
+	})
 })
 
 // looksLike finds objects also where no language is given.
@@ -126,6 +132,9 @@ func (p *reading) block(ctx context.Context, block markdown.Block) {
 		whole := p.shown[what]
 		Expect(whole).NotTo(BeNil(), "the page shows no %s before this", what)
 		merged := merge(whole, block.Text)
+		if what == "Component" {
+			anew(ctx, whole)
+		}
 		Expect(install.Apply(ctx, admin, merged)).To(Succeed())
 		accepted(ctx, merged)
 	case verb == "file":
@@ -136,6 +145,18 @@ func (p *reading) block(ctx context.Context, block markdown.Block) {
 	default:
 		Fail("no such marker: " + block.Marker)
 	}
+}
+
+// anew deletes an object, and waits until it is gone: a page shows what a Component may be, and not that each can become each other.
+func anew(ctx context.Context, object *unstructured.Unstructured) {
+	GinkgoHelper()
+	old, err := typed(ctx, object)
+	if apierrors.IsNotFound(err) {
+		return
+	}
+	Expect(err).NotTo(HaveOccurred())
+	Expect(admin.Delete(ctx, old)).To(Succeed())
+	Eventually(ctx, framework.Gone(admin, old)).Should(BeTrue())
 }
 
 // merge returns the object with the fields of a block.
@@ -226,6 +247,32 @@ func accepted(ctx context.Context, object *unstructured.Unstructured) {
 		}
 		return ready.Reason, nil
 	}).Should(BeElementOf(onItsWay), "%s %s", object.GetKind(), object.GetName())
+	applied(ctx, object)
+}
+
+// applied waits until the API server has taken all that a Component becomes in the first environment of its path. One that waits
+// for another gets no Release yet.
+func applied(ctx context.Context, object *unstructured.Unstructured) {
+	GinkgoHelper()
+	component := &platformv1alpha1.Component{}
+	Expect(admin.Get(ctx, client.ObjectKeyFromObject(object), component)).To(Succeed())
+	if meta.FindStatusCondition(component.Status.Conditions, platformv1alpha1.ConditionReady).Reason == platformv1alpha1.ReasonWaitingForProvider {
+		return
+	}
+	Eventually(ctx, func() (client.Object, error) {
+		var releases platformv1alpha1.ReleaseList
+		if err := admin.List(ctx, &releases, client.InNamespace(component.Namespace)); err != nil {
+			return nil, err
+		}
+		newest := &platformv1alpha1.Release{}
+		for i := range releases.Items {
+			spec := &releases.Items[i].Spec
+			if spec.Component.UID == component.UID && spec.Environment.Name == component.Spec.Environments[0].Name && spec.Number > newest.Spec.Number {
+				newest = &releases.Items[i]
+			}
+		}
+		return newest, nil
+	}).Should(framework.HaveCondition(platformv1alpha1.ConditionApplied, metav1.ConditionTrue, ""), "%s in %s", component.Name, component.Spec.Environments[0].Name)
 }
 
 // typed reads an object of ours as its type.
