@@ -81,7 +81,7 @@ func TestEachAlertIsSeenFiringAndSilent(t *testing.T) {
 			for _, query := range test.Queries {
 				fires := false
 				for _, sample := range query.Samples {
-					fires = fires || sample.Labels == fmt.Sprintf(`{alertname="%s"}`, alert.Alert)
+					fires = fires || sample.Labels == fmt.Sprintf("{alertname=%q}", alert.Alert)
 				}
 				firing, silent = firing || fires, silent || !fires
 			}

@@ -3,7 +3,8 @@
 //	kustomize build config/overlays/monitoring | chart -files config/chart -version 1.2.3 -out build/chart/towpath
 //
 // What it reads becomes one template for each kind, word for word, but for the few fields that are values of the chart, and
-// for objects that a value leaves out: see deployment.go and optional.go. What the chart says of itself, its values and their schema are written by hand, in config/chart.
+// for objects that a value leaves out: see deployment.go and optional.go. What the chart says of itself, its values and
+// their schema are written by hand, in config/chart.
 package main
 
 import (
