@@ -120,6 +120,19 @@ func (before state) changes(after state) []string {
 	return all
 }
 
+// apart is in what two values differ, as YAML; nothing where they are the same.
+func apart(before, after any) string {
+	GinkgoHelper()
+	a, err := yaml.Marshal(before)
+	Expect(err).NotTo(HaveOccurred())
+	b, err := yaml.Marshal(after)
+	Expect(err).NotTo(HaveOccurred())
+	if string(a) == string(b) {
+		return ""
+	}
+	return "differs:\n" + difference(string(a), string(b))
+}
+
 // difference is the lines that one text has and the other has not.
 func difference(before, after string) string {
 	var b strings.Builder
