@@ -221,11 +221,11 @@ func (s *site) bringBack(ctx context.Context, folder fixtures) {
 	Expect(err).NotTo(HaveOccurred())
 	releases := folder.read("releases", uids)
 	s.make(ctx, records, uids, releases...)
-	for _, release := range releases {
+	for _, record := range releases {
 		live := &unstructured.Unstructured{}
-		live.SetGroupVersionKind(release.GroupVersionKind())
-		Expect(s.admin.Get(ctx, client.ObjectKeyFromObject(release), live)).To(Succeed())
-		live.Object["status"] = release.Object["status"]
+		live.SetGroupVersionKind(record.GroupVersionKind())
+		Expect(s.admin.Get(ctx, client.ObjectKeyFromObject(record), live)).To(Succeed())
+		live.Object["status"] = record.Object["status"]
 		Expect(records.Status().Update(ctx, live, client.FieldValidation(metav1.FieldValidationStrict))).To(Succeed())
 	}
 	s.make(ctx, s.admin, uids, folder.read("approvals", uids)...)

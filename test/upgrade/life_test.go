@@ -77,7 +77,7 @@ func (s *site) waiting(ctx context.Context) ([]string, error) {
 			if !ok {
 				return fmt.Errorf("%T is no object", item)
 			}
-			if release, ok := object.(*platformv1alpha1.Release); ok && release.Status.SupersededAt != nil {
+			if r, ok := object.(*platformv1alpha1.Release); ok && r.Status.SupersededAt != nil {
 				return nil
 			}
 			wanted := []string{platformv1alpha1.ConditionReady}
@@ -102,8 +102,8 @@ func (s *site) waiting(ctx context.Context) ([]string, error) {
 	return all, nil
 }
 
-// heartbeat is a Component that a spec has released anew: what is slow to begin with the rest of the work shows in it. It is
-// not among what an upgrade must leave as it is.
+// heartbeat is a Component that gets another version from each manager, so that each is seen to work. It is not among what an
+// upgrade must leave as it is.
 const heartbeat = "heartbeat"
 
 // beat releases another version of heartbeat, and waits until it runs.

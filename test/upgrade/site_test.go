@@ -61,7 +61,12 @@ func newSite(ctx context.Context) *site {
 
 	file := filepath.Join(s.dir, "configuration.yaml")
 	Expect(os.WriteFile(file, []byte(configuration), 0o600)).To(Succeed())
-	s.manager = &process.Manager{Dir: filepath.Join(s.dir, "manager"), Attached: true, Arguments: []string{"--config", file}}
+	var webhook, probe int
+	Expect(framework.FreePorts(&webhook, &probe)).To(Succeed())
+	s.manager = &process.Manager{
+		Dir: filepath.Join(s.dir, "manager"), Attached: true, Arguments: []string{"--config", file},
+		Ports: map[string]int{"webhook": webhook, "probe": probe},
+	}
 	s.makeVolumes(ctx)
 	return s
 }

@@ -56,6 +56,14 @@ var _ = Describe("An upgrade", func() {
 				s.settle(ctx)
 				same(ctx)
 			})
+
+			It("can be done again", func(ctx SpecContext) {
+				inLongForm()
+				s.install(ctx, present)
+				s.run(ctx, present)
+				s.settle(ctx)
+				same(ctx)
+			})
 		})
 	}
 })
