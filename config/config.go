@@ -31,6 +31,19 @@ func ManifestsIn(folder fs.FS) Manifests { return Manifests{files: folder} }
 // CRDs are the CustomResourceDefinitions of every kind of Towpath.
 func (m Manifests) CRDs() []*unstructured.Unstructured { return m.read("crd/bases/*.yaml") }
 
+// TypedCRDs are the same as CRDs, as envtest and internal/openapi want them.
+func (m Manifests) TypedCRDs() []*apiextensionsv1.CustomResourceDefinition {
+	var crds []*apiextensionsv1.CustomResourceDefinition
+	for _, object := range m.CRDs() {
+		crd := &apiextensionsv1.CustomResourceDefinition{}
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, crd); err != nil {
+			panic(fmt.Sprintf("definition %s: %v", object.GetName(), err))
+		}
+		crds = append(crds, crd)
+	}
+	return crds
+}
+
 // Namespaces are those of the installation: the manager's and the appliers'.
 func (m Manifests) Namespaces() []*unstructured.Unstructured { return m.read("namespaces/*.yaml") }
 
@@ -78,18 +91,8 @@ func Catalog() []*unstructured.Unstructured { return Manifests{}.Catalog() }
 // Classes are the EnvironmentClasses of this version.
 func Classes() []*unstructured.Unstructured { return Manifests{}.Classes() }
 
-// TypedCRDs are the same as CRDs, as envtest and internal/openapi want them.
-func TypedCRDs() []*apiextensionsv1.CustomResourceDefinition {
-	var crds []*apiextensionsv1.CustomResourceDefinition
-	for _, object := range CRDs() {
-		crd := &apiextensionsv1.CustomResourceDefinition{}
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, crd); err != nil {
-			panic(fmt.Sprintf("embedded definition %s: %v", object.GetName(), err))
-		}
-		crds = append(crds, crd)
-	}
-	return crds
-}
+// TypedCRDs are those of this version.
+func TypedCRDs() []*apiextensionsv1.CustomResourceDefinition { return Manifests{}.TypedCRDs() }
 
 // read decodes the objects of the files that a pattern names, in the order of the files' names and
 // of the documents in them. Each call decodes anew, so that the caller may change the objects. A

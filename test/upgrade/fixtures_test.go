@@ -3,6 +3,7 @@ package upgrade_test
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -16,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -222,11 +224,10 @@ func (s *site) bringBack(ctx context.Context, folder fixtures) {
 	releases := folder.read("releases", uids)
 	s.make(ctx, records, uids, releases...)
 	for _, record := range releases {
-		live := &unstructured.Unstructured{}
-		live.SetGroupVersionKind(record.GroupVersionKind())
-		Expect(s.admin.Get(ctx, client.ObjectKeyFromObject(record), live)).To(Succeed())
-		live.Object["status"] = record.Object["status"]
-		Expect(records.Status().Update(ctx, live, client.FieldValidation(metav1.FieldValidationStrict))).To(Succeed())
+		patch, err := json.Marshal(map[string]any{"status": record.Object["status"]})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(records.Status().Patch(ctx, written(record), client.RawPatch(types.MergePatchType, patch), client.FieldValidation(metav1.FieldValidationStrict))).
+			To(Succeed(), record.GetName())
 	}
 	s.make(ctx, s.admin, uids, folder.read("approvals", uids)...)
 
