@@ -315,7 +315,7 @@ test-integration: kube $(BIN)/prometheus ## Run the tests that start a control p
 	@rm -rf $(RIGHTS)
 	@packages=$$($(test_packages) | grep -E $(starts_cluster) | $(import_path)); \
 	  go test -count=1 -race -shuffle=on -timeout=20m $(TESTFLAGS) $$packages
-	@$(MAKE) --no-print-directory verify-audit
+	@$(MAKE) --no-print-directory verify-audit upgrade-commits
 
 # It needs what test-integration left.
 .PHONY: verify-audit
@@ -336,6 +336,26 @@ test-fault: export TOWPATH_FAULT := long
 test-fault: export TOWPATH_FAULT_SEED := $(SEED)
 test-fault: kube ## Have everything fail, as long and as often as it may (half an hour); the short form is a part of test-integration.
 	go test -count=1 -timeout=90m -v $(TESTFLAGS) ./test/fault -ginkgo.v
+
+.PHONY: test-upgrade
+test-upgrade: export KUBEBUILDER_ASSETS := $(BIN)/kube/current
+test-upgrade: export TOWPATH_UPGRADE := long
+test-upgrade: kube upgrade-commits ## Upgrade from each version in test/upgrade/versions and back, half-way too; the short form is a part of test-integration.
+	go test -count=1 -timeout=60m -v $(TESTFLAGS) ./test/upgrade -ginkgo.v
+
+.PHONY: upgrade-fixtures
+upgrade-fixtures: export KUBEBUILDER_ASSETS := $(BIN)/kube/current
+upgrade-fixtures: export TOWPATH_UPGRADE_FIXTURES := write
+upgrade-fixtures: kube ## Have each version in test/upgrade/versions make its fixtures, unless it has some.
+	go test -count=1 -timeout=60m -v $(TESTFLAGS) ./test/upgrade -ginkgo.focus='stores what fixtures are made of'
+
+# go test does not show why specs of a package that passes were skipped.
+.PHONY: upgrade-commits
+upgrade-commits:
+	@grep -v '^#' test/upgrade/versions | while read -r name commit; do \
+	  git cat-file -e "$$commit^{commit}" 2>/dev/null || \
+	    echo "NOT TESTED: the upgrade from $$name, since this clone does not have commit $$commit (git fetch --unshallow)"; \
+	done
 
 # go test runs one fuzz target of one package at a time.
 .PHONY: test-fuzz

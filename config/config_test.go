@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -35,6 +36,19 @@ func TestEveryFunctionGivesNamedObjects(t *testing.T) {
 	}
 	if got := config.WebhookConfiguration()[0].GetKind(); got != "ValidatingWebhookConfiguration" {
 		t.Errorf("WebhookConfiguration begins with a %s", got)
+	}
+}
+
+func TestManifestsInAreThoseOfTheFolder(t *testing.T) {
+	folder := fstest.MapFS{
+		"namespaces/kustomization.yaml": {Data: []byte("kind: Kustomization\n")},
+		"namespaces/other.yaml":         {Data: []byte("apiVersion: v1\nkind: Namespace\nmetadata: {name: other}\n")},
+	}
+	if got := config.ManifestsIn(folder).Namespaces(); len(got) != 1 || got[0].GetName() != "other" {
+		t.Errorf("got %v", got)
+	}
+	if got := (config.Manifests{}).Namespaces(); len(got) != len(config.Namespaces()) || got[0].GetName() == "other" {
+		t.Errorf("the zero value has %v", got)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/config"
 	"github.com/towpath-dev/towpath/hack/controlplane"
 	"github.com/towpath-dev/towpath/hack/install"
 	"github.com/towpath-dev/towpath/hack/process"
@@ -115,7 +116,7 @@ func (d *demo) startManager(ctx context.Context) error {
 }
 
 func (d *demo) applyCatalog(ctx context.Context) error {
-	return install.Catalog(ctx, d.client)
+	return install.Catalog(ctx, d.client, config.Manifests{})
 }
 
 func (d *demo) applySamples(ctx context.Context) error {

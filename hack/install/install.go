@@ -39,17 +39,19 @@ const (
 type Options struct {
 	// WebhookURL is where the manager serves its webhooks; empty for no webhooks.
 	WebhookURL string
+	// Manifests are what is installed; by default those of this version.
+	Manifests config.Manifests
 }
 
 // Towpath applies the kinds, namespaces, rights, policies and webhooks, and waits until they hold.
 func Towpath(ctx context.Context, c client.Client, o Options) error {
-	for _, objects := range [][]*unstructured.Unstructured{config.CRDs(), config.Namespaces(), config.RBAC(), config.Policies()} {
+	if err := Kinds(ctx, c, o.Manifests); err != nil {
+		return err
+	}
+	for _, objects := range [][]*unstructured.Unstructured{o.Manifests.Namespaces(), o.Manifests.RBAC(), o.Manifests.Policies()} {
 		if err := Apply(ctx, c, objects...); err != nil {
 			return err
 		}
-	}
-	if err := established(ctx, c); err != nil {
-		return err
 	}
 	if err := enforced(ctx, c); err != nil {
 		return err
@@ -57,7 +59,7 @@ func Towpath(ctx context.Context, c client.Client, o Options) error {
 	if o.WebhookURL == "" {
 		return nil
 	}
-	for _, object := range config.WebhookConfiguration() {
+	for _, object := range o.Manifests.WebhookConfiguration() {
 		if object.GetKind() == "Service" || object.GetKind() == "Kustomization" {
 			continue
 		}
@@ -69,6 +71,15 @@ func Towpath(ctx context.Context, c client.Client, o Options) error {
 		}
 	}
 	return nil
+}
+
+// Kinds applies the kinds alone, and waits until the API server serves them.
+func Kinds(ctx context.Context, c client.Client, manifests config.Manifests) error {
+	crds := manifests.CRDs()
+	if err := Apply(ctx, c, crds...); err != nil {
+		return err
+	}
+	return established(ctx, c, crds)
 }
 
 // toURL makes a webhook configuration call a URL instead of a Service.
@@ -95,9 +106,9 @@ func toURL(object *unstructured.Unstructured, url string) error {
 }
 
 // established waits until the API server serves our kinds.
-func established(ctx context.Context, c client.Client) error {
+func established(ctx context.Context, c client.Client, crds []*unstructured.Unstructured) error {
 	return poll(ctx, "the kinds are not served", func(ctx context.Context) error {
-		for _, crd := range config.CRDs() {
+		for _, crd := range crds {
 			live := crd.DeepCopy()
 			if err := c.Get(ctx, client.ObjectKeyFromObject(crd), live); err != nil {
 				return err
@@ -133,9 +144,9 @@ func enforced(ctx context.Context, c client.Client) error {
 
 // Catalog applies the golden paths and environment classes that ship with Towpath, and waits until
 // the golden paths compiled.
-func Catalog(ctx context.Context, c client.Client) error {
-	templates := config.Catalog()
-	if err := Apply(ctx, c, append(config.Classes(), templates...)...); err != nil {
+func Catalog(ctx context.Context, c client.Client, manifests config.Manifests) error {
+	templates := manifests.Catalog()
+	if err := Apply(ctx, c, append(manifests.Classes(), templates...)...); err != nil {
 		return err
 	}
 	return poll(ctx, "a golden path is not ready", func(ctx context.Context) error {

@@ -41,6 +41,7 @@ import (
 	"github.com/towpath-dev/towpath/controllers/team"
 	"github.com/towpath-dev/towpath/internal/apply"
 	"github.com/towpath-dev/towpath/internal/capability"
+	"github.com/towpath-dev/towpath/internal/definitions"
 	environments "github.com/towpath-dev/towpath/internal/environment"
 	"github.com/towpath-dev/towpath/internal/fairness"
 	"github.com/towpath-dev/towpath/internal/index"
@@ -114,6 +115,9 @@ func New(ctx context.Context, cfg *rest.Config, o Options) (ctrl.Manager, error)
 		return nil, err
 	}
 	if err := walls.Check(ctx, mgr.GetAPIReader()); err != nil {
+		return nil, err
+	}
+	if err := definitions.Report(ctx, mgr.GetAPIReader(), mgr.GetLogger()); err != nil {
 		return nil, err
 	}
 	target := mgr

@@ -124,7 +124,7 @@ func Start(ctx context.Context, options Options) (_ *Cluster, err error) {
 	if err := c.log(); err != nil {
 		return nil, err
 	}
-	if err := freePorts(&c.webhookPort, &c.probePort, &c.metricsPort); err != nil {
+	if err := FreePorts(&c.webhookPort, &c.probePort, &c.metricsPort); err != nil {
 		return nil, err
 	}
 	c.Plane, err = controlplane.Start(ctx, controlplane.Options{Dir: c.Dir, Nodes: options.Nodes, AuditLog: c.auditLog(), AuditReads: recordsRights()})
@@ -355,15 +355,15 @@ func (c *Cluster) stopManager() error {
 	}
 }
 
-// Where freePorts looks: below the ports that a kernel gives to connections that go out, by default those from 32768 on.
+// Where FreePorts looks: below the ports that a kernel gives to connections that go out, by default those from 32768 on.
 // A manager that starts again could find one of those taken by somebody's connection.
 const (
 	lowestPort = 15000
 	portCount  = 15000
 )
 
-// freePorts sets ports of the loopback interface that nobody listens on.
-func freePorts(ports ...*int) error {
+// FreePorts sets ports of the loopback interface that nobody listens on.
+func FreePorts(ports ...*int) error {
 	for _, port := range ports {
 		listener, err := listen()
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/onsi/gomega/gbytes"
 	"github.com/onsi/gomega/gexec"
 
+	"github.com/towpath-dev/towpath/config"
 	"github.com/towpath-dev/towpath/hack/install"
 	"github.com/towpath-dev/towpath/test/framework"
 )
@@ -37,7 +38,7 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() { Expect(cluster.Stop()).To(Succeed()) })
 	Expect(cluster.StartManager(ctx)).To(Succeed())
-	Expect(install.Catalog(ctx, cluster.Client)).To(Succeed())
+	Expect(install.Catalog(ctx, cluster.Client, config.Manifests{})).To(Succeed())
 })
 
 // towpath runs a command line to its end.
