@@ -27,6 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/config"
 	"github.com/towpath-dev/towpath/hack/install"
 	"github.com/towpath-dev/towpath/test/framework"
 )
@@ -69,7 +70,7 @@ var _ = BeforeSuite(func(ctx context.Context) {
 // dev. Applied again, it mends what a page changed of it.
 func world(ctx context.Context) {
 	GinkgoHelper()
-	Expect(install.Catalog(ctx, admin)).To(Succeed())
+	Expect(install.Catalog(ctx, admin, config.Manifests{})).To(Succeed())
 	objects := parse(`
 apiVersion: platform.towpath.dev/v1alpha1
 kind: Team
