@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-logr/logr"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -20,9 +19,12 @@ import (
 	"github.com/towpath-dev/towpath/config"
 )
 
-// Report logs where the definitions in the cluster differ from those of config/crd. It never keeps the manager from starting:
-// what runs goes on by what both know.
-func Report(ctx context.Context, reader client.Reader, log logr.Logger) error {
+// Log takes a message with keys and values.
+type Log func(message string, keysAndValues ...any)
+
+// Report logs where the definitions in the cluster differ from those of config/crd. A difference does not keep the manager from
+// starting: what runs goes on by what both know.
+func Report(ctx context.Context, reader client.Reader, log Log) error {
 	for _, shipped := range config.TypedCRDs() {
 		served, err := read(ctx, reader, shipped.Name)
 		if apierrors.IsNotFound(err) {
@@ -32,11 +34,11 @@ func Report(ctx context.Context, reader client.Reader, log logr.Logger) error {
 			return fmt.Errorf("reading CustomResourceDefinition %s: %w", shipped.Name, err)
 		}
 		if missing := Beyond(shipped, served); len(missing) > 0 {
-			log.Error(nil, "The cluster's definition is of an older version, and drops fields that this manager knows: apply config/crd of this version",
+			log("The cluster's definition is of an older version, and drops fields that this manager knows: apply config/crd of this version",
 				"definition", shipped.Name, "fields", short(missing))
 		}
 		if unknown := Beyond(served, shipped); len(unknown) > 0 {
-			log.Error(nil, "The cluster's definition is of a newer version, and has fields that are without effect with this manager: run the manager of that version",
+			log("The cluster's definition is of a newer version, and has fields that are without effect with this manager: run the manager of that version",
 				"definition", shipped.Name, "fields", short(unknown))
 		}
 	}

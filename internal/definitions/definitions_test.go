@@ -3,11 +3,11 @@ package definitions_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/go-logr/logr/funcr"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -81,7 +81,9 @@ func TestBeyondLooksIntoListsAndMaps(t *testing.T) {
 func report(t *testing.T, crds ...client.Object) string {
 	t.Helper()
 	var log strings.Builder
-	if err := definitions.Report(t.Context(), cluster(t, crds...).Build(), funcr.New(func(_, args string) { log.WriteString(args + "\n") }, funcr.Options{})); err != nil {
+	if err := definitions.Report(t.Context(), cluster(t, crds...).Build(), func(message string, values ...any) {
+		_, _ = fmt.Fprintln(&log, message, values)
+	}); err != nil {
 		t.Fatal(err)
 	}
 	return log.String()
@@ -119,7 +121,7 @@ func TestReportReturnsWhatKeepsItFromReading(t *testing.T) {
 			return apierrors.NewInternalError(errors.New("no"))
 		},
 	}).Build()
-	if err := definitions.Report(t.Context(), broken, funcr.New(func(string, string) {}, funcr.Options{})); err == nil {
+	if err := definitions.Report(t.Context(), broken, func(string, ...any) {}); err == nil {
 		t.Error("the error is lost")
 	}
 }

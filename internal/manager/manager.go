@@ -117,7 +117,8 @@ func New(ctx context.Context, cfg *rest.Config, o Options) (ctrl.Manager, error)
 	if err := walls.Check(ctx, mgr.GetAPIReader()); err != nil {
 		return nil, err
 	}
-	if err := definitions.Report(ctx, mgr.GetAPIReader(), mgr.GetLogger()); err != nil {
+	complain := func(message string, keysAndValues ...any) { mgr.GetLogger().Error(nil, message, keysAndValues...) }
+	if err := definitions.Report(ctx, mgr.GetAPIReader(), complain); err != nil {
 		return nil, err
 	}
 	target := mgr

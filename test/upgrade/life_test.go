@@ -9,10 +9,12 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -134,6 +136,26 @@ func (s *site) beat(ctx context.Context) {
 		}
 		return "", err
 	}).WithTimeout(patience).Should(Equal(component.Spec.Image))
+}
+
+// sleep makes an environment with a Component, and puts it to sleep.
+func (s *site) sleep(ctx context.Context) {
+	GinkgoHelper()
+	bed := framework.Environment(home, heartbeat, "upgrade-open")
+	Expect(s.admin.Create(ctx, bed)).To(Succeed())
+	sleeper := framework.Component(home, heartbeat+"-sleeper", "worker", bed.Name)
+	sleeper.Spec.Parameters = framework.JSON(`{replicas: {min: 1, max: 1}}`)
+	Expect(s.admin.Create(ctx, sleeper)).To(Succeed())
+	Eventually(ctx, s.sleepers).WithTimeout(patience).Should(BeNumerically("==", 1))
+	Expect(s.admin.Patch(ctx, bed, client.RawPatch(types.MergePatchType, []byte(`{"spec": {"sleep": {"mode": "Always"}}}`)))).To(Succeed())
+	Eventually(ctx, s.sleepers).WithTimeout(patience).Should(BeZero())
+}
+
+// sleepers is how many pods of the Component run that sleep made.
+func (s *site) sleepers(ctx context.Context) (int32, error) {
+	var deployment appsv1.Deployment
+	err := s.admin.Get(ctx, client.ObjectKey{Namespace: "upgrade-" + heartbeat, Name: heartbeat + "-sleeper"}, &deployment)
+	return deployment.Status.ReadyReplicas, client.IgnoreNotFound(err)
 }
 
 // settle waits until the manager that runs has worked on everything: each workload was written anew, heartbeat went its way, all

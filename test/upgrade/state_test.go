@@ -39,7 +39,7 @@ func (s *site) observe(ctx context.Context, releases ...release) state {
 	all := state{}
 	s.eachObject(ctx, func(resource schema.GroupVersionResource, o *unstructured.Unstructured) {
 		bootstrapped := o.GetLabels()["kubernetes.io/bootstrapping"] != "" // aggregated from the roles of people, some of them
-		if installed[o.GetKind()+" "+o.GetNamespace()+"/"+o.GetName()] || bootstrapped || strings.HasPrefix(o.GetName(), heartbeat) {
+		if installed[o.GetKind()+" "+o.GetNamespace()+"/"+o.GetName()] || bootstrapped || strings.Contains(o.GetNamespace()+"/"+o.GetName(), heartbeat) {
 			return
 		}
 		text, err := yaml.Marshal(lasting(o))

@@ -49,12 +49,20 @@ var _ = Describe("An upgrade", func() {
 				same(ctx)
 			})
 
+			It("lets an environment sleep, of which the version before knows nothing", func(ctx SpecContext) {
+				inLongForm()
+				s.sleep(ctx)
+			})
+
 			It("can be taken back", func(ctx SpecContext) {
 				s.expectNoConflict(ctx, old)
 				s.install(ctx, old)
 				s.run(ctx, old)
 				s.settle(ctx)
 				same(ctx)
+				if long {
+					Eventually(ctx, s.sleepers).WithTimeout(patience).Should(BeNumerically("==", 1), "it is awake again")
+				}
 			})
 
 			It("can be done again", func(ctx SpecContext) {
