@@ -53,7 +53,15 @@ func built(ctx context.Context, text string) {
 	build.Stderr = GinkgoWriter
 	manifests, err := build.Output()
 	Expect(err).NotTo(HaveOccurred())
-	Expect(string(manifests)).To(ContainSubstring("image: registry.example/towpath/manager:0.1.0"))
+	// What the pages change of it.
+	for change, shows := range map[string]string{
+		"newName: registry.example/towpath/manager": "image: registry.example/towpath/manager:0.1.0",
+		"value: system-cluster-critical":            "priorityClassName: system-cluster-critical",
+	} {
+		if strings.Contains(text, change) {
+			Expect(string(manifests)).To(ContainSubstring(shows))
+		}
+	}
 }
 
 var _ = Describe("The YAML of the documentation", func() {
