@@ -98,11 +98,11 @@ const patience = 3 * time.Second
 func stillWaits(ctx context.Context, connection *cluster.Cluster, release *platformv1alpha1.Release) string {
 	why := ""
 	_ = wait.PollUntilContextTimeout(ctx, patience/10, patience, true, func(ctx context.Context) (bool, error) {
-		why = ""
 		component := &platformv1alpha1.Component{}
 		if err := connection.Get(ctx, client.ObjectKey{Namespace: release.Namespace, Name: release.Spec.Component.Name}, component); err != nil {
-			return false, err
+			return false, err // what was known last is said, as where time is up
 		}
+		why = ""
 		for _, state := range component.Status.Environments {
 			if state.Name == release.Spec.Environment.Name && state.Pending == release.Name && state.Reason != platformv1alpha1.ReasonRejected {
 				why = state.Message

@@ -60,7 +60,8 @@ func (v *Validator) ValidateUpdate(ctx context.Context, before, component *platf
 	return v.validate(ctx, before, component, errs...)
 }
 
-// left refuses to take an environment out of the path where others use the Component there.
+// left refuses to take an environment out of the path where others use the Component there, or during a freeze: what runs
+// there would go, and come back through the gate alone.
 func (v *Validator) left(ctx context.Context, before, component *platformv1alpha1.Component) (field.ErrorList, error) {
 	var errs field.ErrorList
 	for _, step := range before.Spec.Environments {
@@ -74,6 +75,14 @@ func (v *Validator) left(ctx context.Context, before, component *platformv1alpha
 		if len(names) > 0 {
 			errs = append(errs, field.Forbidden(field.NewPath("spec", "environments"), fmt.Sprintf(
 				"must keep %s: %s uses the Component there", step.Name, strings.Join(names, ", "))))
+		}
+		frozen, err := v.frozen(ctx, before, step.Name)
+		if err != nil {
+			return nil, err
+		}
+		if frozen != nil {
+			errs = append(errs, field.Forbidden(field.NewPath("spec", "environments"), fmt.Sprintf(
+				"must keep %s during the freeze %s (%s): what runs there would be deleted", step.Name, frozen.Name, strings.TrimSuffix(frozen.Reason, "."))))
 		}
 	}
 	return errs, nil
@@ -106,6 +115,25 @@ func (v *Validator) use(ctx context.Context, component *platformv1alpha1.Compone
 		}
 	}
 	return warnings, nil, nil
+}
+
+// frozen is the freeze that is open in an environment where something of a Component runs; nil for none.
+func (v *Validator) frozen(ctx context.Context, component *platformv1alpha1.Component, name string) (*promotion.Freeze, error) {
+	runs := slices.ContainsFunc(component.Status.Environments, func(e platformv1alpha1.ComponentEnvironmentStatus) bool {
+		return e.Name == name && e.Release != ""
+	})
+	if !runs {
+		return nil, nil
+	}
+	var environment platformv1alpha1.Environment
+	err := v.Reader.Get(ctx, types.NamespacedName{Namespace: component.Namespace, Name: name}, &environment)
+	if err != nil {
+		return nil, client.IgnoreNotFound(err)
+	}
+	if !environment.DeletionTimestamp.IsZero() {
+		return nil, nil // it goes, and what runs there with it
+	}
+	return openFreeze(environment.Status.Freezes, v.Clock.Now()), nil
 }
 
 // ValidateDelete refuses to delete a Component that others use, unless all of them go with their namespace: whoever

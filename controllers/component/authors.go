@@ -64,19 +64,23 @@ func (s *scope) authors(st *stop, pending *platformv1alpha1.Release) (users []st
 	return slices.Compact(users), ""
 }
 
-// since are the Releases that were made for the Component since what runs in an environment came into it, anywhere in the
-// path: since the Release that brought it first, not since one that brought it back or made it anew. What was made in
-// between may be in what would enter.
+// since are the Releases that brought something for the Component since what runs in an environment came into it, anywhere
+// in the path: since the Release that brought it, not since one that brought it back or made it anew. What was brought in
+// between may be in what would enter. What makes something anew that ran before, with another revision of the template or
+// as a rollback, brings nothing: its origin counts, by when that was.
 func (s *scope) since(st *stop) []*platformv1alpha1.Release {
-	var since time.Time
-	current, origin := st.current(), st.origin()
-	if origin != nil {
-		since = origin.CreationTimestamp.Time
-	}
+	since := st.cameAt()
 	var made []*platformv1alpha1.Release
 	for i := range s.stops {
-		for _, release := range slices.Concat(s.stops[i].releases, s.stops[i].unopened) {
-			if release != current && release != origin && !release.CreationTimestamp.Time.Before(since) {
+		other := &s.stops[i]
+		for _, release := range other.releases {
+			runs := other == st && (release == st.current() || release == st.origin(st.current()))
+			if !runs && !release.CreationTimestamp.Time.Before(since) && !other.repeats(release) {
+				made = append(made, release)
+			}
+		}
+		for _, release := range other.unopened {
+			if !release.CreationTimestamp.Time.Before(since) {
 				made = append(made, release)
 			}
 		}
@@ -84,20 +88,31 @@ func (s *scope) since(st *stop) []*platformv1alpha1.Release {
 	return made
 }
 
-// origin is the Release that brought what runs here; nil where nothing runs, or where it is gone.
-func (s *stop) origin() *platformv1alpha1.Release {
-	for i := len(s.releases) - 1; i >= 0; {
-		release := s.releases[i]
-		before := i - 1
-		switch back := release.Spec.Rollback; {
-		case back != nil:
-			before = slices.IndexFunc(s.releases[:i], func(r *platformv1alpha1.Release) bool { return r.Name == back.To })
-		case changes(release.Spec.Cause) || release.Spec.Cause == platformv1alpha1.CauseAdoption:
-			return release
-		}
-		i = before
+// cameAt is when the Release was made that brought what runs here; zero where nothing runs, or where it is gone.
+func (s *stop) cameAt() time.Time {
+	if origin := s.origin(s.current()); origin != nil {
+		return origin.CreationTimestamp.Time
 	}
-	return nil
+	return time.Time{}
+}
+
+// repeats says that a Release makes anew what another one brought, which is there still.
+func (s *stop) repeats(release *platformv1alpha1.Release) bool {
+	origin := s.origin(release)
+	return origin != nil && origin != release
+}
+
+// origin is the Release that brought the version of another one here, which may be that itself: the last one up to it, so
+// that it does not matter which of those in between are gone. It is nil for none.
+func (s *stop) origin(of *platformv1alpha1.Release) *platformv1alpha1.Release {
+	var origin *platformv1alpha1.Release
+	for _, release := range s.releases {
+		brings := changes(release.Spec.Cause) || release.Spec.Cause == platformv1alpha1.CauseAdoption
+		if of != nil && brings && release.Spec.Version == of.Spec.Version && release.Spec.Number <= of.Spec.Number {
+			origin = release
+		}
+	}
+	return origin
 }
 
 func sameCode(a, b *platformv1alpha1.Release) bool {

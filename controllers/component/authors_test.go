@@ -52,7 +52,7 @@ func TestTheAuthorOfACommitIsAMember(t *testing.T) {
 func TestAuthors_AreThoseSinceWhatRunsCameFirst(t *testing.T) {
 	made := func(minute int, name, image, by string, cause platformv1alpha1.Cause, to string) *platformv1alpha1.Release {
 		r := &platformv1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Name: name, CreationTimestamp: metav1.NewTime(time.Date(2026, 11, 29, 10, minute, 0, 0, time.UTC))}}
-		r.Spec.Image, r.Spec.RequestedBy, r.Spec.Cause = image, by, cause
+		r.Spec.Image, r.Spec.Version, r.Spec.RequestedBy, r.Spec.Cause, r.Spec.Number = image, image, by, cause, int64(minute)
 		if to != "" {
 			r.Spec.Rollback = &platformv1alpha1.ReleaseRollback{To: to}
 		}
@@ -75,6 +75,7 @@ func TestAuthors_AreThoseSinceWhatRunsCameFirst(t *testing.T) {
 		"after a rollback":              {[]*platformv1alpha1.Release{first, second, back}, []string{"bob", "eve", "ops"}},
 		"after two":                     {[]*platformv1alpha1.Release{first, second, back, again}, []string{"bob", "eve", "ops"}},
 		"and a revision":                {[]*platformv1alpha1.Release{first, second, back, rolled}, []string{"bob", "eve", "ops"}},
+		"where one in between is gone":  {[]*platformv1alpha1.Release{first, second, rolled}, []string{"bob", "eve", "ops"}},
 		"to one that is gone meanwhile": {[]*platformv1alpha1.Release{second, back}, []string{"bob", "eve", "ops"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -84,5 +85,39 @@ func TestAuthors_AreThoseSinceWhatRunsCameFirst(t *testing.T) {
 				t.Errorf("the authors are %v (%s), want %v", users, unknown, tc.want)
 			}
 		})
+	}
+}
+
+// Neither a revision of the template nor a rollback in the environment before makes who made what runs an author once more.
+func TestAuthors_AreNotThoseWhoseVersionIsMadeAnew(t *testing.T) {
+	made := func(minute int, name, image, by string, cause platformv1alpha1.Cause) *platformv1alpha1.Release {
+		r := &platformv1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Name: name, CreationTimestamp: metav1.NewTime(time.Date(2026, 11, 29, 10, minute, 0, 0, time.UTC))}}
+		r.Spec.Image, r.Spec.Version, r.Spec.RequestedBy, r.Spec.Cause, r.Spec.Number = image, image, by, cause, int64(minute)
+		return r
+	}
+	first := made(1, "dev-1", "shop:1", "ann", platformv1alpha1.CauseImageChange)
+	before := []*platformv1alpha1.Release{
+		first,
+		made(3, "dev-3", "shop:1", "ann", platformv1alpha1.CauseTemplateRollout),
+		made(4, "dev-4", "shop:2", "bob", platformv1alpha1.CauseImageChange),
+		made(5, "dev-5", "shop:1", "ann", platformv1alpha1.CauseRollback),
+		made(6, "dev-6", "shop:3", "dev", platformv1alpha1.CauseImageChange),
+		made(7, "dev-7", "shop:3", "dev", platformv1alpha1.CauseTemplateRollout),
+	}
+	runs := []*platformv1alpha1.Release{made(2, "prod-2", "shop:1", "ann", platformv1alpha1.CausePromotion), made(8, "prod-8", "shop:1", "ann", platformv1alpha1.CauseTemplateRollout)}
+	pending := made(9, "prod-9", "shop:3", "dev", platformv1alpha1.CausePromotion)
+	s := &scope{stops: []stop{{releases: before}, {releases: runs, unopened: []*platformv1alpha1.Release{pending}}}}
+	for name, tc := range map[string]struct {
+		before []*platformv1alpha1.Release
+		want   []string
+	}{
+		"as it was":                           {before, []string{"bob", "dev"}},
+		"where nothing says whose it was":     {before[1:], []string{"ann", "bob", "dev"}},
+		"where nothing but the last is there": {before[4:], []string{"dev"}},
+	} {
+		s.stops[0].releases = tc.before
+		if users, unknown := s.authors(&s.stops[1], pending); !slices.Equal(users, tc.want) || unknown != "" {
+			t.Errorf("%s, the authors are %v (%s), want %v", name, users, unknown, tc.want)
+		}
 	}
 }

@@ -81,9 +81,9 @@ func (s *stop) kept(target int64) map[string]bool {
 		}
 	}
 	s.keepShown(kept)
+	// What was rejected may be asked for again, whatever came in between.
 	for _, release := range s.unopened {
-		rejected := slices.ContainsFunc(release.Status.Decisions, func(d platformv1alpha1.ReleaseDecision) bool { return d.Decision == platformv1alpha1.DecisionReject })
-		if rejected && release.Spec.Version == s.version {
+		if slices.ContainsFunc(release.Status.Decisions, func(d platformv1alpha1.ReleaseDecision) bool { return d.Decision == platformv1alpha1.DecisionReject }) {
 			kept[release.Name] = true
 		}
 	}
@@ -119,13 +119,24 @@ func (s *stop) keepShown(kept map[string]bool) {
 }
 
 // keptForAuthors are the Releases that say who made what waits at a gate which forbids its authors to approve: one of each
-// author, and those that hide who made the same code. Else many Releases, or a low limit, would make an author forgotten.
+// author, those that hide who made the same code, and those that others make anew. Else many Releases, or a low limit, would
+// make an author forgotten, or have one count who brought nothing.
 func (s *scope) keptForAuthors() map[string]bool {
 	kept := map[string]bool{}
 	for i := range s.stops {
 		st := &s.stops[i]
 		if st.gate.AuthorApproval != platformv1alpha1.AuthorApprovalForbidden {
 			continue
+		}
+		if origin := st.origin(st.current()); origin != nil {
+			kept[origin.Name] = true
+		}
+		for i := range s.stops {
+			for _, release := range s.stops[i].releases {
+				if s.stops[i].repeats(release) && !release.CreationTimestamp.Time.Before(st.cameAt()) {
+					kept[s.stops[i].origin(release).Name] = true
+				}
+			}
 		}
 		pending, known := st.pending(), map[string]bool{}
 		made := s.since(st)

@@ -53,6 +53,10 @@ var _ = Describe("A freeze", func() {
 		})
 		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonFrozen, "audit"))
 		Expect(exists(t.configMap("prod", "shop-more"))(ctx)).To(BeFalse())
+		By("the environment taken out of the path, with what runs there")
+		before := read(ctx, component).DeepCopy()
+		before.Spec.Environments = before.Spec.Environments[:1]
+		Expect(admin.Update(ctx, before)).To(MatchError(ContainSubstring("must keep prod during the freeze audit (The auditors are here): what runs there would be deleted")))
 		By("a rollback, which goes through")
 		change(ctx, component, func(c *platformv1alpha1.Component) { c.Spec.Environments[1].RollbackTo = 1 })
 		Eventually(ctx, framework.Read(admin, t.release("shop", "prod", 3))).Should(And(framework.BeReady(), HaveField("Spec.Cause", platformv1alpha1.CauseRollback)))

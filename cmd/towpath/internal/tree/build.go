@@ -246,7 +246,7 @@ func buildChecks(release *platformv1alpha1.Release) []Check {
 func buildPending(release *platformv1alpha1.Release) *Pending {
 	pending := &Pending{Name: release.Name, Number: release.Spec.Number, Image: release.Spec.Image, CreatedAt: release.CreationTimestamp}
 	for _, d := range release.Status.Decisions {
-		if d.Decision == platformv1alpha1.DecisionApprove {
+		if d.Decision == platformv1alpha1.DecisionApprove && !slices.Contains(pending.ApprovedBy, d.Approver) {
 			pending.ApprovedBy = append(pending.ApprovedBy, d.Approver)
 		}
 	}
