@@ -91,6 +91,14 @@ chart: $(BIN)/kustomize ## Make the Helm chart build/chart/towpath of config, fo
 	  -files $(CURDIR)/config/chart -version '$(VERSION)' -out $(CURDIR)/build/chart/towpath
 	@echo build/chart/towpath
 
+# The same commit gives the same digest. PUSH names a repository and a tag to push to, as whom docker login has signed in.
+PUSH ?=
+
+.PHONY: release-image
+release-image: host-binaries ## Make the manager's image for PLATFORMS in build/image without Docker; PUSH=repository:tag pushes it.
+	@go -C hack/release run ./image -binaries $(BIN)/image -platforms '$(PLATFORMS)' -version '$(VERSION)' \
+	  -revision '$(COMMIT)' -created '$(DATE)' -out $(CURDIR)/build/image $(if $(PUSH),-push '$(PUSH)')
+
 # What a release consists of, for the platforms that people and clusters have. The same commit gives the same files.
 RELEASE := build/release
 CLI_PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
@@ -300,6 +308,7 @@ test-unit: $(BIN)/prometheus $(BIN)/promtool ## Run the tests that need no contr
 	@packages=$$($(test_packages) | grep -Ev $(starts_cluster) | $(import_path)); \
 	  go test -race -shuffle=on $(TESTFLAGS) $$packages
 	go -C hack/chart test -shuffle=on $(TESTFLAGS) ./...
+	go -C hack/release test -shuffle=on $(TESTFLAGS) ./...
 
 .PHONY: test-alerts
 test-alerts: $(BIN)/promtool ## Check and test alerts and dashboards; a part of test-unit.
