@@ -116,7 +116,7 @@ release-files: export BIN := $(BIN)
 release-files: release-image chart ## Make build/release: CLI, manager, image, chart, manifests, SBOMs, krew manifest, checksums.
 	@hack/release/files.sh $(RELEASE)
 
-# An ECDSA or RSA key in PEM. Cosign and OpenSSL can check it: docs/release.md.
+# An ECDSA or RSA key in PEM; docs/release.md says how the signature is checked.
 KEY ?=
 
 .PHONY: release-sign

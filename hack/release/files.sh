@@ -56,6 +56,12 @@ archive -c -C build/chart towpath >"$out/towpath-chart.tgz"
 go -C hack/release run ./sbom -version "$VERSION" -created "$DATE" -out "$out" "${managers[@]}" "$root/$cli"/*
 go -C hack/release run ./krew -version "$VERSION" -url "$url" "$out"/towpath-{linux,darwin,windows}-*.tar.gz >"$out/towpath-krew.yaml"
 
+# Of this version, or of what is not released yet.
+section() { awk -v head="## [$1]" 'index($0, head) == 1 {on = 1; next} /^## \[/ {on = 0} on' CHANGELOG.md; }
+notes=$(section "${VERSION#v}")
+[[ -n $notes ]] || notes=$(section Unreleased)
+printf '%s\n' "$notes" >build/release-notes.md
+
 cd "$out"
 sha256sum -- * >checksums.txt
 cat checksums.txt
