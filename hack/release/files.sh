@@ -7,6 +7,7 @@
 # Nothing of it may depend on when, where or by whom it is made: make test-reproducible compares two.
 set -euo pipefail
 umask 022
+export LC_ALL=C
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$root"
@@ -54,7 +55,7 @@ fi
 archive -c -C build/chart towpath >"$out/towpath-chart.tgz"
 
 go -C hack/release run ./sbom -version "$VERSION" -created "$DATE" -out "$out" "${managers[@]}" "$root/$cli"/*
-go -C hack/release run ./krew -version "$VERSION" -url "$url" "$out"/towpath-{linux,darwin,windows}-*.tar.gz >"$out/towpath-krew.yaml"
+go -C hack/release run ./krew -version "$VERSION" -url "$url" "$out"/towpath-*.tar.gz >"$out/towpath-krew.yaml"
 
 # Of this version, or of what is not released yet.
 section() { awk -v head="## [$1]" 'index($0, head) == 1 {on = 1; next} /^## \[/ {on = 0} on' CHANGELOG.md; }
