@@ -82,14 +82,14 @@ func defaults(t *testing.T, folder string) options {
 // made runs the command, and returns the digest that it prints last.
 func made(t *testing.T, o options) v1.Hash {
 	t.Helper()
-	var log strings.Builder
-	if err := run(t.Context(), o, &log); err != nil {
+	var out strings.Builder
+	if err := run(t.Context(), o, log.New(&out, "", 0)); err != nil {
 		t.Fatal(err)
 	}
-	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	digest, err := v1.NewHash(lines[len(lines)-1])
 	if err != nil {
-		t.Fatalf("%v\n%s", err, log.String())
+		t.Fatalf("%v\n%s", err, out.String())
 	}
 	return digest
 }
@@ -211,7 +211,7 @@ func TestImageOfEachPlatform(t *testing.T) {
 func holds(t *testing.T, image v1.Image, want []byte) {
 	t.Helper()
 	content := mutate.Extract(image)
-	defer content.Close()
+	t.Cleanup(func() { _ = content.Close() })
 	archive := tar.NewReader(content)
 	var names []string
 	for {
@@ -248,10 +248,10 @@ func TestImageIsThatOfTheDockerfile(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := string(read(t, "../../../Dockerfile"))
-	if m := regexp.MustCompile(`(?m)^USER (\S+)$`).FindStringSubmatch(text); m == nil || m[1] != config.Config.User {
+	if m := regexp.MustCompile(`(?m)^USER (\S+)$`).FindStringSubmatch(text); len(m) != 2 || m[1] != config.Config.User {
 		t.Errorf("the Dockerfile has the user %v, and the image %s", m, config.Config.User)
 	}
-	if m := regexp.MustCompile(`(?m)^ENTRYPOINT \["(\S+)"\]$`).FindStringSubmatch(text); m == nil || m[1] != config.Config.Entrypoint[0] {
+	if m := regexp.MustCompile(`(?m)^ENTRYPOINT \["(\S+)"\]$`).FindStringSubmatch(text); len(m) != 2 || m[1] != config.Config.Entrypoint[0] {
 		t.Errorf("the Dockerfile has the entry point %v, and the image %v", m, config.Config.Entrypoint)
 	}
 	labels := map[string]string{}
@@ -344,7 +344,7 @@ func TestImageIsRefused(t *testing.T) {
 	} {
 		o := defaults(t, binaries(t))
 		c.change(&o)
-		if err := run(t.Context(), o, io.Discard); err == nil || !strings.Contains(err.Error(), c.want) {
+		if err := run(t.Context(), o, log.New(io.Discard, "", 0)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"io"
+	"log"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -46,15 +46,15 @@ func main() {
 	o.platforms = strings.Split(*platforms, ",")
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, o, os.Stdout); err != nil {
+	err := run(ctx, o, log.New(os.Stdout, "", 0))
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "image:", err)
-		stop()
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, o options, log io.Writer) error {
+func run(ctx context.Context, o options, out *log.Logger) error {
 	created, err := time.Parse(time.RFC3339, o.created)
 	if err != nil {
 		return fmt.Errorf("the date of the commit: %w", err)
@@ -78,7 +78,7 @@ func run(ctx context.Context, o options, log io.Writer) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(log, "%s %s %d bytes compressed\n", platform, digest, size)
+		out.Printf("%s %s %d bytes compressed", platform, digest, size)
 		images = append(images, image)
 	}
 	index, err := indexOf(o.about, images)
@@ -103,8 +103,8 @@ func run(ctx context.Context, o options, log io.Writer) error {
 		if err := remote.WriteIndex(reference, index, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain)); err != nil {
 			return fmt.Errorf("pushing to %s: %w", reference, err)
 		}
-		fmt.Fprintf(log, "pushed %s@%s\n", reference.Name(), digest)
+		out.Printf("pushed %s@%s", reference.Name(), digest)
 	}
-	fmt.Fprintln(log, digest)
+	out.Println(digest)
 	return nil
 }

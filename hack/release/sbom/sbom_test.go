@@ -14,7 +14,6 @@ import (
 	"time"
 
 	spdxjson "github.com/spdx/tools-golang/json"
-	spdx "github.com/spdx/tools-golang/spdx/v2/v2_3"
 	"github.com/spdx/tools-golang/spdxlib"
 )
 
@@ -49,12 +48,11 @@ func made(t *testing.T) (binary string, content []byte) {
 // What SPDX 2.3 wants of each document: clauses 6, 7 and 11.
 func TestSBOMIsWhatSPDXWants(t *testing.T) {
 	_, content := made(t)
-	read, err := spdxjson.Read(bytes.NewReader(content))
+	document, err := spdxjson.Read(bytes.NewReader(content))
 	if err != nil {
 		t.Fatal(err)
 	}
-	document := spdx.Document(*read)
-	if err := spdxlib.ValidateDocument(&document); err != nil {
+	if err := spdxlib.ValidateDocument(document); err != nil {
 		t.Error(err)
 	}
 
