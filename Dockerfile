@@ -27,6 +27,7 @@ ARG VERSION=dev COMMIT=unknown
 LABEL org.opencontainers.image.title="towpath-manager" \
       org.opencontainers.image.description="Towpath's controllers and admission webhooks" \
       org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.source="https://github.com/towpath-dev/towpath" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$COMMIT"
 COPY --from=binary /out/manager /manager

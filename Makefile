@@ -91,27 +91,42 @@ chart: $(BIN)/kustomize ## Make the Helm chart build/chart/towpath of config, fo
 	  -files $(CURDIR)/config/chart -version '$(VERSION)' -out $(CURDIR)/build/chart/towpath
 	@echo build/chart/towpath
 
+# Where a release's image is, such as registry.example/towpath/manager: manifests and chart of a release name it there.
+# PUSH=1 pushes it there too, as whom docker login has signed in.
+REPOSITORY ?=
+PUSH ?=
+
+.PHONY: release-image
+release-image: host-binaries ## Make the manager's image for PLATFORMS in build/image, without Docker; PUSH=1 pushes it to REPOSITORY.
+	@go -C hack/release run ./image -binaries $(BIN)/image -platforms '$(PLATFORMS)' -version '$(VERSION)' \
+	  -revision '$(COMMIT)' -created '$(DATE)' -out $(CURDIR)/build/image $(if $(PUSH),-push '$(REPOSITORY):$(VERSION)')
+
 # What a release consists of, for the platforms that people and clusters have. The same commit gives the same files.
 RELEASE := build/release
 CLI_PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .PHONY: release-files
-release-files: host-binaries chart ## Make build/release: CLI, manager, chart, manifests, checksums.
-	@rm -rf $(RELEASE) && mkdir -p $(RELEASE)
-	@for platform in $(CLI_PLATFORMS); do \
-	  os=$${platform%/*} arch=$${platform#*/} suffix=; [[ $$os != windows ]] || suffix=.exe; \
-	  echo "building the CLI for $$platform"; \
-	  CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch \
-	    go build -trimpath -ldflags '$(LDFLAGS)' -o $(RELEASE)/towpath-$$os-$$arch$$suffix ./cmd/towpath; \
-	done
-	@platforms='$(PLATFORMS)'; for platform in $${platforms//,/ }; do \
-	  cp $(BIN)/image/$${platform/\//-}/manager $(RELEASE)/towpath-manager-$${platform/\//-}; \
-	done
-	@$(BIN)/kustomize build config/default >$(RELEASE)/towpath.yaml
-	@tar --sort=name --mtime='$(DATE)' --owner=0 --group=0 --numeric-owner -C build/chart -cf - towpath | \
-	  gzip -n >$(RELEASE)/towpath-chart.tgz
-	@cd $(RELEASE) && sha256sum * >checksums.txt
-	@cat $(RELEASE)/checksums.txt
+release-files: export VERSION := $(VERSION)
+release-files: export DATE := $(DATE)
+release-files: export LDFLAGS := $(LDFLAGS)
+release-files: export PLATFORMS := $(PLATFORMS)
+release-files: export CLI_PLATFORMS := $(CLI_PLATFORMS)
+release-files: export REPOSITORY := $(REPOSITORY)
+release-files: export BIN := $(BIN)
+release-files: release-image chart ## Make build/release: CLI, manager, image, chart, manifests, SBOMs, krew manifest, checksums.
+	@hack/release/files.sh $(RELEASE)
+
+# An ECDSA or RSA key in PEM; docs/release.md says how the signature is checked.
+KEY ?=
+
+.PHONY: release-sign
+release-sign: ## Sign the checksums in build/release with the private key in the file KEY.
+	@test -n '$(KEY)' || { echo 'KEY names no file with a private key' >&2; exit 1; }
+	openssl dgst -sha256 -sign '$(KEY)' $(RELEASE)/checksums.txt | base64 -w0 >$(RELEASE)/checksums.txt.sig
+
+.PHONY: test-reproducible
+test-reproducible: ## Make a release twice, of two clones, and compare (an hour; SHARE_CACHE=1: minutes, and without compiling twice).
+	@hack/release/reproducible.sh $(if $(SHARE_CACHE),--share-cache)
 
 # node_modules is made anew only when what it is made of changes.
 SITE := hack/docs/site
@@ -300,6 +315,7 @@ test-unit: $(BIN)/prometheus $(BIN)/promtool ## Run the tests that need no contr
 	@packages=$$($(test_packages) | grep -Ev $(starts_cluster) | $(import_path)); \
 	  go test -race -shuffle=on $(TESTFLAGS) $$packages
 	go -C hack/chart test -shuffle=on $(TESTFLAGS) ./...
+	go -C hack/release test -shuffle=on $(TESTFLAGS) ./...
 
 .PHONY: test-alerts
 test-alerts: $(BIN)/promtool ## Check and test alerts and dashboards; a part of test-unit.

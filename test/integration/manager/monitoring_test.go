@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -24,6 +25,7 @@ import (
 	"github.com/towpath-dev/towpath/hack/install"
 	"github.com/towpath-dev/towpath/hack/prometheus"
 	"github.com/towpath-dev/towpath/test/framework"
+	"github.com/towpath-dev/towpath/test/framework/markdown"
 )
 
 // endpoint is what a ServiceMonitor says of how to scrape.
@@ -65,9 +67,9 @@ var _ = Describe("Monitoring", func() {
 		Expect(server.Await(ctx, `towpath_template_environments{template="`+template.Name+`"} == 1`)).To(Succeed())
 
 		By("asking for each metric and label")
-		client, err := api.NewClient(api.Config{Address: server.Address})
+		requests, err := api.NewClient(api.Config{Address: server.Address})
 		Expect(err).NotTo(HaveOccurred())
-		asked := prometheusv1.NewAPI(client)
+		asked := prometheusv1.NewAPI(requests)
 		series, _, err := asked.Series(ctx, []string{`{job="towpath-metrics"}`}, time.Now().Add(-time.Hour), time.Now())
 		Expect(err).NotTo(HaveOccurred())
 		labels := map[string][]string{}
@@ -80,6 +82,9 @@ var _ = Describe("Monitoring", func() {
 		queries, err := monitoring.Queries()
 		Expect(err).NotTo(HaveOccurred())
 		Expect(queries).NotTo(BeEmpty())
+		for _, query := range objectives() {
+			queries = append(queries, monitoring.Query{Where: "docs/slo.md", PromQL: query})
+		}
 		for _, query := range queries {
 			for _, metric := range monitoring.AskedBy(query.PromQL) {
 				Expect(labels).To(HaveKey(metric.Metric), "%s asks for %s", query.Where, query.PromQL)
@@ -87,6 +92,25 @@ var _ = Describe("Monitoring", func() {
 					Expect(slices.Contains(labels[metric.Metric], label)).To(BeTrue(), "%s asks for label %s of %s", query.Where, label, metric.Metric)
 				}
 			}
+		}
+
+		By("asking for the objectives, each of which has a value")
+		for _, block := range objectives() {
+			Eventually(ctx, func(g Gomega) {
+				// Webhooks are asked in between, and a controller has work, so that there is a rate.
+				live, err := framework.Read(admin, component)(ctx)
+				g.Expect(err).NotTo(HaveOccurred())
+				before := live.DeepCopy()
+				live.Annotations = map[string]string{"suite/nudge": framework.Name("n")}
+				g.Expect(admin.Patch(ctx, live, client.MergeFrom(before))).To(Succeed())
+				g.Expect(admin.Create(ctx, framework.Template(framework.Name("asked-"), framework.ConfigMap("config")), client.DryRunAll)).To(Succeed())
+				value, _, err := asked.Query(ctx, block, time.Now())
+				g.Expect(err).NotTo(HaveOccurred())
+				vector, ok := value.(model.Vector)
+				g.Expect(ok).To(BeTrue())
+				g.Expect(vector).To(HaveLen(1), block)
+				g.Expect(float64(vector[0].Value)).To(And(BeNumerically(">=", 0), BeNumerically("<=", 1)), block)
+			}).Should(Succeed())
 		}
 
 		By("evaluating the alerts, none of which fires about a manager that is well")
@@ -109,6 +133,21 @@ var _ = Describe("Monitoring", func() {
 		}).Should(Succeed())
 	})
 })
+
+// objectives are the queries of docs/slo.md.
+func objectives() []string {
+	GinkgoHelper()
+	page, err := os.ReadFile("../../../docs/slo.md")
+	Expect(err).NotTo(HaveOccurred())
+	var queries []string
+	for _, block := range markdown.Blocks(string(page)) {
+		if block.Language == "promql" {
+			queries = append(queries, block.Text)
+		}
+	}
+	Expect(len(queries)).To(BeNumerically(">=", 5), "does the test still see them?")
+	return queries
+}
 
 // prometheusAsTheOperatorStartsIt applies config/monitoring/metrics, and starts a Prometheus that does what the operator has
 // its own do by the ServiceMonitor: it reads the same keys of the same Secrets, and names the job after the Service.

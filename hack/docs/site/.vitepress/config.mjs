@@ -52,6 +52,7 @@ const sidebar = [
       { text: 'Threats', link: '/docs/threat-model' },
       { text: 'Roles', link: '/docs/rbac' },
       { text: 'Dependencies', link: '/docs/dependencies' },
+      { text: 'Releases', link: '/docs/release' },
       { text: 'Report a vulnerability', link: '/SECURITY' },
     ],
   },
