@@ -41,6 +41,7 @@ const sidebar = [
       { text: 'Write golden paths', link: '/docs/guides/platform-engineer' },
       { text: 'Promotion', link: '/docs/guides/promotion' },
       { text: 'Performance', link: '/docs/performance' },
+      { text: 'Objectives', link: '/docs/slo' },
       { text: 'Faults', link: '/docs/faults' },
       { text: 'Real clusters', link: '/docs/end-to-end' },
     ],
