@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -150,6 +151,8 @@ func Explain(err error, flags Flags, doing string) (next string, explained error
 		return "install Towpath, or choose another cluster: kubectl config get-contexts",
 			fmt.Errorf("cannot %s: the cluster does not serve %s: Towpath is not installed in it",
 				doing, platformv1alpha1.GroupVersion)
+	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), isRefused(err):
+		return "correct what the message names, and try again", fmt.Errorf("cannot %s: %w", doing, err)
 	case apierrors.IsForbidden(err):
 		return flags.Kubectl() + " auth can-i --list, then ask the platform team for the missing right",
 			fmt.Errorf("cannot %s: %w", doing, err)
@@ -161,6 +164,13 @@ func Explain(err error, flags Flags, doing string) (next string, explained error
 			fmt.Errorf("cannot %s: the cluster does not answer: %w", doing, err)
 	}
 	return flags.Kubectl() + " cluster-info", fmt.Errorf("cannot %s: %w", doing, err)
+}
+
+// isRefused recognises what a webhook or a policy did not let in, which is no matter of rights. The API server has no other
+// word for it than in its text.
+func isRefused(err error) bool {
+	text := err.Error()
+	return apierrors.IsForbidden(err) && (strings.Contains(text, "admission webhook") || strings.Contains(text, "ValidatingAdmissionPolicy"))
 }
 
 // isMissingGroup recognises the answers of a cluster that lost our CRDs after discovery.
