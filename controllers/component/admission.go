@@ -309,9 +309,10 @@ func (v *Validator) queries(ctx context.Context, step *platformv1alpha1.PathEnvi
 	return nil, nil
 }
 
-// environments warns of environments of the path that do not exist.
+// environments warns of environments of the path that do not exist, or whose class wants something else of it.
 func (v *Validator) environments(ctx context.Context, component *platformv1alpha1.Component) (admission.Warnings, error) {
 	var warnings admission.Warnings
+	var tiers []platformv1alpha1.Tier
 	for _, step := range component.Spec.Environments {
 		var environment platformv1alpha1.Environment
 		err := v.Reader.Get(ctx, types.NamespacedName{Namespace: component.Namespace, Name: step.Name}, &environment)
@@ -321,6 +322,12 @@ func (v *Validator) environments(ctx context.Context, component *platformv1alpha
 		if err != nil {
 			warnings = append(warnings, fmt.Sprintf("spec.environments[%s]: Environment %s does not exist (yet): the Component waits for it", step.Name, step.Name))
 		}
+		if gate := environment.Status.Gate; gate != nil {
+			if missing := promotion.MissingTier(step.Name, environment.Spec.ClassRef.Name, gate.RequiredTier, tiers); missing != nil {
+				warnings = append(warnings, fmt.Sprintf("spec.environments[%s]: %s", step.Name, missing.Message))
+			}
+		}
+		tiers = append(tiers, environment.Status.Tier)
 		if step.Gate != nil {
 			if more := promotion.Beyond(environment.Status.Gate, step.Gate); len(more) > 0 {
 				warnings = append(warnings, fmt.Sprintf("spec.environments[%s].gate: class %s asks for more, and that holds: %s",

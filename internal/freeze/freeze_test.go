@@ -89,18 +89,19 @@ func TestCheck_RefusesWhatCannotBe(t *testing.T) {
 		want   string
 		open   bool // it cannot be read, and counts as open
 	}{
-		"an unknown zone":           {cron("Europe/Atlantis", "0 22 * * *", time.Hour), `timeZone "Europe/Atlantis" is not known`, true},
-		"the zone of the machine":   {cron("Local", "0 22 * * *", time.Hour), "must name a zone", true},
-		"a path":                    {cron("../../etc/passwd", "0 22 * * *", time.Hour), "is not known", true},
-		"a zone in the schedule":    {cron("UTC", "TZ=Asia/Tokyo 0 22 * * *", time.Hour), "must not name a zone", true},
-		"no schedule":               {cron("UTC", "at night", time.Hour), "no cron schedule", true},
-		"a descriptor":              {cron("UTC", "@every 1h", time.Hour), "no cron schedule", true},
-		"six fields":                {cron("UTC", "0 0 22 * * *", time.Hour), "no cron schedule", true},
-		"a day that never comes":    {cron("UTC", "0 0 30 2 *", time.Hour), "never comes", false},
-		"a day as long as the day":  {cron("UTC", "0 0 * * *", 24*time.Hour), "never closes", true},
-		"each minute for a minute":  {cron("UTC", "* * * * *", time.Minute), "never closes", true},
-		"an end before its start":   {once("UTC", "2026-12-21T00:00", "2026-12-20T00:00"), "must be after from", false},
-		"a day that does not exist": {once("UTC", "2026-02-30T00:00", "2026-12-20T00:00"), "must be times", true},
+		"an unknown zone":             {cron("Europe/Atlantis", "0 22 * * *", time.Hour), `timeZone "Europe/Atlantis" is not known`, true},
+		"the zone of the machine":     {cron("Local", "0 22 * * *", time.Hour), "must name a zone", true},
+		"a path":                      {cron("../../etc/passwd", "0 22 * * *", time.Hour), "is not known", true},
+		"a zone in the schedule":      {cron("UTC", "TZ=Asia/Tokyo 0 22 * * *", time.Hour), "must not name a zone", true},
+		"no schedule":                 {cron("UTC", "at night", time.Hour), "no cron schedule", true},
+		"a descriptor":                {cron("UTC", "@every 1h", time.Hour), "no cron schedule", true},
+		"six fields":                  {cron("UTC", "0 0 22 * * *", time.Hour), "no cron schedule", true},
+		"a day that never comes":      {cron("UTC", "0 0 30 2 *", time.Hour), "never comes", false},
+		"a day as long as the day":    {cron("UTC", "0 0 * * *", 24*time.Hour), "never closes", true},
+		"each minute for a minute":    {cron("UTC", "* * * * *", time.Minute), "never closes", true},
+		"an hour that no clock shows": {once("Europe/Berlin", "2027-03-28T02:10", "2027-03-28T02:50"), "no time passes", false},
+		"an end before its start":     {once("UTC", "2026-12-21T00:00", "2026-12-20T00:00"), "must be after from", false},
+		"a day that does not exist":   {once("UTC", "2026-02-30T00:00", "2026-12-20T00:00"), "must be times", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			wrong := freeze.Check([]platformv1alpha1.FreezeWindow{tc.window})

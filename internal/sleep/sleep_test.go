@@ -102,14 +102,15 @@ func TestAt_WhatMakesNoSensePutsNothingToSleep(t *testing.T) {
 		windows []platformv1alpha1.SleepWindow
 		want    string
 	}{
-		"an unknown zone":         {[]platformv1alpha1.SleepWindow{cron("w", "Europe/Atlantis", "* * * * *", time.Hour)}, `[w]: timeZone "Europe/Atlantis" is not known`},
-		"the zone of the machine": {[]platformv1alpha1.SleepWindow{cron("w", "Local", "0 0 * * *", time.Hour)}, "must name a zone"},
-		"no schedule":             {[]platformv1alpha1.SleepWindow{cron("w", "UTC", "at night", time.Hour)}, "no cron schedule"},
-		"a day that never comes":  {[]platformv1alpha1.SleepWindow{cron("w", "UTC", "0 0 30 2 *", time.Hour)}, "never comes"},
-		"a window without end":    {[]platformv1alpha1.SleepWindow{cron("w", "UTC", "0 0 * * *", 24*time.Hour)}, "never closes"},
-		"each minute":             {[]platformv1alpha1.SleepWindow{cron("w", "UTC", "*/2 * * * *", time.Minute)}, "comes too often"},
-		"an end before its start": {[]platformv1alpha1.SleepWindow{once("w", "UTC", "2026-12-21T00:00", "2026-12-20T00:00")}, "must be after from"},
-		"no end together":         {[]platformv1alpha1.SleepWindow{cron("a", "UTC", "0 0 * * *", 12*time.Hour), cron("b", "UTC", "0 12 * * *", 12*time.Hour)}, "together with the others it never closes"},
+		"an unknown zone":             {[]platformv1alpha1.SleepWindow{cron("w", "Europe/Atlantis", "* * * * *", time.Hour)}, `[w]: timeZone "Europe/Atlantis" is not known`},
+		"the zone of the machine":     {[]platformv1alpha1.SleepWindow{cron("w", "Local", "0 0 * * *", time.Hour)}, "must name a zone"},
+		"no schedule":                 {[]platformv1alpha1.SleepWindow{cron("w", "UTC", "at night", time.Hour)}, "no cron schedule"},
+		"a day that never comes":      {[]platformv1alpha1.SleepWindow{cron("w", "UTC", "0 0 30 2 *", time.Hour)}, "never comes"},
+		"a window without end":        {[]platformv1alpha1.SleepWindow{cron("w", "UTC", "0 0 * * *", 24*time.Hour)}, "never closes"},
+		"each minute":                 {[]platformv1alpha1.SleepWindow{cron("w", "UTC", "*/2 * * * *", time.Minute)}, "comes too often"},
+		"an hour that no clock shows": {[]platformv1alpha1.SleepWindow{once("w", "Europe/Berlin", "2027-03-28T02:10", "2027-03-28T02:50")}, "no time passes"},
+		"an end before its start":     {[]platformv1alpha1.SleepWindow{once("w", "UTC", "2026-12-21T00:00", "2026-12-20T00:00")}, "must be after from"},
+		"no end together":             {[]platformv1alpha1.SleepWindow{cron("a", "UTC", "0 0 * * *", 12*time.Hour), cron("b", "UTC", "0 12 * * *", 12*time.Hour)}, "together with the others it never closes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := plan(tc.windows...)

@@ -106,6 +106,9 @@ func (t *Times) Check(starts int) error {
 		if !t.from.Before(t.until) {
 			return wrong("until", "until (%s) must be after from (%s)", t.window.Until, t.window.From)
 		}
+		if from, until, _ := t.Span(time.Time{}); !from.Before(until) {
+			return wrong("until", "no time passes between from (%s) and until (%s): clocks are put forward then", t.window.From, t.window.Until)
+		}
 		return nil
 	}
 	start := t.schedule.Next(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))

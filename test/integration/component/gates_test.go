@@ -244,6 +244,7 @@ var _ = Describe("A gate", func() {
 		component := deploy(ctx, framework.Component(t.home, "shop", template.Name, "prod"))
 		Eventually(ctx, framework.Read(admin, component)).Should(And(
 			framework.BeStalled(platformv1alpha1.ReasonTierMissing, "tier Development", class), framework.HaveCondition(isPromoted, no, platformv1alpha1.ReasonTierMissing)))
+		Expect(warned.all()).To(ContainElement(HavePrefix("spec.environments[prod]: prod is of class " + class)))
 		Consistently(ctx, exists(t.release("shop", "prod", 1)), "1s").Should(BeFalse())
 		change(ctx, component, func(c *platformv1alpha1.Component) {
 			c.Spec.Environments = []platformv1alpha1.PathEnvironment{{Name: "dev"}, {Name: "prod"}}
