@@ -13,20 +13,27 @@ import (
 	"github.com/towpath-dev/towpath/test/framework"
 )
 
+// frozenTomorrow makes a class with a freeze that is open from one day after a time to two days after it.
+func frozenTomorrow(ctx context.Context, start time.Time) (name string, ends time.Time) {
+	GinkgoHelper()
+	const layout = "2006-01-02T15:04"
+	ends = start.UTC().Add(48 * time.Hour).Truncate(time.Minute)
+	class := framework.Class(framework.Name("frozen-"), platformv1alpha1.TierProduction)
+	class.Spec.Freezes = []platformv1alpha1.FreezeWindow{{
+		Name: "audit", Reason: "The auditors are here.", From: start.UTC().Add(24 * time.Hour).Format(layout), Until: ends.Format(layout),
+	}}
+	Expect(admin.Create(ctx, class)).To(Succeed())
+	Eventually(ctx, framework.Read(admin, class)).Should(framework.BeReady())
+	return class.Name, ends
+}
+
 var _ = Describe("A freeze", func() {
 	It("keeps everything new out, but for a Release that somebody breaks the glass for", func(ctx context.Context) {
 		start := now.Now()
 		DeferCleanup(func() { now.SetTime(start) })
-		const layout = "2006-01-02T15:04"
-		ends := start.UTC().Add(48 * time.Hour).Truncate(time.Minute)
-		class := framework.Class(framework.Name("frozen-"), platformv1alpha1.TierProduction)
-		class.Spec.Freezes = []platformv1alpha1.FreezeWindow{{
-			Name: "audit", Reason: "The auditors are here.", From: start.UTC().Add(24 * time.Hour).Format(layout), Until: ends.Format(layout),
-		}}
-		Expect(admin.Create(ctx, class)).To(Succeed())
-		Eventually(ctx, framework.Read(admin, class)).Should(framework.BeReady())
+		class, ends := frozenTomorrow(ctx, start)
 		t := newTeam(ctx, "dev")
-		t.addGated(ctx, "prod", class.Name)
+		t.addGated(ctx, "prod", class)
 		Expect(admin.Create(ctx, &rbacv1.RoleBinding{
 			ObjectMeta: metav1.ObjectMeta{Namespace: t.home, Name: "gus"},
 			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "towpath-breakglass"},

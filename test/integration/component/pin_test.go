@@ -101,14 +101,9 @@ var _ = Describe("A revision that a Component is pinned to", func() {
 	It("stays out during a freeze", func(ctx context.Context) {
 		start := now.Now()
 		DeferCleanup(func() { now.SetTime(start) })
-		const layout = "2006-01-02T15:04"
-		class := framework.Class(framework.Name("frozen-"), platformv1alpha1.TierProduction)
-		class.Spec.Freezes = []platformv1alpha1.FreezeWindow{{
-			Name: "audit", Reason: "The auditors are here.", From: start.UTC().Add(24 * time.Hour).Format(layout), Until: start.UTC().Add(48 * time.Hour).Format(layout),
-		}}
-		Expect(admin.Create(ctx, class)).To(Succeed())
+		class, _ := frozenTomorrow(ctx, start)
 		t := newTeam(ctx)
-		t.addGated(ctx, "prod", class.Name)
+		t.addGated(ctx, "prod", class)
 		template := publish(ctx, light(framework.Name("light-")))
 		component := deploy(ctx, framework.Component(t.home, "shop", template.Name, "prod"))
 		settled(ctx, component)
