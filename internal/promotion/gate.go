@@ -97,11 +97,16 @@ func (s *Step) enter(d Decision, before *Step, now time.Time) Decision {
 		d.Retire = d.Next == nil && pending != nil && !s.wants(pending)
 		return d
 	}
+	return s.meanwhile(s.pass(d, pending, before, now), now)
+}
+
+// pass opens the gate for what was decided, or says what it waits for there.
+func (s *Step) pass(d Decision, pending *Pending, before *Step, now time.Time) Decision {
 	if s.Barred != nil {
-		return s.meanwhile(Decision{Wait: s.Barred}, now)
+		return Decision{Wait: s.Barred}
 	}
 	if wait := s.rejected(d.Next); wait != nil {
-		return s.meanwhile(Decision{Wait: wait}, now)
+		return Decision{Wait: wait}
 	}
 	if pending != nil && !s.is(pending, d.Next) {
 		pending = nil // another one takes its place, and is decided on anew
@@ -113,16 +118,16 @@ func (s *Step) enter(d Decision, before *Step, now time.Time) Decision {
 	case wait == nil:
 		return d
 	case pending != nil:
-		return s.meanwhile(Decision{Wait: wait, Again: again}, now)
+		return Decision{Wait: wait, Again: again}
 	}
-	return s.meanwhile(Decision{Next: d.Next, Gated: true, Wait: wait, Again: again}, now)
+	return Decision{Next: d.Next, Gated: true, Wait: wait, Again: again}
 }
 
 // meanwhile has what runs follow those whom it uses while the gate is shut. What waits follows too: as another Release,
 // to be decided on anew.
 func (s *Step) meanwhile(d Decision, now time.Time) Decision {
 	current := s.current()
-	if current == nil || current.AsFound || !s.Stale {
+	if d.Wait == nil || current == nil || current.AsFound || !s.Stale {
 		return d
 	}
 	if follows := s.frozen(Decision{Next: refresh(s, current)}, now); follows.Next != nil {
@@ -131,8 +136,8 @@ func (s *Step) meanwhile(d Decision, now time.Time) Decision {
 	return d
 }
 
-// wants says whether what waits may still be asked for though nothing is to be made now: it is not where it runs, or has
-// not come as far yet.
+// wants says whether what waits is still asked for though nothing is to be made now: it has not come as far yet. What runs
+// already, and what the Component does not ask for any more, is not.
 func (s *Step) wants(pending *Pending) bool {
 	if pending.Pins {
 		return s.Pinned && s.Blocked != nil
