@@ -67,14 +67,15 @@ func (s *scope) authors(st *stop, pending *platformv1alpha1.Release) (users []st
 // since are the Releases that brought something for the Component since what runs in an environment came into it, anywhere
 // in the path: since the Release that brought it, not since one that brought it back or made it anew. What was brought in
 // between may be in what would enter. What makes something anew that ran before, with another revision of the template or
-// as a rollback, brings nothing: its origin counts, by when that was.
+// as a rollback, brings nothing: its origin counts, by when that was. Nor does the version that runs, wherever it was made:
+// times are whole seconds, so that it may seem to have come with, or after, itself.
 func (s *scope) since(st *stop) []*platformv1alpha1.Release {
-	since := st.cameAt()
+	since, current := st.cameAt(), st.current()
 	var made []*platformv1alpha1.Release
 	for i := range s.stops {
 		other := &s.stops[i]
 		for _, release := range other.releases {
-			runs := other == st && (release == st.current() || release == st.origin(st.current()))
+			runs := current != nil && release.Spec.Version == current.Spec.Version
 			if !runs && !release.CreationTimestamp.Time.Before(since) && !other.repeats(release) {
 				made = append(made, release)
 			}

@@ -97,7 +97,7 @@ func TestTheHistoryKeepsWhatARollbackNeeds(t *testing.T) {
 func TestAuthorsAreAllWhoChangedSomethingSince(t *testing.T) {
 	release := func(image, by string, before time.Duration) *platformv1alpha1.Release {
 		r := &platformv1alpha1.Release{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: ago(before)}}
-		r.Spec.Image, r.Spec.RequestedBy, r.Spec.Cause = image, by, platformv1alpha1.CauseImageChange
+		r.Spec.Image, r.Spec.Version, r.Spec.RequestedBy, r.Spec.Cause = image, image, by, platformv1alpha1.CauseImageChange
 		return r
 	}
 	pending := release("2", "bob", time.Minute)

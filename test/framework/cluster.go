@@ -22,6 +22,7 @@ import (
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -175,8 +176,9 @@ func (c *Cluster) exemptUnchecked(ctx context.Context) error {
 	return c.Client.Update(ctx, &configuration)
 }
 
-// awaitAdmission waits until the API server acts on the exemption and on the policy that it read last:
-// it takes a moment after they were written.
+// awaitAdmission waits until the API server acts on the exemption and on the policy that it read last, and knows the
+// schemas of what the policy towpath-holding changes, without which it refuses each: it takes a moment after they were
+// written.
 func (c *Cluster) awaitAdmission(ctx context.Context) error {
 	return poll(ctx, stopTimeout, func(ctx context.Context) error {
 		unchecked := Template("towpath-probe", ConfigMap("config"))
@@ -187,6 +189,15 @@ func (c *Cluster) awaitAdmission(ctx context.Context) error {
 		forged := Revision("towpath-probe", 1, ConfigMap("config"))
 		if err := c.Client.Create(ctx, forged, client.DryRunAll); err == nil {
 			return errors.New("the policy towpath-records does not hold yet")
+		}
+		const probe = "towpath-probe"
+		for _, held := range []client.Object{
+			Team(probe), Environment(metav1.NamespaceDefault, probe, probe), Component(metav1.NamespaceDefault, probe, probe, probe),
+		} {
+			held.SetLabels(map[string]string{LabelUnchecked: ""})
+			if err := c.Client.Create(ctx, held, client.DryRunAll); apierrors.IsServiceUnavailable(err) {
+				return err
+			}
 		}
 		return nil
 	})

@@ -48,7 +48,7 @@ var _ = Describe("A revision that a Component is pinned to", func() {
 			return ada.Update(ctx, live)
 		}).Should(Succeed(), "the right takes a moment, and its status may change in between")
 		third := t.release("shop", "prod", 3)
-		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonWaitingForApproval, "Release shop-prod-3 needs 1 approval to enter prod", "ada, kubernetes-admin made the change"))
+		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonWaitingForApproval, "Release shop-prod-3 needs 1 approval to enter prod", "ada made the change, and cannot approve it"))
 		Expect(read(ctx, third)).To(And(
 			HaveField("Spec.Revision.Number", int64(1)), HaveField("Spec.Cause", platformv1alpha1.CauseTemplateRollout),
 			HaveField("Spec.RequestedBy", "ada"), HaveField("Status.OpenedAt", BeNil())))
