@@ -167,6 +167,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, nil
 	}
 	runErr := r.run(ctx, s)
+	if s.overtaken {
+		return ctrl.Result{}, nil // the event of the newer one wakes it
+	}
 	if err := r.report(ctx, s); err != nil {
 		return ctrl.Result{}, err
 	}

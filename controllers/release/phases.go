@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,8 +32,14 @@ func (r *Reconciler) run(ctx context.Context, s *scope) error {
 		return err
 	}
 	r.initObjects(s)
-	if loadErr == nil && s.template != nil && s.differs() {
-		loadErr = r.render(s)
+	if s.differs() {
+		overtaken, err := r.overtaken(ctx, s)
+		if err != nil || overtaken {
+			return err
+		}
+		if loadErr == nil && s.template != nil {
+			loadErr = r.render(s)
+		}
 	}
 	if loadErr != nil {
 		r.judge(s)
@@ -78,6 +85,19 @@ func (s *scope) differs() bool {
 		}
 	}
 	return false
+}
+
+// overtaken says that a newer Release came since the pass began. What it has written by now would pass for drift, and be
+// taken back: no Release writes before the cache shows it, and the objects were read after.
+func (r *Reconciler) overtaken(ctx context.Context, s *scope) (bool, error) {
+	siblings, err := r.siblingsOf(ctx, s.release)
+	if err != nil {
+		return false, err
+	}
+	s.overtaken = slices.ContainsFunc(siblings, func(other platformv1alpha1.Release) bool {
+		return other.Opened() && other.Spec.Number > s.release.Spec.Number && other.DeletionTimestamp.IsZero()
+	})
+	return s.overtaken, nil
 }
 
 // render makes the objects again, from the Release and its revision alone.

@@ -33,6 +33,8 @@ type scope struct {
 	// unproven says that the environment began with what was found, and that nothing of the golden path has been
 	// Ready in it since: what runs there may still be the work of others.
 	unproven bool
+	// overtaken says that a successor came while the pass went on, which is all that is known of it then.
+	overtaken bool
 	// wanted says that the Component still has the environment in its path, and both still exist.
 	wanted bool
 	// alone says that the path of the Component has no other environment, so that this one cannot leave it.
@@ -106,14 +108,13 @@ func (r *Reconciler) newScope(ctx context.Context, release *platformv1alpha1.Rel
 		release.Status = *unwritten
 		release.Status.Checks = checks
 	}
-	var siblings platformv1alpha1.ReleaseList
-	key := index.OwnerKey(release.Spec.Component.UID, release.Spec.Environment.Name)
-	if err := r.List(ctx, &siblings, client.InNamespace(release.Namespace), client.MatchingFields{index.ReleaseOwner: key}); err != nil {
-		return nil, fmt.Errorf("listing the Releases of the Component: %w", err)
+	siblings, err := r.siblingsOf(ctx, release)
+	if err != nil {
+		return nil, err
 	}
 	var proven bool
 	s.unproven, proven = adopts(release), provesPath(release)
-	for _, other := range siblings.Items {
+	for _, other := range siblings {
 		newer := other.Spec.Number > release.Spec.Number
 		if newer && !release.Opened() && (s.outpaced == nil || other.Spec.Number > s.outpaced.Spec.Number) {
 			s.outpaced = &other
@@ -134,6 +135,16 @@ func (r *Reconciler) newScope(ctx context.Context, release *platformv1alpha1.Rel
 	s.unproven = s.unproven && !proven
 	slices.SortFunc(s.older, func(a, b platformv1alpha1.Release) int { return int(a.Spec.Number - b.Spec.Number) })
 	return s, r.findOwners(ctx, s)
+}
+
+// siblingsOf are all Releases of the Component in the environment, with the one given.
+func (r *Reconciler) siblingsOf(ctx context.Context, release *platformv1alpha1.Release) ([]platformv1alpha1.Release, error) {
+	var siblings platformv1alpha1.ReleaseList
+	key := index.OwnerKey(release.Spec.Component.UID, release.Spec.Environment.Name)
+	if err := r.List(ctx, &siblings, client.InNamespace(release.Namespace), client.MatchingFields{index.ReleaseOwner: key}); err != nil {
+		return nil, fmt.Errorf("listing the Releases of the Component: %w", err)
+	}
+	return siblings.Items, nil
 }
 
 // findOwners sets wanted, abandoned and ending.
