@@ -91,8 +91,9 @@ type EnvironmentClassSpec struct {
 	// +optional
 	Prometheus *PrometheusSource `json:"prometheus,omitempty"`
 
-	// freezes are times in which nothing new enters environments of this class. A window that cannot be read counts as
-	// open, and the class is not Ready. Default: none.
+	// freezes are times in which nothing new enters environments of this class, and neither an Environment in which a
+	// Component runs nor that Component may be deleted. A window that cannot be read counts as open, and the class is
+	// not Ready. Default: none.
 	// +optional
 	// +listType=map
 	// +listMapKey=name

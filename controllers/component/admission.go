@@ -17,6 +17,7 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/check"
+	"github.com/towpath-dev/towpath/internal/freeze"
 	"github.com/towpath-dev/towpath/internal/index"
 	"github.com/towpath-dev/towpath/internal/openapi"
 	"github.com/towpath-dev/towpath/internal/promotion"
@@ -82,7 +83,7 @@ func (v *Validator) left(ctx context.Context, before, component *platformv1alpha
 		}
 		if frozen != nil {
 			errs = append(errs, field.Forbidden(field.NewPath("spec", "environments"), fmt.Sprintf(
-				"must keep %s during the freeze %s (%s): what runs there would be deleted", step.Name, frozen.Name, strings.TrimSuffix(frozen.Reason, "."))))
+				"must keep %s, where %s: what runs there would be deleted", step.Name, frozen.Keeps())))
 		}
 	}
 	return errs, nil
@@ -117,8 +118,9 @@ func (v *Validator) use(ctx context.Context, component *platformv1alpha1.Compone
 	return warnings, nil, nil
 }
 
-// frozen is the freeze that is open in an environment where something of a Component runs; nil for none.
-func (v *Validator) frozen(ctx context.Context, component *platformv1alpha1.Component, name string) (*promotion.Freeze, error) {
+// frozen is the freeze that is open in an environment where something of a Component runs; nil for none, and for previews,
+// which come and go.
+func (v *Validator) frozen(ctx context.Context, component *platformv1alpha1.Component, name string) (*freeze.Active, error) {
 	runs := slices.ContainsFunc(component.Status.Environments, func(e platformv1alpha1.ComponentEnvironmentStatus) bool {
 		return e.Name == name && e.Release != ""
 	})
@@ -130,23 +132,23 @@ func (v *Validator) frozen(ctx context.Context, component *platformv1alpha1.Comp
 	if err != nil {
 		return nil, client.IgnoreNotFound(err)
 	}
-	if !environment.DeletionTimestamp.IsZero() {
+	if !environment.DeletionTimestamp.IsZero() || environment.Status.Tier == platformv1alpha1.TierPreview {
 		return nil, nil // it goes, and what runs there with it
 	}
-	return openFreeze(environment.Status.Freezes, v.Clock.Now()), nil
+	return freeze.At(environment.Status.Freezes, v.Clock.Now()), nil
 }
 
-// ValidateDelete refuses to delete a Component that others use, unless all of them go with their namespace: whoever
-// empties that ends at the first refusal, and would never come to those others.
+// ValidateDelete refuses to delete a Component that others use, or that runs where a freeze is open, unless all go with
+// their namespace: whoever empties that ends at the first refusal, and would never come to those others.
 func (v *Validator) ValidateDelete(ctx context.Context, component *platformv1alpha1.Component) (admission.Warnings, error) {
 	if !component.DeletionTimestamp.IsZero() {
 		return nil, nil
 	}
-	names, err := users(ctx, v.Reader, component, "")
+	why, err := v.keeps(ctx, component)
 	if err != nil {
 		return nil, apierrors.NewInternalError(err)
 	}
-	if len(names) == 0 {
+	if why == nil {
 		return nil, nil
 	}
 	var home corev1.Namespace
@@ -157,8 +159,28 @@ func (v *Validator) ValidateDelete(ctx context.Context, component *platformv1alp
 	if !home.DeletionTimestamp.IsZero() {
 		return nil, nil
 	}
-	return nil, apierrors.NewForbidden(platformv1alpha1.GroupVersion.WithResource("components").GroupResource(), component.Name, fmt.Errorf(
-		"it is used by %s: delete these first, or take it out of their spec.uses and let that reach every environment", strings.Join(names, ", ")))
+	return nil, apierrors.NewForbidden(platformv1alpha1.GroupVersion.WithResource("components").GroupResource(), component.Name, why)
+}
+
+// keeps says why a Component must not be deleted; nil for nothing.
+func (v *Validator) keeps(ctx context.Context, component *platformv1alpha1.Component) (why, err error) {
+	names, err := users(ctx, v.Reader, component, "")
+	if err != nil {
+		return nil, err
+	}
+	if len(names) > 0 {
+		return fmt.Errorf("it is used by %s: delete these first, or take it out of their spec.uses and let that reach every environment", strings.Join(names, ", ")), nil
+	}
+	for _, e := range component.Status.Environments {
+		frozen, err := v.frozen(ctx, component, e.Name)
+		if err != nil {
+			return nil, err
+		}
+		if frozen != nil {
+			return fmt.Errorf("it runs in %s, where %s: delete it after that, or have the window taken out of the class", e.Name, frozen.Keeps()), nil
+		}
+	}
+	return nil, nil
 }
 
 // validate reports every error at once, those given among them, with the parameters checked for each

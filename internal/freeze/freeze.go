@@ -4,6 +4,8 @@ package freeze
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -34,6 +36,18 @@ func At(windows []platformv1alpha1.FreezeWindow, now time.Time) *Active {
 		return nil
 	}
 	return &Active{Window: &windows[last], Until: until}
+}
+
+// Keeps says that what runs in an environment stays there while a window is open, for whoever asks to delete it.
+func (a *Active) Keeps() string {
+	if a.Broken != nil {
+		return fmt.Sprintf("the freeze %s counts as open, since %v", a.Window.Name, a.Broken)
+	}
+	until := ""
+	if !a.Until.IsZero() {
+		until = " until " + a.Until.UTC().Format(time.RFC3339)
+	}
+	return fmt.Sprintf("the freeze %s (%s) is open%s", a.Window.Name, strings.TrimSuffix(a.Window.Reason, "."), until)
 }
 
 // Problem is what is wrong with a window of that name: a window.Error where it is one of its fields.

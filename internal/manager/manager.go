@@ -246,7 +246,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 	hooks := &webhooks{mgr: mgr, certReady: certReady, validators: []validator{
 		&servicetemplate.Validator{Reader: mgr.GetClient(), Kinds: kinds},
 		&team.Validator{Reader: mgr.GetClient()},
-		&environment.Validator{},
+		&environment.Validator{Reader: mgr.GetClient(), Clock: o.Clock},
 		&environmentclass.Validator{Reader: mgr.GetClient(), Kinds: kinds},
 		&component.Validator{Reader: mgr.GetClient(), Revisions: revisions, Kinds: kinds, Clock: o.Clock},
 	}}

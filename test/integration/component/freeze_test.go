@@ -6,8 +6,10 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/test/framework"
@@ -63,7 +65,12 @@ var _ = Describe("A freeze", func() {
 		By("the environment taken out of the path, with what runs there")
 		before := read(ctx, component).DeepCopy()
 		before.Spec.Environments = before.Spec.Environments[:1]
-		Expect(admin.Update(ctx, before)).To(MatchError(ContainSubstring("must keep prod during the freeze audit (The auditors are here): what runs there would be deleted")))
+		Expect(admin.Update(ctx, before)).To(MatchError(ContainSubstring("must keep prod, where the freeze audit (The auditors are here) is open until " + ends.Format(time.RFC3339) + ": what runs there would be deleted")))
+		By("the Component deleted, or the Environment")
+		open := "the freeze audit (The auditors are here) is open until " + ends.Format(time.RFC3339)
+		Expect(developer.Delete(ctx, component)).To(MatchError(ContainSubstring("it runs in prod, where " + open + ": delete it after that, or have the window taken out of the class")))
+		prod := framework.Environment(t.home, "prod", class)
+		Expect(developer.Delete(ctx, prod)).To(MatchError(ContainSubstring(open + ", and shop runs in it: delete it after that, or have the window taken out of class " + class)))
 		By("a rollback, which goes through")
 		change(ctx, component, func(c *platformv1alpha1.Component) { c.Spec.Environments[1].RollbackTo = 1 })
 		Eventually(ctx, framework.Read(admin, t.release("shop", "prod", 3))).Should(And(framework.BeReady(), HaveField("Spec.Cause", platformv1alpha1.CauseRollback)))
@@ -73,6 +80,27 @@ var _ = Describe("A freeze", func() {
 		nudge(ctx, component)
 		settled(ctx, component)
 		Eventually(ctx, exists(t.configMap("prod", "shop-more"))).Should(BeTrue())
+		Expect(developer.Delete(ctx, prod, client.DryRunAll)).To(Succeed())
+		Expect(developer.Delete(ctx, component)).To(Succeed())
+		Eventually(ctx, framework.Gone(admin, component)).Should(BeTrue())
+	})
+
+	It("lets an Environment go in which nothing runs, or all with its namespace", func(ctx context.Context) {
+		start := now.Now()
+		DeferCleanup(func() { now.SetTime(start) })
+		class, _ := frozenTomorrow(ctx, start)
+		t := newTeam(ctx)
+		t.addGated(ctx, "empty", class)
+		t.addGated(ctx, "prod", class)
+		template := publish(ctx, light(framework.Name("light-")))
+		component := deploy(ctx, framework.Component(t.home, "shop", template.Name, "prod"))
+		settled(ctx, component)
+		now.SetTime(start.Add(25 * time.Hour))
+		Expect(developer.Delete(ctx, framework.Environment(t.home, "empty", class))).To(Succeed())
+		Expect(developer.Delete(ctx, component)).To(MatchError(ContainSubstring("is open until")))
+		Expect(admin.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: t.home}})).To(Succeed())
+		Eventually(ctx, framework.Gone(admin, component)).Should(BeTrue())
+		Eventually(ctx, framework.Gone(admin, framework.Environment(t.home, "prod", class))).Should(BeTrue())
 	})
 
 	It("that cannot be read keeps everything out, and the class says why", func(ctx context.Context) {
