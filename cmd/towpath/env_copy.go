@@ -21,6 +21,9 @@ import (
 // maxCopies is how many Components one call copies.
 const maxCopies = 32
 
+// takeBackTimeout is how long it may take to delete what was made in vain.
+const takeBackTimeout = 10 * time.Second
+
 // run makes the environment and the copies, or brings them up to date.
 func (o *previewOptions) run(ctx context.Context, c *cluster.Cluster) (*previewReport, error) {
 	original, err := o.original(ctx, c, o.component)
@@ -40,6 +43,9 @@ func (o *previewOptions) run(ctx context.Context, c *cluster.Cluster) (*previewR
 	queue := []*platformv1alpha1.Component{original}
 	for i := 0; i < len(queue); i++ {
 		done, err := o.keepCopy(ctx, c, queue[i], environment)
+		if err != nil && action == actionCreated && !o.dryRun {
+			return nil, o.takeBack(ctx, c, environment, err)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -136,6 +142,23 @@ func (o *previewOptions) keepEnvironment(ctx context.Context, c *cluster.Cluster
 		return err
 	})
 	return live, action, o.said(err, "make environment "+wanted.Name)
+}
+
+// takeBack deletes an Environment that was made for a copy which cannot be, and what was copied with it: nobody asks for it
+// until somebody mends the pull request, and it would count against the team. It says so beside why.
+func (o *previewOptions) takeBack(ctx context.Context, c *cluster.Cluster, environment *platformv1alpha1.Environment, why error) error {
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), takeBackTimeout)
+	defer done()
+	after := fmt.Sprintf("environment %s, which was made for it, is deleted again", environment.Name)
+	if err := o.deleteObject(ctx, c, environment); err != nil {
+		after = fmt.Sprintf("environment %s, which was made for it, stays until its lifetime ends: deleting it failed: %v", environment.Name, err)
+	}
+	told := trouble{err: why, code: exitFindings}
+	if known, is := why.(*trouble); is { //nolint:errorlint // it is never wrapped
+		told = *known
+	}
+	told.err = fmt.Errorf("%w\n%s", told.err, after)
+	return &told
 }
 
 // askClass says that the class does not exist, or is about to go, before an Environment is made that could not be. Who may not

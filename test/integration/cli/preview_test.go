@@ -77,6 +77,32 @@ var _ = Describe("The preview of a pull request", func() {
 		Expect(out).To(ContainSubstring("environment " + environment.Name + " gone"))
 	})
 
+	It("leaves no environment behind where the copy is refused", func(ctx context.Context) {
+		home := framework.TeamNamespace(framework.Name("t"))
+		class := framework.Class(framework.Name("preview-"), platformv1alpha1.TierPreview)
+		for _, object := range []client.Object{home, class, framework.Component(home.Name, "catalogue", "web-service", "dev")} {
+			Expect(cluster.Client.Create(ctx, object)).To(Succeed())
+		}
+		environments := func(ctx context.Context) ([]platformv1alpha1.Environment, error) {
+			var list platformv1alpha1.EnvironmentList
+			err := cluster.Client.List(ctx, &list, client.InNamespace(home.Name))
+			return list.Items, err
+		}
+		args := []string{"env", "preview", "-n", home.Name, "--pr", "7", "--component", "catalogue", "--class", class.Name, "--image"}
+		code, _, stderr := towpath(ctx, append(args, "registry.example/catalogue:1", "--parameters", "replicas: many")...)
+		Expect(code).NotTo(BeZero())
+		Expect(stderr).To(And(ContainSubstring("replicas"), MatchRegexp("environment .*, which was made for it, is deleted again")))
+		Eventually(ctx, environments).Should(BeEmpty())
+
+		By("the same beside a copy that is there")
+		code, _, stderr = towpath(ctx, append(args, "registry.example/catalogue:1")...)
+		Expect(code).To(BeZero(), stderr)
+		code, _, stderr = towpath(ctx, append(args, "registry.example/catalogue:2", "--parameters", "replicas: many")...)
+		Expect(code).NotTo(BeZero())
+		Expect(stderr).NotTo(ContainSubstring("deleted again"))
+		Expect(environments(ctx)).To(HaveExactElements(HaveField("DeletionTimestamp", BeNil())))
+	})
+
 	It("that the team may not have is refused with what there is", func(ctx context.Context) {
 		home := framework.TeamNamespace(framework.Name("t"))
 		class := framework.Class(framework.Name("few-"), platformv1alpha1.TierPreview)
