@@ -3,20 +3,13 @@ package manager
 import (
 	"context"
 	"strconv"
-	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/census"
 )
-
-// collectTimeout bounds what a scrape waits for the cache.
-const collectTimeout = 5 * time.Second
 
 var (
 	componentsDesc = prometheus.NewDesc("towpath_template_components",
@@ -27,36 +20,12 @@ var (
 		"Components of a ServiceTemplate that override a path which it opens; path is \""+census.NotOpen+"\" for all others together.", []string{"template", "resource", "path"}, nil)
 )
 
-// followers collects who follows which template. It counts when it is scraped, from the cache, so that it costs nothing
-// else. The registry is the process's, and so is the collector: it reads what the newest manager reads.
-type followers struct {
-	reader atomic.Pointer[client.Reader]
-}
-
-var _ prometheus.Collector = &followers{}
-
-// collectFollowers returns the collector, registered once.
-var collectFollowers = sync.OnceValue(func() *followers {
-	f := &followers{}
-	metrics.Registry.MustRegister(f)
-	return f
-})
-
-// Describe implements prometheus.Collector.
-func (f *followers) Describe(descs chan<- *prometheus.Desc) {
-	descs <- componentsDesc
-	descs <- environmentsDesc
-	descs <- overridesDesc
-}
-
-// Collect implements prometheus.Collector. While the cache does not answer there are no figures, rather than wrong ones.
-func (f *followers) Collect(found chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), collectTimeout)
-	defer cancel()
+// collectTemplates collects who follows which template. While the cache does not answer there are no figures, rather than
+// wrong ones.
+func collectTemplates(ctx context.Context, reader client.Reader, found chan<- prometheus.Metric) {
 	var templates platformv1alpha1.ServiceTemplateList
 	var components platformv1alpha1.ComponentList
-	reader := f.reader.Load()
-	if reader == nil || (*reader).List(ctx, &templates, client.UnsafeDisableDeepCopy) != nil || (*reader).List(ctx, &components, client.UnsafeDisableDeepCopy) != nil {
+	if reader.List(ctx, &templates, client.UnsafeDisableDeepCopy) != nil || reader.List(ctx, &components, client.UnsafeDisableDeepCopy) != nil {
 		return
 	}
 	gauge := func(desc *prometheus.Desc, value int, labels ...string) {

@@ -17,6 +17,9 @@ import (
 // metricsHost is the name of the Service of the metrics, which the certificate holds too.
 const metricsHost = "towpath-metrics." + platformv1alpha1.SystemNamespace + ".svc"
 
+// certificateFile has the certificate of the webhooks and the metrics.
+func certificateFile(c *Configuration) string { return filepath.Join(c.Webhook.CertDir, "tls.crt") }
+
 // metricsOptions serve metrics by TLS, to callers whose token may get /metrics.
 //
 // The certificate is the one of the webhooks. A self-signed one, which the server would make for itself,
@@ -24,7 +27,7 @@ const metricsHost = "towpath-metrics." + platformv1alpha1.SystemNamespace + ".sv
 // because at the first start it does not exist yet when the server starts, and so that a renewed one
 // is served at once. Scrapers are few, and keep their connection.
 func metricsOptions(c *Configuration) metricsserver.Options {
-	certificate := filepath.Join(c.Webhook.CertDir, "tls.crt")
+	certificate := certificateFile(c)
 	key := filepath.Join(c.Webhook.CertDir, "tls.key")
 	return metricsserver.Options{
 		BindAddress:    c.Metrics.BindAddress,

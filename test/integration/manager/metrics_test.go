@@ -60,6 +60,16 @@ var _ = Describe("Metrics", func() {
 		}).Should(Equal(http.StatusOK))
 		Expect(body).To(MatchRegexp(`controller_runtime_reconcile_total\{controller="component",result="success"\} \d+`))
 
+		By("how everything is, which build runs, and when its certificate ends")
+		Expect(body).To(MatchRegexp(`towpath_build_info\{commit="[^"]+",go_version="go1[^"]+",version="[^"]+"\} 1`))
+		Expect(body).To(MatchRegexp(`towpath_webhook_certificate_expiration_timestamp_seconds \d`))
+		class := framework.Class(framework.Name("c-"), platformv1alpha1.TierDevelopment)
+		Expect(admin.Create(ctx, class)).To(Succeed())
+		Eventually(ctx, func(ctx context.Context) string {
+			_, body := scrape(ctx, cfg.BearerToken)
+			return body
+		}).Should(MatchRegexp(`towpath_conditions\{condition="Ready",kind="EnvironmentClass",reason="Accepted",status="True"\} [1-9]`))
+
 		By("who follows which template")
 		template := framework.Template(framework.Name("t-"), framework.ConfigMap("config"))
 		template.Spec.Overrides = &platformv1alpha1.TemplateOverrides{Allow: []platformv1alpha1.OpenPath{{Resource: "config", Path: "metadata.annotations"}}}

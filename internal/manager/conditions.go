@@ -1,0 +1,108 @@
+package manager
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"os"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+)
+
+var (
+	conditionsDesc = prometheus.NewDesc("towpath_conditions",
+		"Objects of a kind by one of their conditions: Ready, and Promoted of a Component; status is Unknown where it says nothing yet.",
+		[]string{"kind", "condition", "status", "reason"}, nil)
+	certificateDesc = prometheus.NewDesc("towpath_webhook_certificate_expiration_timestamp_seconds",
+		"When the certificate ends that the webhooks and the metrics are served with, in seconds since 1970.", nil, nil)
+)
+
+// counted are the kinds that people write, with the conditions that are counted. Releases are not among them: most are
+// history, and of what runs the Component tells.
+var counted = []struct {
+	kind       string
+	list       func() client.ObjectList
+	conditions []string
+}{
+	{"Component", func() client.ObjectList { return &platformv1alpha1.ComponentList{} }, []string{platformv1alpha1.ConditionReady, platformv1alpha1.ConditionPromoted}},
+	{"Environment", func() client.ObjectList { return &platformv1alpha1.EnvironmentList{} }, []string{platformv1alpha1.ConditionReady}},
+	{"EnvironmentClass", func() client.ObjectList { return &platformv1alpha1.EnvironmentClassList{} }, []string{platformv1alpha1.ConditionReady}},
+	{"ServiceTemplate", func() client.ObjectList { return &platformv1alpha1.ServiceTemplateList{} }, []string{platformv1alpha1.ConditionReady}},
+	{"Team", func() client.ObjectList { return &platformv1alpha1.TeamList{} }, []string{platformv1alpha1.ConditionReady}},
+}
+
+// conditionsOf are the conditions of an object of one of these kinds.
+func conditionsOf(object runtime.Object) []metav1.Condition {
+	switch o := object.(type) {
+	case *platformv1alpha1.Component:
+		return o.Status.Conditions
+	case *platformv1alpha1.Environment:
+		return o.Status.Conditions
+	case *platformv1alpha1.EnvironmentClass:
+		return o.Status.Conditions
+	case *platformv1alpha1.ServiceTemplate:
+		return o.Status.Conditions
+	case *platformv1alpha1.Team:
+		return o.Status.Conditions
+	}
+	return nil
+}
+
+// said is what a condition says.
+type said struct {
+	condition string
+	status    metav1.ConditionStatus
+	reason    string
+}
+
+// collectConditions counts the objects of each kind by what their conditions say. A kind that the cache does not tell of
+// has no figures, rather than wrong ones.
+func collectConditions(ctx context.Context, reader client.Reader, found chan<- prometheus.Metric) {
+	for _, k := range counted {
+		list := k.list()
+		if reader.List(ctx, list, client.UnsafeDisableDeepCopy) != nil {
+			continue
+		}
+		counts := map[said]int{}
+		_ = meta.EachListItem(list, func(object runtime.Object) error { // it is a list, and nothing here fails
+			for _, name := range k.conditions {
+				counts[says(conditionsOf(object), name)]++
+			}
+			return nil
+		})
+		for what, count := range counts {
+			found <- prometheus.MustNewConstMetric(conditionsDesc, prometheus.GaugeValue, float64(count), k.kind, what.condition, string(what.status), what.reason)
+		}
+	}
+}
+
+// says is what the condition of a type says. One that is not there is Unknown, with no reason.
+func says(conditions []metav1.Condition, name string) said {
+	if c := meta.FindStatusCondition(conditions, name); c != nil {
+		return said{name, c.Status, c.Reason}
+	}
+	return said{name, metav1.ConditionUnknown, ""}
+}
+
+// collectCertificate tells when the certificate of a file ends; nothing where there is none yet.
+func collectCertificate(file string, found chan<- prometheus.Metric) {
+	text, err := os.ReadFile(file) //nolint:gosec // the manager's own configuration names it
+	if err != nil {
+		return
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return
+	}
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return
+	}
+	found <- prometheus.MustNewConstMetric(certificateDesc, prometheus.GaugeValue, float64(certificate.NotAfter.Unix()))
+}
