@@ -109,7 +109,9 @@ type PathEnvironment struct {
 	// +optional
 	Gate *Gate `json:"gate,omitempty"`
 	// checks are what a Release must pass in the environment, besides those of the environment's class: they add to
-	// these, also where they have the name of one. They count from the next Release on. Queries need a class that allows
+	// these, also where they have the name of one. They come with the next version, or with the next pinned revision, and
+	// pass the gate with it: what makes a version again that runs there, such as a later revision, has the checks that came
+	// with it. Queries need a class that allows
 	// them. Default: those of the class.
 	// +optional
 	// +listType=map
@@ -258,6 +260,27 @@ type ComponentEnvironmentStatus struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	RefusedRevision int64 `json:"refusedRevision,omitempty"`
+	// requested is who asked for what is to come into the environment. Absent while that runs there, or has a Release there
+	// that says it.
+	// +optional
+	Requested *RequestedVersion `json:"requested,omitempty"`
+}
+
+// RequestedVersion is who asked for what is to come into an environment.
+type RequestedVersion struct {
+	// version is the hash of the version that was asked for last.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	Version string `json:"version,omitempty"`
+	// by are the users that spec.requestedBy named with each version since the one that runs there. Each of these is an
+	// author of the next Release, also where a version came to no Release, or that is gone. At most 128, the first by name.
+	// +required
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=128
+	// +kubebuilder:validation:items:MaxLength=253
+	By []string `json:"by,omitempty"`
 }
 
 // ComponentStatus is what the controller found and decided.

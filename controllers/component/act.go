@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -262,7 +263,10 @@ func (r *Reconciler) assemble(ctx context.Context, s *scope, st *stop, ref platf
 		return nil, fmt.Errorf("asking for the cluster's capabilities: %w", err)
 	}
 	component, env, next := s.component, st.environment, st.decision.Next
-	number := st.highest + 1
+	number, err := r.nextNumber(ctx, s, st)
+	if err != nil {
+		return nil, err
+	}
 	release := &platformv1alpha1.Release{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:       promotion.ReleaseName(component.Name, st.name, number),
@@ -317,6 +321,25 @@ func (r *Reconciler) assemble(ctx context.Context, s *scope, st *stop, ref platf
 		return nil, fmt.Errorf("owning Release %s: %w", release.Name, err)
 	}
 	return release, nil
+}
+
+// nextNumber is that of the next Release. It leaves out one whose name stands in promote already: numbers begin anew with an
+// Environment or a Component, and whoever wrote that name meant one of before. What is new passes a manual gate by a word
+// of its own. One that exists, and that the cache does not show yet, is what was meant.
+func (r *Reconciler) nextNumber(ctx context.Context, s *scope, st *stop) (int64, error) {
+	number := st.highest + 1
+	name := promotion.ReleaseName(s.component.Name, st.name, number)
+	if !slices.ContainsFunc(s.component.Spec.Environments, func(e platformv1alpha1.PathEnvironment) bool { return e.Name == st.name && e.Promote == name }) {
+		return number, nil
+	}
+	err := r.Live.Get(ctx, types.NamespacedName{Namespace: s.component.Namespace, Name: name}, &platformv1alpha1.Release{})
+	if apierrors.IsNotFound(err) {
+		return number + 1, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("reading Release %s: %w", name, err)
+	}
+	return number, nil
 }
 
 // parametersPath is the path of the parameters of an environment in a Component.

@@ -36,8 +36,40 @@ func (r *Reconciler) findTeam(ctx context.Context, s *scope) error {
 	return nil
 }
 
+// maxRequesters is how many users the status keeps of an environment.
+const maxRequesters = 128
+
+// requested is who asked for the version of the spec, and for those before it since the one that runs in the environment, where
+// no Release says so: a version may have come to none, since something was in the way, or its Release may have gone with its
+// environment. What the Component asks for otherwise, such as a promotion, makes nobody an author.
+func (s *scope) requested(st *stop) *platformv1alpha1.RequestedVersion {
+	var before *platformv1alpha1.RequestedVersion
+	for i := range s.before.Status.Environments {
+		if e := &s.before.Status.Environments[i]; e.Name == st.name {
+			before = e.Requested
+		}
+	}
+	if current := st.current(); current != nil && current.Spec.Version == st.version {
+		return nil
+	}
+	by := s.component.Spec.RequestedBy
+	says := func(release *platformv1alpha1.Release) bool { return release.Spec.Version == st.version }
+	if by == "" || before != nil && before.Version == st.version || slices.ContainsFunc(st.releases, says) || slices.ContainsFunc(st.unopened, says) {
+		return before.DeepCopy()
+	}
+	now := &platformv1alpha1.RequestedVersion{Version: st.version, By: []string{by}}
+	if before != nil {
+		now.By = append(now.By, before.By...)
+	}
+	slices.Sort(now.By)
+	now.By = slices.Compact(now.By)
+	now.By = now.By[:min(len(now.By), maxRequesters)]
+	return now
+}
+
 // authors are the users who asked for a Release that waits, or for any that was made for the Component since what runs
-// in the environment: each of these may be part of what would enter. The author of a commit is one more, as the members
+// in the environment: each of these may be part of what would enter. So may what those asked for of whom no Release is
+// there. The author of a commit is one more, as the members
 // of the Team with that e-mail. None are known where the Release, or one with the same code, does not say who asked for
 // it, or where a commit is of somebody whom the Team does not know, which unknown says.
 func (s *scope) authors(st *stop, pending *platformv1alpha1.Release) (users []string, unknown string) {
@@ -59,6 +91,9 @@ func (s *scope) authors(st *stop, pending *platformv1alpha1.Release) (users []st
 			return nil, fmt.Sprintf("no User of Team %s has the e-mail of the author of a commit, %s: have it put to spec.members[].emails of the Team", s.team.Name, author)
 		}
 		users = append(users, members...)
+	}
+	if st.requested != nil {
+		users = append(users, st.requested.By...)
 	}
 	slices.Sort(users)
 	return slices.Compact(users), ""

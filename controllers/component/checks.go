@@ -39,20 +39,22 @@ func (r *Reconciler) addChecks(ctx context.Context, s *scope, st *stop, release 
 		st.problem = &problem{reason: platformv1alpha1.ReasonChecksInvalid, message: fmt.Sprintf(format, args...)}
 		s.lookAgain(retryChecks)
 	}
-	for _, from := range []struct {
-		origin platformv1alpha1.CheckOrigin
-		name   string
-		checks []platformv1alpha1.Check
-	}{
-		{platformv1alpha1.CheckOfClass, "EnvironmentClass " + class.Name, class.Spec.Checks},
-		{platformv1alpha1.CheckOfComponent, fmt.Sprintf("spec.environments[%s] of the Component", st.name), st.checks},
-	} {
-		resolved, err := check.Resolve(release, from.origin, from.checks)
+	resolve := func(name string, origin platformv1alpha1.CheckOrigin, checks []platformv1alpha1.Check) {
+		resolved, err := check.Resolve(release, origin, checks)
 		if err != nil {
-			cannot("The checks of %s cannot be made: %v. Correct them there.", from.name, err)
-			return nil
+			cannot("The checks of %s cannot be made: %v. Correct them there.", name, err)
+			return
 		}
 		release.Spec.Checks = append(release.Spec.Checks, resolved...)
+	}
+	resolve("EnvironmentClass "+class.Name, platformv1alpha1.CheckOfClass, class.Spec.Checks)
+	if let, known := st.letIn(release); known {
+		release.Spec.Checks = append(release.Spec.Checks, let...)
+	} else {
+		resolve(fmt.Sprintf("spec.environments[%s] of the Component", st.name), platformv1alpha1.CheckOfComponent, st.checks)
+	}
+	if st.problem != nil {
+		return nil
 	}
 	size := 0
 	for i := range release.Spec.Checks {
@@ -84,6 +86,25 @@ func (r *Reconciler) addChecks(ctx context.Context, s *scope, st *stop, release 
 		release.Spec.SoakSeconds = st.soakSeconds
 	}
 	return nil
+}
+
+// letIn are the checks of the Component that came with a version which runs here, where a Release makes it again without
+// passing the gate: another image to run, with the namespace's Secrets at hand, would come past it otherwise. It is not known
+// of a version that does not run here, or that passes the gate with what the Component asks for now.
+func (s *stop) letIn(release *platformv1alpha1.Release) (checks []platformv1alpha1.ReleaseCheck, known bool) {
+	ran := s.current()
+	if ran == nil {
+		ran = s.lost
+	}
+	if s.decision.Gated || ran == nil || ran.Spec.Version != release.Spec.Version {
+		return nil, false
+	}
+	for _, c := range ran.Spec.Checks {
+		if c.Origin == platformv1alpha1.CheckOfComponent {
+			checks = append(checks, *c.DeepCopy())
+		}
+	}
+	return checks, true
 }
 
 // checksOf says how far the checks of a Release are, and what they found.

@@ -46,6 +46,8 @@ type Capabilities interface {
 // Reconciler reconciles Components.
 type Reconciler struct {
 	client.Client
+	// Live reads past the cache.
+	Live         client.Reader
 	Revisions    *revision.Compiled
 	Capabilities Capabilities
 	Namespaced   NamespacedFunc

@@ -3,7 +3,6 @@ package component
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"k8s.io/utils/ptr"
 
@@ -83,7 +82,7 @@ func (s *stop) kept(target int64) map[string]bool {
 	s.keepShown(kept)
 	// What was rejected may be asked for again, whatever came in between.
 	for _, release := range s.unopened {
-		if slices.ContainsFunc(release.Status.Decisions, func(d platformv1alpha1.ReleaseDecision) bool { return d.Decision == platformv1alpha1.DecisionReject }) {
+		if rejectedFor(release) {
 			kept[release.Name] = true
 		}
 	}

@@ -79,6 +79,7 @@ func TestTheHistoryKeepsWhatARollbackNeeds(t *testing.T) {
 	waits := func(name, version string, decision platformv1alpha1.Decision) {
 		r := &platformv1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Name: name}}
 		r.Spec.Version, r.Status.Decisions = version, []platformv1alpha1.ReleaseDecision{{Decision: decision}}
+		r.Spec.Gate = &platformv1alpha1.Gate{Approvals: 1}
 		st.unopened = append(st.unopened, r)
 	}
 	waits("approved", "v9", platformv1alpha1.DecisionApprove)

@@ -85,6 +85,9 @@ type stop struct {
 	// rollbackTo is the number of the Release that somebody wants back, 0 for none.
 	rollbackTo int64
 
+	// requested is who asked for the version since what runs, apart from what Releases say; nil for nobody.
+	requested *platformv1alpha1.RequestedVersion
+
 	// decision and problem are set by act.
 	decision promotion.Decision
 	problem  *problem
@@ -181,6 +184,7 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) error {
 	}
 	for i := range s.stops {
 		s.stops[i].sort()
+		s.stops[i].requested = s.requested(&s.stops[i])
 	}
 	if err := r.findTarget(ctx, s); err != nil || s.problem != nil {
 		return err
@@ -218,9 +222,17 @@ func (s *scope) place(release *platformv1alpha1.Release) {
 		}
 		return
 	}
-	if ours {
+	if ours && !rejectedFor(release) {
 		s.strays = append(s.strays, release)
 	}
+}
+
+// rejectedFor says that a Release never entered its environment since somebody rejected it: it stays while that is not in the
+// path, or whoever takes it out and puts it back would be rid of the rejection. It goes with the Component.
+func rejectedFor(release *platformv1alpha1.Release) bool {
+	return !release.Opened() && slices.ContainsFunc(release.Status.Decisions, func(d platformv1alpha1.ReleaseDecision) bool {
+		return d.Decision == platformv1alpha1.DecisionReject
+	})
 }
 
 // findEnvironment finds the Environment of a stop, and says where it is not fit for a Release.

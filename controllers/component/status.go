@@ -67,7 +67,7 @@ func (s *scope) begins() bool {
 
 // status is what the Component's status says of an environment.
 func (s *stop) status() platformv1alpha1.ComponentEnvironmentStatus {
-	status := platformv1alpha1.ComponentEnvironmentStatus{Name: s.name}
+	status := platformv1alpha1.ComponentEnvironmentStatus{Name: s.name, Requested: s.requested}
 	if pending := s.pending(); pending != nil {
 		status.Pending = pending.Name
 	}

@@ -3,6 +3,7 @@ package environment
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,11 +15,16 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/condition"
+	"github.com/towpath-dev/towpath/internal/freeze"
+	"github.com/towpath-dev/towpath/internal/index"
 	"github.com/towpath-dev/towpath/internal/lifetime"
 )
 
 // retryExpired is after which time to look again at an Environment that changed while it was to be deleted.
 const retryExpired = 2 * time.Second
+
+// maxFrozen is after which time to look again, at the latest, at an Environment that a freeze keeps.
+const maxFrozen = time.Hour
 
 // live finds out when the environment ends. One that was refused ends too: it is counted from the creation.
 func (s *scope) live(now time.Time) {
@@ -34,6 +40,34 @@ func (s *scope) live(now time.Time) {
 	life := lifetime.Judge(in)
 	s.life = &life
 	s.lookAgain(life.Again)
+}
+
+// keepThroughFreeze puts the end off while a freeze is open in which something runs: a lifetime, which members of the team
+// may set, would empty production during it, and make room for an Environment without one. Previews end as they should.
+func (r *Reconciler) keepThroughFreeze(ctx context.Context, s *scope) error {
+	if !s.expired() || s.class == nil || s.environment.Status.Tier == platformv1alpha1.TierPreview {
+		return nil
+	}
+	now := r.Clock.Now()
+	open := freeze.At(s.class.Spec.Freezes, now)
+	if open == nil {
+		return nil
+	}
+	var releases platformv1alpha1.ReleaseList
+	if err := r.List(ctx, &releases, client.InNamespace(s.environment.Namespace),
+		client.MatchingFields{index.ReleaseEnvironment: string(s.environment.UID)}, client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("listing Releases: %w", err)
+	}
+	if !slices.ContainsFunc(releases.Items, func(r platformv1alpha1.Release) bool { return r.Opened() }) {
+		return nil
+	}
+	s.life.Expired, s.life.Expiring, s.frozen = false, true, open
+	again := maxFrozen
+	if !open.Until.IsZero() {
+		again = min(again, open.Until.Sub(now))
+	}
+	s.lookAgain(again)
+	return nil
 }
 
 func (s *scope) expired() bool { return s.life != nil && s.life.Expired }
@@ -73,6 +107,9 @@ func (s *scope) ending() string {
 		if !s.life.End.Before(latest) {
 			help = fmt.Sprintf("It cannot be put off. %s. Make another environment in time.", limit)
 		}
+	}
+	if s.frozen != nil {
+		return fmt.Sprintf("The environment ended at %s. It is deleted, %s, when no freeze is open any more: %s.", s.life.End.UTC().Format(time.RFC3339), what, s.frozen.Keeps())
 	}
 	return fmt.Sprintf("The environment ends at %s, and is deleted then, %s. %s", s.life.End.UTC().Format(time.RFC3339), what, help)
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/towpath-dev/towpath/internal/binding"
 	"github.com/towpath-dev/towpath/internal/capacity"
 	"github.com/towpath-dev/towpath/internal/environment"
+	"github.com/towpath-dev/towpath/internal/freeze"
 	"github.com/towpath-dev/towpath/internal/guardrails"
 	"github.com/towpath-dev/towpath/internal/label"
 	"github.com/towpath-dev/towpath/internal/lifetime"
@@ -39,6 +40,8 @@ type scope struct {
 
 	// life is when the environment ends, and how near that is; nil where the pass did not come to that.
 	life *lifetime.Verdict
+	// frozen is the freeze that keeps it beyond that; nil for none.
+	frozen *freeze.Active
 	// beyond says that the environment was let in, and would not be today, or does not get all that it asks for.
 	beyond *capacity.Refusal
 
@@ -62,6 +65,9 @@ func (r *Reconciler) run(ctx context.Context, s *scope) error {
 		return err
 	}
 	s.live(r.Clock.Now())
+	if err := r.keepThroughFreeze(ctx, s); err != nil {
+		return err
+	}
 	if s.problem != nil || s.expired() {
 		return nil
 	}

@@ -219,7 +219,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Kinds: kinds, Refresh: kinds.Refresh, Clock: clock.RealClock{}, Recorder: recorder,
 		},
 		&component.Reconciler{
-			Client: mgr.GetClient(), Revisions: revisions, Capabilities: capabilities,
+			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Revisions: revisions, Capabilities: capabilities,
 			Namespaced: writer.Namespaced, Kinds: kinds, Clock: o.Clock, Recorder: recorder, LabelAliases: o.Configuration.LabelAliases, Workers: reconcilers,
 		},
 		&release.Reconciler{

@@ -49,6 +49,9 @@ func (s *Step) goBack(number int64) Decision {
 	}
 	back := &s.Releases[i]
 	if current == nil || current.Version != back.Version || current.Revision != back.Revision {
+		if wait := s.rejected(&Next{Version: back.Version, Revision: back.Revision, Cause: platformv1alpha1.CauseRollback}); wait != nil {
+			return s.stay(wait) // what failed goes back all the same, to whatever was Ready
+		}
 		return Decision{Next: &Next{back.Version, back.Revision, platformv1alpha1.CauseRollback}, From: back.Name}
 	}
 	if s.Stale {

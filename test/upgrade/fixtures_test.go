@@ -32,7 +32,7 @@ type fixtures string
 
 const childrenFile = "children"
 
-func fixturesOf(v version) fixtures { return fixtures(filepath.Join("fixtures", v.name)) }
+func fixturesOf(v framework.Version) fixtures { return fixtures(filepath.Join("fixtures", v.Name)) }
 
 // golden are the golden paths that fixtures have. Two are enough to have everything that a record may hold.
 var golden = []string{"web-service", "stateful-service"}
@@ -158,7 +158,7 @@ var stored = map[string]func() client.Object{
 var _ = Describe("What a version stored", func() {
 	for _, v := range versions() {
 		folder := fixturesOf(v)
-		Context("as "+v.name, Ordered, func() {
+		Context("as "+v.Name, Ordered, func() {
 			It("has every kind that the version has", func(ctx SpecContext) {
 				for _, crd := range built(ctx, v).manifests.CRDs() {
 					plural, _, _ := unstructured.NestedString(crd.Object, "spec", "names", "plural")

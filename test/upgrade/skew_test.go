@@ -17,7 +17,7 @@ import (
 // An upgrade that stops half-way leaves kinds of one version with the manager of another.
 var _ = Describe("An upgrade that stops half-way", func() {
 	for _, v := range versions() {
-		Context("from "+v.name, Ordered, func() {
+		Context("from "+v.Name, Ordered, func() {
 			var (
 				s      *site
 				old    release

@@ -9,7 +9,7 @@ import (
 
 var _ = Describe("An upgrade", func() {
 	for _, v := range versions() {
-		Context("from "+v.name, Ordered, func() {
+		Context("from "+v.Name, Ordered, func() {
 			var (
 				s      *site
 				old    release
