@@ -49,11 +49,18 @@ func (s *scope) requested(st *stop) *platformv1alpha1.RequestedVersion {
 			before = e.Requested
 		}
 	}
-	if current := st.current(); current != nil && current.Spec.Version == st.version {
+	current := st.current()
+	if current != nil && current.Spec.Version == st.version {
 		return nil
 	}
+	came := int64(0)
+	if origin := st.origin(current); origin != nil {
+		came = origin.Spec.Number
+	}
 	by := s.component.Spec.RequestedBy
-	says := func(release *platformv1alpha1.Release) bool { return release.Spec.Version == st.version }
+	says := func(release *platformv1alpha1.Release) bool { // of those before, nobody is counted
+		return release.Spec.Version == st.version && release.Spec.Number > came
+	}
 	if by == "" || before != nil && before.Version == st.version || slices.ContainsFunc(st.releases, says) || slices.ContainsFunc(st.unopened, says) {
 		return before.DeepCopy()
 	}

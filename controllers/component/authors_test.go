@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -133,6 +134,47 @@ func TestAuthors_AreNotThoseWhoseVersionIsMadeAnew(t *testing.T) {
 		s.stops[0].releases = tc.before
 		if users, unknown := s.authors(&s.stops[1], pending); !slices.Equal(users, tc.want) || unknown != "" {
 			t.Errorf("%s, the authors are %v (%s), want %v", name, users, unknown, tc.want)
+		}
+	}
+}
+
+func TestRequested_IsWhoAskedWhereNoReleaseSaysSo(t *testing.T) {
+	made := func(number int64, version string, cause platformv1alpha1.Cause) *platformv1alpha1.Release {
+		r := &platformv1alpha1.Release{}
+		r.Spec.Number, r.Spec.Version, r.Spec.Cause = number, version, cause
+		return r
+	}
+	asked := func(version string, by ...string) *platformv1alpha1.RequestedVersion {
+		return &platformv1alpha1.RequestedVersion{Version: version, By: by}
+	}
+	one := made(1, "v1", platformv1alpha1.CauseImageChange)
+	for name, tc := range map[string]struct {
+		before   *platformv1alpha1.RequestedVersion
+		by       string
+		version  string
+		releases []*platformv1alpha1.Release
+		unopened []*platformv1alpha1.Release
+		want     *platformv1alpha1.RequestedVersion
+	}{
+		"nobody, where it runs":                    {asked("v1", "ann"), "bob", "v1", []*platformv1alpha1.Release{one}, nil, nil},
+		"who asks":                                 {nil, "ann", "v2", []*platformv1alpha1.Release{one}, nil, asked("v2", "ann")},
+		"who asks for the first":                   {nil, "ann", "v1", nil, nil, asked("v1", "ann")},
+		"those before too":                         {asked("v2", "bob"), "ann", "v3", []*platformv1alpha1.Release{one}, nil, asked("v3", "ann", "bob")},
+		"each once":                                {asked("v2", "ann"), "ann", "v3", []*platformv1alpha1.Release{one}, nil, asked("v3", "ann")},
+		"not who promotes":                         {asked("v2", "ann"), "eve", "v2", []*platformv1alpha1.Release{one}, nil, asked("v2", "ann")},
+		"nobody of whom nothing is known":          {asked("v2", "ann"), "", "v3", []*platformv1alpha1.Release{one}, nil, asked("v2", "ann")},
+		"nobody where what waits says it":          {nil, "eve", "v2", []*platformv1alpha1.Release{one}, []*platformv1alpha1.Release{made(2, "v2", platformv1alpha1.CauseImageChange)}, nil},
+		"nobody where what was taken back says it": {nil, "eve", "v2", []*platformv1alpha1.Release{one, made(2, "v2", platformv1alpha1.CauseImageChange), made(3, "v1", platformv1alpha1.CauseRollback)}, nil, nil},
+		"who asks again for what ran long ago": {nil, "ann", "v2",
+			[]*platformv1alpha1.Release{made(1, "v2", platformv1alpha1.CauseImageChange), made(2, "v3", platformv1alpha1.CauseImageChange)}, nil, asked("v2", "ann")},
+	} {
+		before := &platformv1alpha1.Component{}
+		before.Status.Environments = []platformv1alpha1.ComponentEnvironmentStatus{{Name: "dev", Requested: asked("v9", "zoe")}, {Name: "prod", Requested: tc.before}}
+		component := &platformv1alpha1.Component{}
+		component.Spec.RequestedBy = tc.by
+		s := &scope{before: before, component: component}
+		if got := s.requested(&stop{name: "prod", version: tc.version, releases: tc.releases, unopened: tc.unopened}); !equality.Semantic.DeepEqual(got, tc.want) {
+			t.Errorf("%s: it is %v, want %v", name, got, tc.want)
 		}
 	}
 }
