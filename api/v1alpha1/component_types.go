@@ -111,8 +111,7 @@ type PathEnvironment struct {
 	// checks are what a Release must pass in the environment, besides those of the environment's class: they add to
 	// these, also where they have the name of one. They come with the next version, or with the next pinned revision, and
 	// pass the gate with it: what makes a version again that runs there, such as a later revision, has the checks that came
-	// with it. Queries need a class that allows
-	// them. Default: those of the class.
+	// with it. Queries need a class that allows them. Default: those of the class.
 	// +optional
 	// +listType=map
 	// +listMapKey=name

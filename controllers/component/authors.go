@@ -76,9 +76,9 @@ func (s *scope) requested(st *stop) *platformv1alpha1.RequestedVersion {
 
 // authors are the users who asked for a Release that waits, or for any that was made for the Component since what runs
 // in the environment: each of these may be part of what would enter. So may what those asked for of whom no Release is
-// there. The author of a commit is one more, as the members
-// of the Team with that e-mail. None are known where the Release, or one with the same code, does not say who asked for
-// it, or where a commit is of somebody whom the Team does not know, which unknown says.
+// there. The author of a commit is one more, as the members of the Team with that e-mail. None are known where the Release,
+// or one with the same code, does not say who asked for it, or where a commit is of somebody whom the Team does not know,
+// which unknown says.
 func (s *scope) authors(st *stop, pending *platformv1alpha1.Release) (users []string, unknown string) {
 	for _, release := range s.since(st) {
 		if release.Spec.RequestedBy != "" {

@@ -82,7 +82,7 @@ func (s *stop) kept(target int64) map[string]bool {
 	s.keepShown(kept)
 	// What was rejected may be asked for again, whatever came in between.
 	for _, release := range s.unopened {
-		if rejectedFor(release) {
+		if wasRejected(release) {
 			kept[release.Name] = true
 		}
 	}

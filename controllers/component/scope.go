@@ -222,14 +222,14 @@ func (s *scope) place(release *platformv1alpha1.Release) {
 		}
 		return
 	}
-	if ours && !rejectedFor(release) {
+	if ours && !wasRejected(release) {
 		s.strays = append(s.strays, release)
 	}
 }
 
-// rejectedFor says that a Release never entered its environment since somebody rejected it: it stays while that is not in the
+// wasRejected says that a Release never entered its environment since somebody rejected it: it stays while that is not in the
 // path, or whoever takes it out and puts it back would be rid of the rejection. It goes with the Component.
-func rejectedFor(release *platformv1alpha1.Release) bool {
+func wasRejected(release *platformv1alpha1.Release) bool {
 	return !release.Opened() && slices.ContainsFunc(release.Status.Decisions, func(d platformv1alpha1.ReleaseDecision) bool {
 		return d.Decision == platformv1alpha1.DecisionReject
 	})

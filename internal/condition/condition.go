@@ -38,6 +38,27 @@ func Set(conditions *[]metav1.Condition, generation int64, kind string, status m
 	})
 }
 
+// Of returns the conditions of an object of Towpath's kinds; nil for others.
+func Of(object any) []metav1.Condition {
+	switch o := object.(type) {
+	case *platformv1alpha1.Component:
+		return o.Status.Conditions
+	case *platformv1alpha1.Environment:
+		return o.Status.Conditions
+	case *platformv1alpha1.EnvironmentClass:
+		return o.Status.Conditions
+	case *platformv1alpha1.Team:
+		return o.Status.Conditions
+	case *platformv1alpha1.Release:
+		return o.Status.Conditions
+	case *platformv1alpha1.ServiceTemplate:
+		return o.Status.Conditions
+	case *platformv1alpha1.ServiceTemplateRevision:
+		return o.Status.Conditions
+	}
+	return nil
+}
+
 // Clip shortens a message to at most limit bytes, on a boundary between characters.
 func Clip(message string, limit int) string {
 	if len(message) <= limit {

@@ -2,9 +2,6 @@ package manager
 
 import (
 	"context"
-	"crypto/x509"
-	"encoding/pem"
-	"os"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -13,15 +10,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/condition"
 )
 
-var (
-	conditionsDesc = prometheus.NewDesc("towpath_conditions",
-		"Objects of a kind by one of their conditions: Ready, and Promoted of a Component; status is Unknown where it says nothing yet.",
-		[]string{"kind", "condition", "status", "reason"}, nil)
-	certificateDesc = prometheus.NewDesc("towpath_webhook_certificate_expiration_timestamp_seconds",
-		"When the certificate ends that the webhooks and the metrics are served with, in seconds since 1970.", nil, nil)
-)
+var conditionsDesc = prometheus.NewDesc("towpath_conditions",
+	"Objects of a kind by one of their conditions: Ready, and Promoted of a Component; status is Unknown where it says nothing yet.",
+	[]string{"kind", "condition", "status", "reason"}, nil)
 
 // counted are the kinds that people write, with the conditions that are counted. Releases are not among them: most are
 // history, and of what runs the Component tells.
@@ -35,23 +29,6 @@ var counted = []struct {
 	{"EnvironmentClass", func() client.ObjectList { return &platformv1alpha1.EnvironmentClassList{} }, []string{platformv1alpha1.ConditionReady}},
 	{"ServiceTemplate", func() client.ObjectList { return &platformv1alpha1.ServiceTemplateList{} }, []string{platformv1alpha1.ConditionReady}},
 	{"Team", func() client.ObjectList { return &platformv1alpha1.TeamList{} }, []string{platformv1alpha1.ConditionReady}},
-}
-
-// conditionsOf are the conditions of an object of one of these kinds.
-func conditionsOf(object runtime.Object) []metav1.Condition {
-	switch o := object.(type) {
-	case *platformv1alpha1.Component:
-		return o.Status.Conditions
-	case *platformv1alpha1.Environment:
-		return o.Status.Conditions
-	case *platformv1alpha1.EnvironmentClass:
-		return o.Status.Conditions
-	case *platformv1alpha1.ServiceTemplate:
-		return o.Status.Conditions
-	case *platformv1alpha1.Team:
-		return o.Status.Conditions
-	}
-	return nil
 }
 
 // said is what a condition says.
@@ -72,7 +49,7 @@ func collectConditions(ctx context.Context, reader client.Reader, found chan<- p
 		counts := map[said]int{}
 		_ = meta.EachListItem(list, func(object runtime.Object) error { // it is a list, and nothing here fails
 			for _, name := range k.conditions {
-				counts[says(conditionsOf(object), name)]++
+				counts[says(condition.Of(object), name)]++
 			}
 			return nil
 		})
@@ -88,21 +65,4 @@ func says(conditions []metav1.Condition, name string) said {
 		return said{name, c.Status, c.Reason}
 	}
 	return said{name, metav1.ConditionUnknown, ""}
-}
-
-// collectCertificate tells when the certificate of a file ends; nothing where there is none yet.
-func collectCertificate(file string, found chan<- prometheus.Metric) {
-	text, err := os.ReadFile(file) //nolint:gosec // the manager's own configuration names it
-	if err != nil {
-		return
-	}
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return
-	}
-	certificate, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return
-	}
-	found <- prometheus.MustNewConstMetric(certificateDesc, prometheus.GaugeValue, float64(certificate.NotAfter.Unix()))
 }

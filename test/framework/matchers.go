@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/condition"
 )
 
 // SetTimeouts sets how long Eventually and Consistently look, for a machine that runs several suites at
@@ -55,27 +56,6 @@ func Gone(c client.Reader, object client.Object) func(context.Context) (bool, er
 	}
 }
 
-// Conditions returns the conditions of an object of Towpath's kinds; nil for others.
-func Conditions(object any) []metav1.Condition {
-	switch o := object.(type) {
-	case *platformv1alpha1.Component:
-		return o.Status.Conditions
-	case *platformv1alpha1.Environment:
-		return o.Status.Conditions
-	case *platformv1alpha1.EnvironmentClass:
-		return o.Status.Conditions
-	case *platformv1alpha1.Team:
-		return o.Status.Conditions
-	case *platformv1alpha1.Release:
-		return o.Status.Conditions
-	case *platformv1alpha1.ServiceTemplate:
-		return o.Status.Conditions
-	case *platformv1alpha1.ServiceTemplateRevision:
-		return o.Status.Conditions
-	}
-	return nil
-}
-
 // HaveCondition matches an object with a condition of this type, status and reason, about its current
 // generation, whose message holds each of the texts.
 func HaveCondition(kind string, status metav1.ConditionStatus, reason string, texts ...string) types.GomegaMatcher {
@@ -109,7 +89,7 @@ func (m *haveCondition) Match(actual any) (bool, error) {
 	if !ok {
 		return false, fmt.Errorf("HaveCondition expects an object, not %T", actual)
 	}
-	c := meta.FindStatusCondition(Conditions(object), m.kind)
+	c := meta.FindStatusCondition(condition.Of(object), m.kind)
 	if c == nil || c.Status != m.status || m.reason != "" && c.Reason != m.reason || c.ObservedGeneration != object.GetGeneration() {
 		return false, nil
 	}
@@ -135,7 +115,7 @@ func (m *haveCondition) message(actual any, verb string) string {
 		return format.Message(actual, verb+" a condition")
 	}
 	var found strings.Builder
-	for _, c := range Conditions(object) {
+	for _, c := range condition.Of(object) {
 		fmt.Fprintf(&found, "\n  %s=%s %s of generation %d: %s", c.Type, c.Status, c.Reason, c.ObservedGeneration, c.Message)
 	}
 	return fmt.Sprintf("Expected %T %s of generation %d %s %s=%s %s, with the texts %q.\nIt has:%s",

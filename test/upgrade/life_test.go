@@ -19,6 +19,7 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/hack/install"
+	"github.com/towpath-dev/towpath/internal/condition"
 	"github.com/towpath-dev/towpath/test/framework"
 )
 
@@ -86,13 +87,13 @@ func (s *site) waiting(ctx context.Context) ([]string, error) {
 			if _, ok := object.(*platformv1alpha1.Component); ok {
 				wanted = append(wanted, platformv1alpha1.ConditionPromoted)
 			}
-			for _, condition := range wanted {
-				is, err := framework.HaveCondition(condition, metav1.ConditionTrue, "").Match(object)
+			for _, kind := range wanted {
+				is, err := framework.HaveCondition(kind, metav1.ConditionTrue, "").Match(object)
 				if err != nil {
 					return err
 				}
 				if !is {
-					all = append(all, fmt.Sprintf("%T %s is not %s: %+v", object, object.GetName(), condition, framework.Conditions(object)))
+					all = append(all, fmt.Sprintf("%T %s is not %s: %+v", object, object.GetName(), kind, condition.Of(object)))
 				}
 			}
 			return nil

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/condition"
 	"github.com/towpath-dev/towpath/test/framework"
 )
 
@@ -209,7 +210,7 @@ var _ = Describe("A gate", func() {
 		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonSoaking, "Ready in dev for 1h0m0s"))
 		start := now.Now()
 		DeferCleanup(func() { now.SetTime(start) })
-		since := framework.Conditions(read(ctx, t.release("shop", "dev", 1)))[0].LastTransitionTime.Time
+		since := condition.Of(read(ctx, t.release("shop", "dev", 1)))[0].LastTransitionTime.Time
 		now.SetTime(since.Add(59 * time.Minute))
 		nudge(ctx, component)
 		Consistently(ctx, exists(t.configMap("prod", "shop-config")), "2s").Should(BeFalse(), "an hour is not over")

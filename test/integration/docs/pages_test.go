@@ -26,6 +26,7 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/config"
 	"github.com/towpath-dev/towpath/hack/install"
+	"github.com/towpath-dev/towpath/internal/condition"
 	"github.com/towpath-dev/towpath/test/framework"
 	"github.com/towpath-dev/towpath/test/framework/markdown"
 )
@@ -246,7 +247,7 @@ func accepted(ctx context.Context, object *unstructured.Unstructured) {
 		if err != nil {
 			return "", err
 		}
-		ready := meta.FindStatusCondition(framework.Conditions(live), platformv1alpha1.ConditionReady)
+		ready := meta.FindStatusCondition(condition.Of(live), platformv1alpha1.ConditionReady)
 		if ready == nil || ready.ObservedGeneration != live.GetGeneration() {
 			return "not seen yet", nil
 		}

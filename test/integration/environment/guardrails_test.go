@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/condition"
 	"github.com/towpath-dev/towpath/test/framework"
 )
 
@@ -128,7 +129,7 @@ var _ = Describe("The guardrails of a class", func() {
 		for _, object := range []client.Object{quotaOf(plain.Status.Namespace), limitsOf(plain.Status.Namespace), networkOf(plain.Status.Namespace)} {
 			Expect(framework.Gone(admin, object)(ctx)).To(BeTrue())
 		}
-		Expect(framework.Conditions(read(ctx, plain))).NotTo(ContainElement(HaveField("Type", "WithinLimits")))
+		Expect(condition.Of(read(ctx, plain))).NotTo(ContainElement(HaveField("Type", "WithinLimits")))
 
 		p := guarded(ctx)
 		environment := p.ready(ctx, "dev")

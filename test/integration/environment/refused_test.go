@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/condition"
 	"github.com/towpath-dev/towpath/test/framework"
 )
 
@@ -22,7 +23,7 @@ var _ = Describe("An Environment that cannot be made", func() {
 		Expect(admin.Create(ctx, environment)).To(Succeed())
 		Eventually(ctx, framework.Read(admin, environment)).Should(
 			framework.HaveCondition("Ready", metav1.ConditionFalse, "ClassNotFound", class.Name, "kubectl get environmentclasses"))
-		Expect(framework.Conditions(read(ctx, environment))).NotTo(ContainElement(HaveField("Type", "Stalled")), "it mends itself")
+		Expect(condition.Of(read(ctx, environment))).NotTo(ContainElement(HaveField("Type", "Stalled")), "it mends itself")
 
 		Expect(admin.Create(ctx, class)).To(Succeed())
 		Expect(awaitReady(ctx, environment).Status.Tier).To(Equal(platformv1alpha1.TierPreview))

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/condition"
 	"github.com/towpath-dev/towpath/test/framework"
 )
 
@@ -104,7 +105,7 @@ var _ = Describe("A template that does not compile", func() {
 
 		setContent(ctx, st, "one")
 		awaitRevision(ctx, st, 1)
-		Expect(framework.Conditions(read(ctx, st))).NotTo(ContainElement(HaveField("Type", "Stalled")))
+		Expect(condition.Of(read(ctx, st))).NotTo(ContainElement(HaveField("Type", "Stalled")))
 	})
 
 	It("leaves the last good revision serving, and says so however long the errors are", func(ctx context.Context) {
