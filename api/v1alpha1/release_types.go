@@ -379,13 +379,12 @@ type ReleaseStatus struct {
 // +kubebuilder:printcolumn:name="First Ready",type=date,JSONPath=`.status.readyAt`,priority=1
 // +kubebuilder:printcolumn:name="Checked",type=string,JSONPath=`.status.conditions[?(@.type=="Checked")].status`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule="self.spec == oldSelf.spec",message="spec must not change: a Release is an immutable record; change the Component instead"
 type Release struct {
 	metav1.TypeMeta `json:",inline"`
 	// metadata is the standard metadata of an object.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
-	// spec is the record.
+	// spec is the record. It never changes: the policy towpath-records refuses that.
 	// +required
 	Spec ReleaseSpec `json:"spec,omitzero"`
 	// status is written by the controller.

@@ -57,12 +57,15 @@ func (w *Writer) handOver(ctx context.Context, user, namespace string, o render.
 	return w.patch(ctx, user, handOverOwner, path, body, nil)
 }
 
-// patch applies bytes as a user for a field owner, and reads the metadata of the answer into out, if given.
+// patch applies bytes as a user for a field owner, and reads the metadata of the answer into out, if given. It has the API
+// server not look for fields that stand there twice, for which it would parse each body a second time, as YAML: ours are
+// marshalled from maps. A field that the kind does not have is an error of server-side apply all the same.
 func (w *Writer) patch(ctx context.Context, user, owner string, path []string, body []byte, out *metav1.PartialObjectMetadata) error {
 	answer, err := w.client.Patch(types.ApplyPatchType).
 		AbsPath(path...).
 		Param("fieldManager", owner).
 		Param("force", "true").
+		Param("fieldValidation", metav1.FieldValidationIgnore).
 		SetHeader("Accept", metadataOnly).
 		SetHeader(transport.ImpersonateUserHeader, user).
 		Body(body).

@@ -155,6 +155,7 @@ func managerOptions(o *Options) ctrl.Options {
 	ours := labels.SelectorFromSet(labels.Set{"app.kubernetes.io/managed-by": platformv1alpha1.ManagedBy})
 	return ctrl.Options{
 		Scheme:                        scheme,
+		MapperProvider:                newMapper,
 		Metrics:                       metricsOptions(c),
 		HealthProbeBindAddress:        c.Health.BindAddress,
 		PprofBindAddress:              c.Profiling.BindAddress,

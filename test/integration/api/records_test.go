@@ -81,19 +81,6 @@ var _ = Describe("A Release", func() {
 		Entry("a merge rule twice", "keys: [{name: id}]}]", "keys: [{name: id}]}, {path: spec.x, strategy: Set}]", "spec.overrides[0].merge[1]: Duplicate"),
 		Entry("too many aliases", "{team: platform.towpath.dev/team}", "{"+strings.Trim(list(17, "$i: b"), "[]")+"}", "spec.labelAliases"),
 	)
-
-	It("never changes, down to the parameters", func(ctx context.Context) {
-		u := made(ctx, object("Release", "checkout-prod-1", releaseSpec))
-		for _, change := range []string{
-			`{"number":2}`, `{"image":"app:2"}`, `{"commit":null}`, `{"commit":{"author":"x"}}`, `{"team":"other"}`, `{"env":[]}`, `{"env":[{"name":"A","value":"c"}]}`,
-			`{"parameters":{"port":9090}}`, `{"parameters":{"replicas":{"min":3}}}`, `{"parameters":{"more":1}}`, `{"parameters":null}`,
-			`{"overrides":[{"resource":"deployment","patch":{"spec":{"replicas":4}},"reason":"x","merge":[{"path":"spec.x","strategy":"Keyed","keys":[{"name":"id"}]}]}]}`,
-			`{"overrides":null}`, `{"labelAliases":{"team":"x"}}`, `{"capabilities":[]}`, `{"inventory":[{"resource":"deployment","apiVersion":"apps/v1","kind":"Deployment","name":"other"}]}`,
-		} {
-			Expect(patch(ctx, u, `{"spec":`+change+`}`)).To(refuse("spec must not change: a Release is an immutable record"), change)
-		}
-		Expect(patch(ctx, u, `{"metadata":{"labels":{"a":"b"}},"spec":{"image":"app:1","parameters":{"port":8080}}}`)).To(Succeed())
-	})
 })
 
 var _ = Describe("A ServiceTemplateRevision", func() {
