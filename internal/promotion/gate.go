@@ -148,7 +148,8 @@ func (s *Step) wants(pending *Pending) bool {
 
 // guards says whether the gate is for a Release: whether it brings a version that does not run here, or a revision that
 // does not, for the sake of a pin. What ran here, until its Release was deleted or something else took its place, was let
-// in before, and what was found runs already.
+// in before. What was found runs already, and taking it over brings nothing; the version that the Release of that bears has
+// yet to be let in.
 func (s *Step) guards(next *Next) bool {
 	switch next.Cause {
 	case platformv1alpha1.CauseAdoption, platformv1alpha1.CauseProviderChange, platformv1alpha1.CauseRollback:
@@ -158,7 +159,7 @@ func (s *Step) guards(next *Next) bool {
 	if ran == nil {
 		ran = s.Lost
 	}
-	if ran == nil || ran.Version != next.Version {
+	if ran == nil || ran.AsFound || ran.Version != next.Version {
 		return true
 	}
 	return s.Pinned && ran.Revision != next.Revision

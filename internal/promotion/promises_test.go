@@ -41,8 +41,21 @@ func newWorld(t *testing.T, seed uint64) *world {
 		if w.random.IntN(3) == 0 {
 			s.Gate.AuthorApproval = platformv1alpha1.AuthorApprovalForbidden
 		}
+		s.Adopts = w.random.IntN(4) == 0
 	}
 	return w
+}
+
+// lose deletes the newest Release, as somebody who may do so, or as one who takes the environment out of the path and puts
+// it in again; now and then nothing is to be taken over any more.
+func (w *world) lose(s *promotion.Step) {
+	n := len(s.Releases)
+	if n == 0 || s.Lost != nil {
+		return
+	}
+	lost := s.Releases[n-1]
+	s.Releases, s.Lost = s.Releases[:n-1], &lost
+	s.Adopts = s.Adopts && w.random.IntN(2) == 0
 }
 
 func (w *world) release() {
@@ -55,7 +68,7 @@ func (w *world) release() {
 // step lets something happen.
 func (w *world) step() {
 	s := &w.path[w.random.IntN(len(w.path))]
-	switch w.random.IntN(14) {
+	switch w.random.IntN(15) {
 	case 0:
 		w.release()
 	case 1:
@@ -87,6 +100,10 @@ func (w *world) step() {
 		s.Stale = w.random.IntN(4) == 0
 	case 10:
 		w.pin(w.random.IntN(2) == 0)
+	case 11:
+		if w.random.IntN(4) == 0 {
+			w.lose(s)
+		}
 	default:
 		w.plan()
 	}
@@ -112,7 +129,7 @@ func (w *world) settle(s *promotion.Step, ok bool) {
 	if ok && !last.Ready {
 		last.ReadySince = w.now
 	}
-	last.Ready, last.HadReady = ok, last.HadReady || ok
+	last.Ready, last.HadReady, last.Applied = ok, last.HadReady || ok, true
 	last.Failed = !last.HadReady
 	if last.Checks == "" || w.random.IntN(3) > 0 && ok {
 		return
@@ -181,7 +198,14 @@ func (w *world) promises(s, before *promotion.Step, d promotion.Decision) {
 			w.t.Fatalf("%s goes back to %s, which was never Ready there", s.Name, d.From)
 		}
 		return
-	case len(s.Releases) > 0 && s.Releases[len(s.Releases)-1].Version == d.Next.Version:
+	case d.Next.Cause == platformv1alpha1.CauseAdoption:
+		if len(s.Releases) > 0 || !s.Adopts {
+			w.t.Fatalf("%s takes something over, and runs %+v", s.Name, s.Releases)
+		}
+		return // what was found goes on
+	case s.Lost != nil && !s.Lost.AsFound && s.Lost.Version == d.Next.Version && (!s.Pinned || s.Lost.Revision == d.Next.Revision):
+		return // what ran until its Release was deleted goes on
+	case s.Lost == nil && len(s.Releases) > 0 && s.Releases[len(s.Releases)-1].Version == d.Next.Version:
 		if s.RollbackTo > 0 && d.Next.Cause == platformv1alpha1.CauseTemplateRollout {
 			w.t.Fatalf("%s is held, and gets a revision", s.Name)
 		}
@@ -235,6 +259,9 @@ func (w *world) enters(s, before *promotion.Step, p *promotion.Pending) {
 // wasReady checks that what enters was Ready in the environment before, for as long as it must.
 func (w *world) wasReady(s, before *promotion.Step, p *promotion.Pending) {
 	w.t.Helper()
+	if len(before.Releases) == 0 || before.Lost != nil {
+		w.t.Fatalf("%s takes %+v, and nothing runs in %s", s.Name, *p, before.Name)
+	}
 	last := before.Releases[len(before.Releases)-1]
 	soak := time.Duration(s.Gate.SoakSeconds) * time.Second
 	if soak > 0 && (!last.Ready || w.now.Sub(last.ReadySince) < soak || p.Pins && last.Revision != p.Revision) {
@@ -270,7 +297,7 @@ func (w *world) carryOut(i int, d promotion.Decision) {
 		for j := range s.Pending {
 			s.Pending[j].Superseded = true
 		}
-		s.Releases, s.Stale = append(s.Releases, r), false
+		s.Releases, s.Lost, s.Stale = append(s.Releases, r), nil, false
 	}
 	switch {
 	case d.Open:
@@ -295,7 +322,9 @@ func (w *world) carryOut(i int, d promotion.Decision) {
 		})
 		return
 	}
-	r := promotion.Release{Name: name, Number: w.numbers[i], Version: d.Next.Version, Revision: d.Next.Revision}
+	r := promotion.Release{
+		Name: name, Number: w.numbers[i], Version: d.Next.Version, Revision: d.Next.Revision, AsFound: d.Next.Cause == platformv1alpha1.CauseAdoption,
+	}
 	if n := len(s.Releases); d.Next.Cause == platformv1alpha1.CauseRollback {
 		r.RolledBack = d.Failed
 		if d.Failed != nil && d.Failed.From != s.Releases[n-1].Name {
@@ -336,12 +365,17 @@ func TestPlan_KeepsItsPromisesAtGates(t *testing.T) {
 			for range 200 {
 				w.step()
 			}
-			// Whatever happened, the next version reaches the end once people let it, time passes and it works.
-			w.release()
-			w.pin(seed%2 == 0)
+			// Whatever happened, and once what was found is taken over, the next version reaches the end once people let it,
+			// time passes and it works.
 			for i := range w.path {
 				w.path[i].RollbackTo, w.path[i].Freeze = 0, nil
 			}
+			w.plan()
+			for i := range w.path {
+				w.settle(&w.path[i], true)
+			}
+			w.release()
+			w.pin(seed%2 == 0)
 			for range 8 * len(w.path) {
 				w.plan()
 				for i := range w.path {
@@ -358,6 +392,9 @@ func TestPlan_KeepsItsPromisesAtGates(t *testing.T) {
 			}
 			for i, d := range promotion.Plan(w.path, cmp.Or(w.pinned, w.target), w.now, always) {
 				s := w.path[i]
+				if len(s.Releases) == 0 {
+					t.Fatalf("nothing runs in %s: %+v, lost %+v", s.Name, d, s.Lost)
+				}
 				last := s.Releases[len(s.Releases)-1]
 				if d.Next != nil || d.Wait != nil || d.Open || last.Version != s.Version || last.Revision != cmp.Or(w.pinned, w.target) {
 					t.Fatalf("%s does not come to rest: %+v, runs %+v, wants %s at %d", s.Name, d, last, s.Version, cmp.Or(w.pinned, w.target))

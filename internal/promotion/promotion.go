@@ -83,7 +83,8 @@ type Step struct {
 	// Releases made here, oldest first, without those that are being deleted. The last is current.
 	Releases []Release
 	// Lost is the Release that ran here until somebody deleted it, nil where none was. What it made
-	// still runs, so none of the older ones is current. Its version is empty where it is not known.
+	// still runs, so none of the older ones is current. Its version is empty where it is not known. One that took over
+	// what was found bears a version that never ran here, and was not let in.
 	Lost *Release
 
 	// Gate is what a version needs to enter the environment, besides being Ready in the one before.
@@ -117,6 +118,11 @@ func (s *Step) current() *Release {
 func (s *Step) settling() bool {
 	n := len(s.Releases)
 	return n > 1 && s.Releases[n-1].Settling && s.Releases[n-1].Version != s.Releases[n-2].Version
+}
+
+// ran says whether a version ran here until its Release was deleted. It was let in then.
+func (s *Step) ran(version string) bool {
+	return s.Lost != nil && !s.Lost.AsFound && s.Lost.Version == version
 }
 
 // adopts says that what was found is still to be taken over: nothing of the golden path ran here yet, and no
@@ -205,9 +211,7 @@ func decide(step, before *Step, target int64, fits func(string, int64) bool) Dec
 			Message: fmt.Sprintf("The version waits until what runs in %s is taken over: see Release %s.", step.Name, current.Name),
 		}}
 	}
-	// A version that ran here until its Release was deleted need not wait again.
-	again := step.Lost != nil && step.Lost.Version == step.Version
-	if wait := awaitBefore(step, before); wait != nil && !again {
+	if wait := awaitBefore(step, before); wait != nil && !step.ran(step.Version) {
 		if current != nil && step.Stale && !current.AsFound {
 			return Decision{Next: refresh(step, current)}
 		}
@@ -221,7 +225,7 @@ func decide(step, before *Step, target int64, fits func(string, int64) bool) Dec
 		if current != nil {
 			return Decision{Next: &Next{step.Version, revision, changeCause(step, before)}}
 		}
-		if step.Lost != nil && fits(step.Version, step.Lost.Revision) {
+		if step.Lost != nil && !step.Lost.AsFound && fits(step.Version, step.Lost.Revision) {
 			revision = step.Lost.Revision // it changes apart from the version, as ever
 		}
 		return Decision{Next: &Next{step.Version, revision, firstCause(step, before)}}
@@ -364,9 +368,9 @@ func awaitBefore(step, before *Step) *Wait {
 
 func firstCause(step, before *Step) platformv1alpha1.Cause {
 	switch {
-	case step.Lost != nil && (step.Lost.Version == "" || step.Lost.Version == step.Version):
+	case step.Lost != nil && step.Lost.Version == "", step.ran(step.Version):
 		return platformv1alpha1.CauseManual
-	case step.Lost != nil:
+	case step.Lost != nil && !step.Lost.AsFound:
 		return changeCause(step, before)
 	case before != nil:
 		return platformv1alpha1.CausePromotion
