@@ -272,6 +272,11 @@ type RequestedVersion struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	Version string `json:"version,omitempty"`
+	// requester is the user that spec.requestedBy named with that version. Its Releases name that user, whoever changes something
+	// else of the Component in the meantime, such as where it is held. Empty in a status of before there was the field.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Requester string `json:"requester,omitempty"`
 	// by are the users that spec.requestedBy named with each version since the one that runs there. Each of these is an
 	// author of the next Release, also where a version came to no Release, or that is gone. At most 128, the first by name.
 	// +required

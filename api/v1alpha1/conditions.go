@@ -15,8 +15,8 @@ const (
 	// 14 days; it is absent otherwise. It does not make a Component unready.
 	ConditionOverridesExpiring = "OverridesExpiring"
 	// ConditionWithinLimits is True on an Environment that something bounds (a quota, a lifetime, limits of the team) when
-	// the environment uses no more, and asks for no more than its class allows; it is absent where nothing does. It does not
-	// make an Environment unready.
+	// the environment uses no more, and asks for no more than its class allows; it is absent where nothing does. It is False, too,
+	// when the class is for the team no more. It does not make an Environment unready.
 	ConditionWithinLimits = "WithinLimits"
 	// ConditionExpiring is True on an Environment whose end is near; it is absent otherwise. It does not make an
 	// Environment unready.
@@ -82,7 +82,7 @@ const (
 	ReasonNamespaceTaken = "NamespaceTaken"
 	// ReasonNamespaceNotFound: the namespace that the Environment is to adopt does not exist.
 	ReasonNamespaceNotFound = "NamespaceNotFound"
-	// ReasonClassNotAllowed: the class is not for the team of the Environment.
+	// ReasonClassNotAllowed: the class is not for the team of the Environment, or is so no more.
 	ReasonClassNotAllowed = "ClassNotAllowed"
 	// ReasonWithinLimits: the environment uses no more than its quota.
 	ReasonWithinLimits = "WithinLimits"

@@ -3,6 +3,7 @@ package v1alpha1
 import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // Tier is how near an environment is to the users.
@@ -239,6 +240,10 @@ type EnvironmentStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	Namespace string `json:"namespace,omitempty"`
+	// observedClass is the class that the fields below are of. While the class is another one, or has changed since, no
+	// Release is made or let into the environment: they would go by what the class said before.
+	// +optional
+	ObservedClass *ObservedClass `json:"observedClass,omitempty"`
 	// tier is the tier of the class.
 	// +optional
 	Tier Tier `json:"tier,omitempty"`
@@ -289,6 +294,26 @@ type EnvironmentStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxProperties=64
 	Ceiling corev1.ResourceList `json:"ceiling,omitempty"`
+}
+
+// ObservedClass tells one state of an EnvironmentClass from another.
+type ObservedClass struct {
+	// uid of the EnvironmentClass.
+	// +required
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=36
+	UID types.UID `json:"uid,omitempty"`
+	// generation of the EnvironmentClass.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	Generation int64 `json:"generation,omitempty"`
+}
+
+// Observed says whether the status speaks of a class as it is.
+func (e *Environment) Observed(class *EnvironmentClass) bool {
+	seen := e.Status.ObservedClass
+	return seen != nil && seen.UID == class.UID && seen.Generation == class.Generation
 }
 
 // Environment is a place where Components of one team run. It owns one workload namespace, made to

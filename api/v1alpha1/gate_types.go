@@ -30,8 +30,9 @@ const (
 // Component both ask for something, the stricter of the two holds, field by field. Revisions of the template, which
 // have waves of their own, and rollbacks need none of it.
 type Gate struct {
-	// soakSeconds is for how long the version must have been Ready in the environment before. It counts anew when
-	// the version becomes unready there. Without effect on the first environment of a path. Default: 0.
+	// soakSeconds is for how long the version must have been Ready in the environment before and, where the class has a
+	// requiredTier, in the last one before of that tier. It counts anew when the version becomes unready there. Without effect
+	// on the first environment of a path. Default: 0.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=2592000

@@ -77,7 +77,7 @@ func (s *scope) path() []promotion.Step {
 	for i := range s.stops {
 		st := &s.stops[i]
 		path[i] = promotion.Step{Name: st.name, Home: s.component.Namespace, Component: s.component.Name, Blocked: st.blocked, Version: st.version, Target: st.target, Pinned: s.component.Spec.TemplateRef.Revision != nil, Adopts: st.adopt != nil, Stale: st.stale,
-			Gate: st.gate, Barred: st.barred, Promote: s.component.Spec.Environments[i].Promote, Pending: s.plannedPending(st),
+			Tier: st.tier(), Gate: st.gate, SoakTier: st.soakTier, Barred: st.barred, Promote: s.component.Spec.Environments[i].Promote, Pending: s.plannedPending(st),
 			Freeze: st.freeze, Sleep: st.sleep(), RollsBack: st.rollsBack(), RollbackTo: st.rollbackTo}
 		for _, release := range st.releases {
 			path[i].Releases = append(path[i].Releases, planned(release))
@@ -306,7 +306,7 @@ func (r *Reconciler) assemble(ctx context.Context, s *scope, st *stop, ref platf
 			return nil, err
 		}
 		spec.Image, spec.Commit = component.Spec.Image, component.Spec.Commit
-		spec.Env, spec.SecretEnv, spec.Uses, spec.RequestedBy = component.Spec.Env, component.Spec.SecretEnv, st.uses, component.Spec.RequestedBy
+		spec.Env, spec.SecretEnv, spec.Uses, spec.RequestedBy = component.Spec.Env, component.Spec.SecretEnv, st.uses, s.requester(st)
 	}
 	if st.decision.Gated {
 		spec.Gate = st.gate.DeepCopy()

@@ -121,14 +121,23 @@ func (v *Validator) use(ctx context.Context, component *platformv1alpha1.Compone
 // frozen is the freeze that is open in an environment where something of a Component runs; nil for none, and for previews,
 // which come and go.
 func (v *Validator) frozen(ctx context.Context, component *platformv1alpha1.Component, name string) (*freeze.Active, error) {
-	runs := slices.ContainsFunc(component.Status.Environments, func(e platformv1alpha1.ComponentEnvironmentStatus) bool {
+	i := slices.IndexFunc(component.Status.Environments, func(e platformv1alpha1.ComponentEnvironmentStatus) bool {
 		return e.Name == name && e.Release != ""
 	})
-	if !runs {
+	if i < 0 {
 		return nil, nil
 	}
+	var release platformv1alpha1.Release
+	err := v.Reader.Get(ctx, types.NamespacedName{Namespace: component.Namespace, Name: component.Status.Environments[i].Release}, &release)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, err
+	}
+	written := slices.ContainsFunc(release.Status.Objects, func(o platformv1alpha1.ReleaseObjectStatus) bool { return o.UID != "" })
+	if release.Spec.Cause == platformv1alpha1.CauseAdoption && !written {
+		return nil, nil // it found nothing that it could take over, and has nothing that would be deleted
+	}
 	var environment platformv1alpha1.Environment
-	err := v.Reader.Get(ctx, types.NamespacedName{Namespace: component.Namespace, Name: name}, &environment)
+	err = v.Reader.Get(ctx, types.NamespacedName{Namespace: component.Namespace, Name: name}, &environment)
 	if err != nil {
 		return nil, client.IgnoreNotFound(err)
 	}

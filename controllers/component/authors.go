@@ -39,9 +39,9 @@ func (r *Reconciler) findTeam(ctx context.Context, s *scope) error {
 // maxRequesters is how many users the status keeps of an environment.
 const maxRequesters = 128
 
-// requested is who asked for the version of the spec, and for those before it since the one that runs in the environment, where
-// no Release says so: a version may have come to none, since something was in the way, or its Release may have gone with its
-// environment. What the Component asks for otherwise, such as a promotion, makes nobody an author.
+// requested is who asked for the version of the spec, and for those before it since the one that runs in the environment: a
+// version may have come to no Release, since something was in the way, or its Release may have gone with its environment. What
+// the Component asks for otherwise, such as a promotion, makes nobody an author.
 func (s *scope) requested(st *stop) *platformv1alpha1.RequestedVersion {
 	var before *platformv1alpha1.RequestedVersion
 	for i := range s.before.Status.Environments {
@@ -53,18 +53,16 @@ func (s *scope) requested(st *stop) *platformv1alpha1.RequestedVersion {
 	if current != nil && current.Spec.Version == st.version {
 		return nil
 	}
-	came := int64(0)
-	if origin := st.origin(current); origin != nil {
-		came = origin.Spec.Number
-	}
 	by := s.component.Spec.RequestedBy
-	says := func(release *platformv1alpha1.Release) bool { // of those before, nobody is counted
-		return release.Spec.Version == st.version && release.Spec.Number > came
+	if before == nil {
+		if release := st.brought(); release != nil {
+			by = release.Spec.RequestedBy // asked for before there was a status, or before it was rolled back
+		}
 	}
-	if by == "" || before != nil && before.Version == st.version || slices.ContainsFunc(st.releases, says) || slices.ContainsFunc(st.unopened, says) {
+	if by == "" || before != nil && before.Version == st.version {
 		return before.DeepCopy()
 	}
-	now := &platformv1alpha1.RequestedVersion{Version: st.version, By: []string{by}}
+	now := &platformv1alpha1.RequestedVersion{Version: st.version, Requester: by, By: []string{by}}
 	if before != nil {
 		now.By = append(now.By, before.By...)
 	}
@@ -72,6 +70,32 @@ func (s *scope) requested(st *stop) *platformv1alpha1.RequestedVersion {
 	now.By = slices.Compact(now.By)
 	now.By = now.By[:min(len(now.By), maxRequesters)]
 	return now
+}
+
+// brought is the first Release that brought the version of the spec since what runs here came; nil for none. Of those before,
+// nobody is counted.
+func (s *stop) brought() *platformv1alpha1.Release {
+	came := int64(0)
+	if origin := s.origin(s.current()); origin != nil {
+		came = origin.Spec.Number
+	}
+	var first *platformv1alpha1.Release
+	for _, release := range slices.Concat(s.releases, s.unopened) {
+		brings := release.Spec.Version == s.version && release.Spec.Number > came
+		if brings && (first == nil || release.Spec.Number < first.Spec.Number) {
+			first = release
+		}
+	}
+	return first
+}
+
+// requester is who asked for the version of the spec in an environment: whoever changed the Component last may have changed
+// something else.
+func (s *scope) requester(st *stop) string {
+	if asked := st.requested; asked != nil && asked.Version == st.version && asked.Requester != "" {
+		return asked.Requester
+	}
+	return s.component.Spec.RequestedBy
 }
 
 // authors are the users who asked for a Release that waits, or for any that was made for the Component since what runs

@@ -145,8 +145,10 @@ func TestRequested_IsWhoAskedWhereNoReleaseSaysSo(t *testing.T) {
 		return r
 	}
 	asked := func(version string, by ...string) *platformv1alpha1.RequestedVersion {
-		return &platformv1alpha1.RequestedVersion{Version: version, By: by}
+		return &platformv1alpha1.RequestedVersion{Version: version, Requester: by[0], By: by}
 	}
+	daves := made(2, "v2", platformv1alpha1.CauseImageChange)
+	daves.Spec.RequestedBy = "dave"
 	one := made(1, "v1", platformv1alpha1.CauseImageChange)
 	for name, tc := range map[string]struct {
 		before   *platformv1alpha1.RequestedVersion
@@ -156,15 +158,18 @@ func TestRequested_IsWhoAskedWhereNoReleaseSaysSo(t *testing.T) {
 		unopened []*platformv1alpha1.Release
 		want     *platformv1alpha1.RequestedVersion
 	}{
-		"nobody, where it runs":                    {asked("v1", "ann"), "bob", "v1", []*platformv1alpha1.Release{one}, nil, nil},
-		"who asks":                                 {nil, "ann", "v2", []*platformv1alpha1.Release{one}, nil, asked("v2", "ann")},
-		"who asks for the first":                   {nil, "ann", "v1", nil, nil, asked("v1", "ann")},
-		"those before too":                         {asked("v2", "bob"), "ann", "v3", []*platformv1alpha1.Release{one}, nil, asked("v3", "ann", "bob")},
-		"each once":                                {asked("v2", "ann"), "ann", "v3", []*platformv1alpha1.Release{one}, nil, asked("v3", "ann")},
-		"not who promotes":                         {asked("v2", "ann"), "eve", "v2", []*platformv1alpha1.Release{one}, nil, asked("v2", "ann")},
-		"nobody of whom nothing is known":          {asked("v2", "ann"), "", "v3", []*platformv1alpha1.Release{one}, nil, asked("v2", "ann")},
-		"nobody where what waits says it":          {nil, "eve", "v2", []*platformv1alpha1.Release{one}, []*platformv1alpha1.Release{made(2, "v2", platformv1alpha1.CauseImageChange)}, nil},
-		"nobody where what was taken back says it": {nil, "eve", "v2", []*platformv1alpha1.Release{one, made(2, "v2", platformv1alpha1.CauseImageChange), made(3, "v1", platformv1alpha1.CauseRollback)}, nil, nil},
+		"nobody, where it runs":                            {asked("v1", "ann"), "bob", "v1", []*platformv1alpha1.Release{one}, nil, nil},
+		"who asks":                                         {nil, "ann", "v2", []*platformv1alpha1.Release{one}, nil, asked("v2", "ann")},
+		"who asks for the first":                           {nil, "ann", "v1", nil, nil, asked("v1", "ann")},
+		"those before too":                                 {asked("v2", "bob"), "ann", "v3", []*platformv1alpha1.Release{one}, nil, asked("v3", "ann", "bob")},
+		"each once":                                        {asked("v2", "ann"), "ann", "v3", []*platformv1alpha1.Release{one}, nil, asked("v3", "ann")},
+		"not who promotes":                                 {asked("v2", "ann"), "eve", "v2", []*platformv1alpha1.Release{one}, nil, asked("v2", "ann")},
+		"nobody of whom nothing is known":                  {asked("v2", "ann"), "", "v3", []*platformv1alpha1.Release{one}, nil, asked("v2", "ann")},
+		"nobody where what waits says it":                  {nil, "eve", "v2", []*platformv1alpha1.Release{one}, []*platformv1alpha1.Release{made(2, "v2", platformv1alpha1.CauseImageChange)}, nil},
+		"whom what waits names, not who holds it":          {nil, "eve", "v2", []*platformv1alpha1.Release{one}, []*platformv1alpha1.Release{daves}, asked("v2", "dave")},
+		"whom what was taken back names":                   {nil, "eve", "v2", []*platformv1alpha1.Release{one, daves, made(3, "v1", platformv1alpha1.CauseRollback)}, nil, asked("v2", "dave")},
+		"who asks again, though what waited names another": {asked("v3", "ann"), "eve", "v2", []*platformv1alpha1.Release{one}, []*platformv1alpha1.Release{daves}, &platformv1alpha1.RequestedVersion{Version: "v2", Requester: "eve", By: []string{"ann", "eve"}}},
+		"nobody where what was taken back says it":         {nil, "eve", "v2", []*platformv1alpha1.Release{one, made(2, "v2", platformv1alpha1.CauseImageChange), made(3, "v1", platformv1alpha1.CauseRollback)}, nil, nil},
 		"who asks again for what ran long ago": {nil, "ann", "v2",
 			[]*platformv1alpha1.Release{made(1, "v2", platformv1alpha1.CauseImageChange), made(2, "v3", platformv1alpha1.CauseImageChange)}, nil, asked("v2", "ann")},
 	} {

@@ -96,7 +96,7 @@ func (s *stop) letIn(release *platformv1alpha1.Release) (checks []platformv1alph
 	if ran == nil {
 		ran = s.lost
 	}
-	if s.decision.Gated || ran == nil || ran.Spec.Version != release.Spec.Version {
+	if s.decision.Gated || ran == nil || ran.Spec.Cause == platformv1alpha1.CauseAdoption || ran.Spec.Version != release.Spec.Version {
 		return nil, false
 	}
 	for _, c := range ran.Spec.Checks {

@@ -54,15 +54,12 @@ func (r *Reconciler) findGates(ctx context.Context, s *scope) error {
 			class = st.environment.Status.Gate
 		}
 		st.gate = promotion.Stricter(class, s.component.Spec.Environments[i].Gate)
-		if i > 0 {
-			s.stops[i-1].soakSeconds = st.gate.SoakSeconds
-		}
 		if class != nil {
+			st.soakTier = class.RequiredTier
 			st.barred = promotion.MissingTier(st.name, st.environment.Spec.ClassRef.Name, class.RequiredTier, tiers)
 		}
-		if st.environment != nil {
-			tiers = append(tiers, st.environment.Status.Tier)
-		}
+		s.soaks(i)
+		tiers = append(tiers, st.tier())
 		if st.environment != nil {
 			st.freeze = openFreeze(st.environment.Status.Freezes, s.now)
 		}
@@ -75,6 +72,19 @@ func (r *Reconciler) findGates(ctx context.Context, s *scope) error {
 		}
 	}
 	return r.findTeam(ctx, s)
+}
+
+// soaks tells the environments in which a version soaks before it enters one for how long that is: checks go on until then.
+func (s *scope) soaks(index int) {
+	gate, tier := s.stops[index].gate, s.stops[index].soakTier
+	for i, st := range slices.Backward(s.stops[:index]) {
+		if i == index-1 || st.tier() == tier {
+			s.stops[i].soakSeconds = max(st.soakSeconds, gate.SoakSeconds)
+		}
+		if tier == "" || st.tier() == tier {
+			return
+		}
+	}
 }
 
 // openFreeze is the freeze that is open, as planning sees it; nil for none.

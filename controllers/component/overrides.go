@@ -53,7 +53,7 @@ func (s *scope) expired(st *stop, release *platformv1alpha1.Release) bool {
 		ran[i] = release.Spec.Overrides[i].Override
 	}
 	version, err := s.versionWith(st, ran)
-	return err == nil && version == release.Spec.Version && len(st.overrides) < len(ran) && contains(ran, st.overrides) && contains(all, ran)
+	return err == nil && strings.HasPrefix(version, release.Spec.Version) && len(st.overrides) < len(ran) && contains(ran, st.overrides) && contains(all, ran)
 }
 
 // contains says whether overrides are all among others.

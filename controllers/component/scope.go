@@ -73,13 +73,16 @@ type stop struct {
 	// gives now. stale says that the current Release has something else.
 	uses, runningUses []platformv1alpha1.ReleaseUse
 	stale             bool
+	// soakTier is the tier in which the class has a version soak, besides the environment before; empty for none.
+	soakTier platformv1alpha1.Tier
 	// gate is what a version needs to enter, barred why none may, decisions what people decided on the one that waits.
 	gate      platformv1alpha1.Gate
 	barred    *promotion.Wait
 	decisions []platformv1alpha1.ReleaseDecision
 	// freeze is the window that is open, nil for none.
 	freeze *promotion.Freeze
-	// checks are what the Component asks its Releases to pass here, soakSeconds what the next environment has them soak.
+	// checks are what the Component asks its Releases to pass here, soakSeconds for how long later environments have them
+	// soak.
 	checks      []platformv1alpha1.Check
 	soakSeconds int32
 	// rollbackTo is the number of the Release that somebody wants back, 0 for none.
@@ -117,6 +120,14 @@ func (s *stop) current() *platformv1alpha1.Release {
 		return last
 	}
 	return nil
+}
+
+// tier is that of the environment; empty where it is not known.
+func (s *stop) tier() platformv1alpha1.Tier {
+	if s.environment == nil {
+		return ""
+	}
+	return s.environment.Status.Tier
 }
 
 // unproven says that something was taken over and the golden path has not been Ready since: all of what was found must
@@ -169,7 +180,7 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) error {
 			return err
 		}
 		st := stop{name: step.Name, adopt: step.Adopt, checks: step.Checks, rollbackTo: step.RollbackTo, parameters: template.MergeParameters(base, over)}
-		if err := r.findEnvironment(ctx, s.component, &st); err != nil {
+		if err := r.findEnvironment(ctx, s, &st); err != nil {
 			return err
 		}
 		st.overrides = s.inForce(&st)
@@ -184,6 +195,9 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) error {
 	}
 	for i := range s.stops {
 		s.stops[i].sort()
+		if err := s.asRecorded(&s.stops[i]); err != nil {
+			return err
+		}
 		s.stops[i].requested = s.requested(&s.stops[i])
 	}
 	if err := r.findTarget(ctx, s); err != nil || s.problem != nil {
@@ -235,8 +249,12 @@ func wasRejected(release *platformv1alpha1.Release) bool {
 	})
 }
 
+// retryClass is after which time to look again at an Environment that has yet to follow its class.
+const retryClass = 2 * time.Second
+
 // findEnvironment finds the Environment of a stop, and says where it is not fit for a Release.
-func (r *Reconciler) findEnvironment(ctx context.Context, component *platformv1alpha1.Component, st *stop) error {
+func (r *Reconciler) findEnvironment(ctx context.Context, s *scope, st *stop) error {
+	component := s.component
 	var environment platformv1alpha1.Environment
 	err := r.Get(ctx, types.NamespacedName{Namespace: component.Namespace, Name: st.name}, &environment)
 	switch {
@@ -271,6 +289,28 @@ func (r *Reconciler) findEnvironment(ctx context.Context, component *platformv1a
 			Reason:  platformv1alpha1.ReasonEnvironmentNotReady,
 			Message: fmt.Sprintf("Environment %s is not ready yet.", st.name),
 		}
+	default:
+		return r.findClass(ctx, s, st)
+	}
+	return nil
+}
+
+// findClass has a stop wait until its Environment follows the class as that is: gate, freezes, pod security and kinds are
+// read from the Environment, and would be those of before. As a rule that is a moment, and the Environment wakes us.
+func (r *Reconciler) findClass(ctx context.Context, s *scope, st *stop) error {
+	name := st.environment.Spec.ClassRef.Name
+	var class platformv1alpha1.EnvironmentClass
+	err := r.Get(ctx, types.NamespacedName{Name: name}, &class, client.UnsafeDisableDeepCopy)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("reading EnvironmentClass %s: %w", name, err)
+	}
+	if err != nil || st.environment.Observed(&class) {
+		return nil // of a class that is gone, the Environment says so
+	}
+	s.lookAgain(retryClass) // where it is the cache that knows the class of before
+	st.blocked = &promotion.Wait{
+		Reason:  platformv1alpha1.ReasonEnvironmentNotReady,
+		Message: fmt.Sprintf("Environment %s has yet to follow a change of its class %s.", st.name, name),
 	}
 	return nil
 }

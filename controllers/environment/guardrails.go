@@ -24,12 +24,19 @@ import (
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=create;patch;update;delete,resourceNames=towpath-environment
 
-// mayUse says why the class is not for the team; nil where it is. An Environment that was made already goes on: a class
-// that changes breaks nothing.
+// mayUse says why the class is not for the team; nil where it is. An Environment that was made already goes on, and says so:
+// a class that changes breaks nothing.
 func (r *Reconciler) mayUse(ctx context.Context, s *scope) (*problem, error) {
-	if s.environment.Status.Namespace != "" {
-		return nil, nil
+	problem, err := r.isFor(ctx, s)
+	if problem == nil || s.environment.Status.Namespace == "" {
+		return problem, err
 	}
+	s.outside = problem.message + " What there is goes on."
+	return nil, nil
+}
+
+// isFor says why the class is not for the team; nil where it is.
+func (r *Reconciler) isFor(ctx context.Context, s *scope) (*problem, error) {
 	owner, err := r.owner(ctx, s)
 	if err != nil {
 		return nil, err

@@ -16,7 +16,7 @@ import (
 // bounded says whether anything bounds the environment.
 func (s *scope) bounded(quota *corev1.ResourceQuotaSpec) bool {
 	class := &s.class.Spec
-	return quota != nil || class.MaxPerTeam > 0 || len(class.TeamQuota) > 0 || class.Lifetime != nil
+	return s.outside != "" || quota != nil || class.MaxPerTeam > 0 || len(class.TeamQuota) > 0 || class.Lifetime != nil
 }
 
 // judge says in a condition whether the environment stays within its limits. It breaks nothing where it does not: what
@@ -28,7 +28,7 @@ func (s *scope) judge(wanted *corev1.ResourceQuotaSpec, live *corev1.ResourceQuo
 		return
 	}
 	for _, look := range []func() (reason, message string){
-		func() (string, string) { return s.usesMore(wanted, live) }, s.teamHasMore, s.asksForMore, s.asksForLonger,
+		s.isOutside, func() (string, string) { return s.usesMore(wanted, live) }, s.teamHasMore, s.asksForMore, s.asksForLonger,
 	} {
 		if reason, message := look(); reason != "" {
 			condition.Set(&status.Conditions, generation, platformv1alpha1.ConditionWithinLimits, metav1.ConditionFalse, reason, message)
@@ -37,6 +37,13 @@ func (s *scope) judge(wanted *corev1.ResourceQuotaSpec, live *corev1.ResourceQuo
 	}
 	condition.Set(&status.Conditions, generation, platformv1alpha1.ConditionWithinLimits, metav1.ConditionTrue,
 		platformv1alpha1.ReasonWithinLimits, "The environment uses no more than its class allows.")
+}
+
+func (s *scope) isOutside() (reason, message string) {
+	if s.outside == "" {
+		return "", ""
+	}
+	return platformv1alpha1.ReasonClassNotAllowed, s.outside
 }
 
 func (s *scope) usesMore(wanted *corev1.ResourceQuotaSpec, live *corev1.ResourceQuota) (reason, message string) {

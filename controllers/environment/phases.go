@@ -42,6 +42,8 @@ type scope struct {
 	life *lifetime.Verdict
 	// frozen is the freeze that keeps it beyond that; nil for none.
 	frozen *freeze.Active
+	// outside says that the environment was made, and that its class is for the team no more; empty where it is.
+	outside string
 	// beyond says that the environment was let in, and would not be today, or does not get all that it asks for.
 	beyond *capacity.Refusal
 
@@ -137,6 +139,7 @@ func (r *Reconciler) enter(ctx context.Context, s *scope) error {
 		}
 	}
 	status, class := &s.environment.Status, s.class
+	status.ObservedClass = &platformv1alpha1.ObservedClass{UID: class.UID, Generation: class.Generation}
 	status.Tier, status.PodSecurity = class.Spec.Tier, class.Spec.PodSecurity
 	status.ServiceAccountTokens, status.AllowedKinds = class.Spec.ServiceAccountTokens, slices.Clone(class.Spec.AllowedKinds)
 	status.DropExpiredOverrides, status.Gate = class.Spec.DropExpiredOverrides, class.Spec.Gate.DeepCopy()

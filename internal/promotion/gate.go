@@ -90,18 +90,18 @@ func (s *Step) pending() *Pending {
 // enter has what was decided pass the gate. What goes through it is a new version, or a revision that the Component is
 // pinned to: both are what whoever changes the Component wants. It is made as soon as nothing else is in the way, and
 // waits as a Release, so that people have something to decide on.
-func (s *Step) enter(d Decision, before *Step, now time.Time) Decision {
+func (s *Step) enter(d Decision, earlier []Step, now time.Time) Decision {
 	pending := s.pending()
 	if d.Next == nil || !s.guards(d.Next) {
 		d = s.frozen(d, now)
 		d.Retire = d.Next == nil && pending != nil && !s.wants(pending)
 		return d
 	}
-	return s.meanwhile(s.pass(d, pending, before, now), now)
+	return s.meanwhile(s.pass(d, pending, earlier, now), now)
 }
 
 // pass opens the gate for what was decided, or says what it waits for there.
-func (s *Step) pass(d Decision, pending *Pending, before *Step, now time.Time) Decision {
+func (s *Step) pass(d Decision, pending *Pending, earlier []Step, now time.Time) Decision {
 	if s.Barred != nil {
 		return Decision{Wait: s.Barred}
 	}
@@ -111,7 +111,7 @@ func (s *Step) pass(d Decision, pending *Pending, before *Step, now time.Time) D
 	if pending != nil && !s.is(pending, d.Next) {
 		pending = nil // another one takes its place, and is decided on anew
 	}
-	wait, again := s.awaitGate(pending, d.Next, before, now)
+	wait, again := s.awaitGate(pending, d.Next, earlier, now)
 	switch {
 	case wait == nil && pending != nil:
 		return Decision{Open: true}
@@ -210,7 +210,7 @@ func (s *Step) rejected(next *Next) *Wait {
 
 // awaitGate says what keeps the gate shut, if anything, and after which time to look again though nothing happened.
 // What a person must do comes first: the rest passes by itself.
-func (s *Step) awaitGate(pending *Pending, next *Next, before *Step, now time.Time) (*Wait, time.Duration) {
+func (s *Step) awaitGate(pending *Pending, next *Next, earlier []Step, now time.Time) (*Wait, time.Duration) {
 	var waits []Wait
 	add := func(wait *Wait) {
 		if wait != nil {
@@ -225,7 +225,7 @@ func (s *Step) awaitGate(pending *Pending, next *Next, before *Step, now time.Ti
 	add(s.awaitPromotion(pending, what))
 	frozen, thaws := s.awaitFreeze(pending, now)
 	add(frozen)
-	soak, again := s.awaitSoak(next, before, now)
+	soak, again := s.awaitSoak(next, earlier, now)
 	add(soak)
 	if again == 0 || thaws > 0 && thaws < again {
 		again = thaws
@@ -286,31 +286,49 @@ func (s *Step) awaitPromotion(pending *Pending, what string) *Wait {
 		"Release %s enters %s when somebody who may change the Component promotes it: towpath promote -n %s %s.", pending.Name, s.Name, pending.Namespace, pending.Name)}
 }
 
-// awaitSoak looks for how long what runs in the environment before has been Ready. For a pin that is the revision.
-func (s *Step) awaitSoak(next *Next, before *Step, now time.Time) (*Wait, time.Duration) {
-	need := time.Duration(s.Gate.SoakSeconds) * time.Second
-	if need == 0 || before == nil {
+// awaitSoak looks for how long what is to enter has been Ready in the environment before, and in one of the tier that the
+// class asks for.
+func (s *Step) awaitSoak(next *Next, earlier []Step, now time.Time) (*Wait, time.Duration) {
+	if s.Gate.SoakSeconds == 0 || len(earlier) == 0 {
 		return nil, 0
 	}
+	before := &earlier[len(earlier)-1]
+	wait, again := s.soaked(next, before, now)
+	if wait != nil || s.SoakTier == "" || before.Tier == s.SoakTier {
+		return wait, again
+	}
+	for i := range slices.Backward(earlier) {
+		if earlier[i].Tier == s.SoakTier {
+			return s.soaked(next, &earlier[i], now)
+		}
+	}
+	return nil, 0 // MissingTier bars the way
+}
+
+// soaked looks for how long what runs in an earlier environment has been Ready. For a pin that is the revision.
+func (s *Step) soaked(next *Next, in *Step, now time.Time) (*Wait, time.Duration) {
+	need := time.Duration(s.Gate.SoakSeconds) * time.Second
 	what := "The version"
-	current := before.current()
+	current := in.current()
 	runs := current != nil && current.Ready
 	if s.pins(next) {
 		what = fmt.Sprintf("Revision %d of the template", next.Revision)
 		runs = runs && current.Revision == next.Revision
+	} else {
+		runs = runs && current.Version == in.Version && !current.AsFound
 	}
 	if !runs {
-		return &Wait{Reason: platformv1alpha1.ReasonSoaking, Message: fmt.Sprintf("%s must have been Ready in %s for %s, and is not Ready there now.", what, before.Name, need)}, 0
+		return &Wait{Reason: platformv1alpha1.ReasonSoaking, Message: fmt.Sprintf("%s must have been Ready in %s for %s, and is not Ready there now.", what, in.Name, need)}, 0
 	}
 	if current.Asleep {
-		return before.soakAsleep(need), 0
+		return in.soakAsleep(need), 0
 	}
 	until := current.ReadySince.Add(need)
 	if !now.Before(until) {
 		return nil, 0
 	}
 	return &Wait{Reason: platformv1alpha1.ReasonSoaking, Message: fmt.Sprintf(
-		"%s must have been Ready in %s for %s: that is so at %s.", what, before.Name, need, until.UTC().Format(time.RFC3339))}, until.Sub(now)
+		"%s must have been Ready in %s for %s: that is so at %s.", what, in.Name, need, until.UTC().Format(time.RFC3339))}, until.Sub(now)
 }
 
 // MissingTier says that the path lacks a tier that a class requires before an environment of it; nil where it does not.

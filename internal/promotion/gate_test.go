@@ -37,6 +37,45 @@ func xmas(breakable bool) *promotion.Freeze {
 	return &promotion.Freeze{Name: "xmas", Reason: "All are away.", Until: noon.Add(time.Hour), Breakable: breakable}
 }
 
+// Whoever may change the path may put an environment where all has been Ready for long right before the one with the gate.
+func TestPlan_SoaksInTheTierThatIsAskedFor(t *testing.T) {
+	const staging = platformv1alpha1.TierStaging
+	step := func(name string, tier platformv1alpha1.Tier, r ...promotion.Release) promotion.Step {
+		return promotion.Step{Name: name, Version: "v1", Tier: tier, Releases: r}
+	}
+	long, short := readySince("v1", 1, 2*time.Hour), readySince("v1", 1, 10*time.Minute)
+	until := func(where string) *promotion.Wait {
+		return &promotion.Wait{Reason: "Soaking", Message: "The version must have been Ready in " + where + " for 1h0m0s: that is so at 2026-11-20T12:50:00Z."}
+	}
+	found := long
+	found.AsFound = true
+	for name, tc := range map[string]struct {
+		earlier []promotion.Step
+		want    *promotion.Wait
+		again   time.Duration
+	}{
+		"too short in staging, long in the one after it": {[]promotion.Step{step("stg", staging, short), step("dev", "Development", long)}, until("stg"), 50 * time.Minute},
+		"long in staging, too short in the one after it": {[]promotion.Step{step("stg", staging, long), step("dev", "Development", short)}, until("dev"), 50 * time.Minute},
+		"too short in the last of staging":               {[]promotion.Step{step("one", staging, long), step("two", staging, short), step("dev", "Development", long)}, until("two"), 50 * time.Minute},
+		"long in both":                                   {[]promotion.Step{step("stg", staging, long), step("dev", "Development", long)}, nil, 0},
+		"another version in staging": {
+			[]promotion.Step{step("stg", staging, readySince("v2", 1, 2*time.Hour)), step("dev", "Development", long)},
+			&promotion.Wait{Reason: "Soaking", Message: "The version must have been Ready in stg for 1h0m0s, and is not Ready there now."}, 0,
+		},
+		"taken over in staging": {
+			[]promotion.Step{step("stg", staging, found), step("dev", "Development", long)},
+			&promotion.Wait{Reason: "Soaking", Message: "The version must have been Ready in stg for 1h0m0s, and is not Ready there now."}, 0,
+		},
+	} {
+		prod := step("prod", "Production", ready("v0", 1))
+		prod.Gate, prod.SoakTier = platformv1alpha1.Gate{SoakSeconds: 3600}, staging
+		got := promotion.Plan(append(tc.earlier, prod), 1, noon, always)[len(tc.earlier)]
+		if diff := cmp.Diff(tc.want, got.Wait); diff != "" || got.Again != tc.again {
+			t.Errorf("%s: again after %s, wanted %s; (-want +got):\n%s", name, got.Again, tc.again, diff)
+		}
+	}
+}
+
 func TestPlan_WaitsAtTheGate(t *testing.T) {
 	soak := platformv1alpha1.Gate{SoakSeconds: 3600}
 	two := platformv1alpha1.Gate{Approvals: 2}
@@ -197,6 +236,10 @@ func TestPlan_WaitsAtTheGate(t *testing.T) {
 		},
 		"a version that was never let in does, whatever was lost": {
 			prod: promotion.Step{Gate: two, Lost: &promotion.Release{Version: "v0", Revision: 1}}, want: gated("WaitingForApproval", "The version needs 2 approvals to enter prod."),
+		},
+		"the version of what took over what was found does too, though that was lost": {
+			prod: promotion.Step{Gate: two, Lost: &promotion.Release{Version: "v1", Revision: 1, AsFound: true}},
+			want: gated("WaitingForApproval", "The version needs 2 approvals to enter prod."),
 		},
 		"what is taken over needs no gate": {
 			prod: promotion.Step{Gate: two, Adopts: true}, want: next("v1", 2, "Adoption"),

@@ -23,6 +23,8 @@ type world struct {
 	version int
 	// checked says which environments have checks.
 	checked []bool
+	// planned is the path as the last plan saw it.
+	planned []promotion.Step
 	now     time.Time
 }
 
@@ -42,8 +44,25 @@ func newWorld(t *testing.T, seed uint64) *world {
 			s.Gate.AuthorApproval = platformv1alpha1.AuthorApprovalForbidden
 		}
 		s.Adopts = w.random.IntN(4) == 0
+		s.Tier = []platformv1alpha1.Tier{platformv1alpha1.TierDevelopment, platformv1alpha1.TierStaging}[w.random.IntN(2)]
+		staged := slices.ContainsFunc(w.path[:i], func(p promotion.Step) bool { return p.Tier == platformv1alpha1.TierStaging })
+		if staged && w.random.IntN(2) == 0 {
+			s.SoakTier = platformv1alpha1.TierStaging
+		}
 	}
 	return w
+}
+
+// reorder has two environments change places in the path.
+func (w *world) reorder(i, j int) {
+	w.path[i], w.path[j] = w.path[j], w.path[i]
+	w.numbers[i], w.numbers[j] = w.numbers[j], w.numbers[i]
+	w.checked[i], w.checked[j] = w.checked[j], w.checked[i]
+	var tiers []platformv1alpha1.Tier
+	for i := range w.path {
+		w.path[i].Barred = promotion.MissingTier(w.path[i].Name, "class", w.path[i].SoakTier, tiers)
+		tiers = append(tiers, w.path[i].Tier)
+	}
 }
 
 // lose deletes the newest Release, as somebody who may do so, or as one who takes the environment out of the path and puts
@@ -68,7 +87,7 @@ func (w *world) release() {
 // step lets something happen.
 func (w *world) step() {
 	s := &w.path[w.random.IntN(len(w.path))]
-	switch w.random.IntN(15) {
+	switch w.random.IntN(16) {
 	case 0:
 		w.release()
 	case 1:
@@ -103,6 +122,10 @@ func (w *world) step() {
 	case 11:
 		if w.random.IntN(4) == 0 {
 			w.lose(s)
+		}
+	case 12:
+		if w.random.IntN(4) == 0 {
+			w.reorder(w.random.IntN(len(w.path)), w.random.IntN(len(w.path)))
 		}
 	default:
 		w.plan()
@@ -169,6 +192,7 @@ func (w *world) vote(s *promotion.Step, user string, reject bool) {
 func (w *world) plan() {
 	decisions := promotion.Plan(w.path, cmp.Or(w.pinned, w.target), w.now, always)
 	before := slices.Clone(w.path)
+	w.planned = before
 	for i, d := range decisions {
 		s := &w.path[i]
 		var previous *promotion.Step
@@ -259,14 +283,19 @@ func (w *world) enters(s, before *promotion.Step, p *promotion.Pending) {
 // wasReady checks that what enters was Ready in the environment before, for as long as it must.
 func (w *world) wasReady(s, before *promotion.Step, p *promotion.Pending) {
 	w.t.Helper()
+	soak := time.Duration(s.Gate.SoakSeconds) * time.Second
 	if len(before.Releases) == 0 || before.Lost != nil {
+		had := slices.ContainsFunc(append(slices.Clip(s.Releases), valueOf(s.Lost)), func(r promotion.Release) bool { return r.Revision >= p.Revision })
+		if p.Pins && soak == 0 && had {
+			return // back to a revision that the environment had, or one before it
+		}
 		w.t.Fatalf("%s takes %+v, and nothing runs in %s", s.Name, *p, before.Name)
 	}
 	last := before.Releases[len(before.Releases)-1]
-	soak := time.Duration(s.Gate.SoakSeconds) * time.Second
 	if soak > 0 && (!last.Ready || w.now.Sub(last.ReadySince) < soak || p.Pins && last.Revision != p.Revision) {
 		w.t.Fatalf("%s takes %+v, and %+v is Ready in %s for %s alone", s.Name, *p, last, before.Name, w.now.Sub(last.ReadySince))
 	}
+	w.soaked(s, p)
 	if p.Pins {
 		above := p.Revision > s.Releases[len(s.Releases)-1].Revision
 		if above && !slices.ContainsFunc(before.Releases, func(r promotion.Release) bool { return r.HadReady && r.Revision >= p.Revision }) {
@@ -284,6 +313,38 @@ func (w *world) wasReady(s, before *promotion.Step, p *promotion.Pending) {
 	})
 	if !checked && !otherwise {
 		w.t.Fatalf("%s takes a version whose checks are %s in %s", s.Name, last.Checks, before.Name)
+	}
+}
+
+func valueOf(release *promotion.Release) promotion.Release {
+	if release == nil {
+		return promotion.Release{}
+	}
+	return *release
+}
+
+// soaked checks that what enters was Ready for as long as it must in the last environment before of the tier that is asked for.
+func (w *world) soaked(s *promotion.Step, p *promotion.Pending) {
+	w.t.Helper()
+	if s.SoakTier == "" || s.Gate.SoakSeconds == 0 {
+		return
+	}
+	var in *promotion.Step
+	for i := 0; w.planned[i].Name != s.Name; i++ {
+		if w.planned[i].Tier == s.SoakTier {
+			in = &w.planned[i]
+		}
+	}
+	if in == nil || len(in.Releases) == 0 || in.Lost != nil {
+		w.t.Fatalf("%s takes %+v, and nothing soaks in %+v", s.Name, *p, in)
+	}
+	last := in.Releases[len(in.Releases)-1]
+	same := last.Version == p.Version && !last.AsFound
+	if p.Pins {
+		same = last.Revision == p.Revision
+	}
+	if !same || !last.Ready || w.now.Sub(last.ReadySince) < time.Duration(s.Gate.SoakSeconds)*time.Second {
+		w.t.Fatalf("%s takes %+v, and %+v soaks in %s since %s", s.Name, *p, last, in.Name, w.now.Sub(last.ReadySince))
 	}
 }
 
@@ -327,7 +388,7 @@ func (w *world) carryOut(i int, d promotion.Decision) {
 	}
 	if n := len(s.Releases); d.Next.Cause == platformv1alpha1.CauseRollback {
 		r.RolledBack = d.Failed
-		if d.Failed != nil && d.Failed.From != s.Releases[n-1].Name {
+		if d.Failed != nil && s.Lost == nil && d.Failed.From != s.Releases[n-1].Name {
 			w.t.Fatalf("%s rolls back %s, and runs %s", s.Name, d.Failed.From, s.Releases[n-1].Name)
 		}
 	} else {
@@ -364,6 +425,13 @@ func TestPlan_KeepsItsPromisesAtGates(t *testing.T) {
 			w := newWorld(t, seed)
 			for range 200 {
 				w.step()
+			}
+			for i := range w.path { // the order of before, in which each has what it asks for before it
+				for j := i + 1; j < len(w.path); j++ {
+					if w.path[j].Name < w.path[i].Name {
+						w.reorder(i, j)
+					}
+				}
 			}
 			// Whatever happened, and once what was found is taken over, the next version reaches the end once people let it,
 			// time passes and it works.

@@ -87,8 +87,13 @@ type Step struct {
 	// what was found bears a version that never ran here, and was not let in.
 	Lost *Release
 
+	// Tier of the environment.
+	Tier platformv1alpha1.Tier
 	// Gate is what a version needs to enter the environment, besides being Ready in the one before.
 	Gate platformv1alpha1.Gate
+	// SoakTier is the tier of the environment in which a version must have soaked, besides the one before: whoever changes the
+	// path chooses which one that is. Empty for none.
+	SoakTier platformv1alpha1.Tier
 	// Barred says why no version may enter, whatever is given to it; nil means that one may.
 	Barred *Wait
 	// Promote names the Release that a person lets through a manual gate.
@@ -183,7 +188,7 @@ func Plan(path []Step, target int64, now time.Time, fits Fits) []Decision {
 		decision := decide(&path[i], before, cmp.Or(path[i].Target, target), func(version string, revision int64) bool {
 			return fits(i, version, revision)
 		})
-		decisions[i] = path[i].enter(path[i].hold(decision), before, now)
+		decisions[i] = path[i].enter(path[i].hold(decision), path[:i], now)
 	}
 	return decisions
 }

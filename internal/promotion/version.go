@@ -13,9 +13,9 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 )
 
-// versionLength is the number of hexadecimal digits of a version: 64 bits tell the versions of one
-// Component apart.
-const versionLength = 16
+// ShortVersion is how many digits of the hash the version of a Release has that was made before all of them were kept.
+// Whoever chooses both versions finds two that share so few: one that is let in, and another that is taken for it.
+const ShortVersion = 16
 
 // Version identifies what is promoted, as it is in one environment: the image, the commit, the
 // parameters merged for that environment (without the template's defaults, which belong to the
@@ -43,7 +43,7 @@ func Version(spec *platformv1alpha1.ComponentSpec, parameters map[string]any) (s
 		return "", fmt.Errorf("hashing the version: %w", err)
 	}
 	sum := sha256.Sum256(canonical)
-	return hex.EncodeToString(sum[:])[:versionLength], nil
+	return hex.EncodeToString(sum[:]), nil
 }
 
 // patches are the overrides without what does not change what runs.

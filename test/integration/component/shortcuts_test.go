@@ -1,0 +1,110 @@
+package component_test
+
+import (
+	"context"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/test/framework"
+)
+
+// Each of these was found by somebody who looked for a way round what is approved.
+var _ = Describe("A shortcut past a gate", func() {
+	It("by something to take over, which takes its time to go: the version that came with that was never let in", func(ctx context.Context) {
+		t := newTeam(ctx, "dev")
+		t.addGated(ctx, "prod", gated(ctx, forbidden()))
+		template := publish(ctx, light(framework.Name("light-")))
+		t.editor(ctx, "mallory")
+		mallory, err := cluster.UserClient("mallory")
+		Expect(err).NotTo(HaveOccurred())
+		legacy := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
+			Namespace: t.workload("prod"), Name: "legacy", Finalizers: []string{"example.com/slow"},
+			Annotations: map[string]string{platformv1alpha1.AnnotationAdoptBy: "shop"},
+		}}
+		Expect(admin.Create(ctx, legacy)).To(Succeed())
+		DeferCleanup(func(ctx context.Context) {
+			Expect(client.IgnoreNotFound(admin.Patch(ctx, legacy.DeepCopy(), client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`))))).To(Succeed())
+		})
+		component := framework.Component(t.home, "shop", template.Name, "dev", "prod")
+		component.Spec.Image = "registry.example/evil:1"
+		component.Spec.Environments[1].Adopt = &platformv1alpha1.Adoption{Objects: []platformv1alpha1.AdoptedObject{{Resource: "config", Name: "legacy"}}}
+		Eventually(ctx, func() error { return mallory.Create(ctx, component) }).Should(Succeed(), "the right takes a moment")
+		Eventually(ctx, framework.Read(admin, t.release("shop", "prod", 1))).Should(framework.BeReady())
+
+		By("prod out of the path, and in again without")
+		path := read(ctx, component).Spec.Environments
+		change(ctx, component, func(c *platformv1alpha1.Component) { c.Spec.Environments = path[:1] })
+		Eventually(ctx, framework.Read(admin, t.release("shop", "prod", 1))).Should(HaveField("DeletionTimestamp", Not(BeNil())))
+		path[1].Adopt = nil
+		change(ctx, component, func(c *platformv1alpha1.Component) { c.Spec.Environments = path })
+		Eventually(ctx, framework.Read(admin, t.release("shop", "prod", 2))).Should(And(
+			HaveField("Spec.Gate", Not(BeNil())), HaveField("Status.OpenedAt", BeNil())))
+		Eventually(ctx, framework.Read(admin, component)).Should(framework.HaveCondition(isPromoted, no, platformv1alpha1.ReasonAuthorUnknown, "shop-prod-2 needs 1 approval"))
+		Consistently(ctx, exists(t.configMap("prod", "shop-config")), "1s").Should(BeFalse())
+	})
+
+	It("by a gate or a freeze of before, while no manager was there to tell the Environments", func(ctx context.Context) {
+		t := newTeam(ctx)
+		one := platformv1alpha1.ClassGate{Gate: platformv1alpha1.Gate{Approvals: 1}}
+		stricter, freezes := gated(ctx, one), gated(ctx, one)
+		t.addGated(ctx, "prod", stricter)
+		t.addGated(ctx, "shut", freezes)
+		bob := t.approver(ctx, "bob")
+		template := publish(ctx, light(framework.Name("light-")))
+		shop := deploy(ctx, framework.Component(t.home, "shop", template.Name, "prod"))
+		book := deploy(ctx, framework.Component(t.home, "book", template.Name, "shut"))
+		Eventually(ctx, framework.Read(admin, shop)).Should(keptOut(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-1"))
+		Eventually(ctx, framework.Read(admin, book)).Should(keptOut(platformv1alpha1.ReasonWaitingForApproval, "book-shut-1"))
+
+		withoutManager(ctx, func() {
+			change(ctx, framework.Class(stricter, platformv1alpha1.TierProduction), func(c *platformv1alpha1.EnvironmentClass) { c.Spec.Gate.Approvals = 2 })
+			change(ctx, framework.Class(freezes, platformv1alpha1.TierProduction), func(c *platformv1alpha1.EnvironmentClass) {
+				c.Spec.Freezes = []platformv1alpha1.FreezeWindow{{Name: "audit", Reason: "The books are looked at.", From: "2020-01-01T00:00", Until: "2099-01-01T00:00"}}
+			})
+			decide(ctx, bob, "bob", t.release("shop", "prod", 1), platformv1alpha1.DecisionApprove, "")
+			decide(ctx, bob, "bob", t.release("book", "shut", 1), platformv1alpha1.DecisionApprove, "")
+		})
+		DeferCleanup(func(ctx context.Context) { // or what there is may not be deleted
+			change(ctx, framework.Class(freezes, platformv1alpha1.TierProduction), func(c *platformv1alpha1.EnvironmentClass) { c.Spec.Freezes = nil })
+			Eventually(ctx, framework.Read(admin, t.environment("shut"))).Should(HaveField("Status.Freezes", BeEmpty()))
+		})
+		Eventually(ctx, framework.Read(admin, shop)).Should(keptOut(platformv1alpha1.ReasonWaitingForApproval, "needs 2 approvals", "has 1, of bob"))
+		Eventually(ctx, framework.Read(admin, book)).Should(keptOut(platformv1alpha1.ReasonFrozen, "audit"))
+		for _, release := range []*platformv1alpha1.Release{t.release("shop", "prod", 1), t.release("book", "shut", 1)} {
+			Expect(read(ctx, release).Status.OpenedAt).To(BeNil(), release.Name)
+		}
+	})
+
+	It("is none for who holds an environment and lets it go on: that makes nobody an author", func(ctx context.Context) {
+		t := newTeam(ctx)
+		t.addGated(ctx, "prod", gated(ctx, forbidden()))
+		oskar := t.approver(ctx, "oskar")
+		t.editor(ctx, "oskar")
+		t.editor(ctx, "dave")
+		template := publish(ctx, light(framework.Name("light-")))
+		component := framework.Component(t.home, "shop", template.Name, "prod")
+		component.Spec.RequestedBy = "kubernetes-admin"
+		deploy(ctx, component)
+		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-1"))
+		decide(ctx, oskar, "oskar", t.release("shop", "prod", 1), platformv1alpha1.DecisionApprove, "")
+		settled(ctx, component)
+		t.ask(ctx, "dave", component, withImage("registry.example/shop:2.0.0"))
+		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-2"))
+
+		By("oskar, who holds prod, and lets it go on")
+		t.ask(ctx, "oskar", component, func(c *platformv1alpha1.Component) { c.Spec.Environments[0].RollbackTo = 1 })
+		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonRolledBack))
+		t.ask(ctx, "oskar", component, func(c *platformv1alpha1.Component) { c.Spec.Environments[0].RollbackTo = 0 })
+		third := t.release("shop", "prod", 3)
+		Eventually(ctx, framework.Read(admin, third)).Should(HaveField("Spec.RequestedBy", "dave"))
+		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-3", "; dave made the change"))
+		decide(ctx, oskar, "oskar", third, platformv1alpha1.DecisionApprove, "")
+		settled(ctx, component)
+		Expect(read(ctx, third).Status.OpenedAt).NotTo(BeNil())
+	})
+})
