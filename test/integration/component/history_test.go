@@ -127,7 +127,7 @@ var _ = Describe("The author of what went back", func() {
 		})
 		Eventually(ctx, framework.Read(admin, t.release("shop", "prod", 3))).Should(And(framework.BeReady(), HaveField("Spec.Cause", platformv1alpha1.CauseRollback)))
 		change(ctx, component, func(c *platformv1alpha1.Component) { c.Spec.Environments[0].RollbackTo = 0 })
-		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-4", "ada, kubernetes-admin made the change"))
+		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-4", "; ada made the change"))
 		decide(ctx, ada, "ada", t.release("shop", "prod", 4), platformv1alpha1.DecisionApprove, "")
 		Eventually(ctx, framework.Read(admin, t.release("shop", "prod", 4))).Should(HaveField("Status.Decisions", HaveLen(1)))
 		Consistently(ctx, framework.Read(admin, t.configMap("prod", "shop-config")), "2s").Should(

@@ -59,7 +59,7 @@ spec:
 			Expect(spec.Revision).To(Equal(platformv1alpha1.RevisionReference{Name: template.Name + "-1", Number: 1}))
 			Expect(spec.Image).To(Equal(component.Spec.Image))
 			Expect(spec.Commit).To(Equal(component.Spec.Commit))
-			Expect(spec.Version).To(MatchRegexp(`^[0-9a-f]{16}$`))
+			Expect(spec.Version).To(MatchRegexp(`^[0-9a-f]{64}$`))
 			Expect(spec.Capabilities).To(ConsistOf("autoscaling/v2/HorizontalPodAutoscaler"))
 			Expect(spec.Team).To(Equal(t.name))
 			Expect(spec.CostCenter).To(Equal("cc-" + t.name))
