@@ -59,17 +59,22 @@ A Release, together with its ServiceTemplateRevision, tells all of it.`,
 		},
 	}
 	where.bind(cmd)
-	cmd.Flags().StringSliceVarP(&flags.files, "filename", "f", nil, "file or folder with Components, - for standard input")
-	cmd.Flags().StringSliceVarP(&flags.environments, "environment", "e", nil, "environment to render (default: all of the path)")
+	flags.bind(cmd, "render")
 	cmd.Flags().StringVar(&flags.settings.Team, "team", "", "team, where the files do not tell it")
 	cmd.Flags().StringVar(&flags.settings.CostCenter, "cost-center", "", "cost centre, where the files do not tell it")
-	cmd.Flags().StringVar(&flags.tier, "tier", "", "tier, where the files do not tell it: "+strings.Join(tierNames(), ", "))
 	cmd.Flags().StringVar(&flags.ownerUID, "owner-uid", "", "UID of the Component, where the file does not tell it (default: all zero)")
-	cmd.Flags().StringSliceVar(&flags.settings.Capabilities, "capabilities", nil, "optional APIs of the cluster, as group/version/Kind")
 	cmd.Flags().StringToStringVar(&flags.settings.LabelAliases, "label-alias", nil, "further label, as key=platform.towpath.dev/… (as configured in the manager)")
-	_ = cmd.RegisterFlagCompletionFunc("tier", cobra.FixedCompletions(tierNames(), cobra.ShellCompDirectiveNoFileComp))
 	addFormat(cmd, &output, "yaml or json", formatYAML, formatJSON)
 	return cmd
+}
+
+// bind gives a command the flags that say what is rendered, and where.
+func (f *renderFlags) bind(cmd *cobra.Command, verb string) {
+	cmd.Flags().StringSliceVarP(&f.files, "filename", "f", nil, "file or folder with Components, - for standard input")
+	cmd.Flags().StringSliceVarP(&f.environments, "environment", "e", nil, "environment to "+verb+" (default: all of the path)")
+	cmd.Flags().StringVar(&f.tier, "tier", "", "tier, where the files do not tell it: "+strings.Join(tierNames(), ", "))
+	cmd.Flags().StringSliceVar(&f.settings.Capabilities, "capabilities", nil, "optional APIs of the cluster, as group/version/Kind")
+	_ = cmd.RegisterFlagCompletionFunc("tier", cobra.FixedCompletions(tierNames(), cobra.ShellCompDirectiveNoFileComp))
 }
 
 func tierNames() []string {
@@ -101,9 +106,21 @@ func (f *renderFlags) complete(cmd *cobra.Command) error {
 }
 
 func runRender(world *offline.World, selection offline.Selection, settings *offline.Settings, std streams, output format) error {
+	results, err := renderSelected(world, selection, settings, std, func(string) bool { return true })
+	if err != nil {
+		return err
+	}
+	if err := printResults(std.out, results, output); err != nil {
+		return err
+	}
+	return foundAll(world, selection, results)
+}
+
+// renderSelected renders what is selected, and says on standard error what was assumed, as far as that matters, and found.
+func renderSelected(world *offline.World, selection offline.Selection, settings *offline.Settings, std streams, matters func(string) bool) ([]offline.Result, error) {
 	if selection.Component != "" {
 		if found, others := world.Has(selection.Component); !found && world.Count(offline.Error) == 0 {
-			return &trouble{
+			return nil, &trouble{
 				err:  fmt.Errorf("the files have no Component %q; they have %s", selection.Component, orNone(others)),
 				next: "name one of them, or leave the name out", code: exitFindings,
 			}
@@ -114,7 +131,9 @@ func runRender(world *offline.World, selection offline.Selection, settings *offl
 	assumed := map[string]bool{}
 	for _, result := range results {
 		for _, what := range result.Assumed {
-			assumed[what] = true
+			if matters(what) {
+				assumed[what] = true
+			}
 		}
 	}
 	var notes strings.Builder
@@ -124,12 +143,12 @@ func runRender(world *offline.World, selection offline.Selection, settings *offl
 	for _, finding := range world.Findings {
 		notes.WriteString(finding.String() + "\n")
 	}
-	if _, err := io.WriteString(std.err, notes.String()); err != nil {
-		return err
-	}
-	if err := printResults(std.out, results, output); err != nil {
-		return err
-	}
+	_, err := io.WriteString(std.err, notes.String())
+	return results, err
+}
+
+// foundAll ends a command as what it found says.
+func foundAll(world *offline.World, selection offline.Selection, results []offline.Result) error {
 	if world.Count(offline.Error) > 0 {
 		return errFindings
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/towpath-dev/towpath/internal/environment"
 	"github.com/towpath-dev/towpath/internal/guard"
 	"github.com/towpath-dev/towpath/internal/render"
+	"github.com/towpath-dev/towpath/internal/sleep"
 	"github.com/towpath-dev/towpath/internal/template"
 )
 
@@ -202,6 +203,9 @@ type Result struct {
 	Objects  []render.Object
 	// Assumed are the things that the files did not tell, so that the cluster may render otherwise.
 	Assumed []string
+	// Tier of the environment, and when it sleeps.
+	Tier  platformv1alpha1.Tier
+	Sleep sleep.Plan
 }
 
 // Selection chooses what to render; empty fields choose all.
@@ -265,7 +269,22 @@ func (w *World) renderComponent(component *Component, index int, t *Template, se
 	if len(settings.LabelAliases) == 0 {
 		at.assumed = append(at.assumed, "no label aliases (give --label-alias as the manager has it, if it has any)")
 	}
-	return &Result{component.Namespace, component.Name, name, t.Name, objects, append(at.assumed, missing...)}
+	return &Result{
+		Namespace: component.Namespace, Component: component.Name, Environment: name, Template: t.Name, Objects: objects,
+		Assumed: append(at.assumed, missing...), Tier: at.Tier, Sleep: w.sleepOf(component.Namespace, name, at.Tier),
+	}
+}
+
+// sleepOf is when an environment sleeps, as far as the files have it and its class.
+func (w *World) sleepOf(namespace, name string, tier platformv1alpha1.Tier) sleep.Plan {
+	plan := sleep.Plan{Tier: tier}
+	if known := w.environments[key{namespace, name}]; known != nil {
+		plan.UID, plan.Own = known.UID, known.Spec.Sleep
+		if class := w.classes[known.Spec.ClassRef.Name]; class != nil {
+			plan.Class = class.Spec.Sleep
+		}
+	}
+	return plan
 }
 
 // renderReleases renders Releases, which tell everything themselves.
@@ -288,7 +307,10 @@ func (w *World) renderReleases(selection Selection) []Result {
 		}
 		objects, err := render.Release(t.compiled, release.Release)
 		if w.accept(release.document, "spec", t, objects, err, render.Policy(release.Release)) {
-			results = append(results, Result{release.Namespace, spec.Component.Name, spec.Environment.Name, t.Name, objects, nil})
+			results = append(results, Result{
+				Namespace: release.Namespace, Component: spec.Component.Name, Environment: spec.Environment.Name, Template: t.Name,
+				Objects: objects, Tier: spec.Environment.Tier, Sleep: w.sleepOf(release.Namespace, spec.Environment.Name, spec.Environment.Tier),
+			})
 		}
 	}
 	return results
