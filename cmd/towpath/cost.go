@@ -104,7 +104,9 @@ func readPrices(name string) (*cost.Prices, error) {
 
 func runCost(world *offline.World, selection offline.Selection, settings *offline.Settings, prices *cost.Prices, std streams, output format) error {
 	// Names and labels cost nothing, so that it does not matter who told them.
-	matters := func(assumed string) bool { return strings.HasPrefix(assumed, "tier") || strings.HasPrefix(assumed, "schema") }
+	matters := func(assumed string) bool {
+		return strings.HasPrefix(assumed, "tier") || strings.HasPrefix(assumed, "schema")
+	}
 	results, err := renderSelected(world, selection, settings, std, matters)
 	if err != nil {
 		return err

@@ -155,5 +155,5 @@ func alternatives(o *Object, found []Part, options int, name string) []Part {
 	one.Amount.Min, one.Amount.Max = found[least].Amount.Min, found[most].Amount.Max
 	one.Hourly.Min, one.Hourly.Max = found[least].Hourly.Min, found[most].Hourly.Max
 	o.Assumptions = append(o.Assumptions, fmt.Sprintf("of the alternatives of %s the first is expected", name))
-	return []Part{one.monthly()}
+	return []Part{one}
 }

@@ -61,74 +61,76 @@ func (e *Estimate) AllAssumptions() []string {
 	return slices.Compact(all)
 }
 
-// part is one of so much at a price. The amount is rounded first, and what it costs after that.
+// part is one of so much at a price. The amount is rounded first, and what it costs after that. What it costs a month is
+// said once it is merged.
 func part(item Item, price Price, amount Range) Part {
 	amount = amount.round(places)
-	return Part{Resource: item.Resource, Type: item.Type, PriceFrom: price.From, Amount: amount, Hourly: amount.Mul(price.Amount).round(places)}.monthly()
+	return Part{Resource: item.Resource, Type: item.Type, PriceFrom: price.From, Amount: amount, Hourly: amount.Mul(price.Amount).round(places)}
 }
 
-func (p Part) monthly() Part {
-	p.Monthly = p.Hourly.Mul(month)
-	return p
-}
-
-// merge sums parts of one resource and type, and sorts them. Those that are nothing are left out.
-func merge(parts []Part) []Part {
-	sorted := slices.Clone(parts)
-	slices.SortStableFunc(sorted, func(a, b Part) int {
-		return cmp.Or(cmp.Compare(order[a.Resource], order[b.Resource]), cmp.Compare(a.Type, b.Type))
-	})
-	var merged []Part
-	for _, p := range sorted {
-		if last := len(merged) - 1; last >= 0 && merged[last].Resource == p.Resource && merged[last].Type == p.Type {
-			m := &merged[last]
-			m.Amount, m.Hourly = m.Amount.Add(p.Amount), m.Hourly.Add(p.Hourly)
-			m.Monthly = m.Monthly.Add(p.Monthly)
-			if p.PriceFrom == DefaultList {
-				m.PriceFrom = DefaultList
-			}
+// into adds parts to others, one for each resource and type. There are few of these, so that they are looked through.
+func into(sums, parts []Part) []Part {
+	for i := range parts {
+		p := &parts[i]
+		at := slices.IndexFunc(sums, func(s Part) bool { return s.Resource == p.Resource && s.Type == p.Type })
+		if at < 0 {
+			sums = append(sums, *p)
 			continue
 		}
-		merged = append(merged, p)
+		s := &sums[at]
+		s.Amount, s.Hourly = s.Amount.Add(p.Amount), s.Hourly.Add(p.Hourly)
+		if p.PriceFrom == DefaultList {
+			s.PriceFrom = DefaultList
+		}
 	}
-	return slices.DeleteFunc(merged, func(p Part) bool { return p.Amount.IsZero() && p.Hourly.IsZero() })
+	return sums
+}
+
+// listed has parts that were summed in their order, without those that are nothing, and with what they cost a month.
+func listed(sums []Part) []Part {
+	sums = slices.DeleteFunc(sums, func(p Part) bool { return p.Amount.IsZero() && p.Hourly.IsZero() })
+	slices.SortFunc(sums, func(a, b Part) int {
+		return cmp.Or(cmp.Compare(order[a.Resource], order[b.Resource]), cmp.Compare(a.Type, b.Type))
+	})
+	for i := range sums {
+		sums[i].Monthly = sums[i].Hourly.Mul(month)
+	}
+	return sums
 }
 
 // order is how parts are listed.
 var order = map[Resource]int{CPU: 1, Memory: 2, GPU: 3, Device: 4, Storage: 5, LoadBalancer: 6, Egress: 7}
 
-func total(parts []Part) (hourly, monthly Range) {
-	for i := range parts {
-		hourly, monthly = hourly.Add(parts[i].Hourly), monthly.Add(parts[i].Monthly)
-	}
-	return hourly, monthly
-}
-
-// object is one of parts.
+// of has an object of parts, of which there may be several of one resource.
 func (o Object) of(parts []Part) Object {
-	o.Parts = merge(parts)
+	o.Parts = listed(into(make([]Part, 0, len(parts)), parts))
 	o.Hourly, o.Monthly = total(o.Parts)
 	slices.Sort(o.Assumptions)
 	o.Assumptions = slices.Compact(o.Assumptions)
 	return o
 }
 
-// whole sums the objects of an estimate.
-func whole(currency string, objects []Object, assumptions []string) *Estimate {
-	e := &Estimate{Currency: currency}
-	var parts []Part
-	for i := range objects {
-		parts = append(parts, objects[i].Parts...)
-		if len(objects[i].Parts) > 0 || len(objects[i].Assumptions) > 0 {
-			e.Objects = append(e.Objects, objects[i])
-		}
+func total(parts []Part) (hourly, monthly Range) {
+	for i := range parts {
+		hourly = hourly.Add(parts[i].Hourly)
 	}
-	slices.SortStableFunc(e.Objects, func(a, b Object) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name)) })
-	return e.with(parts, assumptions)
+	return hourly, hourly.Mul(month)
 }
 
-func (e *Estimate) with(parts []Part, assumptions []string) *Estimate {
-	e.Parts = merge(parts)
+// whole sums the objects of an estimate, and keeps them.
+func whole(currency string, objects []Object, assumptions []string) *Estimate {
+	slices.SortStableFunc(objects, func(a, b Object) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name)) })
+	e := &Estimate{Currency: currency, Objects: objects}
+	var sums []Part
+	for i := range objects {
+		sums = into(sums, objects[i].Parts)
+	}
+	return e.with(sums, assumptions)
+}
+
+// with completes an estimate by its parts, summed.
+func (e *Estimate) with(sums []Part, assumptions []string) *Estimate {
+	e.Parts = listed(sums)
 	e.Hourly, e.Monthly = total(e.Parts)
 	slices.Sort(assumptions)
 	e.Assumptions = slices.Compact(assumptions)
@@ -154,27 +156,28 @@ func same(a, b string) (string, error) {
 // and of assumptions those that count for more than one object. Different currencies are a CurrencyError.
 func Sum(estimates ...*Estimate) (*Estimate, error) {
 	sum := &Estimate{}
-	var parts []Part
+	var sums []Part
 	var assumptions []string
 	for _, e := range estimates {
 		var err error
 		if sum.Currency, err = same(sum.Currency, e.Currency); err != nil {
 			return nil, err
 		}
-		parts = append(parts, e.Parts...)
+		sums = into(sums, e.Parts)
 		for _, text := range e.Assumptions {
 			if !slices.Contains(assumptions, text) {
 				assumptions = append(assumptions, text)
 			}
 		}
 	}
-	return sum.with(parts, assumptions), nil
+	return sum.with(sums, assumptions), nil
 }
 
 // Add is the Sum of two.
 func (e *Estimate) Add(other *Estimate) (*Estimate, error) { return Sum(e, other) }
 
-// Sub is what this estimate has more than another, by object too: what a change costs. What did not change is left out.
+// Sub is what this estimate has more than another: what a change costs. Where both have objects it is said by object, too.
+// What did not change is left out.
 func (e *Estimate) Sub(other *Estimate) (*Estimate, error) {
 	currency, err := same(e.Currency, other.Currency)
 	if err != nil {
@@ -194,20 +197,23 @@ func (e *Estimate) Sub(other *Estimate) (*Estimate, error) {
 		objects[key{o.Kind, o.Name}] = known
 	}
 	difference := &Estimate{Currency: currency}
+	if len(e.Parts) > 0 && len(e.Objects) == 0 || len(other.Parts) > 0 && len(other.Objects) == 0 {
+		objects = nil // one of them is a sum
+	}
 	for _, o := range objects {
 		if o = o.of(o.Parts); len(o.Parts) > 0 {
 			difference.Objects = append(difference.Objects, o)
 		}
 	}
 	slices.SortFunc(difference.Objects, func(a, b Object) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name)) })
-	return difference.with(slices.Concat(e.Parts, negative(other.Parts)), slices.Concat(e.Assumptions, other.Assumptions)), nil
+	return difference.with(into(slices.Clone(e.Parts), negative(other.Parts)), slices.Concat(e.Assumptions, other.Assumptions)), nil
 }
 
 func negative(parts []Part) []Part {
 	negated := slices.Clone(parts)
 	for i := range negated {
 		p := &negated[i]
-		p.Amount, p.Hourly, p.Monthly = Range{}.Sub(p.Amount), Range{}.Sub(p.Hourly), Range{}.Sub(p.Monthly)
+		p.Amount, p.Hourly = Range{}.Sub(p.Amount), Range{}.Sub(p.Hourly)
 	}
 	return negated
 }
@@ -230,7 +236,6 @@ func scaled(parts []Part, by decimal.Decimal) []Part {
 	list := slices.Clone(parts)
 	for i := range list {
 		list[i].Amount, list[i].Hourly = list[i].Amount.Mul(by).round(places), list[i].Hourly.Mul(by).round(places)
-		list[i] = list[i].monthly()
 	}
 	return list
 }

@@ -54,7 +54,7 @@ func (r Range) Sub(o Range) Range {
 
 // Mul multiplies by an amount.
 func (r Range) Mul(by decimal.Decimal) Range {
-	return Range{r.Min.Mul(by), r.Expected.Mul(by), r.Max.Mul(by)}
+	return r.each(func(d decimal.Decimal) decimal.Decimal { return d.Mul(by) })
 }
 
 // times multiplies two ranges, least by least.
@@ -63,7 +63,15 @@ func (r Range) times(o Range) Range {
 }
 
 func (r Range) round(places int32) Range {
-	return Range{r.Min.Round(places), r.Expected.Round(places), r.Max.Round(places)}
+	return r.each(func(d decimal.Decimal) decimal.Decimal { return d.Round(places) })
+}
+
+// each applies a function to all three, once where they are the very same: most amounts are exact, and there are many.
+func (r Range) each(f func(decimal.Decimal) decimal.Decimal) Range {
+	if r.Min == r.Expected && r.Expected == r.Max {
+		return exactly(f(r.Min))
+	}
+	return Range{f(r.Min), f(r.Expected), f(r.Max)}
 }
 
 // IsZero says whether all three are nothing.

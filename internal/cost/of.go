@@ -62,14 +62,16 @@ func Of(in Input) (*Estimate, error) {
 			return nil, wrong(object, err)
 		}
 	}
-	objects := make([]Object, 0, len(in.Objects))
+	var objects []Object // those that cost anything, or of which something is assumed
 	for _, object := range in.Objects {
 		o := Object{Kind: object.GetKind(), Name: object.GetName()}
 		parts, err := e.parts(&o, object)
 		if err != nil {
 			return nil, wrong(object, err)
 		}
-		objects = append(objects, o.of(parts))
+		if len(parts) > 0 || len(o.Assumptions) > 0 {
+			objects = append(objects, o.of(parts))
+		}
 	}
 	if e.sleeps {
 		e.assume("sleep is taken off by the windows that come again: awake %s %% of the time", in.Awake.Share().Mul(hundred).Round(1))

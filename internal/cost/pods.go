@@ -64,16 +64,15 @@ func requests(resources map[string]any, path string) (corev1.ResourceRequirement
 	if err != nil {
 		return corev1.ResourceRequirements{}, err
 	}
-	limits, err := quantities(mapAt(resources, "limits"), path+".limits")
-	if err != nil {
-		return corev1.ResourceRequirements{}, err
-	}
-	for name, limit := range limits {
-		if _, ok := requested[name]; !ok {
-			if requested == nil {
-				requested = corev1.ResourceList{}
-			}
-			requested[name] = limit
+	for name, value := range mapAt(resources, "limits") {
+		if _, ok := requested[corev1.ResourceName(name)]; ok {
+			continue
+		}
+		if requested == nil {
+			requested = corev1.ResourceList{}
+		}
+		if requested[corev1.ResourceName(name)], err = quantity(value, path+".limits."+name); err != nil {
+			return corev1.ResourceRequirements{}, err
 		}
 	}
 	return corev1.ResourceRequirements{Requests: requested}, nil
@@ -163,7 +162,6 @@ func times(parts []Part, pods Range) []Part {
 	for i := range parts {
 		p := &parts[i]
 		p.Amount, p.Hourly = p.Amount.times(pods).round(places), p.Hourly.times(pods).round(places)
-		*p = p.monthly()
 	}
 	return parts
 }

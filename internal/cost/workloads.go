@@ -1,7 +1,9 @@
 package cost
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -60,7 +62,10 @@ func (e *estimator) scale(object *unstructured.Unstructured) error {
 		kind = "Deployment"
 	}
 	s.by, s.max = object.GetKind()+"/"+object.GetName(), max(s.min, s.max)
-	e.scalers[kind+"/"+target] = s
+	// Of several, which would fight, the one counts that may have the most pods, in whatever order they come.
+	if other, ok := e.scalers[kind+"/"+target]; !ok || cmp.Or(cmp.Compare(s.max, other.max), cmp.Compare(s.min, other.min), strings.Compare(s.by, other.by)) > 0 {
+		e.scalers[kind+"/"+target] = s
+	}
 	return nil
 }
 
