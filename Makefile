@@ -411,4 +411,8 @@ NODES ?=
 bench-environments: kube build ## Measure TEAMS=200 Teams with N=1000 Environments, until all are Ready, and SLEEPERS=500 asleep at once.
 	$(BENCH) -teams $(TEAMS) $(if $(SLEEPERS),-sleepers $(SLEEPERS)) $(if $(SPREAD),-spread $(SPREAD)) $(if $(NODES),-nodes) environments
 
+.PHONY: bench-cost
+bench-cost: ## Measure the estimate of 10,000 Components, and all else of internal/cost.
+	go test -run='^$$' -bench=. -benchmem ./internal/cost/...
+
 include hack/kind/kind.mk

@@ -42,19 +42,31 @@ func costRows(report *costReport) []costRow {
 	return rows
 }
 
-// costNotes are what all figures assume, and then each item's own.
+// costNotes are what was assumed: of all that is shown first, then of some, with whose it is.
 func costNotes(report *costReport) []string {
-	common := slices.Clone(report.Total.Assumptions)
-	var own []string
+	// environments are those by assumption and Component.
+	type key struct{ text, component string }
+	environments, counts := map[key][]string{}, map[string]int{}
+	var order []key
 	for i := range report.Items {
 		item := &report.Items[i]
 		for _, text := range item.Estimate.AllAssumptions() {
-			if !slices.Contains(common, text) {
-				own = append(own, fmt.Sprintf("%s in %s: %s", item.Component, item.Environment, text))
+			k := key{text, item.Component}
+			if counts[text]++; environments[k] == nil {
+				order = append(order, k)
 			}
+			environments[k] = append(environments[k], item.Environment)
 		}
 	}
-	return append(common, own...)
+	var all, some []string
+	for _, k := range order {
+		if counts[k.text] < len(report.Items) {
+			some = append(some, fmt.Sprintf("%s in %s: %s", k.component, strings.Join(environments[k], ", "), k.text))
+		} else if !slices.Contains(all, k.text) {
+			all = append(all, k.text)
+		}
+	}
+	return append(all, some...)
 }
 
 const defaultListMark = "* with prices of OpenCost's default list, which may not be yours: give --prices"

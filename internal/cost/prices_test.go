@@ -2,6 +2,7 @@ package cost_test
 
 import (
 	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 
@@ -161,5 +162,25 @@ func TestNodePrices_SumToTheNode(t *testing.T) {
 	}
 	if _, err := cost.NodePrices(amount("-1"), cost.NodeSize{Cores: amount("1")}, scope); err == nil {
 		t.Error("a node pays nobody")
+	}
+}
+
+// The example that people copy is one that can be read.
+func TestTheListOfTheDocumentation(t *testing.T) {
+	page, err := os.ReadFile("../../docs/costs.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(page), "```yaml\n")
+	text, _, _ = strings.Cut(text, "```")
+	p := prices(t, text)
+	got, ok := p.In(platformv1alpha1.TierDevelopment, map[string]string{"example.com/pool": "reserved"}).Price(cost.Item{Resource: cost.CPU})
+	if !ok || !got.Amount.Equal(amount("0.0174")) {
+		t.Errorf("a core-hour costs %s", got.Amount)
+	}
+	for item, rate := range cost.DefaultRates() {
+		if !strings.Contains(string(page), " "+rate.String()+" |") {
+			t.Errorf("%s at %s is not in the table of the default list", item.Resource, rate)
+		}
 	}
 }
