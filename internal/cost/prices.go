@@ -85,7 +85,8 @@ const DefaultExpectedPercent = 25
 // DefaultCurrency is that of the default list.
 const DefaultCurrency = "USD"
 
-// defaults is OpenCost's published default (configs/default.json, of GCP us-central1). It has no price of load balancers.
+// defaults is OpenCost's published default (configs/default.json, of GCP us-central1). What it has at
+// nothing, load balancers, is left out: that is no price.
 var defaults = map[Item]decimal.Decimal{
 	{CPU, ""}:        decimal.RequireFromString("0.031611"),
 	{SpotCPU, ""}:    decimal.RequireFromString("0.006655"),

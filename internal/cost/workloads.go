@@ -17,6 +17,9 @@ type scaler struct {
 	min, max int64
 }
 
+// longest is a deadline of more seconds than any run lasts.
+const longest = 1 << 31
+
 // Defaults of Kubernetes and KEDA.
 const (
 	hpaLeast = 1
@@ -69,7 +72,7 @@ func (e *estimator) scale(object *unstructured.Unstructured) error {
 	return nil
 }
 
-// pods is how many pods a workload has. An autoscaler is expected at what is known of it, else a share of the way from its
+// replicas is how many pods a workload has. An autoscaler is expected at what is known of it, else a share of the way from its
 // least to its most.
 func (e *estimator) replicas(o *Object, spec map[string]any) (Range, error) {
 	s, scaled := e.scalers[o.Kind+"/"+o.Name]
@@ -194,7 +197,7 @@ func (e *estimator) runOf(o *Object, spec map[string]any, path string) (run, err
 	if err != nil {
 		return run{}, fmt.Errorf("%s.%w", path, err)
 	}
-	parallel = min(parallel, completions)
+	parallel, deadline = min(parallel, completions), min(deadline, longest)
 	if suspended, _ := at(spec, "suspend").(bool); suspended || parallel == 0 {
 		o.Assumptions = append(o.Assumptions, "it is suspended, and counts as nothing")
 		return run{}, nil
