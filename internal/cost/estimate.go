@@ -64,8 +64,8 @@ func (e *Estimate) AllAssumptions() []string {
 // part is one of so much at a price. The amount is rounded first, and what it costs after that. What it costs a month is
 // said once it is merged.
 func part(item Item, price Price, amount Range) Part {
-	amount = amount.round(places)
-	return Part{Resource: item.Resource, Type: item.Type, PriceFrom: price.From, Amount: amount, Hourly: amount.Mul(price.Amount).round(places)}
+	amount = amount.round()
+	return Part{Resource: item.Resource, Type: item.Type, PriceFrom: price.From, Amount: amount, Hourly: amount.Mul(price.Amount).round()}
 }
 
 // into adds parts to others, one for each resource and type. There are few of these, so that they are looked through.
@@ -235,7 +235,7 @@ func (e *Estimate) Scale(by decimal.Decimal) *Estimate {
 func scaled(parts []Part, by decimal.Decimal) []Part {
 	list := slices.Clone(parts)
 	for i := range list {
-		list[i].Amount, list[i].Hourly = list[i].Amount.Mul(by).round(places), list[i].Hourly.Mul(by).round(places)
+		list[i].Amount, list[i].Hourly = list[i].Amount.Mul(by).round(), list[i].Hourly.Mul(by).round()
 	}
 	return list
 }

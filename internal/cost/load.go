@@ -136,7 +136,10 @@ func (f *file) prices() (*Prices, error) {
 		}
 		p.Pools = append(p.Pools, pool)
 	}
-	return p, p.Check()
+	if err := p.Check(); err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 func (f *fileTerms) terms(at string) (Terms, error) {

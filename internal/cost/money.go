@@ -62,7 +62,7 @@ func (r Range) times(o Range) Range {
 	return Range{r.Min.Mul(o.Min), r.Expected.Mul(o.Expected), r.Max.Mul(o.Max)}
 }
 
-func (r Range) round(places int32) Range {
+func (r Range) round() Range {
 	return r.each(func(d decimal.Decimal) decimal.Decimal { return d.Round(places) })
 }
 

@@ -262,3 +262,17 @@ func TestOf_SaysWhichFiguresAreOfTheDefaultList(t *testing.T) {
 		t.Errorf("an hour costs %s", got.Hourly.Expected)
 	}
 }
+
+func TestASumIsOfTheDefaultListWhereAnyOfItIs(t *testing.T) {
+	e, err := cost.Of(cost.Input{
+		Objects: parsed(`{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {nodeSelector: {pool: own}, containers: [{resources: {requests: {cpu: 1, memory: 0}}}]}}`,
+			`{apiVersion: v1, kind: Pod, metadata: {name: b}, spec: {containers: [{resources: {requests: {cpu: 1, memory: 0}}}]}}`),
+		Prices: prices(t, `{currency: USD, pools: [{name: own, nodeSelector: {pool: own}, cpuCoreHour: "1"}]}`),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Objects[0].Parts[0].PriceFrom != cost.Configured || e.Objects[0].Pool != "own" || e.Objects[1].Parts[0].PriceFrom != cost.DefaultList || e.Parts[0].PriceFrom != cost.DefaultList {
+		t.Errorf("got %+v", e)
+	}
+}

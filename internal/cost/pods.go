@@ -161,7 +161,7 @@ func (e *estimator) ephemeral(parts []Part, o *Object, scope Scope, template map
 func times(parts []Part, pods Range) []Part {
 	for i := range parts {
 		p := &parts[i]
-		p.Amount, p.Hourly = p.Amount.times(pods).round(places), p.Hourly.times(pods).round(places)
+		p.Amount, p.Hourly = p.Amount.times(pods).round(), p.Hourly.times(pods).round()
 	}
 	return parts
 }
