@@ -172,7 +172,7 @@ func one(m made) (outcome, error) {
 }
 
 // limits are those of the report: a budget's defaults would do as well.
-var limits = forecast.Limits{Amount: decimal.NewFromInt(1), Percent: 20}
+var limits = forecast.Limits{Amount: decimal.NewFromInt(1), Percent: 25}
 
 // judge compares the anomalies that are found with those that were put in. Each event may be found once: a second finding
 // of it is wrong.
@@ -222,5 +222,5 @@ func (e truth) near(from, until int) bool {
 	case forecast.Step:
 		return from >= e.from-1 && from <= e.from+14 || from < e.from && from >= e.from-7 && until > e.from
 	}
-	return from >= e.from-14 && from <= e.until+14
+	return until >= e.from && from <= e.until+14
 }

@@ -47,8 +47,9 @@ var families = []recipe{
 	{name: "steps", weekdays: true, steps: 3, quietest: 0.02, noisiest: 0.08},
 	{name: "spikes", weekdays: true, spikes: 8, quietest: 0.02, noisiest: 0.08},
 	{name: "drifts", weekdays: true, drifts: 2, quietest: 0.02, noisiest: 0.08},
-	{name: "noisy", weekdays: true, quietest: 0.10, noisiest: 0.20, heavyTails: true},
+	{name: "noisy", weekdays: true, quietest: 0.10, noisiest: 0.20},
 	{name: "all at once", weekdays: true, monthEnds: true, trend: true, steps: 2, spikes: 5, quietest: 0.02, noisiest: 0.08},
+	{name: "heavy tails", weekdays: true, quietest: 0.02, noisiest: 0.08, heavyTails: true},
 }
 
 // generate makes a series of a family. What it draws depends on the seed, the family and the number alone.

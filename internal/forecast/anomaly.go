@@ -74,9 +74,16 @@ func FindAnomalies(points []Point, today Day, limits Limits) (Anomalies, error) 
 		out.Until = s.day(len(s.x) - 1)
 	}
 	for i := range s.events {
-		if e := &s.events[i]; e.kind != none {
-			out.Found = append(out.Found, s.tell(e, points))
+		e := &s.events[i]
+		if e.kind == none {
+			continue
 		}
+		a := s.tell(e, points)
+		// What a first day made look like more than it is.
+		if e.kind == Step && !s.least.reached(a.Amount.InexactFloat64(), a.Expected.InexactFloat64()) {
+			continue
+		}
+		out.Found = append(out.Found, a)
 	}
 	slices.SortStableFunc(out.Found, func(a, b Anomaly) int { return cmp.Compare(a.From, b.From) })
 	return out, nil

@@ -12,11 +12,14 @@ const (
 // limit is where the chart alarms, in standard deviations of a day: L·√(λ/(2−λ)).
 var limit = width * math.Sqrt(weight/(2-weight))
 
+// meansDiffer is the standard error of the difference of two means, of a week and of levelSpan, in that of a day.
+var meansDiffer = math.Sqrt(1./week + 1./levelSpan)
+
 // chart is an EWMA control chart of the deviations of ordinary days. It sees what goes on for long, though no day of it
 // stands out.
 type chart struct {
 	z float64
-	// since is the day from which z has had its sign, and level what days cost before.
+	// since is the day from which z has been away from zero, and level what days cost before.
 	since int
 	level float64
 	// drift is the event that goes on; -1 for none.
@@ -31,16 +34,16 @@ func (s *scanner) watch(t int) {
 	}
 	c := &s.chart
 	z := weight*u + (1-weight)*c.z
-	if c.level == 0 || z*c.z <= 0 {
-		c.since, c.drift = t, -1
-		c.level = mean(s.adjusted[max(0, t-levelSpan):t])
-	}
 	c.z = z
+	if math.Abs(z) <= limit/3 {
+		c.since, c.drift = t+1, -1
+		c.level = mean(s.adjusted[max(0, t+1-levelSpan) : t+1])
+	}
 	if math.Abs(z) <= limit {
 		return
 	}
 	by := mean(s.adjusted[max(0, t+1-week):t+1]) - c.level
-	if by*z <= 0 || !s.least.reached(by, c.level) {
+	if by*z <= 0 || !s.least.reached(by, c.level) || math.Abs(by) < spike*s.noise*s.level*meansDiffer {
 		return
 	}
 	if c.drift < 0 {
@@ -58,5 +61,10 @@ func (c *chart) absorb(s *scanner, step *event) {
 			d.kind = none
 		}
 	}
-	*c = chart{drift: -1}
+	c.restart(s, step.until+1)
+}
+
+// restart forgets all before a day.
+func (c *chart) restart(s *scanner, t int) {
+	*c = chart{since: t, level: mean(s.adjusted[max(0, t-levelSpan):t]), drift: -1}
 }

@@ -11,6 +11,12 @@ const (
 	origins, apart = 24, week
 	// fewestOrigins are needed for an interval, fewestDays before the first of them.
 	fewestOrigins, fewestDays = 4, 3 * week
+	// refit is after how many origins parameters are fitted again: they change slowly, and fitting costs the most.
+	refit = 2
+	// margin is by how much worse than the best a candidate may have been for it to be taken, if it stands before the best: a
+	// small lead is chance, and a trend that goes on for ever should show clearly (after the one-standard-error rule of
+	// Breiman and others, Classification and Regression Trees, 1984).
+	margin = 1.08
 	// longest is how far these forecasts look at most. What lies beyond is taken to be as wrong, in proportion.
 	longest = 62
 )
@@ -24,10 +30,9 @@ type candidate struct {
 	adjusted bool
 }
 
-// candidates in order of preference where they are equally good.
+// candidates in order of preference where they are about as good.
 var candidates = []candidate{
-	{RunRate, false}, {SeasonalNaive, false}, {RunRate, true}, {HoltWinters, true}, {DampedHoltWinters, true},
-	{HoltWinters, false}, {DampedHoltWinters, false},
+	{DampedHoltWinters, true}, {RunRate, true}, {HoltWinters, true}, {RunRate, false}, {SeasonalNaive, false},
 }
 
 // choice is the candidate that did best, how well it did, and what it expects.
@@ -46,6 +51,7 @@ type choice struct {
 type record struct {
 	wrong  float64
 	errors []float64
+	fitted []smoothing
 }
 
 // choose forecasts the days after a series from many of its own days, with what was known on each, and takes the candidate
@@ -59,7 +65,7 @@ func choose(x *series, ahead int, among []candidate) choice {
 	for i := range records {
 		records[i].errors = make([]float64, 0, len(starts))
 	}
-	actual, expected := 0.0, make([]float64, far)
+	actual, expected, tried := 0.0, make([]float64, far), 0
 	all := positions(x.first, n+ahead)
 	for range x.x {
 		if len(starts) > 0 && starts[0] == s.t {
@@ -74,9 +80,13 @@ func choose(x *series, ahead int, among []candidate) choice {
 				}
 			}
 			for i, c := range among {
-				s.predict(c, all, expected)
+				if tried%refit == 0 {
+					records[i].fitted = nil
+				}
+				records[i].fitted = s.predict(c, all, expected, records[i].fitted)
 				records[i].compare(x.x[s.t:s.t+far], expected, min(far, max(ahead, 1)), s.level)
 			}
+			tried++
 		}
 		s.next()
 	}
@@ -87,6 +97,7 @@ func choose(x *series, ahead int, among []candidate) choice {
 			best = i
 		}
 	}
+	best = slices.IndexFunc(records, func(r record) bool { return r.wrong <= records[best].wrong*margin })
 	c := choice{candidate: among[best], errors: records[best].errors, days: make([]float64, ahead)}
 	if actual > 0 {
 		c.wape = records[best].wrong / actual
@@ -95,7 +106,7 @@ func choose(x *series, ahead int, among []candidate) choice {
 		c.errors[i] *= s.level * max(1, float64(ahead)/float64(far))
 	}
 	slices.Sort(c.errors)
-	s.predict(c.candidate, all, c.days)
+	s.predict(c.candidate, all, c.days, nil)
 	c.fill = func(i int) float64 {
 		if v := s.expected[i]; !math.IsNaN(v) {
 			return v
@@ -120,16 +131,16 @@ func rolling(n, far int) []int {
 	return starts
 }
 
-// predict fills out with what a candidate expects from the scanner's day on.
-func (s *scanner) predict(c candidate, all []int8, out []float64) {
+// predict fills out with what a candidate expects from the scanner's day on, by parameters that were fitted, or none.
+func (s *scanner) predict(c candidate, all []int8, out []float64, fitted []smoothing) []smoothing {
 	if !c.adjusted {
-		c.model.predict(s.x[:s.t], out)
-		return
+		return c.model.predict(s.x[:s.t], out, fitted)
 	}
-	c.model.predict(s.adjusted[:s.t], out)
+	fitted = c.model.predict(s.adjusted[:s.t], out, fitted)
 	for h := range out {
 		out[h] += s.calendar.effect(all[s.t+h], s.noise) * s.level
 	}
+	return fitted
 }
 
 // compare adds to the record what a forecast was wrong by: day by day, and in the sum of the first days, in levels of then.

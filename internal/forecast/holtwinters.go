@@ -34,22 +34,21 @@ const warmUp = 2 * week
 
 // holtWinters fits by the least sum of absolute errors a day ahead, which a single spike does not rule as it rules that
 // of squares, and goes on from the last state.
-func holtWinters(history, out []float64, grid []smoothing) {
+func holtWinters(history, out []float64, grid []smoothing) (best []smoothing) {
 	begin := initial(history)
-	best, least := begin, math.Inf(1)
-	damping := 1.0
-	for _, p := range grid {
-		damping = p.damping
+	end, least := begin, math.Inf(1)
+	for i, p := range grid {
 		if last, sum := p.run(history, begin, least); sum < least {
-			best, least = last, sum
+			best, end, least = grid[i:i+1:i+1], last, sum
 		}
 	}
-	level, trend := best.level, best.trend
+	level, trend := end.level, end.trend
 	for h := range out {
-		trend *= damping
+		trend *= grid[0].damping
 		level += trend
-		out[h] = level + best.season[(len(history)+h)%week]
+		out[h] = level + end.season[(len(history)+h)%week]
 	}
+	return best
 }
 
 // run goes through a history, and gives up where the sum of errors is no better than another's.

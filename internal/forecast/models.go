@@ -9,7 +9,7 @@ type Model string
 
 // The models.
 const (
-	// RunRate goes on at the level of the last two weeks, by the weekdays' differences from it over eight.
+	// RunRate goes on at the level of the last seven days, by the weekdays' differences from it over eight.
 	RunRate Model = "RunRate"
 	// SeasonalNaive repeats the last week.
 	SeasonalNaive Model = "SeasonalNaive"
@@ -25,20 +25,20 @@ const (
 	// looksBack is how many days models see.
 	looksBack = 16 * week
 	// levelDays are those of the run-rate's level, profileDays those of its weekdays.
-	levelDays, profileDays = 2 * week, 8 * week
+	levelDays, profileDays = week, 8 * week
 )
 
 // predict fills out with what the model expects of the days after a history, in which days may be missing but not all of
-// them.
-func (m Model) predict(history, out []float64) {
+// them. Where it has parameters, it takes the best of some, or of all there are where those are none, and returns it.
+func (m Model) predict(history, out []float64, some []smoothing) []smoothing {
 	history = history[max(0, len(history)-looksBack):]
 	switch m {
 	case SeasonalNaive:
 		seasonalNaive(history, out)
 	case HoltWinters:
-		holtWinters(history, out, undamped[:])
+		return holtWinters(history, out, either(some, undamped[:]))
 	case DampedHoltWinters:
-		holtWinters(history, out, damped[:])
+		return holtWinters(history, out, either(some, damped[:]))
 	case Mean:
 		level := mean(history)
 		for h := range out {
@@ -47,6 +47,14 @@ func (m Model) predict(history, out []float64) {
 	case RunRate:
 		runRate(history, out)
 	}
+	return nil
+}
+
+func either(some, all []smoothing) []smoothing {
+	if len(some) > 0 {
+		return some
+	}
+	return all
 }
 
 // seasonalNaive expects what the last day of the same weekday cost, or all days where none is known.
