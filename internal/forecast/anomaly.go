@@ -2,6 +2,7 @@ package forecast
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 
@@ -32,7 +33,7 @@ type Limits struct {
 }
 
 func (l Limits) least() least {
-	return least{max(0, l.Amount.InexactFloat64()), max(0, float64(l.Percent)) / 100}
+	return least{l.Amount.InexactFloat64(), float64(l.Percent) / 100}
 }
 
 // Anomaly is one event, however many days it lasts. It is told from the first day on, and may change as days come in: what
@@ -61,6 +62,9 @@ func FindAnomalies(points []Point, today Day, limits Limits) (Anomalies, error) 
 	points, err := check(points, today)
 	if err != nil {
 		return Anomalies{}, err
+	}
+	if !sane(limits.Amount) || limits.Amount.IsNegative() || limits.Percent < 0 {
+		return Anomalies{}, fmt.Errorf("the limits must not be negative, and their amount must be one of money (percent: %d)", limits.Percent)
 	}
 	s := newScanner(settled(points), limits.least())
 	var out Anomalies

@@ -112,7 +112,7 @@ func (o *Outlook) forecast(s *series, points []Point, among []candidate) {
 	n := len(s.x)
 	ahead := int(o.Period.Until - s.first - Day(n))
 	switch {
-	case n == 0 && o.Today >= o.Period.Until && len(points) == 0, n == 0:
+	case n == 0:
 		o.Basis, o.Note = Nothing, "No day is settled yet, so nothing is forecast."
 		return
 	case ahead > mostPeriod:
