@@ -415,4 +415,15 @@ bench-environments: kube build ## Measure TEAMS=200 Teams with N=1000 Environmen
 bench-cost: ## Measure the estimate of 10,000 Components, and all else of internal/cost.
 	go test -run='^$$' -bench=. -benchmem ./internal/cost/...
 
+.PHONY: bench-forecast
+bench-forecast: ## Measure forecasts and anomalies of 1,000 series of 400 days.
+	go test -run='^$$' -bench='^BenchmarkThousandSeries$$' -benchtime=5x -benchmem ./internal/forecast
+
+# Other seeds than the report's: BACKTEST="-first 1001" for development.
+BACKTEST ?=
+
+.PHONY: backtest
+backtest: ## Measure how good forecasts and anomalies are, on series whose truth is known; fails where docs/forecast.md promises more.
+	go run ./hack/backtest $(BACKTEST)
+
 include hack/kind/kind.mk

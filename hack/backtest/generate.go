@@ -134,7 +134,8 @@ func (m *made) happen(r recipe, random *rand.Rand) []float64 {
 	for t := range factor {
 		factor[t] = 1
 	}
-	uniform := func(from, until float64) float64 { return from + (until-from)*random.Float64() }
+	// size draws how much something changes: three tenths at least.
+	size := func(most float64) float64 { return 0.3 + (most-0.3)*random.Float64() }
 	taken := make([]bool, days)
 	// place draws where something begins that needs so many days for itself.
 	place := func(length int) int {
@@ -154,13 +155,13 @@ func (m *made) happen(r recipe, random *rand.Rand) []float64 {
 		return -1
 	}
 	for range r.steps {
-		at, by := place(21), uniform(0.3, 1)
+		at, by := place(21), size(1)
 		if at < 0 {
 			continue
 		}
 		rises := random.IntN(2) == 0
 		if !rises {
-			by = -uniform(0.3, 0.6)
+			by = -size(0.6)
 		}
 		for t := at; t < days; t++ {
 			factor[t] *= 1 + by
@@ -169,13 +170,13 @@ func (m *made) happen(r recipe, random *rand.Rand) []float64 {
 	}
 	for range r.spikes {
 		length := 1 + random.IntN(2)
-		at, by := place(length), uniform(0.3, 2)
+		at, by := place(length), size(2)
 		if at < 0 {
 			continue
 		}
 		rises := random.IntN(5) > 0
 		if !rises {
-			by = -uniform(0.3, 0.9)
+			by = -size(0.9)
 		}
 		for t := at; t < at+length; t++ {
 			factor[t] *= 1 + by
@@ -184,7 +185,7 @@ func (m *made) happen(r recipe, random *rand.Rand) []float64 {
 	}
 	for range r.drifts {
 		length := 30 + random.IntN(31)
-		at, by := place(length+30), uniform(0.3, 0.8)
+		at, by := place(length+30), size(0.8)
 		if at < 0 {
 			continue
 		}

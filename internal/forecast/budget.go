@@ -56,15 +56,15 @@ type Crossing string
 
 // Crossings, the surest first.
 const (
-	// Crossed: what is spent has reached it.
+	// Crossed means that what is spent has reached it.
 	Crossed Crossing = "Crossed"
-	// Likely: the forecast reaches it.
+	// Likely means that the forecast reaches it.
 	Likely Crossing = "Likely"
-	// Possible: the interval does.
+	// Possible means that the interval does.
 	Possible Crossing = "Possible"
-	// Unlikely: not even that.
+	// Unlikely means that not even the interval does.
 	Unlikely Crossing = "Unlikely"
-	// Unknown: nothing is forecast, or there is no interval to tell Possible from Unlikely by.
+	// Unknown means that nothing is forecast, or there is no interval to tell Possible from Unlikely by.
 	Unknown Crossing = "Unknown"
 )
 

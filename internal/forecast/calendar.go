@@ -47,8 +47,8 @@ func (c *calendar) learn(position int8, share float64) {
 	if position == ordinary {
 		return
 	}
-	seen := append(c.seen[position], share)
-	c.seen[position] = seen[max(0, len(seen)-mostMonths):]
+	c.seen[position] = append(c.seen[position], share)
+	c.seen[position] = c.seen[position][max(0, len(c.seen[position])-mostMonths):]
 }
 
 // effect is the median of the months seen, where there are enough, which agree, and it cannot be noise; zero otherwise.

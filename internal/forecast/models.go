@@ -23,7 +23,7 @@ const (
 
 const (
 	// looksBack is how many days models see.
-	looksBack = 16 * week
+	looksBack = 12 * week
 	// levelDays are those of the run-rate's level, profileDays those of its weekdays.
 	levelDays, profileDays = week, 8 * week
 )

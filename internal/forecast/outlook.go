@@ -11,14 +11,15 @@ import (
 // Basis is what an Outlook rests on.
 type Basis string
 
+// The bases.
 const (
-	// Nothing: no day is settled, so nothing is forecast; only what is spent is known.
+	// Nothing means that no day is settled, so nothing is forecast; only what is spent is known.
 	Nothing Basis = "Nothing"
-	// Few: too few days to try models on, so that there is no interval.
+	// Few means too few days to try models on, so that there is no interval.
 	Few Basis = "Few"
-	// Backtest: the model was chosen by, and the interval comes from, forecasts of days that have come since.
+	// Backtest means that the model was chosen by, and the interval comes from, forecasts of days that have come since.
 	Backtest Basis = "Backtest"
-	// Over: no day of the period is left to forecast.
+	// Over means that no day of the period is left to forecast.
 	Over Basis = "Over"
 )
 
@@ -58,8 +59,10 @@ type Outlook struct {
 	errors []float64
 }
 
-// HasTotal says whether Total is known, HasInterval whether Low and High are.
-func (o *Outlook) HasTotal() bool    { return o.Basis != Nothing }
+// HasTotal says whether Total is known.
+func (o *Outlook) HasTotal() bool { return o.Basis != Nothing }
+
+// HasInterval says whether Low and High are.
 func (o *Outlook) HasInterval() bool { return o.Basis == Backtest || o.Basis == Over }
 
 // LookAhead forecasts a period, of which today may be any day, the first and those before it too. It fails where points are wrong,
