@@ -50,7 +50,7 @@ type Anomaly struct {
 // Anomalies are what was found in a series.
 type Anomalies struct {
 	Found []Anomaly
-	// Since is the first day that could be judged, which takes about six weeks of days before it, Until the last one that is
+	// Since is the first day that could be judged, which takes about five weeks of days before it, Until the last one that is
 	// settled. Where Judged is false the history is too short for any.
 	Since, Until Day
 	Judged       bool

@@ -138,6 +138,19 @@ func TestTheThirdEndOfAMonthIsExpected(t *testing.T) {
 	}
 }
 
+func TestWhatComesEachWeekIsAHabitTheThirdTime(t *testing.T) {
+	base := noisy(100, 0.03)
+	points := usage("2026-06-01", 180, func(i int) float64 {
+		if i >= 98 && i%7 == 2 {
+			return 2 * base(i)
+		}
+		return base(i)
+	})
+	if diff := cmp.Diff([]string{"Spike 100-100 more", "Spike 107-107 more"}, found(t, points, limits)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func release(name, component, at string) forecast.Release {
 	when, err := time.Parse(time.RFC3339, at)
 	if err != nil {
