@@ -56,8 +56,8 @@ const (
 
 // Key is what an alert is about: one comes once for each.
 type Key struct {
-	// Subject is the UID of the Budget, or of what else it is about.
-	Subject string `json:"subject"`
+	// UID is that of the Budget, or of what else it is about.
+	UID string `json:"uid"`
 	// Period is that of the budget, such as 2026-11.
 	Period string `json:"period"`
 	// Threshold as it is shown, such as "80%" or "500.00 USD". Where a limit that was raised should alert again, the limit
@@ -97,7 +97,7 @@ type Alert struct {
 // length, so that no two keys run together.
 func (a Alert) ID() string {
 	var text strings.Builder
-	for _, part := range []string{a.Subject, a.Period, a.Threshold, string(a.Basis), strconv.Itoa(a.Sequence), string(a.Status)} {
+	for _, part := range []string{a.UID, a.Period, a.Threshold, string(a.Basis), strconv.Itoa(a.Sequence), string(a.Status)} {
 		text.WriteString(strconv.Itoa(len(part)) + ":" + part)
 	}
 	sum := sha256.Sum256([]byte(text.String()))

@@ -160,12 +160,12 @@ func omit(items []Item, lost Item, now time.Time) []Item {
 
 // count adds one to the count of a target, or of none.
 func count(items []Item, lost Alert, deliveries []Delivery, now time.Time) []Item {
-	key := Key{Subject: lost.Subject, Period: lost.Period, Basis: Omitted}
+	key := Key{UID: lost.UID, Period: lost.Period, Basis: Omitted}
 	if len(deliveries) > 0 {
 		key.Threshold = deliveries[0].Target
 	}
 	i := slices.IndexFunc(items, func(i Item) bool {
-		return i.Alert.Basis == Omitted && i.Alert.Threshold == key.Threshold && i.Alert.Subject == key.Subject && i.waiting()
+		return i.Alert.Basis == Omitted && i.Alert.Threshold == key.Threshold && i.Alert.UID == key.UID && i.waiting()
 	})
 	if i < 0 {
 		a := Alert{

@@ -1,8 +1,8 @@
 package notify
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
-	"hash/fnv"
 	"strconv"
 	"strings"
 	"time"
@@ -81,9 +81,8 @@ func Backoff(rules Rules, attempts int, seed string) time.Duration {
 	for i := 1; i < attempts && wait < rules.Cap; i++ {
 		wait *= 2
 	}
-	hash := fnv.New64a()
-	_, _ = hash.Write([]byte(seed + strconv.Itoa(attempts)))
-	spread := binary.BigEndian.Uint16(hash.Sum(nil))
+	sum := sha256.Sum256([]byte(seed + strconv.Itoa(attempts)))
+	spread := binary.BigEndian.Uint16(sum[:])
 	wait = min(wait, rules.Cap)
 	return upToSecond(wait*4/5 + wait*2/5*time.Duration(spread)/65536)
 }

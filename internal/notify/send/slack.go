@@ -1,6 +1,7 @@
 package send
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -48,8 +49,11 @@ func slackMessage(alerts []notify.Alert) ([]message, error) {
 		body.Text += "\n\n" + text
 		body.Blocks = append(body.Blocks, slackBlock{Type: "section", Text: slackText{Type: "mrkdwn", Text: text}})
 	}
-	raw, err := json.Marshal(body)
-	return []message{{alerts: len(alerts), contentType: "application/json", body: raw}}, err
+	var raw bytes.Buffer
+	encoder := json.NewEncoder(&raw)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(body)
+	return []message{{alerts: len(alerts), contentType: "application/json", body: raw.Bytes()}}, err
 }
 
 func slackAlert(a notify.Alert) string {

@@ -31,6 +31,7 @@ const sidebar = [
       { text: 'Start from what runs', link: '/docs/guides/adopt' },
       { text: 'Previews', link: '/docs/guides/previews' },
       { text: 'Sleep', link: '/docs/guides/sleep' },
+      { text: 'Alerts of budgets', link: '/docs/guides/alerts' },
       { text: 'Golden paths', link: '/config/catalog/' },
     ],
   },
