@@ -104,7 +104,7 @@ func Decide(fired []Fired, observations []Observation, rules Rules, now time.Tim
 	next := slices.Clone(fired)
 	var alerts []Alert
 	for _, o := range observations {
-		if over(o.Alert.EndsAt, rules, now) {
+		if forgotten(o.Alert.EndsAt, rules, now) {
 			continue
 		}
 		i := slices.IndexFunc(next, func(f Fired) bool { return f.Key == o.Alert.Key })
@@ -125,11 +125,11 @@ func Decide(fired []Fired, observations []Observation, rules Rules, now time.Tim
 			alerts = append(alerts, f.resolve(o.Alert, now))
 		}
 	}
-	return slices.DeleteFunc(next, func(f Fired) bool { return over(f.Until, rules, now) }), alerts
+	return slices.DeleteFunc(next, func(f Fired) bool { return forgotten(f.Until, rules, now) }), alerts
 }
 
-// over says that a period is so long over that it is forgotten.
-func over(end time.Time, rules Rules, now time.Time) bool {
+// forgotten says that a period is so long over that nothing of it counts any more.
+func forgotten(end time.Time, rules Rules, now time.Time) bool {
 	return !end.IsZero() && !now.Before(end.Add(rules.Retention))
 }
 

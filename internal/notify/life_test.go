@@ -69,7 +69,7 @@ func (l *life) observe() {
 		}
 		l.decided[a.ID()] = a
 	}
-	l.state = throughJSON(l.t, l.state.Advance(observations, l.names(), l.rules, l.now))
+	l.state = l.state.Advance(observations, l.names(), l.rules, l.now)
 }
 
 // deliver sends what is due, until nothing is.
@@ -121,7 +121,10 @@ func (l *life) send(batch notify.Batch) {
 		l.quiet[batch.Target] = time.Time{}
 		return
 	}
-	l.state.Outbox = throughJSON(l.t, notify.Record(l.state.Outbox, batch, result, err, l.rules, l.now))
+	l.state.Outbox = notify.Record(l.state.Outbox, batch, result, err, l.rules, l.now)
+	if l.random.IntN(20) == 0 {
+		l.state = throughJSON(l.t, l.state)
+	}
 }
 
 // play goes on for some days, and then has everything work until nothing is left.

@@ -80,6 +80,9 @@ func TestClient_ReachesNoNameThatLeadsInside(t *testing.T) {
 			t.Errorf("%s: it says %v", name, err)
 		}
 	}
+	if _, err := rulesOf(t).Client(nil, 10*time.Second).Get("http://localhost:" + port + "/"); err == nil {
+		t.Error("a name of /etc/hosts passes")
+	}
 	dns.Set("both.test", addresses("127.0.0.1", "::1", "10.0.0.1"))
 	if _, err := rulesOf(t).WithResolver(dns.Resolver()).Client(nil, 10*time.Second).Get("http://both.test:" + port + "/"); err == nil {
 		t.Error("a name with several addresses passes")

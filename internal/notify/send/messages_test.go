@@ -147,6 +147,16 @@ func TestAlertmanager(t *testing.T) {
 	}
 }
 
+func TestAlertmanager_WithAPassword(t *testing.T) {
+	got := delivered(t, notify.Alertmanager, func(target *send.Target) { target.Username, target.Password = "ops", canary }, alert("80%"))
+	if user, password, _ := (&http.Request{Header: got[0].Header}).BasicAuth(); user != "ops" || password != canary {
+		t.Errorf("it sends %q, %q", user, password)
+	}
+	if got := delivered(t, notify.Slack, func(target *send.Target) { target.Username, target.Password = "ops", canary }, alert("80%")); got[0].Header.Get("Authorization") != "" {
+		t.Error("Slack gets it")
+	}
+}
+
 // postable is what Alertmanager's API declares.
 type postable struct {
 	Labels, Annotations map[string]string

@@ -88,12 +88,12 @@ func (s *Sender) Deliver(ctx context.Context, target Target, alerts []notify.Ale
 	client := s.options.Rules.Client(to.roots, s.options.Timeout)
 	result := notify.Result{}
 	for _, m := range messages {
+		if ctx.Err() != nil {
+			return result, &Error{Target: target.Name, Host: host, Text: "there was no time left"}
+		}
 		if wait := s.enter(target.Key); wait > 0 {
 			result.RetryAfter = wait
 			return result, &Error{Target: target.Name, Host: host, Text: "gets no more for now: its rate is limited, or it asked to wait"}
-		}
-		if ctx.Err() != nil {
-			return result, &Error{Target: target.Name, Host: host, Text: "there was no time left"}
 		}
 		if p := s.post(ctx, client, target, to, m); p != nil {
 			result.Failed, result.Refusal, result.RetryAfter = m.alerts, p.refusal, p.retryAfter
@@ -128,9 +128,7 @@ func (s *Sender) post(ctx context.Context, client *http.Client, target Target, t
 	}
 	request.Header.Set("Content-Type", m.contentType)
 	request.Header.Set("User-Agent", "Towpath")
-	if target.Bearer != "" && target.Kind != notify.Slack {
-		request.Header.Set("Authorization", "Bearer "+string(target.Bearer))
-	}
+	target.authorize(request)
 	if m.sign != nil {
 		m.sign(request.Header, s.options.Clock.Now())
 	}

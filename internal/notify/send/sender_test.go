@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -313,6 +314,49 @@ func TestDeliver_GivesNoMoreThanTheRate(t *testing.T) {
 	clock.SetTime(now.Add(2 * time.Second))
 	if result, err := s.Deliver(t.Context(), target, []notify.Alert{alert("3%")}); result.Delivered != 1 || err != nil {
 		t.Errorf("two seconds later it is %+v, %v", result, err)
+	}
+}
+
+func TestDeliver_KeepsToTheRateTogether(t *testing.T) {
+	server := receive(t, nil)
+	s, _ := sender(t, func(o *send.Options) { o.Burst = 5 })
+	var wait sync.WaitGroup
+	var delivered atomic.Int32
+	for i := range 20 {
+		wait.Go(func() {
+			result, _ := s.Deliver(t.Context(), server.target(notify.Slack), []notify.Alert{alert(fmt.Sprint(i))})
+			delivered.Add(int32(result.Delivered))
+		})
+	}
+	wait.Wait()
+	if delivered.Load() != 5 || len(server.got()) != 5 {
+		t.Errorf("%d were delivered, and it got %d", delivered.Load(), len(server.got()))
+	}
+}
+
+func TestDeliver_ForgetsTargetsThatAreIdle(t *testing.T) {
+	server := receive(t, func(w http.ResponseWriter, r *http.Request, n int) {
+		if n == 0 {
+			w.Header().Set("Retry-After", "3600")
+			w.WriteHeader(http.StatusTooManyRequests)
+		}
+	})
+	s, clock := sender(t, nil)
+	target := server.target(notify.Slack)
+	target.URL, target.CA = send.Secret(strings.Replace(string(target.URL), "https", "http", 1)), nil
+	if _, err := s.Deliver(t.Context(), server.target(notify.Slack), []notify.Alert{alert("80%")}); err == nil {
+		t.Fatal("it is delivered")
+	}
+	for i := range 1100 {
+		clock.SetTime(now.Add(time.Duration(i+1) * time.Second))
+		target.Key = fmt.Sprint(i)
+		_, _ = s.Deliver(t.Context(), target, []notify.Alert{alert("80%")})
+	}
+	if n := s.Gates(); n > 200 {
+		t.Errorf("it remembers %d", n)
+	}
+	if result, _ := s.Deliver(t.Context(), server.target(notify.Slack), []notify.Alert{alert("80%")}); result.RetryAfter != 2500*time.Second {
+		t.Errorf("it forgot that one wants to be left in peace: %+v", result)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -45,13 +46,16 @@ type Target struct {
 	SigningKeys []Secret
 	// Bearer is sent to an Alertmanager or Webhook as authorization; empty for none.
 	Bearer Secret
+	// Username and Password are sent in its place, where they are set.
+	Username string
+	Password Secret
 	// CA are authorities in PEM, beside those of the system.
 	CA []byte
 }
 
 const (
 	maxSigningKeys = 3
-	maxBearer      = 8 << 10
+	maxCredential  = 8 << 10
 	maxURL         = 2 << 10
 )
 
@@ -78,8 +82,8 @@ func (t Target) read(rules outbound.Rules) (a address, host string, err error) {
 	if a.roots, err = outbound.Roots(t.CA); err != nil {
 		return a, host, err
 	}
-	if len(t.Bearer) > maxBearer || strings.ContainsFunc(string(t.Bearer), func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return a, host, errors.New("its bearer token must be printable ASCII without spaces")
+	if err := t.checkCredentials(); err != nil {
+		return a, host, err
 	}
 	switch t.Kind {
 	case notify.Slack:
@@ -93,6 +97,29 @@ func (t Target) read(rules outbound.Rules) (a address, host string, err error) {
 		err = errors.New("its kind must be Slack, Alertmanager or Webhook")
 	}
 	return a, host, err
+}
+
+func (t Target) checkCredentials() error {
+	switch {
+	case len(t.Bearer) > maxCredential || strings.ContainsFunc(string(t.Bearer), func(r rune) bool { return r <= ' ' || r > '~' }):
+		return errors.New("its bearer token must be printable ASCII without spaces")
+	case len(t.Username)+len(t.Password) > maxCredential || (t.Username == "") != (t.Password == "") || strings.Contains(t.Username, ":"):
+		return errors.New("it must have both a user name without a colon and a password, or neither")
+	case t.Bearer != "" && t.Username != "":
+		return errors.New("it must have a bearer token or a user name, not both")
+	}
+	return nil
+}
+
+// authorize adds the credentials. Slack has none: its URL is one.
+func (t Target) authorize(request *http.Request) {
+	switch {
+	case t.Kind == notify.Slack:
+	case t.Bearer != "":
+		request.Header.Set("Authorization", "Bearer "+string(t.Bearer))
+	case t.Username != "":
+		request.SetBasicAuth(t.Username, string(t.Password))
+	}
 }
 
 func signingKeys(texts []Secret) ([][]byte, error) {

@@ -60,6 +60,9 @@ func TestDeliver_ToATargetThatCannotBe(t *testing.T) {
 		"a key that is none":           {hook(key, canary), "target ops at hooks.example: its signing keys must be whsec_ and 24 to 64 bytes in base64"},
 		"a short key":                  {hook("whsec_c2hvcnQ="), "target ops at hooks.example: its signing keys must be whsec_ and 24 to 64 bytes in base64"},
 		"a token with a header in it":  {send.Target{Kind: notify.Alertmanager, URL: "https://am.example", Bearer: canary + "\r\nA: b"}, "target ops at am.example: its bearer token must be printable ASCII without spaces"},
+		"a user without a password":    {send.Target{Kind: notify.Alertmanager, URL: "https://am.example", Username: canary}, "target ops at am.example: it must have both a user name without a colon and a password, or neither"},
+		"a user with a colon":          {send.Target{Kind: notify.Alertmanager, URL: "https://am.example", Username: canary + ":", Password: canary}, "target ops at am.example: it must have both a user name without a colon and a password, or neither"},
+		"a user and a token":           {send.Target{Kind: notify.Alertmanager, URL: "https://am.example", Username: canary, Password: canary, Bearer: canary}, "target ops at am.example: it must have a bearer token or a user name, not both"},
 		"authorities that are nothing": {send.Target{Kind: notify.Alertmanager, URL: "https://am.example", CA: []byte(canary)}, "target ops at am.example: its CA bundle must be certificates in PEM"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -107,7 +110,7 @@ func TestDeliver_ToWhomNobodyVouchesFor(t *testing.T) {
 }
 
 func TestATargetCanBeShown(t *testing.T) {
-	target := send.Target{Name: "ops", URL: "https://hooks.example/" + canary, SigningKeys: []send.Secret{canary}, Bearer: canary}
+	target := send.Target{Name: "ops", URL: "https://hooks.example/" + canary, SigningKeys: []send.Secret{canary}, Bearer: canary, Username: "ops", Password: canary}
 	var logs bytes.Buffer
 	slog.New(slog.NewTextHandler(&logs, nil)).Info("a", "target", target, "url", target.URL)
 	slog.New(slog.NewJSONHandler(&logs, nil)).Info("a", "target", target, "url", target.URL)
