@@ -124,7 +124,7 @@ func TestDecide_KeysAreApart(t *testing.T) {
 	for _, change := range []func(*notify.Alert){
 		func(*notify.Alert) {}, func(a *notify.Alert) { a.Threshold = "100%" }, func(a *notify.Alert) { a.Basis = notify.Forecast },
 		func(a *notify.Alert) { a.UID = "uid-2" }, func(a *notify.Alert) { a.Period = "2026-12" },
-		func(a *notify.Alert) { a.Period, a.Threshold = "2026-1", "18%" },
+		func(a *notify.Alert) { a.Period, a.Threshold = "2026-1", "180%" },
 	} {
 		a := alert(notify.Actual, "80%")
 		change(&a)

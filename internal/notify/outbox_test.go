@@ -199,6 +199,20 @@ func TestRecord_ATargetThatIsChangedIsTriedAtOnce(t *testing.T) {
 	plan(t, items, time.Minute, "hook 50%", 0, changed)
 }
 
+func TestRecord_WhatIsDeliveredStaysSo(t *testing.T) {
+	items := outbox([]string{"hook"}, "50%")
+	batches := plan(t, items, 0, "hook 50%", 0, webhook("hook"))
+	items = notify.Record(items, batches[0], notify.Result{Delivered: 1}, nil, notify.Defaults(), begin)
+	want := items[0].Deliveries[0]
+	for _, late := range []notify.Result{{Failed: 1}, {Failed: 1, Refusal: notify.RefusedTarget}, {RetryAfter: time.Hour}, {Delivered: 1}} {
+		items = notify.Record(items, batches[0], late, errAway, notify.Defaults(), begin.Add(time.Hour))
+		if got := items[0].Deliveries[0]; got != want {
+			t.Errorf("after %+v it is %+v", late, got)
+		}
+	}
+	plan(t, items, 48*time.Hour, "", 0, webhook("hook"))
+}
+
 func TestRecord_KeepsNoLongError(t *testing.T) {
 	items := outbox([]string{"hook"}, "50%")
 	batches := plan(t, items, 0, "hook 50%", 0, webhook("hook"))
@@ -241,11 +255,15 @@ func TestRetarget(t *testing.T) {
 	}
 	half := outbox([]string{"a", "b"}, "50%")
 	half = notify.Record(half, notify.Batch{Target: "a", Alerts: []notify.Alert{half[0].Alert}}, notify.Result{Delivered: 1}, nil, notify.Defaults(), begin)
+	// The first one is owed to a, which c got; b was there all the time, though not for it.
+	owed := slices.Concat(outbox([]string{"a", "c"}, "50%"), outbox([]string{"a", "b", "c"}, "80%"))
+	owed = notify.Record(owed, notify.Batch{Target: "c", Alerts: []notify.Alert{owed[0].Alert}}, notify.Result{Delivered: 1}, nil, notify.Defaults(), begin)
 	for name, tc := range map[string]struct {
 		items   []notify.Item
 		targets []string
 		want    string
 	}{
+		"one less, where no other is new":       {owed, []string{"b", "c"}, "50% c:Delivered; 80% b:Pending c:Pending"},
 		"nothing changed":                       {outbox([]string{"a", "b"}, "50%"), []string{"a", "b"}, "50% a:Pending b:Pending"},
 		"one more":                              {outbox([]string{"a"}, "50%"), []string{"a", "b"}, "50% a:Pending"},
 		"one less":                              {outbox([]string{"a", "b"}, "50%"), []string{"a"}, "50% a:Pending"},
@@ -268,6 +286,17 @@ func TestRetarget(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestACountOfWhatWasRefusedGoesAtOnce shows that the count does not inherit the wait of the alert in whose place it comes.
+func TestACountOfWhatWasRefusedGoesAtOnce(t *testing.T) {
+	rules := notify.Defaults()
+	rules.MaxWaiting = 1
+	items := outbox([]string{"hook"}, "50%")
+	batches := plan(t, items, 0, "hook 50%", 0, webhook("hook"))
+	items = notify.Record(items, batches[0], notify.Result{Failed: 1, Refusal: notify.RefusedAlert}, errAway, rules, begin)
+	items = notify.Enqueue(items, []notify.Alert{alert(notify.Forecast, "more")}, []string{"hook"}, rules, begin)
+	plan(t, items, time.Minute, "hook hook more", 0, webhook("hook"))
 }
 
 // TestOfTooManyTheOldestAreCounted shows that a target that is away for a year fills no status, and learns what it missed.

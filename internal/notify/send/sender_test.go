@@ -175,7 +175,6 @@ func TestDeliver_ByAnswer(t *testing.T) {
 		"a redirect inside":              {say(302, "Location", "http://127.0.0.1:1/"+canary), all, notify.Result{Failed: 2, Refusal: notify.RefusedTarget}, "redirect"},
 		"a redirect to metadata":         {say(308, "Location", "http://169.254.169.254/"+canary), all, notify.Result{Failed: 2, Refusal: notify.RefusedTarget}, "redirect"},
 		"a clock that is wrong":          {say(400, "Date", now.Add(12*time.Minute).Format(http.TimeFormat)), []notify.Kind{notify.Webhook}, notify.Result{Failed: 1, Refusal: notify.RefusedAlert}, "its clock differs from ours by 12m0s"},
-		"a body without end":             {endless, []notify.Kind{notify.Slack}, notify.Result{Failed: 2, Refusal: notify.RefusedAlert}, "400 Bad Request"},
 		"a body that is compressed much": {say(400, "Content-Encoding", "gzip"), []notify.Kind{notify.Slack}, notify.Result{Failed: 2, Refusal: notify.RefusedAlert}, "400 Bad Request"},
 	} {
 		for _, kind := range tc.kinds {
@@ -201,12 +200,30 @@ func TestDeliver_ByAnswer(t *testing.T) {
 	}
 }
 
-// endless writes until nobody reads any more.
-func endless(w http.ResponseWriter, r *http.Request) {
-	w.WriteHeader(http.StatusBadRequest)
-	for r.Context().Err() == nil {
-		if _, err := io.WriteString(w, strings.Repeat(canary, 1000)); err != nil {
-			return
+// TestDeliver_ReadsNoBodyWithoutEnd counts what the receiver could write: what lies in buffers, and no more.
+func TestDeliver_ReadsNoBodyWithoutEnd(t *testing.T) {
+	for _, code := range []int{http.StatusOK, http.StatusBadRequest, http.StatusServiceUnavailable} {
+		var written atomic.Int64
+		done := make(chan struct{})
+		server := receive(t, func(w http.ResponseWriter, r *http.Request, _ int) {
+			defer close(done)
+			w.WriteHeader(code)
+			for r.Context().Err() == nil {
+				n, err := io.WriteString(w, strings.Repeat(canary, 1000))
+				if written.Add(int64(n)); err != nil {
+					return
+				}
+			}
+		})
+		s, _ := sender(t, nil)
+		_, err := s.Deliver(t.Context(), server.target(notify.Slack), []notify.Alert{alert("80%")})
+		if (err == nil) != (code == http.StatusOK) {
+			t.Errorf("%d: it says %v", code, err)
+		}
+		silent(t, err)
+		<-done
+		if written.Load() > 32<<20 {
+			t.Errorf("%d: it wrote %d bytes", code, written.Load())
 		}
 	}
 }
