@@ -352,7 +352,7 @@ func TestDeliver_KeepsToTheRateTogether(t *testing.T) {
 }
 
 func TestDeliver_ForgetsTargetsThatAreIdle(t *testing.T) {
-	server := receive(t, func(w http.ResponseWriter, r *http.Request, n int) {
+	server := receive(t, func(w http.ResponseWriter, _ *http.Request, n int) {
 		if n == 0 {
 			w.Header().Set("Retry-After", "3600")
 			w.WriteHeader(http.StatusTooManyRequests)
