@@ -175,7 +175,11 @@ $(BIN)/role-covers: hack/tools/go.mod hack/tools/go.sum hack/tools/role-covers/m
 
 # Of Debian's package. Tests of checks ask prometheus; those of alerts and dashboards, both.
 $(BIN)/prometheus $(BIN)/promtool &: hack/prometheus/fetch.sh
-	hack/prometheus/fetch.sh $(BIN)
+	hack/prometheus/fetch.sh $(BIN) promtool prometheus
+
+# Of Debian's package too. Tests of alerts of budgets send them to it.
+$(BIN)/alertmanager: hack/prometheus/fetch.sh
+	hack/prometheus/fetch.sh $(BIN) alertmanager
 
 $(BIN)/govulncheck: hack/tools/go.mod hack/tools/go.sum
 	CGO_ENABLED=0 go -C hack/tools build -o $@ golang.org/x/vuln/cmd/govulncheck
@@ -311,7 +315,7 @@ test: ## Run everything that CI checks.
 	done
 
 .PHONY: test-unit
-test-unit: $(BIN)/prometheus $(BIN)/promtool ## Run the tests that need no control plane.
+test-unit: $(BIN)/prometheus $(BIN)/promtool $(BIN)/alertmanager ## Run the tests that need no control plane.
 	@packages=$$($(test_packages) | grep -Ev $(starts_cluster) | $(import_path)); \
 	  go test -race -shuffle=on $(TESTFLAGS) $$packages
 	go -C hack/chart test -shuffle=on $(TESTFLAGS) ./...

@@ -1,4 +1,4 @@
-// Package prometheus runs a real Prometheus for tests, with series that a test sets.
+// Package prometheus runs a real Prometheus for tests, with series that a test sets, and a real Alertmanager.
 package prometheus
 
 import (
@@ -41,10 +41,10 @@ type Server struct {
 	stop   func()
 }
 
-// Binary is the path of Prometheus: TOWPATH_PROMETHEUS, or what make bin/prometheus made.
+// Binary is the path of Prometheus: TOWPATH_PROMETHEUS, or what fetch.sh wrote.
 func Binary() (string, error) { return binary("prometheus", "TOWPATH_PROMETHEUS") }
 
-// Promtool is the path of the tool that checks rules: TOWPATH_PROMTOOL, or what make bin/promtool made.
+// Promtool is the path of the tool that checks rules: TOWPATH_PROMTOOL, or what fetch.sh wrote.
 func Promtool() (string, error) { return binary("promtool", "TOWPATH_PROMTOOL") }
 
 func binary(name, variable string) (string, error) {
@@ -54,7 +54,7 @@ func binary(name, variable string) (string, error) {
 		path = filepath.Join(filepath.Dir(file), "..", "..", "bin", name)
 	}
 	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("there is no %s: run make bin/%s, or set %s: %w", name, name, variable, err)
+		return "", fmt.Errorf("there is no %s: run hack/prometheus/fetch.sh bin %s, or set %s: %w", name, name, variable, err)
 	}
 	return path, nil
 }

@@ -32,6 +32,7 @@ const sidebar = [
       { text: 'Previews', link: '/docs/guides/previews' },
       { text: 'Sleep', link: '/docs/guides/sleep' },
       { text: 'What it costs', link: '/docs/costs' },
+      { text: 'Alerts of budgets', link: '/docs/guides/alerts' },
       { text: 'Golden paths', link: '/config/catalog/' },
     ],
   },
