@@ -189,12 +189,23 @@ func Bills(ctx context.Context, location Location, limits Limits) ([]Bill, error
 
 var (
 	billFile = regexp.MustCompile(`(?i)\.(csv|gz|parquet)$`)
-	// run is the identifier of a run: a UUID, or a time with hours and minutes. A date alone is none: it is the period's mostly.
+	// run is what may be the identifier of a run: a UUID, or digits that are a time.
 	run = regexp.MustCompile(`(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}` +
-		`|[0-9]{8}[-_T][0-9]{4}([0-9]{2}([0-9]{3,6})?)?Z?|[0-9]{4}-[0-9]{2}-[0-9]{2}[-_T][0-9]{2}[-:_]?[0-9]{2}([-:_]?[0-9]{2})?Z?|\b20[0-9]{10}([0-9]{2})?\b`)
+		`|[0-9]{4}-[0-9]{2}-[0-9]{2}[-_T][0-9]{2}[-:_]?[0-9]{2}([-:_]?[0-9]{2})?Z?|[0-9]{8}[-_T][0-9]+Z?|[0-9]+`)
+	// times are digits of a date with hours and minutes, perhaps seconds and parts of them. A date alone is none: it is the
+	// period's mostly, as are two of them.
+	times = regexp.MustCompile(`(?i)^20[0-9]{6}[-_T]?[0-9]{4}([0-9]{2}([0-9]{3}|[0-9]{6})?)?Z?$`)
 )
 
-func withoutRuns(name string) string { return run.ReplaceAllString(name, "*") }
+// withoutRuns is a name with each identifier of a run as *.
+func withoutRuns(name string) string {
+	return run.ReplaceAllStringFunc(name, func(found string) string {
+		if strings.Count(found, "-") < 2 && !times.MatchString(found) {
+			return found
+		}
+		return "*"
+	})
+}
 
 func newest(files []File) time.Time {
 	return slices.MaxFunc(files, func(a, b File) int { return a.ModTime.Compare(b.ModTime) }).ModTime
