@@ -99,8 +99,9 @@ func (s *Server) start(ctx context.Context, folder string) error {
 	s.stop = func() error {
 		// Fast shutdown.
 		_ = command.Process.Signal(syscall.SIGINT)
-		<-ended
-		return nil
+		err := <-ended
+		ended <- err
+		return err
 	}
 	return s.wait(ctx, ended)
 }

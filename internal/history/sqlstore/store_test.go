@@ -436,9 +436,9 @@ func TestOpenSQLite_SaysWhatIsWrongWithAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{
-		junk:                              "restore it from a backup, or move it away",
-		dir:                               "must be a file, but is a folder",
-		filepath.Join(dir, "absent/a.db"): "a folder on a volume that the manager may write to",
+		junk:                                 "restore it from a backup, or move it away",
+		dir:                                  "must be a file, but is a folder",
+		filepath.Join(dir, "absent", "a.db"): "a folder on a volume that the manager may write to",
 	} {
 		_, err := sqlstore.OpenSQLite(t.Context(), path)
 		if err == nil || !strings.Contains(err.Error(), want) || errors.Is(err, history.ErrDamaged) != (path == junk) {

@@ -81,8 +81,11 @@ type volume struct {
 func (v *volume) List(ctx context.Context) ([]File, error) {
 	var files []File
 	err := fs.WalkDir(v.root.FS(), cmp.Or(v.only, "."), func(name string, entry fs.DirEntry, err error) error {
-		if err = cmp.Or(err, context.Cause(ctx)); err != nil {
+		if err != nil {
 			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 		if hidden(name) {
 			if entry.IsDir() {
@@ -141,9 +144,9 @@ type Bill struct {
 // cursor, so that what has not changed is not read again.
 func (b Bill) Fingerprint(a source.Attribution) string {
 	hash := sha256.New()
-	fmt.Fprintf(hash, "%q %q %q %q\n", a.TeamKeys, a.EnvironmentKeys, a.ComponentKeys, slices.Sorted(maps.Keys(a.Teams)))
+	_, _ = fmt.Fprintf(hash, "%q %q %q %q\n", a.TeamKeys, a.EnvironmentKeys, a.ComponentKeys, slices.Sorted(maps.Keys(a.Teams)))
 	for _, file := range b.Files {
-		fmt.Fprintf(hash, "%q %d %d\n", file.Path, file.Size, file.ModTime.UnixNano())
+		_, _ = fmt.Fprintf(hash, "%q %d %d\n", file.Path, file.Size, file.ModTime.UnixNano())
 	}
 	return hex.EncodeToString(hash.Sum(nil))
 }

@@ -92,7 +92,7 @@ func (r *reader) leavesOf(file *parquet.File) ([]leaf, error) {
 		if found.Repeated() {
 			return nil, &Error{Place: r.place, Column: names[at[c]], Err: errors.New("it must have one value in each row, but is repeated")}
 		}
-		leaves = append(leaves, leaf{column: c, index: int(found.Index()), read: read})
+		leaves = append(leaves, leaf{column: c, index: found.Index(), read: read})
 	}
 	return leaves, nil
 }
@@ -114,8 +114,8 @@ func mapLeaves(c column, found *parquet.Column) ([]leaf, error) {
 		}
 	}
 	return []leaf{
-		{column: c, index: int(both[0].Index()), role: mapKey},
-		{column: c, index: int(both[1].Index()), role: mapValue},
+		{column: c, index: both[0].Index(), role: mapKey},
+		{column: c, index: both[1].Index(), role: mapValue},
 	}, nil
 }
 

@@ -2,6 +2,7 @@ package focus_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -21,6 +22,7 @@ type aws struct {
 	EffectiveCost      float64           `parquet:"EffectiveCost"`
 	BillingCurrency    string            `parquet:"BillingCurrency,dict"`
 	ChargeCategory     string            `parquet:"ChargeCategory,dict"`
+	Tags               map[string]string `parquet:"Tags,optional"`
 	ServiceName        *string           `parquet:"ServiceName,optional"`
 	ServiceCategory    string            `parquet:"ServiceCategory"`
 	ChargePeriodStart  time.Time         `parquet:"ChargePeriodStart,timestamp(millisecond)"`
@@ -29,7 +31,6 @@ type aws struct {
 	ProviderName       string            `parquet:"ProviderName"`
 	PublisherName      string            `parquet:"PublisherName"`
 	ResourceID         string            `parquet:"ResourceId"`
-	Tags               map[string]string `parquet:"Tags,optional"`
 }
 
 type azure struct {
@@ -92,7 +93,11 @@ func TestRead_ParquetOfAWS(t *testing.T) {
 			service = *row.ServiceName
 		}
 		if row.Tags["team"] != "" {
-			tags = fmt.Sprintf(`"{""team"":""%s"",""environment"":""%s"",""component"":""%s""}"`, row.Tags["team"], row.Tags["environment"], row.Tags["component"])
+			object, err := json.Marshal(row.Tags)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tags = `"` + strings.ReplaceAll(string(object), `"`, `""`) + `"`
 		}
 		fmt.Fprintf(&text, "0.1,0.0000001,USD,Usage,%s,Other,%s,2026-11-01,AWS,%s\n", service, row.ChargePeriodStart.Format(time.RFC3339), tags)
 	}
