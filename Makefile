@@ -177,6 +177,11 @@ $(BIN)/role-covers: hack/tools/go.mod hack/tools/go.sum hack/tools/role-covers/m
 $(BIN)/prometheus $(BIN)/promtool &: hack/prometheus/fetch.sh
 	hack/prometheus/fetch.sh $(BIN)
 
+# Of Debian's packages. Tests of the history ask PostgreSQL.
+$(BIN)/postgres: hack/postgres/fetch.sh
+	hack/postgres/fetch.sh $@
+	@touch $@
+
 $(BIN)/govulncheck: hack/tools/go.mod hack/tools/go.sum
 	CGO_ENABLED=0 go -C hack/tools build -o $@ golang.org/x/vuln/cmd/govulncheck
 	@touch $@
@@ -311,7 +316,7 @@ test: ## Run everything that CI checks.
 	done
 
 .PHONY: test-unit
-test-unit: $(BIN)/prometheus $(BIN)/promtool ## Run the tests that need no control plane.
+test-unit: $(BIN)/prometheus $(BIN)/promtool $(BIN)/postgres ## Run the tests that need no control plane.
 	@packages=$$($(test_packages) | grep -Ev $(starts_cluster) | $(import_path)); \
 	  go test -race -shuffle=on $(TESTFLAGS) $$packages
 	go -C hack/chart test -shuffle=on $(TESTFLAGS) ./...
@@ -410,5 +415,13 @@ NODES ?=
 .PHONY: bench-environments
 bench-environments: kube build ## Measure TEAMS=200 Teams with N=1000 Environments, until all are Ready, and SLEEPERS=500 asleep at once.
 	$(BENCH) -teams $(TEAMS) $(if $(SLEEPERS),-sleepers $(SLEEPERS)) $(if $(SPREAD),-spread $(SPREAD)) $(if $(NODES),-nodes) environments
+
+# How many rows the bill has, and where the bills are made and kept; without it they are deleted.
+ROWS ?= 1000000
+BILLS ?=
+
+.PHONY: bench-focus
+bench-focus: ## Measure how fast a bill of ROWS=1000000 is read as CSV, gzip and Parquet, and in how much memory; RUNS=3.
+	go run ./hack/bench-cost -rows $(ROWS) -runs $(RUNS) $(if $(BILLS),-dir $(BILLS)) $(if $(PROFILE),-cpuprofile $(CURDIR)/build/bench/focus)
 
 include hack/kind/kind.mk
