@@ -82,7 +82,7 @@ func (s *Server) start(ctx context.Context, folder string) error {
 	initialise.SysProcAttr, initialise.Dir = as, s.dir
 	initialise.Env = append(os.Environ(), "TZ=UTC")
 	if out, err := initialise.CombinedOutput(); err != nil {
-		return fmt.Errorf("initdb: %w: %s", err, out)
+		return fmt.Errorf("initdb in %s (for root it runs as nobody, who must be able to read it): %w: %s", folder, err, out)
 	}
 	logs, err := os.Create(filepath.Join(s.dir, "log"))
 	if err != nil {
