@@ -181,6 +181,11 @@ $(BIN)/prometheus $(BIN)/promtool &: hack/prometheus/fetch.sh
 $(BIN)/alertmanager: hack/prometheus/fetch.sh
 	hack/prometheus/fetch.sh $(BIN) alertmanager
 
+# Of Debian's packages. Tests of the history ask PostgreSQL.
+$(BIN)/postgres: hack/postgres/fetch.sh
+	hack/postgres/fetch.sh $@
+	@touch $@
+
 $(BIN)/govulncheck: hack/tools/go.mod hack/tools/go.sum
 	CGO_ENABLED=0 go -C hack/tools build -o $@ golang.org/x/vuln/cmd/govulncheck
 	@touch $@
@@ -315,7 +320,7 @@ test: ## Run everything that CI checks.
 	done
 
 .PHONY: test-unit
-test-unit: $(BIN)/prometheus $(BIN)/promtool $(BIN)/alertmanager ## Run the tests that need no control plane.
+test-unit: $(BIN)/prometheus $(BIN)/promtool $(BIN)/alertmanager $(BIN)/postgres ## Run the tests that need no control plane.
 	@packages=$$($(test_packages) | grep -Ev $(starts_cluster) | $(import_path)); \
 	  go test -race -shuffle=on $(TESTFLAGS) $$packages
 	go -C hack/chart test -shuffle=on $(TESTFLAGS) ./...
@@ -416,7 +421,10 @@ bench-environments: kube build ## Measure TEAMS=200 Teams with N=1000 Environmen
 	$(BENCH) -teams $(TEAMS) $(if $(SLEEPERS),-sleepers $(SLEEPERS)) $(if $(SPREAD),-spread $(SPREAD)) $(if $(NODES),-nodes) environments
 
 .PHONY: bench-cost
-bench-cost: ## Measure the estimate of 10,000 Components, and all else of internal/cost.
+bench-cost: bench-estimates bench-forecast bench-focus ## Measure estimates, forecasts and the import of bills.
+
+.PHONY: bench-estimates
+bench-estimates: ## Measure the estimate of 10,000 Components, and all else of internal/cost.
 	go test -run='^$$' -bench=. -benchmem ./internal/cost/...
 
 .PHONY: bench-forecast
@@ -429,5 +437,11 @@ BACKTEST ?=
 .PHONY: backtest
 backtest: ## Measure how good forecasts and anomalies are, on series whose truth is known; fails where docs/forecast.md promises more.
 	go run ./hack/backtest $(BACKTEST)
+# How many rows the bill has, and where the bills are made and kept; without it they are deleted.
+ROWS ?= 1000000
+BILLS ?=
+.PHONY: bench-focus
+bench-focus: ## Measure how fast a bill of ROWS=1000000 is read as CSV, gzip and Parquet, and in how much memory; RUNS=3.
+	go run ./hack/bench-cost -rows $(ROWS) -runs $(RUNS) $(if $(BILLS),-dir $(BILLS)) $(if $(PROFILE),-cpuprofile $(CURDIR)/build/bench/focus)
 
 include hack/kind/kind.mk

@@ -57,6 +57,8 @@ func (s *scope) requested(st *stop) *platformv1alpha1.RequestedVersion {
 	if before == nil {
 		if release := st.brought(); release != nil {
 			by = release.Spec.RequestedBy // asked for before there was a status, or before it was rolled back
+		} else if asked := s.asked(st.version); asked != "" {
+			by = asked // the environment was made anew
 		}
 	}
 	if by == "" || before != nil && before.Version == st.version {
@@ -70,6 +72,16 @@ func (s *scope) requested(st *stop) *platformv1alpha1.RequestedVersion {
 	now.By = slices.Compact(now.By)
 	now.By = now.By[:min(len(now.By), maxRequesters)]
 	return now
+}
+
+// asked is who asked for a version that the Component asks for in any environment; empty where that is not known.
+func (s *scope) asked(version string) string {
+	for i := range s.before.Status.Environments {
+		if requested := s.before.Status.Environments[i].Requested; requested != nil && requested.Version == version {
+			return requested.Requester
+		}
+	}
+	return ""
 }
 
 // brought is the first Release that brought the version of the spec since what runs here came; nil for none. Of those before,

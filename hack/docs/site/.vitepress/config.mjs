@@ -42,6 +42,7 @@ const sidebar = [
       { text: 'Install', link: '/docs/guides/install' },
       { text: 'Write golden paths', link: '/docs/guides/platform-engineer' },
       { text: 'Promotion', link: '/docs/guides/promotion' },
+      { text: 'Bills', link: '/docs/guides/bills' },
       { text: 'Performance', link: '/docs/performance' },
       { text: 'Objectives', link: '/docs/slo' },
       { text: 'Faults', link: '/docs/faults' },

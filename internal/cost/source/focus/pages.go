@@ -1,0 +1,158 @@
+package focus
+
+import (
+	"compress/gzip"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	"github.com/parquet-go/parquet-go/format"
+)
+
+// maxFooter is how large the description of a Parquet file may be: thousands of groups of rows.
+const maxFooter = 32 << 20
+
+// checkFooter says of a file that is cut off that it is, and bounds what describes it.
+func checkFooter(content io.ReaderAt, size int64) error {
+	const smallest = 12
+	var end [8]byte
+	if size < smallest {
+		return fmt.Errorf("%w: it begins as Parquet but has %d bytes; fetch it again", ErrIncomplete, size)
+	}
+	if _, err := content.ReadAt(end[:], size-int64(len(end))); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if string(end[4:]) != "PAR1" {
+		return fmt.Errorf("%w: it begins as Parquet but does not end so; fetch it again", ErrIncomplete)
+	}
+	footer := int64(binary.LittleEndian.Uint32(end[:4]))
+	switch {
+	case footer > size-smallest:
+		return fmt.Errorf("%w: its end describes more than there is; fetch it again", ErrIncomplete)
+	case footer > maxFooter:
+		return fmt.Errorf("%w: its description has %d bytes, and may have %d", ErrLimit, footer, maxFooter)
+	}
+	return nil
+}
+
+// checkPages looks at the headers of all pages that will be read. The library makes as much room for a page as its header says, so
+// what is too large is refused before.
+func (r *reader) checkPages(content io.ReaderAt, meta *format.FileMetaData, leaves []leaf) error {
+	var unpacked int64
+	for g := range meta.RowGroups {
+		columns := meta.RowGroups[g].Columns
+		for _, l := range leaves {
+			if l.index >= len(columns) {
+				return r.fail(l.column, fmt.Errorf("%w: group %d of rows lacks it; fetch the file again", ErrIncomplete, g+1))
+			}
+			size, err := r.checkChunk(content, &columns[l.index].MetaData)
+			if err != nil {
+				return r.fail(l.column, err)
+			}
+			if unpacked += size; unpacked > r.options.Limits.Bytes {
+				return fmt.Errorf("%w: more than %d bytes unpacked", ErrLimit, r.options.Limits.Bytes)
+			}
+		}
+	}
+	return nil
+}
+
+// checkChunk goes from header to header, and says how much there is once it is unpacked.
+func (r *reader) checkChunk(content io.ReaderAt, chunk *format.ColumnMetaData) (int64, error) {
+	begin := chunk.DataPageOffset
+	if chunk.DictionaryPageOffset > 0 {
+		begin = min(begin, chunk.DictionaryPageOffset)
+	}
+	end := begin + chunk.TotalCompressedSize
+	if begin < 0 || chunk.TotalCompressedSize < 0 || end < begin {
+		return 0, fmt.Errorf("%w: a column has no place in the file; fetch it again", ErrIncomplete)
+	}
+	var values, unpacked int64
+	for at := begin; at < end && values < chunk.NumValues; {
+		header, length, err := pageHeader(content, at, end)
+		if err != nil {
+			return 0, err
+		}
+		size, full := int64(header.CompressedPageSize), int64(header.UncompressedPageSize)
+		switch {
+		case size < 0 || full < 0 || at+length+size > end:
+			return 0, fmt.Errorf("%w: a page goes on after its column's end; fetch it again", ErrIncomplete)
+		case max(size, full) > r.options.Limits.Page:
+			return 0, fmt.Errorf("%w: a page has %d bytes unpacked, and may have %d", ErrLimit, max(size, full), r.options.Limits.Page)
+		case !declares(chunk.Codec) && full/r.options.Limits.Ratio > size+freeOfPageRatio:
+			return 0, fmt.Errorf("%w: a page unpacks to more than %d times its size", ErrLimit, r.options.Limits.Ratio)
+		}
+		if chunk.Codec == format.Gzip {
+			if err := checkGzip(io.NewSectionReader(content, at+length, size), header); err != nil {
+				return 0, err
+			}
+		}
+		unpacked += full
+		at += length + size
+		if header.DataPageHeader.Valid {
+			values += int64(header.DataPageHeader.V.NumValues)
+		} else if header.DataPageHeaderV2.Valid {
+			values += int64(header.DataPageHeaderV2.V.NumValues)
+		}
+	}
+	return unpacked, nil
+}
+
+// freeOfPageRatio is added to a page's size before its ratio is looked at: a page of one value many times over is tiny.
+const freeOfPageRatio = 64 << 10
+
+// checkGzip unpacks a page to nowhere, where its header says less than it holds: gzip unpacks to whatever there is.
+func checkGzip(page *io.SectionReader, header *format.PageHeader) error {
+	full := int64(header.UncompressedPageSize)
+	if v2 := &header.DataPageHeaderV2; v2.Valid {
+		levels := int64(v2.V.RepetitionLevelsByteLength) + int64(v2.V.DefinitionLevelsByteLength)
+		if levels < 0 || levels > page.Size() {
+			return fmt.Errorf("%w: a page has more levels than bytes; fetch it again", ErrIncomplete)
+		}
+		if v2.V.IsCompressed.Valid && !v2.V.IsCompressed.V {
+			return nil
+		}
+		if _, err := page.Seek(levels, io.SeekStart); err != nil {
+			return err
+		}
+		full -= levels
+	}
+	if page.Size() == 0 {
+		return nil
+	}
+	unpacked, err := gzip.NewReader(page)
+	if err != nil {
+		return incomplete(err)
+	}
+	n, err := io.Copy(io.Discard, io.LimitReader(unpacked, full+1))
+	switch {
+	case err != nil:
+		return incomplete(err)
+	case n > full:
+		return fmt.Errorf("%w: a page unpacks to more than the %d bytes that it says", ErrLimit, full)
+	}
+	return nil
+}
+
+// pageHeader is the header at a place, and how long it is. It is a few bytes mostly, but may hold the largest and smallest values.
+func pageHeader(content io.ReaderAt, at, end int64) (*format.PageHeader, int64, error) {
+	const first, last = 4 << 10, 4 << 20
+	var protocol thrift.CompactProtocol
+	for size := int64(first); ; size *= 32 {
+		block := make([]byte, min(size, end-at))
+		if _, err := content.ReadAt(block, at); err != nil {
+			return nil, 0, fmt.Errorf("%w: a page has no header: %w; fetch it again", ErrIncomplete, err)
+		}
+		header := &format.PageHeader{}
+		from := protocol.NewReaderFromBytes(block)
+		err := thrift.NewDecoder(from).Decode(header)
+		if err == nil {
+			return header, int64(from.BytesRead()), nil
+		}
+		if size >= last || int64(len(block)) < size {
+			return nil, 0, fmt.Errorf("%w: a page has no header: %w; fetch it again", ErrIncomplete, err)
+		}
+	}
+}

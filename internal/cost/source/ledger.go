@@ -1,0 +1,175 @@
+package source
+
+import (
+	"cmp"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/towpath-dev/towpath/internal/history"
+)
+
+// MaxGroups is how many sums a Ledger holds unless it is told otherwise: about 100 MB.
+const MaxGroups = 1_000_000
+
+// Ledger adds charges up, by billing period, day and what history.Series holds. Its size depends on how many sums there are, not
+// on how many charges.
+type Ledger struct {
+	maxGroups int
+	series    map[seriesKey]uint32
+	names     []seriesKey
+	periods   map[string]uint16
+	ordered   []string
+	index     map[groupKey]uint32
+	groups    []group
+}
+
+type seriesKey struct {
+	Owner
+	service, currency string
+	category          history.Category
+	unused            bool
+}
+
+type groupKey struct {
+	series uint32
+	day    history.Day
+	period uint16
+}
+
+type group struct {
+	key               groupKey
+	settles           int64
+	billed, effective Amount
+}
+
+// NewLedger is an empty one that holds at most so many sums; 0: MaxGroups.
+func NewLedger(maxGroups int) *Ledger {
+	return &Ledger{
+		maxGroups: cmp.Or(maxGroups, MaxGroups),
+		series:    map[seriesKey]uint32{},
+		periods:   map[string]uint16{},
+		index:     map[groupKey]uint32{},
+	}
+}
+
+// Add adds a charge. One that cannot be is refused, and changes nothing.
+func (l *Ledger) Add(c *Charge) error {
+	if err := c.Check(); err != nil {
+		return err
+	}
+	id, err := l.seriesOf(c)
+	if err != nil {
+		return err
+	}
+	period, err := l.periodOf(c.Period)
+	if err != nil {
+		return err
+	}
+	key := groupKey{series: id, day: c.Day, period: period}
+	at, ok := l.index[key]
+	if !ok {
+		if len(l.groups) >= l.maxGroups {
+			return fmt.Errorf("there are more than %d different combinations of day, service, team, environment and component: "+
+				"look for a tag whose value is another one each time, and do not have it name a component or environment", l.maxGroups)
+		}
+		at = uint32(len(l.groups))
+		l.index[key] = at
+		l.groups = append(l.groups, group{key: key})
+	}
+	g := &l.groups[at]
+	g.billed = g.billed.Add(c.Billed)
+	g.effective = g.effective.Add(c.Effective)
+	if !c.Settles.IsZero() {
+		g.settles = max(g.settles, c.Settles.Unix())
+	}
+	return nil
+}
+
+func (l *Ledger) seriesOf(c *Charge) (uint32, error) {
+	key := seriesKey{Owner: c.Owner, service: c.Service, currency: c.Currency, category: c.Category, unused: c.Unused}
+	id, ok := l.series[key]
+	if !ok {
+		if len(l.names) >= l.maxGroups {
+			return 0, fmt.Errorf("there are more than %d different combinations of service, team, environment and component", l.maxGroups)
+		}
+		id = uint32(len(l.names))
+		l.series[key] = id
+		l.names = append(l.names, key)
+	}
+	return id, nil
+}
+
+// maxPeriods is more than 60 years of months.
+const maxPeriods = 1000
+
+func (l *Ledger) periodOf(name string) (uint16, error) {
+	id, ok := l.periods[name]
+	if !ok {
+		if len(l.ordered) >= maxPeriods {
+			return 0, fmt.Errorf("there are more than %d billing periods in one bill", maxPeriods)
+		}
+		id = uint16(len(l.ordered))
+		l.periods[name] = id
+		l.ordered = append(l.ordered, name)
+	}
+	return id, nil
+}
+
+// Groups is how many sums it holds.
+func (l *Ledger) Groups() int { return len(l.groups) }
+
+// Periods are the billing periods that it has charges of, in order.
+func (l *Ledger) Periods() []string { return slices.Sorted(slices.Values(l.ordered)) }
+
+// Figures are the sums of a billing period, by day and series, for history.Store's Replace.
+func (l *Ledger) Figures(period string) iter.Seq2[history.Figure, error] {
+	return func(yield func(history.Figure, error) bool) {
+		id, ok := l.periods[period]
+		if !ok {
+			return
+		}
+		var order []uint32
+		for i := range l.groups {
+			if l.groups[i].key.period == id {
+				order = append(order, uint32(i))
+			}
+		}
+		slices.SortFunc(order, func(a, b uint32) int { return l.compare(&l.groups[a], &l.groups[b]) })
+		for _, i := range order {
+			if !yield(l.figure(&l.groups[i]), nil) {
+				return
+			}
+		}
+	}
+}
+
+func (l *Ledger) figure(g *group) history.Figure {
+	key := l.names[g.key.series]
+	figure := history.Figure{
+		Day: g.key.day,
+		Series: history.Series{
+			Team: key.Team, Environment: key.Environment, Component: key.Component,
+			Service: key.service, Category: key.category, Currency: key.currency, Unused: key.unused,
+		},
+		Billed: g.billed.Decimal(), Effective: g.effective.Decimal(),
+	}
+	if g.settles != 0 {
+		figure.Settles = time.Unix(g.settles, 0).UTC()
+	}
+	return figure
+}
+
+func (l *Ledger) compare(a, b *group) int {
+	if a.key.day != b.key.day {
+		return cmp.Compare(a.key.day, b.key.day)
+	}
+	x, y := &l.names[a.key.series], &l.names[b.key.series]
+	return cmp.Or(
+		strings.Compare(x.Team, y.Team), strings.Compare(x.Environment, y.Environment), strings.Compare(x.Component, y.Component),
+		strings.Compare(x.service, y.service), cmp.Compare(x.category, y.category), strings.Compare(x.currency, y.currency),
+		cmp.Compare(fmt.Sprint(x.unused), fmt.Sprint(y.unused)),
+	)
+}
