@@ -250,7 +250,7 @@ func wasRejected(release *platformv1alpha1.Release) bool {
 }
 
 // retryClass is after which time to look again at an Environment that has yet to follow its class.
-const retryClass = 2 * time.Second
+const retryClass = 10 * time.Second
 
 // findEnvironment finds the Environment of a stop, and says where it is not fit for a Release.
 func (r *Reconciler) findEnvironment(ctx context.Context, s *scope, st *stop) error {
@@ -300,12 +300,13 @@ func (r *Reconciler) findEnvironment(ctx context.Context, s *scope, st *stop) er
 func (r *Reconciler) findClass(ctx context.Context, s *scope, st *stop) error {
 	name := st.environment.Spec.ClassRef.Name
 	var class platformv1alpha1.EnvironmentClass
-	err := r.Get(ctx, types.NamespacedName{Name: name}, &class, client.UnsafeDisableDeepCopy)
-	if client.IgnoreNotFound(err) != nil {
+	switch err := r.Get(ctx, types.NamespacedName{Name: name}, &class, client.UnsafeDisableDeepCopy); {
+	case apierrors.IsNotFound(err):
+		return nil // the Environment says so
+	case err != nil:
 		return fmt.Errorf("reading EnvironmentClass %s: %w", name, err)
-	}
-	if err != nil || st.environment.Observed(&class) {
-		return nil // of a class that is gone, the Environment says so
+	case st.environment.Observed(&class):
+		return nil
 	}
 	s.lookAgain(retryClass) // where it is the cache that knows the class of before
 	st.blocked = &promotion.Wait{

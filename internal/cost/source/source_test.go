@@ -64,7 +64,11 @@ func charge(effective string, change ...func(*source.Charge)) *source.Charge {
 func figures(l *source.Ledger) string {
 	var b strings.Builder
 	for _, period := range l.Periods() {
-		for f := range l.Figures(period) {
+		for f, err := range l.Figures(period) {
+			if err != nil {
+				fmt.Fprintln(&b, err)
+				continue
+			}
 			fmt.Fprintln(&b, period, f.Day, f.Team, f.Currency, f.Effective, f.Settles.Format(time.DateOnly))
 		}
 	}
