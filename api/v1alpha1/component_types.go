@@ -272,16 +272,20 @@ type RequestedVersion struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	Version string `json:"version,omitempty"`
-	// requester is the user that spec.requestedBy named with that version. Its Releases name that user, whoever changes something
-	// else of the Component in the meantime, such as where it is held. Empty in a status of before there was the field.
+	// revision is the revision of the template that the Component is pinned to, where that was asked for with the version.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	Revision int64 `json:"revision,omitempty"`
+	// requester is the user that spec.requestedBy named with that version, or that revision. Its Releases name that user, whoever
+	// changes something else of the Component in the meantime, such as where it is held. Empty where it named nobody: a name that
+	// comes later is another's.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	Requester string `json:"requester,omitempty"`
 	// by are the users that spec.requestedBy named with each version since the one that runs there. Each of these is an
 	// author of the next Release, also where a version came to no Release, or that is gone. At most 128, the first by name.
-	// +required
+	// +optional
 	// +listType=set
-	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=128
 	// +kubebuilder:validation:items:MaxLength=253
 	By []string `json:"by,omitempty"`

@@ -58,8 +58,9 @@ type Gate struct {
 // ClassGate is the least that every Component needs to enter an environment of a class.
 type ClassGate struct {
 	Gate `json:",inline"`
-	// requiredTier is a tier that must come before, in the path of each Component: one of the environments before
-	// must be of it. A Component whose path lacks it gets no new version here. Default: none.
+	// requiredTier is a tier that must come before, in the path of each Component: a version must have been Ready in the last
+	// of the environments before that are of it, besides in the one right before. A Component whose path lacks it gets no new
+	// version here. Default: none.
 	// +optional
 	RequiredTier Tier `json:"requiredTier,omitempty"`
 }

@@ -46,6 +46,11 @@ func (r *Reconciler) act(ctx context.Context, s *scope) error {
 	for _, stray := range s.strays {
 		errs = append(errs, r.deleteRelease(ctx, stray))
 	}
+	for i := range s.stops {
+		if err := r.keepRejection(ctx, &s.stops[i]); err != nil {
+			return errors.Join(append(errs, err)...)
+		}
+	}
 	if s.problem != nil {
 		return errors.Join(errs...) // what the history must keep is not known either
 	}
@@ -76,8 +81,8 @@ func (s *scope) path() []promotion.Step {
 	path := make([]promotion.Step, len(s.stops))
 	for i := range s.stops {
 		st := &s.stops[i]
-		path[i] = promotion.Step{Name: st.name, Home: s.component.Namespace, Component: s.component.Name, Blocked: st.blocked, Version: st.version, Target: st.target, Pinned: s.component.Spec.TemplateRef.Revision != nil, Adopts: st.adopt != nil, Stale: st.stale,
-			Tier: st.tier(), Gate: st.gate, SoakTier: st.soakTier, Barred: st.barred, Promote: s.component.Spec.Environments[i].Promote, Pending: s.plannedPending(st),
+		path[i] = promotion.Step{Name: st.name, Home: s.component.Namespace, Component: s.component.Name, Blocked: st.blocked, Lags: st.lags, Version: st.version, Target: st.target, Pinned: s.component.Spec.TemplateRef.Revision != nil, Adopts: st.adopt != nil, Stale: st.stale,
+			Tier: st.tier(), Gate: st.gate, RequiredTier: st.soakTier, Barred: st.barred, Promote: s.component.Spec.Environments[i].Promote, Pending: s.plannedPending(st),
 			Freeze: st.freeze, Sleep: st.sleep(), RollsBack: st.rollsBack(), RollbackTo: st.rollbackTo}
 		for _, release := range st.releases {
 			path[i].Releases = append(path[i].Releases, planned(release))
@@ -299,7 +304,7 @@ func (r *Reconciler) assemble(ctx context.Context, s *scope, st *stop, ref platf
 			spec.Uses = st.runningUses
 		}
 		if st.decision.Gated {
-			spec.RequestedBy = component.Spec.RequestedBy // the version runs: who pins the revision asks for the change
+			spec.RequestedBy = s.requester(st) // the version runs: who pins the revision asks for the change
 		}
 	} else {
 		if spec.Parameters, err = template.EncodeParameters(st.parameters); err != nil {

@@ -39,9 +39,9 @@ func (r *Reconciler) findTeam(ctx context.Context, s *scope) error {
 // maxRequesters is how many users the status keeps of an environment.
 const maxRequesters = 128
 
-// requested is who asked for the version of the spec, and for those before it since the one that runs in the environment: a
-// version may have come to no Release, since something was in the way, or its Release may have gone with its environment. What
-// the Component asks for otherwise, such as a promotion, makes nobody an author.
+// requested is who asked for what the Component asks for in an environment, the version and the revision that it is pinned to, and
+// for those before it since what runs there: a version may have come to no Release, since something was in the way, or its Release
+// may have gone with its environment. What the Component asks for otherwise, such as a promotion, makes nobody an author.
 func (s *scope) requested(st *stop) *platformv1alpha1.RequestedVersion {
 	var before *platformv1alpha1.RequestedVersion
 	for i := range s.before.Status.Environments {
@@ -49,24 +49,31 @@ func (s *scope) requested(st *stop) *platformv1alpha1.RequestedVersion {
 			before = e.Requested
 		}
 	}
+	pin := int64(0)
+	if ref := s.component.Spec.TemplateRef.Revision; ref != nil {
+		pin = *ref
+	}
 	current := st.current()
-	if current != nil && current.Spec.Version == st.version {
+	if st.runs(st.version) && (pin == 0 || current.Spec.Revision.Number == pin) {
 		return nil
+	}
+	if before != nil && before.Version == st.version && before.Revision == pin {
+		return before.DeepCopy()
 	}
 	by := s.component.Spec.RequestedBy
 	if before == nil {
-		if release := st.brought(); release != nil {
+		if release := st.brought(pin); release != nil {
 			by = release.Spec.RequestedBy // asked for before there was a status, or before it was rolled back
-		} else if asked := s.asked(st.version); asked != "" {
+		} else if asked := s.asked(st.version); asked != "" && !st.runs(st.version) {
 			by = asked // the environment was made anew
 		}
 	}
-	if by == "" || before != nil && before.Version == st.version {
-		return before.DeepCopy()
-	}
-	now := &platformv1alpha1.RequestedVersion{Version: st.version, Requester: by, By: []string{by}}
+	now := &platformv1alpha1.RequestedVersion{Version: st.version, Revision: pin, Requester: by}
 	if before != nil {
-		now.By = append(now.By, before.By...)
+		now.By = before.By
+	}
+	if by != "" {
+		now.By = append(slices.Clone(now.By), by)
 	}
 	slices.Sort(now.By)
 	now.By = slices.Compact(now.By)
@@ -84,27 +91,40 @@ func (s *scope) asked(version string) string {
 	return ""
 }
 
-// brought is the first Release that brought the version of the spec since what runs here came; nil for none. Of those before,
-// nobody is counted.
-func (s *stop) brought() *platformv1alpha1.Release {
-	came := int64(0)
+// runs says whether a version runs in an environment. One that came with what was taken over does not: nothing of it was written.
+func (s *stop) runs(version string) bool {
+	current := s.current()
+	return current != nil && current.Spec.Cause != platformv1alpha1.CauseAdoption && current.Spec.Version == version
+}
+
+// brought is the first Release that brought the version of the spec since what runs here came, or that waits with the revision
+// that it is pinned to where the version runs; nil for none. Of those before, nobody is counted.
+func (s *stop) brought(pin int64) *platformv1alpha1.Release {
+	came, list := int64(0), slices.Concat(s.releases, s.unopened)
 	if origin := s.origin(s.current()); origin != nil {
 		came = origin.Spec.Number
 	}
+	pins := s.runs(s.version)
+	if pins {
+		list = s.unopened
+	}
 	var first *platformv1alpha1.Release
-	for _, release := range slices.Concat(s.releases, s.unopened) {
-		brings := release.Spec.Version == s.version && release.Spec.Number > came
-		if brings && (first == nil || release.Spec.Number < first.Spec.Number) {
+	for _, release := range list {
+		brings := release.Spec.Version == s.version && release.Spec.Number > came && release.Spec.Cause != platformv1alpha1.CauseAdoption
+		if pins && release.Spec.Revision.Number != pin || !brings {
+			continue
+		}
+		if first == nil || release.Spec.Number < first.Spec.Number {
 			first = release
 		}
 	}
 	return first
 }
 
-// requester is who asked for the version of the spec in an environment: whoever changed the Component last may have changed
-// something else.
+// requester is who asked for the version of the spec in an environment, or for the revision that it is pinned to: whoever changed
+// the Component last may have changed something else. Empty where whoever did gave no name.
 func (s *scope) requester(st *stop) string {
-	if asked := st.requested; asked != nil && asked.Version == st.version && asked.Requester != "" {
+	if asked := st.requested; asked != nil && asked.Version == st.version {
 		return asked.Requester
 	}
 	return s.component.Spec.RequestedBy
@@ -149,6 +169,9 @@ func (s *scope) authors(st *stop, pending *platformv1alpha1.Release) (users []st
 // times are whole seconds, so that it may seem to have come with, or after, itself.
 func (s *scope) since(st *stop) []*platformv1alpha1.Release {
 	since, current := st.cameAt(), st.current()
+	if current != nil && current.Spec.Cause == platformv1alpha1.CauseAdoption {
+		current = nil
+	}
 	var made []*platformv1alpha1.Release
 	for i := range s.stops {
 		other := &s.stops[i]
@@ -182,12 +205,12 @@ func (s *stop) repeats(release *platformv1alpha1.Release) bool {
 }
 
 // origin is the Release that brought the version of another one here, which may be that itself: the last one up to it, so
-// that it does not matter which of those in between are gone. It is nil for none.
+// that it does not matter which of those in between are gone. It is nil for none, and for what took over what was found, which
+// brought nothing.
 func (s *stop) origin(of *platformv1alpha1.Release) *platformv1alpha1.Release {
 	var origin *platformv1alpha1.Release
 	for _, release := range s.releases {
-		brings := changes(release.Spec.Cause) || release.Spec.Cause == platformv1alpha1.CauseAdoption
-		if of != nil && brings && release.Spec.Version == of.Spec.Version && release.Spec.Number <= of.Spec.Number {
+		if of != nil && changes(release.Spec.Cause) && release.Spec.Version == of.Spec.Version && release.Spec.Number <= of.Spec.Number {
 			origin = release
 		}
 	}

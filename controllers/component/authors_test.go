@@ -164,12 +164,14 @@ func TestRequested_IsWhoAskedWhereNoReleaseSaysSo(t *testing.T) {
 		"those before too":                                 {asked("v2", "bob"), "ann", "v3", []*platformv1alpha1.Release{one}, nil, asked("v3", "ann", "bob")},
 		"each once":                                        {asked("v2", "ann"), "ann", "v3", []*platformv1alpha1.Release{one}, nil, asked("v3", "ann")},
 		"not who promotes":                                 {asked("v2", "ann"), "eve", "v2", []*platformv1alpha1.Release{one}, nil, asked("v2", "ann")},
-		"nobody of whom nothing is known":                  {asked("v2", "ann"), "", "v3", []*platformv1alpha1.Release{one}, nil, asked("v2", "ann")},
-		"nobody where what waits says it":                  {nil, "eve", "v2", []*platformv1alpha1.Release{one}, []*platformv1alpha1.Release{made(2, "v2", platformv1alpha1.CauseImageChange)}, nil},
+		"nobody of whom nothing is known":                  {asked("v2", "ann"), "", "v3", []*platformv1alpha1.Release{one}, nil, &platformv1alpha1.RequestedVersion{Version: "v3", By: []string{"ann"}}},
+		"nobody where what waits says it":                  {nil, "eve", "v2", []*platformv1alpha1.Release{one}, []*platformv1alpha1.Release{made(2, "v2", platformv1alpha1.CauseImageChange)}, &platformv1alpha1.RequestedVersion{Version: "v2"}},
 		"whom what waits names, not who holds it":          {nil, "eve", "v2", []*platformv1alpha1.Release{one}, []*platformv1alpha1.Release{daves}, asked("v2", "dave")},
 		"whom what was taken back names":                   {nil, "eve", "v2", []*platformv1alpha1.Release{one, daves, made(3, "v1", platformv1alpha1.CauseRollback)}, nil, asked("v2", "dave")},
 		"who asks again, though what waited names another": {asked("v3", "ann"), "eve", "v2", []*platformv1alpha1.Release{one}, []*platformv1alpha1.Release{daves}, &platformv1alpha1.RequestedVersion{Version: "v2", Requester: "eve", By: []string{"ann", "eve"}}},
-		"nobody where what was taken back says it":         {nil, "eve", "v2", []*platformv1alpha1.Release{one, made(2, "v2", platformv1alpha1.CauseImageChange), made(3, "v1", platformv1alpha1.CauseRollback)}, nil, nil},
+		"nobody where what was taken back says it":         {nil, "eve", "v2", []*platformv1alpha1.Release{one, made(2, "v2", platformv1alpha1.CauseImageChange), made(3, "v1", platformv1alpha1.CauseRollback)}, nil, &platformv1alpha1.RequestedVersion{Version: "v2"}},
+		"not who writes next, where nobody gave a name":    {&platformv1alpha1.RequestedVersion{Version: "v2"}, "bob", "v2", []*platformv1alpha1.Release{one}, nil, &platformv1alpha1.RequestedVersion{Version: "v2"}},
+		"who wrote what came with something to take over":  {nil, "ann", "v1", []*platformv1alpha1.Release{made(1, "v1", platformv1alpha1.CauseAdoption)}, nil, asked("v1", "ann")},
 		"who asks again for what ran long ago": {nil, "ann", "v2",
 			[]*platformv1alpha1.Release{made(1, "v2", platformv1alpha1.CauseImageChange), made(2, "v3", platformv1alpha1.CauseImageChange)}, nil, asked("v2", "ann")},
 	} {
@@ -181,5 +183,83 @@ func TestRequested_IsWhoAskedWhereNoReleaseSaysSo(t *testing.T) {
 		if got := s.requested(&stop{name: "prod", version: tc.version, releases: tc.releases, unopened: tc.unopened}); !equality.Semantic.DeepEqual(got, tc.want) {
 			t.Errorf("%s: it is %v, want %v", name, got, tc.want)
 		}
+	}
+}
+
+// A pin is somebody's too: of whom the Component named when it came, not of whom it names when a Release is made for it.
+func TestRequested_IsWhoPinned(t *testing.T) {
+	t.Parallel()
+	runs := &platformv1alpha1.Release{}
+	runs.Spec.Number, runs.Spec.Version, runs.Spec.RequestedBy, runs.Spec.Revision.Number, runs.Spec.Cause = 1, "v1", "ann", 1, platformv1alpha1.CauseImageChange
+	followed := runs.DeepCopy()
+	followed.Spec.Number, followed.Spec.Cause = 2, platformv1alpha1.CauseTemplateRollout
+	waits := runs.DeepCopy()
+	waits.Spec.Number, waits.Spec.RequestedBy, waits.Spec.Revision.Number, waits.Spec.Cause = 3, "ada", 2, platformv1alpha1.CauseTemplateRollout
+	pinned := func(by string) *platformv1alpha1.RequestedVersion {
+		return &platformv1alpha1.RequestedVersion{Version: "v1", Revision: 2, Requester: by, By: []string{by}}
+	}
+	for name, tc := range map[string]struct {
+		pin      int64
+		by       string
+		before   *platformv1alpha1.RequestedVersion
+		unopened []*platformv1alpha1.Release
+		want     *platformv1alpha1.RequestedVersion
+	}{
+		"nobody without":                    {0, "bob", nil, nil, nil},
+		"nobody of what runs":               {1, "bob", nil, nil, nil},
+		"who pins":                          {2, "ada", nil, nil, pinned("ada")},
+		"not who writes next":               {2, "bob", pinned("ada"), nil, pinned("ada")},
+		"whom the Release that waits names": {2, "bob", nil, []*platformv1alpha1.Release{waits}, pinned("ada")},
+		"nobody, once it is taken out":      {0, "bob", pinned("ada"), nil, nil},
+	} {
+		component, before := &platformv1alpha1.Component{}, &platformv1alpha1.Component{}
+		component.Spec.RequestedBy = tc.by
+		if tc.pin != 0 {
+			component.Spec.TemplateRef.Revision = &tc.pin
+		}
+		before.Status.Environments = []platformv1alpha1.ComponentEnvironmentStatus{{Name: "prod", Requested: tc.before}}
+		s := &scope{before: before, component: component}
+		st := &stop{name: "prod", version: "v1", releases: []*platformv1alpha1.Release{runs, followed}, unopened: tc.unopened}
+		if st.requested = s.requested(st); !equality.Semantic.DeepEqual(st.requested, tc.want) {
+			t.Errorf("%s: it is %v, want %v", name, st.requested, tc.want)
+		}
+		if tc.want != nil && s.requester(st) != "ada" {
+			t.Errorf("%s: the Release would be %s's", name, s.requester(st))
+		}
+	}
+}
+
+// What was taken over ran nothing of the version that came with it, so whoever wrote that is an author of the next.
+func TestAuthors_CountThoseOfWhatCameWithAnAdoption(t *testing.T) {
+	t.Parallel()
+	made := func(minute int, version, by string, cause platformv1alpha1.Cause) *platformv1alpha1.Release {
+		r := &platformv1alpha1.Release{}
+		r.CreationTimestamp = metav1.NewTime(time.Date(2026, 11, 29, 10, minute, 0, 0, time.UTC))
+		r.Spec.Image, r.Spec.Version, r.Spec.RequestedBy, r.Spec.Cause, r.Spec.Number = version, version, by, cause, int64(minute)
+		return r
+	}
+	pending := made(4, "v2", "bob", platformv1alpha1.CausePromotion)
+	s := &scope{stops: []stop{
+		{releases: []*platformv1alpha1.Release{made(1, "v1", "ada", platformv1alpha1.CauseImageChange), made(3, "v2", "bob", platformv1alpha1.CauseImageChange)}},
+		{releases: []*platformv1alpha1.Release{made(2, "v1", "ada", platformv1alpha1.CauseAdoption)}, unopened: []*platformv1alpha1.Release{pending}},
+	}}
+	if users, _ := s.authors(&s.stops[1], pending); !slices.Equal(users, []string{"ada", "bob"}) {
+		t.Errorf("the authors are %v", users)
+	}
+}
+
+// What goes on for the sake of its revision uses what runs uses, and is not out of date because the next version uses more.
+func TestPlannedPending_ComparesWithWhatGoesOn(t *testing.T) {
+	t.Parallel()
+	db := []platformv1alpha1.ReleaseUse{{Component: "db", As: "db"}}
+	waits := &platformv1alpha1.Release{}
+	waits.Spec.Version, waits.Spec.Cause, waits.Spec.Number = "v1", platformv1alpha1.CauseTemplateRollout, 2
+	st := &stop{version: "v2", uses: db, unopened: []*platformv1alpha1.Release{waits}}
+	if pending := (&scope{}).plannedPending(st); pending[0].Stale {
+		t.Error("it would be made again and again")
+	}
+	st.version = "v1"
+	if pending := (&scope{}).plannedPending(st); !pending[0].Stale {
+		t.Error("it brings what is no more asked for")
 	}
 }

@@ -44,7 +44,7 @@ func (s *stop) pending() *platformv1alpha1.Release {
 	return last
 }
 
-// findGates finds what each environment asks of a version, and what people decided on those that wait.
+// findGates finds what each environment asks of a version.
 func (r *Reconciler) findGates(ctx context.Context, s *scope) error {
 	var tiers []platformv1alpha1.Tier
 	for i := range s.stops {
@@ -63,15 +63,25 @@ func (r *Reconciler) findGates(ctx context.Context, s *scope) error {
 		if st.environment != nil {
 			st.freeze = openFreeze(st.environment.Status.Freezes, s.now)
 		}
-		if pending := st.pending(); pending != nil {
-			decisions, err := r.decisions(ctx, pending)
-			if err != nil {
-				return err
-			}
-			st.decisions = decisions
-		}
 	}
 	return r.findTeam(ctx, s)
+}
+
+// keepRejection writes down what people decided on a Release that waits, where one of them rejected it, before anything takes
+// its place: from then on only what it says itself is known.
+func (r *Reconciler) keepRejection(ctx context.Context, st *stop) error {
+	release := st.pending()
+	rejects := func(d platformv1alpha1.ReleaseDecision) bool { return d.Decision == platformv1alpha1.DecisionReject }
+	if release == nil || wasRejected(release) || !slices.ContainsFunc(st.decisions, rejects) {
+		return nil
+	}
+	before := release.DeepCopy()
+	release.Status.Decisions = recorded(st.decisions)
+	err := r.Status().Patch(ctx, release, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("writing down that Release %s was rejected: %w", release.Name, err)
+	}
+	return nil
 }
 
 // soaks tells the environments in which a version soaks before it enters one for how long that is: checks go on until then.
@@ -138,11 +148,15 @@ func (s *scope) plannedPending(st *stop) []promotion.Pending {
 		if release == waits {
 			decisions = st.decisions
 		}
+		uses := st.uses
+		if release.Spec.Version != st.version {
+			uses = st.runningUses // it goes on with what runs, for the sake of its revision
+		}
 		list[i] = promotion.Pending{
 			Namespace: release.Namespace, Name: release.Name, Version: release.Spec.Version, Revision: release.Spec.Revision.Number,
 			Superseded: release != waits,
 			Pins:       release.Spec.Cause == platformv1alpha1.CauseTemplateRollout,
-			Stale:      !equality.Semantic.DeepEqual(release.Spec.Uses, st.uses),
+			Stale:      !equality.Semantic.DeepEqual(release.Spec.Uses, uses),
 		}
 		if release == waits && st.gate.AuthorApproval == platformv1alpha1.AuthorApprovalForbidden {
 			list[i].Authors, list[i].AuthorUnknown = s.authors(st, release)

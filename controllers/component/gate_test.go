@@ -51,8 +51,8 @@ func TestFindGates_SoaksInTheTierOfTheClass(t *testing.T) {
 			if gate := tc.path[i].Status.Gate; gate != nil {
 				tier = gate.RequiredTier
 			}
-			if path[i].Tier != tc.path[i].Status.Tier || path[i].SoakTier != tier {
-				t.Errorf("%s: %s is planned with tier %q and soaks in %q, wanted %q and %q", name, path[i].Name, path[i].Tier, path[i].SoakTier, tc.path[i].Status.Tier, tier)
+			if path[i].Tier != tc.path[i].Status.Tier || path[i].RequiredTier != tier {
+				t.Errorf("%s: %s is planned with tier %q and soaks in %q, wanted %q and %q", name, path[i].Name, path[i].Tier, path[i].RequiredTier, tc.path[i].Status.Tier, tier)
 			}
 		}
 	}

@@ -68,7 +68,8 @@ type stop struct {
 	target int64
 	// highest is the highest number of any Release by the Component's name here.
 	highest int64
-	blocked *promotion.Wait
+	// blocked says why nothing can be made here, lags why nothing but a rollback.
+	blocked, lags *promotion.Wait
 	// uses is what the version of the spec uses, runningUses what the current Release uses, both with what that
 	// gives now. stale says that the current Release has something else.
 	uses, runningUses []platformv1alpha1.ReleaseUse
@@ -199,6 +200,11 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) error {
 			return err
 		}
 		s.stops[i].requested = s.requested(&s.stops[i])
+		if pending := s.stops[i].pending(); pending != nil {
+			if s.stops[i].decisions, err = r.decisions(ctx, pending); err != nil {
+				return err
+			}
+		}
 	}
 	if err := r.findTarget(ctx, s); err != nil || s.problem != nil {
 		return err
@@ -309,7 +315,7 @@ func (r *Reconciler) findClass(ctx context.Context, s *scope, st *stop) error {
 		return nil
 	}
 	s.lookAgain(retryClass) // where it is the cache that knows the class of before
-	st.blocked = &promotion.Wait{
+	st.lags = &promotion.Wait{
 		Reason:  platformv1alpha1.ReasonEnvironmentNotReady,
 		Message: fmt.Sprintf("Environment %s has yet to follow a change of its class %s.", st.name, name),
 	}

@@ -90,7 +90,7 @@ func (s *Step) pending() *Pending {
 // enter has what was decided pass the gate. What goes through it is a new version, or a revision that the Component is
 // pinned to: both are what whoever changes the Component wants. It is made as soon as nothing else is in the way, and
 // waits as a Release, so that people have something to decide on.
-func (s *Step) enter(d Decision, earlier []Step, now time.Time) Decision {
+func (s *Step) enter(d Decision, earlier []*Step, now time.Time) Decision {
 	pending := s.pending()
 	if d.Next == nil || !s.guards(d.Next) {
 		d = s.frozen(d, now)
@@ -101,7 +101,7 @@ func (s *Step) enter(d Decision, earlier []Step, now time.Time) Decision {
 }
 
 // pass opens the gate for what was decided, or says what it waits for there.
-func (s *Step) pass(d Decision, pending *Pending, earlier []Step, now time.Time) Decision {
+func (s *Step) pass(d Decision, pending *Pending, earlier []*Step, now time.Time) Decision {
 	if s.Barred != nil {
 		return Decision{Wait: s.Barred}
 	}
@@ -140,7 +140,7 @@ func (s *Step) meanwhile(d Decision, now time.Time) Decision {
 // already, and what the Component does not ask for any more, is not.
 func (s *Step) wants(pending *Pending) bool {
 	if pending.Pins {
-		return s.Pinned && s.Blocked != nil
+		return s.Pinned && cmp.Or(s.Blocked, s.Lags) != nil
 	}
 	current := s.current()
 	return pending.Version == s.Version && (current == nil || current.Version != s.Version)
@@ -210,7 +210,7 @@ func (s *Step) rejected(next *Next) *Wait {
 
 // awaitGate says what keeps the gate shut, if anything, and after which time to look again though nothing happened.
 // What a person must do comes first: the rest passes by itself.
-func (s *Step) awaitGate(pending *Pending, next *Next, earlier []Step, now time.Time) (*Wait, time.Duration) {
+func (s *Step) awaitGate(pending *Pending, next *Next, earlier []*Step, now time.Time) (*Wait, time.Duration) {
 	var waits []Wait
 	add := func(wait *Wait) {
 		if wait != nil {
@@ -252,7 +252,7 @@ func (s *Step) awaitApprovals(pending *Pending, what string) *Wait {
 	if distinct && len(pending.Authors) == 0 {
 		return &Wait{Reason: platformv1alpha1.ReasonAuthorUnknown, Message: fmt.Sprintf(
 			"Release %s needs %s to enter %s, by others than who made the change, and it is not known who that is: %s.",
-			pending.Name, count(need, "approval"), s.Name, cmp.Or(pending.AuthorUnknown, "bring another version, with spec.requestedBy of the Component set to who changes it"))}
+			pending.Name, count(need, "approval"), s.Name, cmp.Or(pending.AuthorUnknown, "bring a version with another image or commit, and spec.requestedBy of the Component set to who changes it"))}
 	}
 	var approvers []string
 	for _, vote := range pending.Votes {
@@ -286,23 +286,17 @@ func (s *Step) awaitPromotion(pending *Pending, what string) *Wait {
 		"Release %s enters %s when somebody who may change the Component promotes it: towpath promote -n %s %s.", pending.Name, s.Name, pending.Namespace, pending.Name)}
 }
 
-// awaitSoak looks for how long what is to enter has been Ready in the environment before, and in one of the tier that the
-// class asks for.
-func (s *Step) awaitSoak(next *Next, earlier []Step, now time.Time) (*Wait, time.Duration) {
-	if s.Gate.SoakSeconds == 0 || len(earlier) == 0 {
+// awaitSoak looks for how long what is to enter has been Ready where that must be shown.
+func (s *Step) awaitSoak(next *Next, earlier []*Step, now time.Time) (*Wait, time.Duration) {
+	if s.Gate.SoakSeconds == 0 {
 		return nil, 0
 	}
-	before := &earlier[len(earlier)-1]
-	wait, again := s.soaked(next, before, now)
-	if wait != nil || s.SoakTier == "" || before.Tier == s.SoakTier {
-		return wait, again
-	}
-	for i := range slices.Backward(earlier) {
-		if earlier[i].Tier == s.SoakTier {
-			return s.soaked(next, &earlier[i], now)
+	for _, before := range earlier {
+		if wait, again := s.soaked(next, before, now); wait != nil {
+			return wait, again
 		}
 	}
-	return nil, 0 // MissingTier bars the way
+	return nil, 0
 }
 
 // soaked looks for how long what runs in an earlier environment has been Ready. For a pin that is the revision.

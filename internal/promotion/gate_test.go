@@ -60,19 +60,73 @@ func TestPlan_SoaksInTheTierThatIsAskedFor(t *testing.T) {
 		"long in both":                                   {[]promotion.Step{step("stg", staging, long), step("dev", "Development", long)}, nil, 0},
 		"another version in staging": {
 			[]promotion.Step{step("stg", staging, readySince("v2", 1, 2*time.Hour)), step("dev", "Development", long)},
-			&promotion.Wait{Reason: "Soaking", Message: "The version must have been Ready in stg for 1h0m0s, and is not Ready there now."}, 0,
+			&promotion.Wait{Reason: "WaitingForPrevious", Message: "The version waits until it is Ready in stg, the environment before prod."}, 0,
 		},
 		"taken over in staging": {
 			[]promotion.Step{step("stg", staging, found), step("dev", "Development", long)},
-			&promotion.Wait{Reason: "Soaking", Message: "The version must have been Ready in stg for 1h0m0s, and is not Ready there now."}, 0,
+			&promotion.Wait{Reason: "WaitingForPrevious", Message: "The version runs in stg as it was found there, without the golden path; the next version goes on to prod."}, 0,
 		},
 	} {
 		prod := step("prod", "Production", ready("v0", 1))
-		prod.Gate, prod.SoakTier = platformv1alpha1.Gate{SoakSeconds: 3600}, staging
+		prod.Gate, prod.RequiredTier = platformv1alpha1.Gate{SoakSeconds: 3600}, staging
 		got := promotion.Plan(append(tc.earlier, prod), 1, noon, always)[len(tc.earlier)]
 		if diff := cmp.Diff(tc.want, got.Wait); diff != "" || got.Again != tc.again {
 			t.Errorf("%s: again after %s, wanted %s; (-want +got):\n%s", name, got.Again, tc.again, diff)
 		}
+	}
+}
+
+// Nor is it enough that an environment of the tier stands somewhere before: the version must have been Ready there.
+func TestPlan_AsksTheTierThatIsRequired(t *testing.T) {
+	failed := promotion.Release{Name: "stg-1", Version: "v1", Revision: 1, Failed: true, Changes: true}
+	for name, stg := range map[string]promotion.Step{
+		"empty, and manual":   {Gate: platformv1alpha1.Gate{Promotion: platformv1alpha1.PromotionManual}},
+		"held at nothing":     {RollbackTo: 999},
+		"blocked":             {Blocked: &promotion.Wait{Reason: "EnvironmentNotReady"}},
+		"where it failed":     {Releases: []promotion.Release{failed}},
+		"that runs another":   {Releases: []promotion.Release{ready("v0", 1)}},
+		"where it is no more": {Lost: &promotion.Release{Version: "v1", Revision: 1, HadReady: true}},
+	} {
+		stg.Name, stg.Version, stg.Tier = "stg", "v1", platformv1alpha1.TierStaging
+		dev := promotion.Step{Name: "dev", Version: "v1", Tier: platformv1alpha1.TierDevelopment, Releases: []promotion.Release{readySince("v1", 1, time.Hour)}}
+		prod := promotion.Step{
+			Name: "prod", Version: "v1", Tier: platformv1alpha1.TierProduction, RequiredTier: platformv1alpha1.TierStaging, Releases: []promotion.Release{ready("v0", 1)},
+		}
+		got := promotion.Plan([]promotion.Step{stg, dev, prod}, 1, noon, always)[2]
+		if got.Next != nil || got.Wait == nil || got.Wait.Reason != platformv1alpha1.ReasonWaitingForPrevious {
+			t.Errorf("staging %s: prod decides %+v, %+v", name, got, got.Next)
+		}
+		prod.Gate = platformv1alpha1.Gate{Approvals: 1}
+		prod.Pending = []promotion.Pending{waiting("v1", 1, approves("bob")...)}
+		if got := promotion.Plan([]promotion.Step{stg, dev, prod}, 1, noon, always)[2]; got.Open {
+			t.Errorf("staging %s: prod opens by an approval", name)
+		}
+	}
+}
+
+// A class that changed holds all back until its gate is known, but for what takes back what failed.
+func TestPlan_LetsRollbacksPassWhileTheGateIsNotKnown(t *testing.T) {
+	lags := &promotion.Wait{Reason: "EnvironmentNotReady", Message: "Not yet."}
+	bad := promotion.Release{Name: "prod-2", Number: 2, Version: "v1", Revision: 1, Failed: true, Changes: true}
+	good := ready("v0", 1)
+	good.Name, good.Number = "prod-1", 1
+	step := promotion.Step{Name: "prod", Version: "v2", Lags: lags, RollsBack: true, Releases: []promotion.Release{good, bad}}
+	if got := promotion.Plan([]promotion.Step{step}, 1, noon, always)[0]; got.Next == nil || got.Next.Cause != platformv1alpha1.CauseRollback {
+		t.Errorf("what failed is not taken back: %+v", got)
+	}
+	step.Releases = step.Releases[:1]
+	if got := promotion.Plan([]promotion.Step{step}, 1, noon, always)[0]; got.Next != nil || got.Wait != lags {
+		t.Errorf("a version enters: %+v", got)
+	}
+}
+
+func TestPlan_TakesNoExcuseForFailedChecks(t *testing.T) {
+	unable := promotion.Release{Name: "stg-1", Number: 1, Version: "v1", Revision: 1, HadReady: true, Checks: platformv1alpha1.CheckRunning, Changes: true}
+	failed := promotion.Release{Name: "stg-2", Number: 2, Version: "v1", Revision: 2, Failed: true, Checks: platformv1alpha1.CheckFailed, Found: "Errors."}
+	stg := promotion.Step{Name: "stg", Version: "v1", Releases: []promotion.Release{unable, failed}}
+	prod := promotion.Step{Name: "prod", Version: "v1", Releases: []promotion.Release{ready("v0", 1)}}
+	if got := promotion.Plan([]promotion.Step{stg, prod}, 2, noon, always)[1]; got.Next != nil && got.Next.Version == "v1" {
+		t.Errorf("v1 enters: %+v", *got.Next)
 	}
 }
 
@@ -139,7 +193,7 @@ func TestPlan_WaitsAtTheGate(t *testing.T) {
 		},
 		"while no author is known, nobody counts": {
 			prod: promotion.Step{Gate: others, Releases: runs, Pending: []promotion.Pending{{Name: "r", Version: "v1", Revision: 1, Votes: approves("bob")}}},
-			want: wait("AuthorUnknown", "Release r needs 1 approval to enter prod, by others than who made the change, and it is not known who that is: bring another version, with spec.requestedBy of the Component set to who changes it."),
+			want: wait("AuthorUnknown", "Release r needs 1 approval to enter prod, by others than who made the change, and it is not known who that is: bring a version with another image or commit, and spec.requestedBy of the Component set to who changes it."),
 		},
 		"one rejection is enough": {
 			prod: promotion.Step{Gate: two, Releases: runs, Pending: []promotion.Pending{waiting("v1", 1,

@@ -47,7 +47,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 		s.Tier = []platformv1alpha1.Tier{platformv1alpha1.TierDevelopment, platformv1alpha1.TierStaging}[w.random.IntN(2)]
 		staged := slices.ContainsFunc(w.path[:i], func(p promotion.Step) bool { return p.Tier == platformv1alpha1.TierStaging })
 		if staged && w.random.IntN(2) == 0 {
-			s.SoakTier = platformv1alpha1.TierStaging
+			s.RequiredTier = platformv1alpha1.TierStaging
 		}
 	}
 	return w
@@ -60,7 +60,7 @@ func (w *world) reorder(i, j int) {
 	w.checked[i], w.checked[j] = w.checked[j], w.checked[i]
 	var tiers []platformv1alpha1.Tier
 	for i := range w.path {
-		w.path[i].Barred = promotion.MissingTier(w.path[i].Name, "class", w.path[i].SoakTier, tiers)
+		w.path[i].Barred = promotion.MissingTier(w.path[i].Name, "class", w.path[i].RequiredTier, tiers)
 		tiers = append(tiers, w.path[i].Tier)
 	}
 }
@@ -309,7 +309,7 @@ func (w *world) wasReady(s, before *promotion.Step, p *promotion.Pending) {
 	}
 	checked := last.Checks == "" || last.Checks == platformv1alpha1.CheckPassed
 	otherwise := slices.ContainsFunc(before.Releases, func(r promotion.Release) bool {
-		return r.Version == p.Version && r.HadReady && r.Revision != last.Revision
+		return r.Version == p.Version && r.HadReady && r.Revision != last.Revision && (r.Checks == "" || r.Checks == platformv1alpha1.CheckPassed)
 	})
 	if !checked && !otherwise {
 		w.t.Fatalf("%s takes a version whose checks are %s in %s", s.Name, last.Checks, before.Name)
@@ -323,22 +323,31 @@ func valueOf(release *promotion.Release) promotion.Release {
 	return *release
 }
 
-// soaked checks that what enters was Ready for as long as it must in the last environment before of the tier that is asked for.
+// soaked checks that what enters was Ready, and for as long as it must, in the last environment before of the required tier.
 func (w *world) soaked(s *promotion.Step, p *promotion.Pending) {
 	w.t.Helper()
-	if s.SoakTier == "" || s.Gate.SoakSeconds == 0 {
+	if s.RequiredTier == "" {
 		return
 	}
 	var in *promotion.Step
 	for i := 0; w.planned[i].Name != s.Name; i++ {
-		if w.planned[i].Tier == s.SoakTier {
+		if w.planned[i].Tier == s.RequiredTier {
 			in = &w.planned[i]
 		}
+	}
+	if p.Pins && s.Gate.SoakSeconds == 0 {
+		return // which revisions there may be is for wasReady to look at
 	}
 	if in == nil || len(in.Releases) == 0 || in.Lost != nil {
 		w.t.Fatalf("%s takes %+v, and nothing soaks in %+v", s.Name, *p, in)
 	}
 	last := in.Releases[len(in.Releases)-1]
+	if shown := slices.ContainsFunc(in.Releases, func(r promotion.Release) bool { return r.Version == p.Version && r.HadReady }); !p.Pins && !shown {
+		w.t.Fatalf("%s takes %+v, which was never Ready in %s", s.Name, *p, in.Name)
+	}
+	if s.Gate.SoakSeconds == 0 {
+		return
+	}
 	same := last.Version == p.Version && !last.AsFound
 	if p.Pins {
 		same = last.Revision == p.Revision

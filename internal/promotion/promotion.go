@@ -51,6 +51,11 @@ type Release struct {
 	RolledBack *RolledBack
 }
 
+// passed says that the checks of the Release, if it has any, found nothing.
+func (r *Release) passed() bool {
+	return r.Checks == "" || r.Checks == platformv1alpha1.CheckPassed
+}
+
 // RolledBack names a Release that failed and was rolled back.
 type RolledBack struct {
 	// From is its name, Why the reason; empty while only the Release itself says it.
@@ -65,6 +70,8 @@ type Step struct {
 	Home, Component string
 	// Blocked says why no Release can be made here now; nil means that nothing is in the way.
 	Blocked *Wait
+	// Lags says why nothing but a rollback is made here now: what the gate and the freezes are is not known; nil means that it is.
+	Lags *Wait
 	// Version is what should run here.
 	Version string
 	// Target is the revision that the environment should end up with, by a roll-out in waves; 0 for that of the path.
@@ -91,9 +98,9 @@ type Step struct {
 	Tier platformv1alpha1.Tier
 	// Gate is what a version needs to enter the environment, besides being Ready in the one before.
 	Gate platformv1alpha1.Gate
-	// SoakTier is the tier of the environment in which a version must have soaked, besides the one before: whoever changes the
-	// path chooses which one that is. Empty for none.
-	SoakTier platformv1alpha1.Tier
+	// RequiredTier is the tier of which the last environment before must have had what enters Ready, and soaked it, as well as the
+	// one right before: whoever changes the path chooses which one that is. Empty for none.
+	RequiredTier platformv1alpha1.Tier
 	// Barred says why no version may enter, whatever is given to it; nil means that one may.
 	Barred *Wait
 	// Promote names the Release that a person lets through a manual gate.
@@ -177,25 +184,41 @@ type Fits func(step int, version string, revision int64) bool
 func Plan(path []Step, target int64, now time.Time, fits Fits) []Decision {
 	decisions := make([]Decision, len(path))
 	for i := range path {
-		var before *Step
-		if i > 0 {
-			before = &path[i-1]
-		}
 		if decision, ok := path[i].rollback(); ok {
 			decisions[i] = path[i].frozen(decision, now)
 			continue
 		}
-		decision := decide(&path[i], before, cmp.Or(path[i].Target, target), func(version string, revision int64) bool {
+		earlier := path[i].shownBy(path[:i])
+		decision := decide(&path[i], earlier, cmp.Or(path[i].Target, target), func(version string, revision int64) bool {
 			return fits(i, version, revision)
 		})
-		decisions[i] = path[i].enter(path[i].hold(decision), path[:i], now)
+		decisions[i] = path[i].enter(path[i].hold(decision), earlier, now)
 	}
 	return decisions
 }
 
-func decide(step, before *Step, target int64, fits func(string, int64) bool) Decision {
-	if step.Blocked != nil {
-		return Decision{Wait: step.Blocked}
+// shownBy are the environments that must have had Ready what enters: the one right before, and the last one of the tier that the
+// class asks for where that is another. None before the first. That there is one of the tier at all, Barred sees to.
+func (s *Step) shownBy(earlier []Step) []*Step {
+	if len(earlier) == 0 {
+		return nil
+	}
+	before := &earlier[len(earlier)-1]
+	steps := []*Step{before}
+	if s.RequiredTier == "" || before.Tier == s.RequiredTier {
+		return steps
+	}
+	for i := range slices.Backward(earlier) {
+		if earlier[i].Tier == s.RequiredTier {
+			return append(steps, &earlier[i])
+		}
+	}
+	return steps
+}
+
+func decide(step *Step, earlier []*Step, target int64, fits func(string, int64) bool) Decision {
+	if wait := cmp.Or(step.Blocked, step.Lags); wait != nil {
+		return Decision{Wait: wait}
 	}
 	if step.adopts() {
 		return Decision{Next: &Next{step.Version, target, platformv1alpha1.CauseAdoption}}
@@ -205,7 +228,7 @@ func decide(step, before *Step, target int64, fits func(string, int64) bool) Dec
 		if current.AsFound {
 			return Decision{} // the golden path comes with the next version, and not before
 		}
-		if revision := assign(current, before, target); revision != current.Revision && !step.settling() {
+		if revision := assign(current, earlier, target); revision != current.Revision && !step.settling() {
 			return Decision{Next: &Next{step.Version, revision, platformv1alpha1.CauseTemplateRollout}}
 		}
 		return Decision{Next: refresh(step, current)}
@@ -216,7 +239,8 @@ func decide(step, before *Step, target int64, fits func(string, int64) bool) Dec
 			Message: fmt.Sprintf("The version waits until what runs in %s is taken over: see Release %s.", step.Name, current.Name),
 		}}
 	}
-	if wait := awaitBefore(step, before); wait != nil && !step.ran(step.Version) {
+	// A version that ran here until its Release was deleted need not wait again.
+	if wait := awaitEarlier(step, earlier); wait != nil && !step.ran(step.Version) {
 		if current != nil && step.Stale && !current.AsFound {
 			return Decision{Next: refresh(step, current)}
 		}
@@ -224,18 +248,18 @@ func decide(step, before *Step, target int64, fits func(string, int64) bool) Dec
 	}
 	if current == nil || current.AsFound {
 		revision := target
-		if before != nil {
-			revision = min(target, highest(before.shown()))
+		for _, before := range earlier {
+			revision = min(revision, highest(before.shown()))
 		}
 		if current != nil {
-			return Decision{Next: &Next{step.Version, revision, changeCause(step, before)}}
+			return Decision{Next: &Next{step.Version, revision, changeCause(step, earlier)}}
 		}
 		if step.Lost != nil && !step.Lost.AsFound && fits(step.Version, step.Lost.Revision) {
 			revision = step.Lost.Revision // it changes apart from the version, as ever
 		}
-		return Decision{Next: &Next{step.Version, revision, firstCause(step, before)}}
+		return Decision{Next: &Next{step.Version, revision, firstCause(step, earlier)}}
 	}
-	return Decision{Next: change(step, current, before, target, fits)}
+	return Decision{Next: change(step, current, earlier, target, fits)}
 }
 
 // refresh makes the Release that runs again, with what those give whom it uses; nil where that is the same.
@@ -252,12 +276,12 @@ func refresh(step *Step, current *Release) *Next {
 // way on. And where the new version was only ever Ready with a later revision, both change at once too: what
 // was never tried before this environment is not tried here. A version that runs with neither revision does not keep
 // the later one from the version that runs.
-func change(step *Step, current *Release, before *Step, target int64, fits func(string, int64) bool) *Next {
-	next := &Next{step.Version, current.Revision, changeCause(step, before)}
-	revision := assign(current, before, target)
+func change(step *Step, current *Release, earlier []*Step, target int64, fits func(string, int64) bool) *Next {
+	next := &Next{step.Version, current.Revision, changeCause(step, earlier)}
+	revision := assign(current, earlier, target)
 	fitsNow := fits(step.Version, current.Revision)
 	if fitsNow || revision == current.Revision || !fits(step.Version, revision) {
-		pair := paired(current, before, target)
+		pair := paired(current, earlier, target)
 		switch {
 		case pair != current.Revision && fits(step.Version, pair):
 			next.Revision = pair
@@ -274,21 +298,25 @@ func change(step *Step, current *Release, before *Step, target int64, fits func(
 }
 
 // assign returns the revision that an environment should run: the target, but upwards no further
-// than what the environment before has had Ready.
-func assign(current *Release, before *Step, target int64) int64 {
-	if target <= current.Revision || before == nil {
+// than what those before have had Ready.
+func assign(current *Release, earlier []*Step, target int64) int64 {
+	if target <= current.Revision {
 		return target
 	}
-	return max(current.Revision, min(target, highest(before.shown())))
+	for _, before := range earlier {
+		target = min(target, highest(before.shown()))
+	}
+	return max(current.Revision, target)
 }
 
 // paired returns the revision that a new version should come with: the one that runs, unless the version was
 // Ready in the environment before with later ones alone. Then it is known not to work, or not known to work,
 // with the one that runs, and the two change together.
-func paired(current *Release, before *Step, target int64) int64 {
-	if before == nil {
+func paired(current *Release, earlier []*Step, target int64) int64 {
+	if len(earlier) == 0 {
 		return current.Revision
 	}
+	before := earlier[0]
 	earliest := int64(0)
 	for _, r := range before.Releases {
 		if r.HadReady && !r.AsFound && r.Version == before.Version && (earliest == 0 || r.Revision < earliest) {
@@ -327,11 +355,18 @@ func highest(revisions []int64) int64 {
 	return slices.Max(revisions)
 }
 
-// awaitBefore says what keeps the version out of the environment, if anything.
-func awaitBefore(step, before *Step) *Wait {
-	if before == nil {
-		return nil
+// awaitEarlier says what keeps the version out of the environment, if anything.
+func awaitEarlier(step *Step, earlier []*Step) *Wait {
+	for _, before := range earlier {
+		if wait := awaitIn(step, before); wait != nil {
+			return wait
+		}
 	}
+	return nil
+}
+
+// awaitIn says what the version lacks in an environment before, if anything.
+func awaitIn(step, before *Step) *Wait {
 	waiting := before.asleep(step)
 	if waiting == nil {
 		waiting = &Wait{
@@ -347,13 +382,13 @@ func awaitBefore(step, before *Step) *Wait {
 		waiting.Message = fmt.Sprintf("The version runs in %s as it was found there, without the golden path; the next version goes on to %s.", before.Name, step.Name)
 		return waiting
 	}
-	if current.Ready && (current.Checks == "" || current.Checks == platformv1alpha1.CheckPassed) {
+	if current.Ready && current.passed() {
 		return nil
 	}
 	// A roll-out of the template may be under way in the environment before: what the version has
 	// shown there with the revision before counts, since that revision is what goes on with it.
 	for _, r := range before.Releases {
-		if r.Version == before.Version && r.HadReady && r.Revision != current.Revision {
+		if r.Version == before.Version && r.HadReady && r.Revision != current.Revision && r.passed() {
 			return nil
 		}
 	}
@@ -371,24 +406,24 @@ func awaitBefore(step, before *Step) *Wait {
 	return waiting
 }
 
-func firstCause(step, before *Step) platformv1alpha1.Cause {
+func firstCause(step *Step, earlier []*Step) platformv1alpha1.Cause {
 	switch {
 	case step.Lost != nil && step.Lost.Version == "", step.ran(step.Version):
 		return platformv1alpha1.CauseManual
 	case step.Lost != nil && !step.Lost.AsFound:
-		return changeCause(step, before)
-	case before != nil:
+		return changeCause(step, earlier)
+	case len(earlier) > 0:
 		return platformv1alpha1.CausePromotion
 	default:
 		return platformv1alpha1.CauseImageChange
 	}
 }
 
-func changeCause(step, before *Step) platformv1alpha1.Cause {
+func changeCause(step *Step, earlier []*Step) platformv1alpha1.Cause {
 	switch {
 	case step.Expired:
 		return platformv1alpha1.CauseOverrideExpired
-	case before != nil:
+	case len(earlier) > 0:
 		return platformv1alpha1.CausePromotion
 	case step.SameCode:
 		return platformv1alpha1.CauseParameterChange

@@ -79,6 +79,30 @@ var _ = Describe("A shortcut past a gate", func() {
 		}
 	})
 
+	It("by a version that takes the place of one that was rejected in a moment in which nothing could be planned", func(ctx context.Context) {
+		t := newTeam(ctx)
+		t.addGated(ctx, "prod", gated(ctx, platformv1alpha1.ClassGate{Gate: platformv1alpha1.Gate{Approvals: 1}}))
+		bob := t.approver(ctx, "bob")
+		template := publish(ctx, light(framework.Name("light-")))
+		component := deploy(ctx, framework.Component(t.home, "shop", template.Name, "prod"))
+		Eventually(ctx, framework.Read(admin, component)).Should(keptOut(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-1"))
+
+		By("a pin to nothing, and a rejection")
+		change(ctx, component, pin(99))
+		Eventually(ctx, framework.Read(admin, component)).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonRevisionNotFound))
+		decide(ctx, bob, "bob", t.release("shop", "prod", 1), platformv1alpha1.DecisionReject, "It is broken")
+		Eventually(ctx, framework.Read(admin, t.release("shop", "prod", 1))).Should(HaveField("Status.Decisions", HaveLen(1)))
+
+		By("another version, and the first again")
+		first := read(ctx, component).Spec.Image
+		change(ctx, component, func(c *platformv1alpha1.Component) {
+			c.Spec.TemplateRef.Revision, c.Spec.Image = nil, "registry.example/shop:2.0.0"
+		})
+		Eventually(ctx, framework.Read(admin, component)).Should(keptOut(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-2"))
+		change(ctx, component, withImage(first))
+		Eventually(ctx, framework.Read(admin, component)).Should(framework.HaveCondition(isPromoted, no, platformv1alpha1.ReasonRejected, "bob rejected the version for prod", "It is broken"))
+	})
+
 	It("is none for who holds an environment and lets it go on: that makes nobody an author", func(ctx context.Context) {
 		t := newTeam(ctx)
 		t.addGated(ctx, "prod", gated(ctx, forbidden()))
