@@ -33,7 +33,7 @@ WORKLOADS ?= keep
 
 # How long each fuzz target runs in test-fuzz, as a number of inputs or a time. By a time, go test fails once in a while with
 # "context deadline exceeded" and no input that fails, where the end comes while a worker is asked.
-FUZZTIME ?= 2500x
+FUZZTIME ?= 1000x
 # Further arguments of go test, such as TESTFLAGS="-v -run TestX".
 TESTFLAGS ?=
 
