@@ -47,7 +47,7 @@ func (s *scope) fullVersion(release *platformv1alpha1.Release) (string, error) {
 	for i := range of.Overrides {
 		spec.Overrides = append(spec.Overrides, of.Overrides[i].Override)
 	}
-	return promotion.Version(&spec, parameters)
+	return promotion.Version(&spec, template.MergeParameters(parameters, nil)) // as those of a stop: none are an empty map there
 }
 
 // named are uses as a Release has them.

@@ -7,7 +7,27 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/promotion"
+	"github.com/towpath-dev/towpath/internal/template"
 )
+
+// A Release without parameters has none, where a stop has an empty map.
+func TestAsRecorded_WithoutParameters(t *testing.T) {
+	t.Parallel()
+	component := &platformv1alpha1.Component{Spec: platformv1alpha1.ComponentSpec{Image: "shop:1"}}
+	none, err := template.DecodeParameters(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	full, err := promotion.Version(&component.Spec, template.MergeParameters(none, none))
+	if err != nil {
+		t.Fatal(err)
+	}
+	release := &platformv1alpha1.Release{Spec: platformv1alpha1.ReleaseSpec{Version: full[:promotion.ShortVersion], Image: "shop:1"}}
+	st := &stop{version: full, releases: []*platformv1alpha1.Release{release}}
+	if err := (&scope{component: component}).asRecorded(st); err != nil || st.version != release.Spec.Version {
+		t.Errorf("the version is %s (%v), wanted %s", st.version, err, release.Spec.Version)
+	}
+}
 
 // What was released before versions had all digits of their hash goes on by its short name, but only where it is the same in
 // every part: whoever finds another with the same beginning has it let in anew.
