@@ -168,16 +168,12 @@ func (s *scope) authors(st *stop, pending *platformv1alpha1.Release) (users []st
 // as a rollback, brings nothing: its origin counts, by when that was. Nor does the version that runs, wherever it was made:
 // times are whole seconds, so that it may seem to have come with, or after, itself.
 func (s *scope) since(st *stop) []*platformv1alpha1.Release {
-	since, current := st.cameAt(), st.current()
-	if current != nil && current.Spec.Cause == platformv1alpha1.CauseAdoption {
-		current = nil
-	}
+	since := st.cameAt()
 	var made []*platformv1alpha1.Release
 	for i := range s.stops {
 		other := &s.stops[i]
 		for _, release := range other.releases {
-			runs := current != nil && release.Spec.Version == current.Spec.Version
-			if !runs && !release.CreationTimestamp.Time.Before(since) && !other.repeats(release) {
+			if !st.runs(release.Spec.Version) && !release.CreationTimestamp.Time.Before(since) && !other.repeats(release) {
 				made = append(made, release)
 			}
 		}

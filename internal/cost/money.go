@@ -7,11 +7,9 @@ package cost
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	"github.com/shopspring/decimal"
-	"golang.org/x/text/currency"
 )
 
 const (
@@ -80,25 +78,6 @@ func (r Range) IsZero() bool { return r.Min.IsZero() && r.Expected.IsZero() && r
 // Equal says whether two ranges are the same amounts, however they are written.
 func (r Range) Equal(o Range) bool {
 	return r.Min.Equal(o.Min) && r.Expected.Equal(o.Expected) && r.Max.Equal(o.Max)
-}
-
-// CheckCurrency says why a text is no code of a currency; nil where it is one.
-func CheckCurrency(code string) error {
-	unit, err := currency.ParseISO(code)
-	if err != nil || unit.String() != code || code == "XXX" || code == "XTS" {
-		return fmt.Errorf("currency %q is not known: it must be a code of ISO 4217 in capitals, such as USD or EUR", code)
-	}
-	return nil
-}
-
-// Digits is how many decimal places a currency is written with: 2 for USD, 0 for JPY.
-func Digits(code string) int32 {
-	unit, err := currency.ParseISO(code)
-	if err != nil {
-		return 2
-	}
-	scale, _ := currency.Standard.Rounding(unit)
-	return int32(scale) //nolint:gosec // a scale is below ten
 }
 
 // Split parts a total by weights, each part with so many decimal places, such that the parts sum to the total: what

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/towpath-dev/towpath/internal/cost"
 	"github.com/towpath-dev/towpath/internal/history"
 )
 
@@ -99,7 +100,7 @@ func (c *Charge) Check() error {
 	switch {
 	case !c.Category.Known():
 		return fmt.Errorf("the charge category must be Usage, Purchase, Tax, Credit or Adjustment, not %q", c.Category)
-	case !KnownCurrency(c.Currency):
+	case !cost.KnownCurrency(c.Currency):
 		return fmt.Errorf("the currency must be a code of ISO 4217, such as USD, not %q", c.Currency)
 	case c.Period == "":
 		return fmt.Errorf("a charge of %s must have a billing period", c.Day)

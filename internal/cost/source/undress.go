@@ -3,6 +3,8 @@ package source
 import (
 	"bytes"
 	"strings"
+
+	"github.com/towpath-dev/towpath/internal/cost"
 )
 
 // signs are those of currencies that exports put beside amounts.
@@ -56,10 +58,10 @@ func unsigned(s string) string {
 	if bare := strings.TrimSpace(strings.TrimRight(s, signs)); bare != s {
 		return bare
 	}
-	if len(s) > 3 && KnownCurrency(s[:3]) {
+	if len(s) > 3 && cost.KnownCurrency(s[:3]) {
 		return strings.TrimSpace(s[3:])
 	}
-	if len(s) > 3 && KnownCurrency(s[len(s)-3:]) {
+	if len(s) > 3 && cost.KnownCurrency(s[len(s)-3:]) {
 		return strings.TrimSpace(s[:len(s)-3])
 	}
 	return s

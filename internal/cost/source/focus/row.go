@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/towpath-dev/towpath/internal/cost"
 	"github.com/towpath-dev/towpath/internal/cost/source"
 	"github.com/towpath-dev/towpath/internal/history"
 )
@@ -136,8 +137,8 @@ func (r *reader) currency(c *cell) (string, error) {
 		return "", errors.New("it must be the currency of the invoice, such as USD, but is absent")
 	}
 	code := r.wordOf(billingCurrency, c.text)
-	if !source.KnownCurrency(code) {
-		if upper := strings.ToUpper(code); source.KnownCurrency(upper) {
+	if !cost.KnownCurrency(code) {
+		if upper := strings.ToUpper(code); cost.KnownCurrency(upper) {
 			return upper, nil
 		}
 		return "", fmt.Errorf("%s must be a code of ISO 4217, such as USD; amounts of a currency that is not known cannot be added up", quoted(c.text))
