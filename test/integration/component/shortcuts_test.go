@@ -130,4 +130,26 @@ var _ = Describe("A shortcut past a gate", func() {
 		settled(ctx, component)
 		Expect(read(ctx, third).Status.OpenedAt).NotTo(BeNil())
 	})
+
+	It("is none for a Component that was to take over what is not there: it may be corrected during a freeze", func(ctx context.Context) {
+		class := framework.Class(framework.Name("frozen-"), platformv1alpha1.TierProduction)
+		class.Spec.Freezes = []platformv1alpha1.FreezeWindow{{Name: "audit", Reason: "The books are looked at.", From: "2020-01-01T00:00", Until: "2099-01-01T00:00"}}
+		Expect(admin.Create(ctx, class)).To(Succeed())
+		t := newTeam(ctx, "dev")
+		t.addGated(ctx, "prod", class.Name)
+		DeferCleanup(func(ctx context.Context) { // or the Environment may not be deleted
+			change(ctx, class, func(c *platformv1alpha1.EnvironmentClass) { c.Spec.Freezes = nil })
+			Eventually(ctx, framework.Read(admin, t.environment("prod"))).Should(HaveField("Status.Freezes", BeEmpty()))
+		})
+		template := publish(ctx, light(framework.Name("light-")))
+		component := framework.Component(t.home, "shop", template.Name, "dev", "prod")
+		component.Spec.Environments[1].Adopt = &platformv1alpha1.Adoption{Objects: []platformv1alpha1.AdoptedObject{{Resource: "config", Name: "nothing"}}}
+		deploy(ctx, component)
+		Eventually(ctx, framework.Read(admin, t.release("shop", "prod", 1))).Should(HaveField("Spec.Cause", platformv1alpha1.CauseAdoption))
+		Eventually(ctx, framework.Read(admin, component)).Should(HaveField("Status.Environments", ContainElement(And(
+			HaveField("Name", "prod"), HaveField("Release", "shop-prod-1"), HaveField("Reason", platformv1alpha1.ReasonObjectNotFound)))))
+		change(ctx, component, func(c *platformv1alpha1.Component) { c.Spec.Environments = c.Spec.Environments[:1] })
+		settled(ctx, component)
+		Eventually(ctx, framework.Gone(admin, t.release("shop", "prod", 1))).Should(BeTrue())
+	})
 })

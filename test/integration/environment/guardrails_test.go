@@ -226,7 +226,8 @@ var _ = Describe("The guardrails of a class", func() {
 		late := framework.Environment(p.home, "late", p.class.Name)
 		Expect(admin.Create(ctx, late)).To(Succeed())
 		Eventually(ctx, framework.Read(admin, late)).Should(framework.BeStalled("ClassNotAllowed", p.class.Name, p.team))
-		Expect(read(ctx, before)).To(framework.BeReady())
+		outside := framework.HaveCondition("WithinLimits", metav1.ConditionFalse, "ClassNotAllowed", p.class.Name, "What there is goes on.")
+		Eventually(ctx, framework.Read(admin, before)).Should(And(framework.BeReady(), outside))
 		team := framework.Team(p.team)
 		team.Labels = map[string]string{"regulated": "yes"}
 		Expect(admin.Create(ctx, team)).To(Succeed())
@@ -234,6 +235,7 @@ var _ = Describe("The guardrails of a class", func() {
 		Expect(read(ctx, late)).To(framework.BeStalled("ClassNotAllowed"), "the home only bears the name of the Team")
 		Expect(admin.Patch(ctx, workload(p.home), merge(`{"metadata":{"annotations":{"platform.towpath.dev/adopt-by":"`+p.team+`"}}}`))).To(Succeed())
 		Eventually(ctx, framework.Read(admin, late)).Should(framework.BeReady())
+		Eventually(ctx, framework.Read(admin, before)).Should(And(framework.BeReady(), Not(outside)))
 	})
 
 	It("leave a namespace that is let go", func(ctx context.Context) {
