@@ -237,9 +237,9 @@ func (r *Reader) Book(ctx context.Context, team string, limit spending.Limit, to
 	return spending.Book{Limit: limit, Ledger: ledger}, err
 }
 
-// again is after how long something is reckoned again: about ten minutes, spread by a fifth to both sides, so that not all of it is
+// Again is after how long something is reckoned again: about ten minutes, spread by a fifth to both sides, so that not all of it is
 // at once.
-func again(uid string, now time.Time) time.Duration {
+func Again(uid string, now time.Time) time.Duration {
 	const every = 10 * time.Minute
 	var sum uint32
 	for _, b := range []byte(uid) {
@@ -248,4 +248,60 @@ func again(uid string, now time.Time) time.Duration {
 	wait := every*4/5 + every*2/5*time.Duration(sum%1000)/1000
 	midnight := now.UTC().Truncate(24 * time.Hour).Add(24*time.Hour + wait/10)
 	return min(wait, midnight.Sub(now))
+}
+
+// Sums adds up what a scope cost from a day until another, by something.
+func (r *Reader) Sums(ctx context.Context, team string, sources Sources, scope spending.Scope, from, to, today forecast.Day, by ...history.Dimension) ([]history.Sum, error) {
+	if len(sources.Names) == 0 || scope.Empty() {
+		return nil, nil
+	}
+	sums, err := r.Store.Sum(ctx, query(team, sources, scope, from, to, today, by...))
+	if err != nil {
+		return nil, fmt.Errorf("reading the history of costs: %w", err)
+	}
+	return sums, nil
+}
+
+// Coverage is how much of all cost in a currency carries a team, from a day until another.
+func (r *Reader) Coverage(ctx context.Context, sources Sources, from, to forecast.Day, currency string) (history.Coverage, error) {
+	if len(sources.Names) == 0 {
+		return history.Coverage{}, nil
+	}
+	sums, err := r.Store.Sum(ctx, history.Query{
+		From: history.Day(from), To: history.Day(to), Sources: sources.Names, Currencies: []string{currency},
+		GroupBy: []history.Dimension{history.ByTeam, history.ByCategory},
+	})
+	if err != nil {
+		return history.Coverage{}, fmt.Errorf("reading the history of costs: %w", err)
+	}
+	for _, coverage := range history.Covered(sums) {
+		return coverage, nil
+	}
+	return history.Coverage{}, nil
+}
+
+// Parts are the days of the services or Components of a scope, of the last two months.
+func (r *Reader) Parts(ctx context.Context, team string, sources Sources, scope spending.Scope, currency string, today forecast.Day, by history.Dimension) ([]forecast.Part, error) {
+	const back = 75
+	sums, err := r.Sums(ctx, team, sources, scope, today-back, today+1, today, history.ByDay, by)
+	if err != nil {
+		return nil, err
+	}
+	parts := map[string]*forecast.Part{}
+	for i := range sums {
+		s := &sums[i]
+		if s.Currency != currency {
+			continue
+		}
+		name := cmp.Or(s.Service, s.Component)
+		if parts[name] == nil {
+			parts[name] = &forecast.Part{Name: name}
+		}
+		parts[name].Points = append(parts[name].Points, forecast.Point{Day: forecast.Day(s.Day), Usage: s.Effective, Provisional: s.Provisional})
+	}
+	var all []forecast.Part
+	for _, name := range slices.Sorted(maps.Keys(parts)) {
+		all = append(all, *parts[name])
+	}
+	return all, nil
 }
