@@ -70,6 +70,19 @@ type Configuration struct {
 	// change: a safety net under what managed fields do not show. The API server writes nothing where nothing was changed.
 	// Default: 36000, ten hours. 0 to 2592000, 30 days; 0 for never.
 	ReapplySeconds int `json:"reapplySeconds"`
+	// Alerts is how alerts of budgets are sent.
+	Alerts AlertsConfiguration `json:"alerts"`
+}
+
+// AlertsConfiguration is how alerts of budgets are sent. Their addresses are for tenants to choose.
+type AlertsConfiguration struct {
+	// AllowedHosts are what alerts may be sent to beside public addresses: names (am.monitoring.svc), addresses, both also with a port
+	// (am.monitoring.svc:9093), and networks (10.20.0.0/16). Addresses at which clouds give out credentials are never allowed.
+	// Default: none. At most 64.
+	AllowedHosts []string `json:"allowedHosts,omitempty"`
+	// Source tells this installation from others in the events that webhooks get, such as https://towpath.example or /clusters/prod.
+	// Default: /towpath.
+	Source string `json:"source,omitempty"`
 }
 
 // MetricsConfiguration is the metrics endpoint, /metrics. It is served by TLS with the certificate of the
@@ -227,6 +240,7 @@ func (c *Configuration) Validate() error {
 	if c.ReapplySeconds < 0 || c.ReapplySeconds > maxReapplySeconds {
 		errs = append(errs, field.Invalid(field.NewPath("reapplySeconds"), c.ReapplySeconds, fmt.Sprintf("must be from 0, which is never, to %d", maxReapplySeconds)))
 	}
+	errs = append(errs, c.validateAlerts()...)
 	if err := errs.ToAggregate(); err != nil {
 		return fmt.Errorf("the manager's configuration is invalid: %w", err)
 	}

@@ -44,6 +44,7 @@ import (
 	"github.com/towpath-dev/towpath/internal/definitions"
 	environments "github.com/towpath-dev/towpath/internal/environment"
 	"github.com/towpath-dev/towpath/internal/fairness"
+	"github.com/towpath-dev/towpath/internal/history"
 	"github.com/towpath-dev/towpath/internal/index"
 	"github.com/towpath-dev/towpath/internal/openapi/live"
 	"github.com/towpath-dev/towpath/internal/prometheus"
@@ -61,6 +62,8 @@ type Options struct {
 	Again bool
 	// Clock tells when overrides expire and environments end. If nil, the real one.
 	Clock clock.PassiveClock
+	// History is where daily costs are read from; nil for nowhere.
+	History history.Store
 	// Wrap changes the manager to which controllers and webhooks are added, as a test does that runs controllers by
 	// hand. If nil, it stays as it is.
 	Wrap func(ctrl.Manager) ctrl.Manager
@@ -237,6 +240,11 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 			Clock: clock.RealClock{}, Recorder: recorder,
 		},
 	}
+	money, err := newMoney(mgr, &o.Configuration, o.History, o.Clock)
+	if err != nil {
+		return err
+	}
+	controllers = append(controllers, money.controllers...)
 	collect().sources.Store(&sources{reader: mgr.GetClient(), certificate: certificateFile(&o.Configuration)})
 	for _, c := range controllers {
 		if err := c.SetupWithManager(mgr); err != nil {
@@ -249,6 +257,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 		&environment.Validator{Reader: mgr.GetClient(), Clock: o.Clock},
 		&environmentclass.Validator{Reader: mgr.GetClient(), Kinds: kinds},
 		&component.Validator{Reader: mgr.GetClient(), Revisions: revisions, Kinds: kinds, Clock: o.Clock},
+		money.validator,
 	}}
 	if err := mgr.Add(hooks); err != nil {
 		return err
