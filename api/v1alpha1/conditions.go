@@ -223,6 +223,10 @@ const (
 
 // Reasons of a Budget.
 const (
+	// ReasonSpendingDenied: a Release would raise the forecast over a limit on spending that denies, and waits.
+	ReasonSpendingDenied = "SpendingDenied"
+	// ReasonWaitingForSpendingApproval: a Release would raise the forecast over a limit on spending, and needs somebody who approves that.
+	ReasonWaitingForSpendingApproval = "WaitingForSpendingApproval"
 	// ReasonBudgetInvalid: the amount, the currency, the period or the scope of a Budget means nothing.
 	ReasonBudgetInvalid = "BudgetInvalid"
 	// ReasonHistoryUnavailable: the history of daily costs is not kept, or cannot be read.

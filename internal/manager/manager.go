@@ -62,7 +62,7 @@ type Options struct {
 	Again bool
 	// Clock tells when overrides expire and environments end. If nil, the real one.
 	Clock clock.PassiveClock
-	// History is where daily costs are read from; nil for nowhere.
+	// History is where daily costs are kept in place of what the configuration says, as a test does that fills one.
 	History history.Store
 	// Wrap changes the manager to which controllers and webhooks are added, as a test does that runs controllers by
 	// hand. If nil, it stays as it is.
@@ -210,14 +210,19 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 	revisions := revision.NewCompiled(mgr.GetCache())
 	capabilities := capability.NewDetector(disco, clock.RealClock{})
 	recorder := mgr.GetEventRecorder("towpath")
+	money, err := newMoney(mgr, o)
+	if err != nil {
+		return err
+	}
 	// Twice as many as there may be requests under way: while some wait for an answer, others compute.
 	reconcilers := 2 * o.Configuration.Workers
 	controllers := []interface{ SetupWithManager(ctrl.Manager) error }{
 		&approval.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
 		&environmentclass.Reconciler{Client: mgr.GetClient()},
-		&team.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
+		&team.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Currency: money.estimator.Currency()},
 		&environment.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: o.Clock, Recorder: recorder, LabelAliases: o.Configuration.LabelAliases,
+			Currency: money.estimator.Currency(),
 		},
 		&servicetemplate.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Kinds: kinds, Refresh: kinds.Refresh, Clock: clock.RealClock{}, Recorder: recorder,
@@ -225,6 +230,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 		&component.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Revisions: revisions, Capabilities: capabilities,
 			Namespaced: writer.Namespaced, Kinds: kinds, Clock: o.Clock, Recorder: recorder, LabelAliases: o.Configuration.LabelAliases, Workers: reconcilers,
+			Estimator: money.estimator, Limits: money.gate,
 		},
 		&release.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Writer: writer, Revisions: revisions,
@@ -240,10 +246,6 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 			Clock: clock.RealClock{}, Recorder: recorder,
 		},
 	}
-	money, err := newMoney(mgr, &o.Configuration, o.History, o.Clock)
-	if err != nil {
-		return err
-	}
 	controllers = append(controllers, money.controllers...)
 	collect().sources.Store(&sources{reader: mgr.GetClient(), certificate: certificateFile(&o.Configuration)})
 	for _, c := range controllers {
@@ -256,7 +258,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 		&team.Validator{Reader: mgr.GetClient()},
 		&environment.Validator{Reader: mgr.GetClient(), Clock: o.Clock},
 		&environmentclass.Validator{Reader: mgr.GetClient(), Kinds: kinds},
-		&component.Validator{Reader: mgr.GetClient(), Revisions: revisions, Kinds: kinds, Clock: o.Clock},
+		&component.Validator{Reader: mgr.GetClient(), Revisions: revisions, Kinds: kinds, Clock: o.Clock, Estimator: money.estimator},
 		money.validator,
 	}}
 	if err := mgr.Add(hooks); err != nil {

@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 
@@ -9,8 +10,9 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/towpath-dev/towpath/controllers/budget"
+	"github.com/towpath-dev/towpath/controllers/costrecord"
 	"github.com/towpath-dev/towpath/controllers/spending"
-	"github.com/towpath-dev/towpath/internal/history"
+	"github.com/towpath-dev/towpath/internal/estimate"
 	"github.com/towpath-dev/towpath/internal/notify/send"
 	"github.com/towpath-dev/towpath/internal/outbound"
 )
@@ -37,34 +39,41 @@ func (c *Configuration) validateAlerts() field.ErrorList {
 	return errs
 }
 
-// money is what holds teams to their limits on money.
+// money is what estimates, records and limits what teams spend.
 type money struct {
+	estimator   *estimate.Estimator
 	gate        *spending.Gate
 	controllers []interface{ SetupWithManager(ctrl.Manager) error }
 	validator   validator
 }
 
-// newMoney puts together what holds teams to their limits. The store is the history of daily costs; nil where none is kept.
-func newMoney(mgr ctrl.Manager, c *Configuration, store history.Store, now clock.PassiveClock) (*money, error) {
+// newMoney puts together what has to do with money.
+func newMoney(mgr ctrl.Manager, o *Options) (*money, error) {
+	c := &o.Configuration
 	rules, err := outbound.NewRules(c.Alerts.AllowedHosts...)
 	if err != nil {
 		return nil, fmt.Errorf("alerts.allowedHosts: %w", err)
 	}
-	source := c.Alerts.Source
-	if source == "" {
-		source = defaultSource
+	store := o.History
+	if store == nil {
+		if store, err = openHistory(mgr, &c.History); err != nil {
+			return nil, err
+		}
 	}
+	m := &money{estimator: estimate.New(c.Prices.list), validator: &budget.Validator{Reader: mgr.GetClient(), Clock: o.Clock}}
 	reader := &spending.Reader{Reader: mgr.GetClient(), Store: store}
 	notifier := &spending.Notifier{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: now,
-		Sender: send.New(send.Options{Rules: rules, Source: source}),
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: o.Clock,
+		Sender: send.New(send.Options{Rules: rules, Source: cmp.Or(c.Alerts.Source, defaultSource)}),
 	}
-	return &money{
-		gate: &spending.Gate{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Reader: reader, Clock: now},
-		controllers: []interface{ SetupWithManager(ctrl.Manager) error }{
-			&spending.Reconciler{Client: mgr.GetClient(), Reader: reader, Notifier: notifier, Clock: now},
-			&budget.Reconciler{Client: mgr.GetClient(), Reader: reader, Notifier: notifier, Clock: now},
-		},
-		validator: &budget.Validator{Reader: mgr.GetClient(), Clock: now},
-	}, nil
+	m.gate = &spending.Gate{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Reader: reader, Clock: o.Clock}
+	m.controllers = append(m.controllers,
+		&spending.Reconciler{Client: mgr.GetClient(), Reader: reader, Notifier: notifier, Clock: o.Clock},
+		&budget.Reconciler{Client: mgr.GetClient(), Reader: reader, Notifier: notifier, Clock: o.Clock})
+	if store != nil {
+		m.controllers = append(m.controllers, &costrecord.Recorder{
+			Reader: mgr.GetClient(), History: store, Clock: clock.RealClock{}, Currency: m.estimator.Currency(),
+		})
+	}
+	return m, nil
 }
