@@ -158,7 +158,7 @@ type Reservation struct {
 	At       time.Time
 }
 
-// Settle drops the reservations whose Release is there, since its estimate counts then, and those that are too old: their Release was
+// Settle drops the reservations whose Release is there and was let in, since its estimate counts then, and those that are too old: their Release was
 // not made. exists is asked with namespace and name.
 func Settle(reserved []Reservation, exists func(namespace, release string) bool, now time.Time) []Reservation {
 	var kept []Reservation
