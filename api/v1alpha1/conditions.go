@@ -211,3 +211,27 @@ const (
 	// ReasonPruneFailed: an object that is no longer wanted could not be deleted; it is tried again.
 	ReasonPruneFailed = "PruneFailed"
 )
+
+// Reasons of a CostSource.
+const (
+	// ReasonImported: the source was read to the end, and what it says is in the history.
+	ReasonImported = "Imported"
+	// ReasonSuspended: the source is not read, since its spec says so.
+	ReasonSuspended = "Suspended"
+	// ReasonNotReachable: the source does not answer, or answers with an error of its own.
+	ReasonNotReachable = "NotReachable"
+	// ReasonThrottled: the source has been asked too often, and says so.
+	ReasonThrottled = "Throttled"
+	// ReasonRequestLimitReached: as many requests as a day may have were sent.
+	ReasonRequestLimitReached = "RequestLimitReached"
+	// ReasonCredentialsRefused: the source does not take the credentials, or they cannot be read.
+	ReasonCredentialsRefused = "CredentialsRefused"
+	// ReasonBillInvalid: what the source says cannot be understood, or cannot be true.
+	ReasonBillInvalid = "BillInvalid"
+	// ReasonIncomplete: what the source says was cut off, or changed while it was read; nothing of it counts.
+	ReasonIncomplete = "Incomplete"
+	// ReasonSourceInvalid: what the spec names cannot be read: it does not exist, or may not be reached.
+	ReasonSourceInvalid = "SourceInvalid"
+	// ReasonHistoryUnavailable: there is no history to store figures in, or it does not work.
+	ReasonHistoryUnavailable = "HistoryUnavailable"
+)

@@ -33,6 +33,7 @@ import (
 	"github.com/towpath-dev/towpath/controllers/approval"
 	"github.com/towpath-dev/towpath/controllers/check"
 	"github.com/towpath-dev/towpath/controllers/component"
+	"github.com/towpath-dev/towpath/controllers/costsource"
 	"github.com/towpath-dev/towpath/controllers/environment"
 	"github.com/towpath-dev/towpath/controllers/environmentclass"
 	"github.com/towpath-dev/towpath/controllers/release"
@@ -44,6 +45,7 @@ import (
 	"github.com/towpath-dev/towpath/internal/definitions"
 	environments "github.com/towpath-dev/towpath/internal/environment"
 	"github.com/towpath-dev/towpath/internal/fairness"
+	"github.com/towpath-dev/towpath/internal/history"
 	"github.com/towpath-dev/towpath/internal/index"
 	"github.com/towpath-dev/towpath/internal/openapi/live"
 	"github.com/towpath-dev/towpath/internal/prometheus"
@@ -64,6 +66,8 @@ type Options struct {
 	// Wrap changes the manager to which controllers and webhooks are added, as a test does that runs controllers by
 	// hand. If nil, it stays as it is.
 	Wrap func(ctrl.Manager) ctrl.Manager
+	// History is TEMPORARY until main opens one.
+	History history.Store
 }
 
 // Run builds the manager and runs it until the context ends.
@@ -237,6 +241,9 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 			Clock: clock.RealClock{}, Recorder: recorder,
 		},
 	}
+	controllers = append(controllers, &costsource.Reconciler{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), History: o.History, Clock: o.Clock, Recorder: recorder, Rules: costsource.Rules(),
+	})
 	collect().sources.Store(&sources{reader: mgr.GetClient(), certificate: certificateFile(&o.Configuration)})
 	for _, c := range controllers {
 		if err := c.SetupWithManager(mgr); err != nil {
