@@ -152,7 +152,9 @@ var _ = Describe("The definition of CostSource", func() {
 	},
 		Entry("a member of another type", func(s *platformv1alpha1.CostSourceSpec) { s.Type = platformv1alpha1.CostSourceOpenCost },
 			"openCost must be set where type is OpenCost, and only there"),
-		Entry("two members", func(s *platformv1alpha1.CostSourceSpec) { s.OpenCost = &platformv1alpha1.OpenCostSource{URL: "http://a.b"} },
+		Entry("two members", func(s *platformv1alpha1.CostSourceSpec) {
+			s.OpenCost = &platformv1alpha1.OpenCostSource{URL: "http://a.b"}
+		},
 			"openCost must be set where type is OpenCost, and only there"),
 		Entry("no place", func(s *platformv1alpha1.CostSourceSpec) { s.FOCUS.Volume = nil }, "exactly one of volume, http and s3 must be set"),
 		Entry("two places", func(s *platformv1alpha1.CostSourceSpec) {
