@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -137,11 +138,7 @@ func (t Teams) Add(name string) {
 }
 
 // Sorted are their names.
-func (t Teams) Sorted() []string {
-	names := make([]string, 0, len(t))
-	for name := range t {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
+func (t Teams) Sorted() []string { return Sorted(t) }
+
+// Sorted are the keys of a map, in order.
+func Sorted[V any](of map[string]V) []string { return slices.Sorted(maps.Keys(of)) }
