@@ -326,14 +326,10 @@ type CurrencySummary struct {
 	Currency string `json:"currency,omitempty"`
 	// cost is all of it, taxes, credits and adjustments too, with commitments spread over their use.
 	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=48
-	Cost string `json:"cost,omitempty"`
+	Cost Amount `json:"cost,omitempty"`
 	// unallocated is how much of cost is no team's.
 	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=48
-	Unallocated string `json:"unallocated,omitempty"`
+	Unallocated Amount `json:"unallocated,omitempty"`
 	// coverage is the share of usage and purchases that is a team's, from 0 to 1, such as "0.9312". Absent where they cost
 	// nothing.
 	// +optional
@@ -355,20 +351,14 @@ type CostReconciliation struct {
 	Days int32 `json:"days,omitempty"`
 	// billed is what the bill says that they cost, with commitments spread over their use.
 	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=48
-	Billed string `json:"billed,omitempty"`
+	Billed Amount `json:"billed,omitempty"`
 	// allocated is what the CostSources of type OpenCost say.
 	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=48
-	Allocated string `json:"allocated,omitempty"`
+	Allocated Amount `json:"allocated,omitempty"`
 	// residual is billed less allocated: what the account pays for beside the clusters, and by how much the prices of
 	// OpenCost are off.
 	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=48
-	Residual string `json:"residual,omitempty"`
+	Residual Amount `json:"residual,omitempty"`
 }
 
 // CostSourceStatus is what was read.
@@ -450,6 +440,7 @@ type CostSourceStatus struct {
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63",message="metadata.name must be at most 63 characters"
+// +kubebuilder:validation:XValidation:rule="!self.metadata.name.startsWith('towpath-')",message="metadata.name must not begin with towpath-: the history has estimates under such a name"
 type CostSource struct {
 	metav1.TypeMeta `json:",inline"`
 	// metadata is the standard metadata of an object.

@@ -25,7 +25,7 @@ import (
 const (
 	// importTimeout bounds one import. What was stored by then counts, and the next one goes on from there.
 	importTimeout = 30 * time.Minute
-	// idle is how long a source is left alone at most: old days are forgotten once a day.
+	// idle is how long a source is left alone at most.
 	idle = 24 * time.Hour
 )
 
@@ -43,7 +43,6 @@ type Reconciler struct {
 	Rules outbound.Rules
 
 	writes freshness.Tracker[types.NamespacedName]
-	pruned pruned
 }
 
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=costsources,verbs=get;list;watch;patch

@@ -29,14 +29,13 @@ func (r *Reconciler) run(ctx context.Context, s *scope) error {
 		return nil
 	}
 	now := r.Clock.Now().UTC()
-	r.prune(ctx, now)
 	state, n, err := r.recall(ctx, s.source)
 	if err != nil {
 		r.unavailable(s, err)
 		return nil
 	}
 	if s.source.Spec.Mode == platformv1alpha1.CostSourceSuspended {
-		status.ObservedGeneration, status.NextAttempt, s.wait = s.source.Generation, nil, idle
+		status.ObservedGeneration, status.NextAttempt = s.source.Generation, nil
 		condition.Ready(&status.Conditions, s.source.Generation, platformv1alpha1.ReasonSuspended,
 			"The source is not read, and what was read stays. Set spec.mode to Scheduled to have it read again.")
 		return nil

@@ -113,8 +113,8 @@ func summaries(sums []history.Sum) []platformv1alpha1.CurrencySummary {
 }
 
 // money is an amount as a status shows it.
-func money(amount decimal.Decimal, currency string) string {
-	return amount.StringFixedBank(cost.Digits(currency))
+func money(amount decimal.Decimal, currency string) platformv1alpha1.Amount {
+	return platformv1alpha1.Amount(amount.StringFixedBank(cost.Digits(currency)))
 }
 
 // reconcileBill puts a bill beside what OpenCost allocates, over the final days that all tell of.

@@ -21,6 +21,7 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/history"
 	"github.com/towpath-dev/towpath/internal/history/sqlstore"
+	"github.com/towpath-dev/towpath/internal/manager"
 	"github.com/towpath-dev/towpath/test/framework"
 )
 
@@ -40,12 +41,15 @@ func TestCostSource(t *testing.T) {
 
 var _ = BeforeSuite(func(ctx context.Context) {
 	var err error
-	store, err = sqlstore.OpenSQLite(ctx, filepath.Join(GinkgoT().TempDir(), "history.db"))
+	file := filepath.Join(GinkgoT().TempDir(), "history.db")
+	store, err = sqlstore.OpenSQLite(ctx, file)
 	Expect(err).NotTo(HaveOccurred())
-	cluster, err = framework.Start(ctx, framework.Options{Log: GinkgoWriter, Clock: now, History: store})
+	DeferCleanup(func() { Expect(store.Close()).To(Succeed()) })
+	cluster, err = framework.Start(ctx, framework.Options{Log: GinkgoWriter, Clock: now})
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() { Expect(cluster.Stop()).To(Succeed()) })
 	admin = cluster.Client
+	cluster.Configure = func(c *manager.Configuration) { c.History.SQLite = file }
 	Expect(cluster.StartManager(ctx)).To(Succeed())
 	Expect(admin.Create(ctx, framework.TeamNamespace("shop"))).To(Succeed())
 })
