@@ -129,7 +129,7 @@ func (r *Reconciler) importNow(ctx context.Context, cs *platformv1alpha1.CostSou
 	if err != nil {
 		return same, err
 	}
-	reader, err := r.readerOf(ctx, cs, world)
+	reader, err := r.readerOf(ctx, cs, world, now)
 	if err != nil {
 		return same, err
 	}

@@ -4,7 +4,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/http"
+	"net/url"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/shopspring/decimal"
 	corev1 "k8s.io/api/core/v1"
@@ -13,7 +17,11 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/cost"
 	"github.com/towpath-dev/towpath/internal/cost/source"
+	"github.com/towpath-dev/towpath/internal/cost/source/awscostexplorer"
 	"github.com/towpath-dev/towpath/internal/cost/source/focus"
+	"github.com/towpath-dev/towpath/internal/cost/source/focus/httplocation"
+	"github.com/towpath-dev/towpath/internal/cost/source/focus/s3location"
+	"github.com/towpath-dev/towpath/internal/cost/source/opencost"
 	"github.com/towpath-dev/towpath/internal/outbound"
 )
 
@@ -53,16 +61,79 @@ func (r *Reconciler) observe(ctx context.Context) (*world, error) {
 }
 
 // readerOf is the reader of a source.
-func (r *Reconciler) readerOf(_ context.Context, cs *platformv1alpha1.CostSource, _ *world) (source.Reader, error) {
+func (r *Reconciler) readerOf(ctx context.Context, cs *platformv1alpha1.CostSource, w *world, now time.Time) (source.Reader, error) {
+	known, err := r.credentials(ctx)
+	if err != nil {
+		return nil, err
+	}
 	switch spec := &cs.Spec; {
-	case spec.FOCUS != nil && spec.FOCUS.Volume != nil:
-		path := spec.FOCUS.Volume.Path
+	case spec.OpenCost != nil:
+		u, err := r.Rules.URL(spec.OpenCost.URL)
+		if err != nil {
+			return nil, source.Fail(source.SourceInvalid, fmt.Errorf("spec.openCost.url: %w", err), "Name the Service of OpenCost.")
+		}
+		client, headers, err := known.endpoint(r.Rules, u)
+		if err != nil {
+			return nil, err
+		}
+		if err := cost.CheckCurrency(spec.OpenCost.Currency); err != nil {
+			return nil, source.Fail(source.SourceInvalid, fmt.Errorf("spec.openCost.%w", err), "")
+		}
+		return &opencost.Source{URL: u, Client: client, Headers: headers, Currency: spec.OpenCost.Currency, Namespaces: w.namespaces}, nil
+	case spec.AWSCostExplorer != nil:
+		c := spec.AWSCostExplorer
+		provider, err := known.aws(ctx, c.CredentialsKey, c.Region)
+		if err != nil {
+			return nil, err
+		}
+		return &awscostexplorer.Source{
+			Region: c.Region, Endpoint: c.Endpoint, TeamTag: c.TeamTag, Reread: int(c.RereadDays), Credentials: provider,
+			Client: r.Rules.Client(nil, requestTimeout),
+		}, nil
+	case spec.FOCUS != nil:
+		return r.bills(ctx, spec.FOCUS, known, now)
+	}
+	return nil, source.Fail(source.SourceInvalid, fmt.Errorf("spec.type %s cannot be read", cs.Spec.Type), "")
+}
+
+// bills is the reader of FOCUS files.
+func (r *Reconciler) bills(ctx context.Context, spec *platformv1alpha1.FOCUSSource, known *known, now time.Time) (source.Reader, error) {
+	switch {
+	case spec.Volume != nil:
+		path := spec.Volume.Path
 		return &focus.Source{
 			Place: "volume " + path,
 			Open:  func(ctx context.Context) (focus.Location, error) { return focus.Open(ctx, path) },
 		}, nil
+	case spec.HTTP != nil:
+		options := httplocation.Options{
+			Now:      now,
+			Endpoint: func(u *url.URL) (*http.Client, map[string]string, error) { return known.endpoint(r.Rules, u) },
+		}
+		for _, raw := range spec.HTTP.URLs {
+			u, err := r.Rules.URL(raw)
+			if err != nil {
+				return nil, source.Fail(source.SourceInvalid, fmt.Errorf("spec.focus.http.urls: %s: %w", raw, err), "")
+			}
+			options.URLs = append(options.URLs, u)
+		}
+		return &focus.Source{
+			Place: "http " + strings.Join(slices.Sorted(slices.Values(spec.HTTP.URLs)), " "),
+			Open:  func(context.Context) (focus.Location, error) { return httplocation.New(options) },
+		}, nil
 	}
-	return nil, source.Fail(source.SourceInvalid, fmt.Errorf("spec.type %s cannot be read", cs.Spec.Type), "")
+	provider, err := known.aws(ctx, spec.S3.CredentialsKey, spec.S3.Region)
+	if err != nil {
+		return nil, err
+	}
+	options := s3location.Options{
+		Bucket: spec.S3.Bucket, Prefix: spec.S3.Prefix, Region: spec.S3.Region, Endpoint: spec.S3.Endpoint,
+		PathStyle: spec.S3.Addressing == platformv1alpha1.S3Path, Credentials: provider, Client: r.Rules.Client(nil, requestTimeout),
+	}
+	return &focus.Source{
+		Place: fmt.Sprintf("s3 %s %s %s", spec.S3.Endpoint, spec.S3.Bucket, spec.S3.Prefix),
+		Open:  func(context.Context) (focus.Location, error) { return s3location.New(options), nil },
+	}, nil
 }
 
 // Rules say which addresses a source may be at: public ones, and private ones of the cluster and of what is around it. Who writes
