@@ -27,6 +27,15 @@ const (
 	// ConditionApplied is True on a Release when every object of its inventory was accepted
 	// by the API server. What only older Releases listed is pruned later, once this one is Ready.
 	ConditionApplied = "Applied"
+	// ConditionWithinBudget is True on a Budget while what is spent in the period is below its amount. It does not make a Budget
+	// unready.
+	ConditionWithinBudget = "WithinBudget"
+	// ConditionForecastWithinBudget is True on a Budget while the forecast of the period is not above its amount, False when it is, and
+	// Unknown where nothing can be forecast. It does not make a Budget unready.
+	ConditionForecastWithinBudget = "ForecastWithinBudget"
+	// ConditionAlertsDelivered is True on a Budget when every target of alerts can be used and has got what it is owed; it is absent where
+	// there are no targets. It does not make a Budget unready.
+	ConditionAlertsDelivered = "AlertsDelivered"
 	// ConditionChecked is True on a Release when every check of it has passed, False when one has failed; it is absent
 	// where there are none, and before they begin. A Release with checks is Ready only where it is True once.
 	ConditionChecked = "Checked"
@@ -212,6 +221,12 @@ const (
 	ReasonPruneFailed = "PruneFailed"
 )
 
+// Reasons of both a Budget and a CostSource.
+const (
+	// ReasonHistoryUnavailable: the history of daily costs is not kept, or cannot be read or written.
+	ReasonHistoryUnavailable = "HistoryUnavailable"
+)
+
 // Reasons of a CostSource.
 const (
 	// ReasonImported: the source was read to the end, and what it says is in the history.
@@ -232,6 +247,26 @@ const (
 	ReasonIncomplete = "Incomplete"
 	// ReasonSourceInvalid: what the spec names cannot be read: it does not exist, or may not be reached.
 	ReasonSourceInvalid = "SourceInvalid"
-	// ReasonHistoryUnavailable: there is no history to store figures in, or it does not work.
-	ReasonHistoryUnavailable = "HistoryUnavailable"
+)
+
+// Reasons of a Budget.
+const (
+	// ReasonSpendingDenied: a Release would raise the forecast over a limit on spending that denies, and waits.
+	ReasonSpendingDenied = "SpendingDenied"
+	// ReasonWaitingForSpendingApproval: a Release would raise the forecast over a limit on spending, and needs somebody who approves that.
+	ReasonWaitingForSpendingApproval = "WaitingForSpendingApproval"
+	// ReasonBudgetInvalid: the amount, the currency, the period or the scope of a Budget means nothing.
+	ReasonBudgetInvalid = "BudgetInvalid"
+	// ReasonWithinBudget: what is spent, or the forecast, is within the amount.
+	ReasonWithinBudget = "WithinBudget"
+	// ReasonBudgetSpent: the amount of the period is spent.
+	ReasonBudgetSpent = "BudgetSpent"
+	// ReasonForecastExceeded: the period will have cost more than the amount.
+	ReasonForecastExceeded = "ForecastExceeded"
+	// ReasonForecastUnknown: nothing is known that could be forecast from.
+	ReasonForecastUnknown = "ForecastUnknown"
+	// ReasonAlertsDelivered: every target of alerts has got what it is owed.
+	ReasonAlertsDelivered = "AlertsDelivered"
+	// ReasonAlertsWaiting: an alert is yet to be delivered, or a target of alerts cannot be used.
+	ReasonAlertsWaiting = "AlertsWaiting"
 )

@@ -30,6 +30,18 @@ const (
 	CostSourceSuspended CostSourceMode = "Suspended"
 )
 
+// TeamCosts is whether what a CostSource tells of teams counts.
+// +kubebuilder:validation:Enum=Counted;Informative
+type TeamCosts string
+
+// What becomes of it.
+const (
+	// TeamCostsCounted has it count in the teams' budgets and reports.
+	TeamCostsCounted TeamCosts = "Counted"
+	// TeamCostsInformative keeps it beside: it is in the history and in reconciliations, and in no budget.
+	TeamCostsInformative TeamCosts = "Informative"
+)
+
 // OpenCostSource is where OpenCost answers.
 type OpenCostSource struct {
 	// url of OpenCost's API, such as http://opencost.opencost.svc:9003. It must begin with http:// or https:// and have no
@@ -259,6 +271,13 @@ type CostSourceSpec struct {
 	// +optional
 	// +kubebuilder:default=Scheduled
 	Mode CostSourceMode `json:"mode,omitempty"`
+	// teamCosts is whether what it tells of teams counts in their budgets and reports. All sources that count are added up, so
+	// of two that tell the same of a team one must be Informative: such as OpenCost, where the cloud's bill allocates clusters
+	// itself. Where the bill has the team's databases, and OpenCost its share of nodes that are nobody's in the bill, both
+	// count. Default: Counted.
+	// +optional
+	// +kubebuilder:default=Counted
+	TeamCosts TeamCosts `json:"teamCosts,omitempty"`
 	// intervalSeconds is how long it takes from one import to the next, and up to a tenth more, so that not all come at once.
 	// An import that failed is tried again sooner at first. Default: 21600, six hours. 600 to 86400.
 	// +optional
