@@ -96,12 +96,9 @@ says how to read them.`,
 
 // dial connects to the cluster, and finds out which namespace and month are meant.
 func (f *reportFlags) dial(ctx context.Context, connect cluster.Connector, command string, now time.Time) (*cluster.Cluster, showback.Month, error) {
-	month := showback.MonthOf(now)
-	if f.month != "" {
-		var err error
-		if month, err = showback.ParseMonth(f.month); err != nil {
-			return nil, month, &trouble{err: fmt.Errorf("--month: %w", err), next: command + " --help"}
-		}
+	month, err := f.monthOr(now, command)
+	if err != nil {
+		return nil, month, err
 	}
 	if f.team != "" && f.Namespace != "" {
 		return nil, month, &trouble{err: fmt.Errorf("--team %s and -n %s: give one of them", f.team, f.Namespace), next: command + " --help"}
@@ -112,6 +109,18 @@ func (f *reportFlags) dial(ctx context.Context, connect cluster.Connector, comma
 	}
 	connection.Namespace, err = homeOf(ctx, connection, f.Flags, f.team, command)
 	return connection, month, err
+}
+
+// monthOr is the month of --month, else that of a moment.
+func (f *reportFlags) monthOr(now time.Time, command string) (showback.Month, error) {
+	if f.month == "" {
+		return showback.MonthOf(now), nil
+	}
+	month, err := showback.ParseMonth(f.month)
+	if err != nil {
+		return month, &trouble{err: fmt.Errorf("--month: %w", err), next: command + " --help"}
+	}
+	return month, nil
 }
 
 // homeOf finds the home namespace of a team: what its Team says, else the namespace that bears its label.
