@@ -75,12 +75,12 @@ says how to read them.`,
 			if err != nil {
 				return err
 			}
-			report, err := loadReport(cmd.Context(), connection, &flags, month, by, cmd.CommandPath())
+			report, found, err := loadReport(cmd.Context(), connection, &flags, month, by, cmd.CommandPath())
 			if err != nil {
 				return err
 			}
 			if hints.wanted {
-				if report.Hints, err = findHints(cmd.Context(), connection, &flags, &hints, report, time.Now()); err != nil {
+				if report.Hints, err = findHints(cmd.Context(), connection, &flags, &hints, report, found, time.Now()); err != nil {
 					return err
 				}
 			}
@@ -179,17 +179,17 @@ func shownNames(names []string) string {
 }
 
 // loadReport reads the CostReports of a month and of the one before, and makes the report.
-func loadReport(ctx context.Context, c *cluster.Cluster, flags *reportFlags, month showback.Month, by showback.By, command string) (*showback.Report, error) {
+func loadReport(ctx context.Context, c *cluster.Cluster, flags *reportFlags, month showback.Month, by showback.By, command string) (*showback.Report, *platformv1alpha1.CostReport, error) {
 	found, err := readReport(ctx, c, flags.Flags, month)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if found == nil {
-		return nil, noReport(ctx, c, flags, month, command)
+		return nil, nil, noReport(ctx, c, flags, month, command)
 	}
 	in := showback.Input{Report: found, By: by}
 	if in.Before, err = readReport(ctx, c, flags.Flags, month.Plus(-1)); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if by.Dimension == showback.ByLabel {
 		in.Labels = map[string]map[string]string{}
@@ -199,15 +199,15 @@ func loadReport(ctx context.Context, c *cluster.Cluster, flags *reportFlags, mon
 			}
 		}, client.InNamespace(c.Namespace))
 		if err != nil {
-			return nil, explained(err, flags.Flags, "list components in namespace "+c.Namespace)
+			return nil, nil, explained(err, flags.Flags, "list components in namespace "+c.Namespace)
 		}
 	}
 	report, err := showback.Of(in)
 	if err != nil {
-		return nil, &trouble{err: err, next: fmt.Sprintf("%s -n %s get costreport %s -o yaml", flags.Kubectl(), c.Namespace, month)}
+		return nil, nil, &trouble{err: err, next: fmt.Sprintf("%s -n %s get costreport %s -o yaml", flags.Kubectl(), c.Namespace, month)}
 	}
 	report.APIVersion, report.Kind = cliAPIVersion, "CostReport"
-	return report, nil
+	return report, found, nil
 }
 
 // readReport reads the CostReport of a month; nil where there is none.

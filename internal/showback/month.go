@@ -32,7 +32,9 @@ func ParseMonth(text string) (Month, error) {
 func (m Month) String() string { return fmt.Sprintf("%04d-%02d", m.Year, int(m.Month)) }
 
 // Plus is the month so many later, or earlier.
-func (m Month) Plus(n int) Month { return MonthOf(time.Date(m.Year, m.Month+time.Month(n), 1, 0, 0, 0, 0, time.UTC)) }
+func (m Month) Plus(n int) Month {
+	return MonthOf(time.Date(m.Year, m.Month+time.Month(n), 1, 0, 0, 0, 0, time.UTC))
+}
 
 // Begin is the first day.
 func (m Month) Begin() history.Day { return history.Date(m.Year, m.Month, 1) }

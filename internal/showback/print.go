@@ -15,7 +15,9 @@ import (
 )
 
 // money is an amount as its currency is written.
-func money(amount decimal.Decimal, currency string) string { return amount.StringFixed(cost.Digits(currency)) }
+func money(amount decimal.Decimal, currency string) string {
+	return amount.StringFixed(cost.Digits(currency))
+}
 
 // signed is a change, with its sign.
 func signed(amount *decimal.Decimal, currency string) string {

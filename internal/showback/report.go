@@ -243,6 +243,15 @@ func comparable(this, before *platformv1alpha1.CostReport) (decimal.Decimal, err
 
 const partPlaces = 16
 
+// Elapsed is which part of its month a report has figures of, more than nothing.
+func Elapsed(r *platformv1alpha1.CostReport) (decimal.Decimal, error) {
+	days, whole, err := daysOf(r)
+	if err != nil {
+		return decimal.Zero, err
+	}
+	return decimal.NewFromInt(int64(min(max(days, 1), whole))).DivRound(decimal.NewFromInt(int64(whole)), partPlaces), nil
+}
+
 // daysOf is up to which day of its month a report has figures, and how many days the month has.
 func daysOf(r *platformv1alpha1.CostReport) (days, whole int, err error) {
 	month, err := ParseMonth(r.Name)
