@@ -246,6 +246,9 @@ type ComponentEnvironmentStatus struct {
 	// ready is the status of the Ready condition of that Release.
 	// +optional
 	Ready metav1.ConditionStatus `json:"ready,omitempty"`
+	// estimatedCost is what the Release was estimated to cost a month, in the currency that it names.
+	// +optional
+	EstimatedCost *EstimatedCost `json:"estimatedCost,omitempty"`
 	// reason is why it is not ready, or what the next version waits for.
 	// +optional
 	// +kubebuilder:validation:MaxLength=128
@@ -310,6 +313,9 @@ type ComponentStatus struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=16
 	Environments []ComponentEnvironmentStatus `json:"environments,omitempty"`
+	// estimatedCost is what the Component is estimated to cost a month in all environments. Absent while nothing runs.
+	// +optional
+	EstimatedCost *CostSum `json:"estimatedCost,omitempty"`
 }
 
 // Component is a service: a golden path, its parameters, an image, and the path through the
@@ -320,6 +326,7 @@ type ComponentStatus struct {
 // +kubebuilder:resource:shortName=comp,categories=towpath
 // +kubebuilder:printcolumn:name="Template",type=string,JSONPath=`.spec.templateRef.name`
 // +kubebuilder:printcolumn:name="Image",type=string,JSONPath=`.spec.image`,priority=1
+// +kubebuilder:printcolumn:name="Monthly Cost",type=string,JSONPath=`.status.estimatedCost.monthly.expected`,priority=1
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Promoted",type=string,JSONPath=`.status.conditions[?(@.type=="Promoted")].status`
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`

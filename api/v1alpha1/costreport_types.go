@@ -94,25 +94,16 @@ type CostReportRow struct {
 	// +kubebuilder:validation:MinLength=3
 	// +kubebuilder:validation:MaxLength=3
 	Currency string `json:"currency,omitempty"`
-	// billed is what the invoice says, as a decimal. Negative for credits and corrections.
+	// billed is what the invoice says. Negative for credits and corrections.
 	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=40
-	// +kubebuilder:validation:Pattern=`^-?[0-9]{1,24}(\.[0-9]{1,12})?$`
-	Billed string `json:"billed,omitempty"`
-	// effective is what the use cost, with commitments spread over what they were used for, as a decimal. It is what
+	Billed Amount `json:"billed,omitempty"`
+	// effective is what the use cost, with commitments spread over what they were used for. It is what
 	// reports and budgets go by.
 	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=40
-	// +kubebuilder:validation:Pattern=`^-?[0-9]{1,24}(\.[0-9]{1,12})?$`
-	Effective string `json:"effective,omitempty"`
-	// provisional is how much of effective is not final yet, as a decimal. Absent for nothing.
+	Effective Amount `json:"effective,omitempty"`
+	// provisional is how much of effective is not final yet. Absent for nothing.
 	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=40
-	// +kubebuilder:validation:Pattern=`^-?[0-9]{1,24}(\.[0-9]{1,12})?$`
-	Provisional string `json:"provisional,omitempty"`
+	Provisional Amount `json:"provisional,omitempty"`
 	// days is on how many days of the month there was a charge. Absent in a row of another kind than Own.
 	// +optional
 	// +kubebuilder:validation:Minimum=0

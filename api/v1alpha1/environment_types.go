@@ -294,6 +294,10 @@ type EnvironmentStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxProperties=64
 	Ceiling corev1.ResourceList `json:"ceiling,omitempty"`
+	// estimatedCost is what the Releases that run in the environment are estimated to cost a month. It follows them within 30
+	// seconds. Absent while nothing runs.
+	// +optional
+	EstimatedCost *CostSum `json:"estimatedCost,omitempty"`
 }
 
 // ObservedClass tells one state of an EnvironmentClass from another.
@@ -330,6 +334,7 @@ func (e *Environment) Observed(class *EnvironmentClass) bool {
 // +kubebuilder:printcolumn:name="Saved Pod Hours",type=string,JSONPath=`.status.sleep.saved.podHours`,priority=1
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:printcolumn:name="Monthly Cost",type=string,JSONPath=`.status.estimatedCost.monthly.expected`,priority=1
 // +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.status.expiresAt`
 // +kubebuilder:printcolumn:name="Source",type=string,JSONPath=`.spec.sourceRef.pullRequest.url`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`

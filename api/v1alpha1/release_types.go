@@ -261,6 +261,10 @@ type ReleaseSpec struct {
 	// the cause Adoption makes nothing else, and leaves them as they are.
 	// +optional
 	Adopt *Adoption `json:"adopt,omitempty"`
+	// estimatedCost is what the Release was estimated to cost a month when it was made. Absent where it could not be estimated,
+	// and in a Release that was made before Towpath did.
+	// +optional
+	EstimatedCost *ReleaseCost `json:"estimatedCost,omitempty"`
 	// inventory lists every object that the Release makes. Deleting and pruning go by it alone.
 	// +required
 	// +listType=atomic
@@ -376,6 +380,7 @@ type ReleaseStatus struct {
 // +kubebuilder:printcolumn:name="Cause",type=string,JSONPath=`.spec.cause`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Monthly Cost",type=string,JSONPath=`.spec.estimatedCost.monthly.expected`,priority=1
 // +kubebuilder:printcolumn:name="First Ready",type=date,JSONPath=`.status.readyAt`,priority=1
 // +kubebuilder:printcolumn:name="Checked",type=string,JSONPath=`.status.conditions[?(@.type=="Checked")].status`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
@@ -406,6 +411,14 @@ func (r *Release) ChecksFailed() bool {
 // Proven says that the Release was Ready at some time, and that none of its checks has failed since.
 func (r *Release) Proven() bool {
 	return r.Status.ReadyAt != nil && !r.ChecksFailed()
+}
+
+// Cost is what the Release was estimated to cost when it was made; nil where that is not known.
+func (r *Release) Cost() *EstimatedCost {
+	if r.Spec.EstimatedCost == nil {
+		return nil
+	}
+	return &r.Spec.EstimatedCost.EstimatedCost
 }
 
 // ReleaseList is a list of Releases.

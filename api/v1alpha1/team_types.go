@@ -160,6 +160,9 @@ type TeamStatus struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Environments int32 `json:"environments,omitempty"`
+	// estimatedCost is what all Environments of the team are estimated to cost a month. Absent while nothing runs in any.
+	// +optional
+	EstimatedCost *CostSum `json:"estimatedCost,omitempty"`
 }
 
 // Team is a team of people: who they are, who pays, and the home namespace of their Environments and
@@ -177,6 +180,7 @@ type TeamStatus struct {
 // +kubebuilder:printcolumn:name="Cost Center",type=string,JSONPath=`.spec.costCenter`
 // +kubebuilder:printcolumn:name="Namespace",type=string,JSONPath=`.status.namespace`
 // +kubebuilder:printcolumn:name="Environments",type=integer,JSONPath=`.status.environments`
+// +kubebuilder:printcolumn:name="Monthly Cost",type=string,JSONPath=`.status.estimatedCost.monthly.expected`,priority=1
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`

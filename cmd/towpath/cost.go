@@ -63,7 +63,7 @@ figures come about, and what a list of prices looks like.`,
 			}
 			list, err := readPrices(prices)
 			if err != nil {
-				return &trouble{err: err, next: "correct the list of prices; docs/costs.md has an example"}
+				return &trouble{err: err, next: nextPrices}
 			}
 			world, err := where.world(cmd.Context(), flags.files, std.in)
 			if err != nil {
@@ -81,6 +81,8 @@ figures come about, and what a list of prices looks like.`,
 	addFormat(cmd, &output, "json, yaml or markdown (default: a table)", formatJSON, formatYAML, formatMarkdown)
 	return cmd
 }
+
+const nextPrices = "correct the list of prices; docs/costs.md has an example"
 
 // maxPrices is more than any list of prices has; what reads it says so.
 const maxPrices = 2 << 20

@@ -294,8 +294,8 @@ func chargesOf(report *platformv1alpha1.CostReport, month showback.Month) ([]exp
 			c.Service, c.Description = string(row.Kind), "The least charges of the team together"
 		}
 		var err error
-		if c.Billed, err = decimal.NewFromString(row.Billed); err == nil {
-			c.Effective, err = decimal.NewFromString(row.Effective)
+		if c.Billed, err = decimal.NewFromString(string(row.Billed)); err == nil {
+			c.Effective, err = decimal.NewFromString(string(row.Effective))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("CostReport %s/%s: report.rows[%d]: %w", report.Namespace, report.Name, i, err)

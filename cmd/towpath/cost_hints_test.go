@@ -109,7 +109,7 @@ func TestCostReportHintsBySamples(t *testing.T) {
 func TestCostReportHintsSayWhatIsNotKnown(t *testing.T) {
 	pods := schema.GroupResource{Group: "metrics.k8s.io", Resource: "pods"}
 	for want, refuse := range map[string]error{
-		"no requests were looked at: the cluster serves no metrics.k8s.io":                           apierrors.NewServiceUnavailable("no"),
+		"no requests were looked at: the cluster serves no metrics.k8s.io":                            apierrors.NewServiceUnavailable("no"),
 		"no requests were looked at: you may not list pods.metrics.k8s.io in namespace shop-dev: ask": apierrors.NewForbidden(pods, "", nil),
 	} {
 		got := with(t, measured(refuse, wasteful()...), "", "towpath", "cost", "report", "--month", "2026-10", "--hints")

@@ -38,7 +38,7 @@ func costReportOf(month string, rows ...platformv1alpha1.CostReportRow) *platfor
 	}
 }
 
-func costReportRow(kind platformv1alpha1.CostKind, environment, component, service, amount string) platformv1alpha1.CostReportRow {
+func costReportRow(kind platformv1alpha1.CostKind, environment, component, service string, amount platformv1alpha1.Amount) platformv1alpha1.CostReportRow {
 	return platformv1alpha1.CostReportRow{
 		Kind: kind, Environment: environment, Component: component, Service: service, Category: platformv1alpha1.CostUsage,
 		Currency: "EUR", Billed: amount, Effective: amount,

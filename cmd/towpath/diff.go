@@ -14,6 +14,7 @@ import (
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/manifest"
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/offline"
 	"github.com/towpath-dev/towpath/internal/compatibility"
+	"github.com/towpath-dev/towpath/internal/cost"
 )
 
 // formatMarkdown is for comments of pull requests.
@@ -21,8 +22,8 @@ const formatMarkdown format = "markdown"
 
 // diffFlags are the flags of diff besides those that find a cluster or files.
 type diffFlags struct {
-	file, base string
-	from       []string
+	file, base, prices string
+	from               []string
 }
 
 func newDiff(connect cluster.Connector, std streams) *cobra.Command {
@@ -55,11 +56,15 @@ and the template does not allow it, 2 the command could not do its work.`,
 			if err != nil {
 				return err
 			}
+			prices, err := readPrices(flags.prices)
+			if err != nil {
+				return &trouble{err: err, next: nextPrices}
+			}
 			var report *diff.Report
 			if len(flags.from) > 0 {
-				report, err = diffFolder(cmd.Context(), &where, &flags, documents, std)
+				report, err = diffFolder(cmd.Context(), &where, &flags, documents, prices, std)
 			} else {
-				report, err = diffCluster(cmd.Context(), connect, reach, documents)
+				report, err = diffCluster(cmd.Context(), connect, reach, documents, prices)
 			}
 			if err != nil {
 				return err
@@ -72,6 +77,7 @@ and the template does not allow it, 2 the command could not do its work.`,
 	cmd.Flags().StringVarP(&flags.file, "filename", "f", "", "file with the ServiceTemplate as it is to be, - for standard input")
 	cmd.Flags().StringVar(&flags.base, "base", "", "file with the ServiceTemplate as it was, - for standard input; with --from-dir")
 	cmd.Flags().StringSliceVar(&flags.from, "from-dir", nil, "file or folder with Components, in place of a cluster")
+	cmd.Flags().StringVar(&flags.prices, "prices", "", "file with the list of prices by which the change is estimated (default: OpenCost's default list)")
 	addFormat(cmd, &output, "json, yaml or markdown (default: text)", formatJSON, formatYAML, formatMarkdown)
 	return cmd
 }
@@ -93,7 +99,7 @@ func readTemplate(file string, std streams) ([]*manifest.Document, error) {
 }
 
 // diffFolder compares what the Components of a folder render to.
-func diffFolder(ctx context.Context, where *folders, flags *diffFlags, documents []*manifest.Document, std streams) (*diff.Report, error) {
+func diffFolder(ctx context.Context, where *folders, flags *diffFlags, documents []*manifest.Document, prices *cost.Prices, std streams) (*diff.Report, error) {
 	before, err := where.world(ctx, flags.from, std.in)
 	if err != nil {
 		return nil, err
@@ -116,12 +122,12 @@ func diffFolder(ctx context.Context, where *folders, flags *diffFlags, documents
 	pinned := before.Pinned(name)
 	before.Unpin(name)
 	after.Unpin(name)
-	return diffWorlds(ctx, before, after, documents, pinned, 0)
+	return diffWorlds(ctx, before, after, documents, pinned, 0, prices)
 }
 
 // diffWorlds renders before and after. latest is the number of the newest revision, 0 where that is not known: then a
 // breaking change counts as allowed by any leave.
-func diffWorlds(ctx context.Context, before, after *offline.World, documents []*manifest.Document, pinned []string, latest int64) (*diff.Report, error) {
+func diffWorlds(ctx context.Context, before, after *offline.World, documents []*manifest.Document, pinned []string, latest int64, prices *cost.Prices) (*diff.Report, error) {
 	known := len(after.Findings)
 	names := after.Replace(ctx, documents)
 	if wrong := after.Findings[known:]; len(wrong) > 0 {
@@ -129,7 +135,8 @@ func diffWorlds(ctx context.Context, before, after *offline.World, documents []*
 	}
 	name := names[0]
 	was, is := before.Spec(name), after.Spec(name)
-	report := diff.Compare(results(before, name), results(after, name))
+	rendered, changed := results(before, name), results(after, name)
+	report := diff.Compare(rendered, changed)
 	report.APIVersion, report.Kind, report.Template, report.Pinned = cliAPIVersion, diff.Kind, name, pinned
 	changes, err := compatibility.Compare(was, is)
 	if err != nil {
@@ -140,6 +147,11 @@ func diffWorlds(ctx context.Context, before, after *offline.World, documents []*
 	}
 	report.Allowed = is.Maturity == platformv1alpha1.MaturityExperimental ||
 		is.Rollout != nil && is.Rollout.AllowBreaking != nil && (latest == 0 || is.Rollout.AllowBreaking.FromRevision == latest)
+	if len(rendered) > 0 {
+		if report.Cost, err = diff.CostOf(rendered, changed, prices); err != nil {
+			return nil, &trouble{err: fmt.Errorf("estimating what it costs: %w", err), next: "towpath lint shows what else is wrong", code: exitFindings}
+		}
+	}
 	before.Sort()
 	after.Sort()
 	for _, finding := range after.Findings {

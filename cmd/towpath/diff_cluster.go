@@ -18,6 +18,7 @@ import (
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/manifest"
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/offline"
 	"github.com/towpath-dev/towpath/config"
+	"github.com/towpath-dev/towpath/internal/cost"
 	"github.com/towpath-dev/towpath/internal/revision"
 	"github.com/towpath-dev/towpath/internal/template"
 )
@@ -35,7 +36,7 @@ type following struct {
 }
 
 // diffCluster compares what the Releases that run render to.
-func diffCluster(ctx context.Context, connect cluster.Connector, flags cluster.Flags, documents []*manifest.Document) (*diff.Report, error) {
+func diffCluster(ctx context.Context, connect cluster.Connector, flags cluster.Flags, documents []*manifest.Document, prices *cost.Prices) (*diff.Report, error) {
 	connection, err := dial(connect, flags)
 	if err != nil {
 		return nil, err
@@ -57,7 +58,7 @@ func diffCluster(ctx context.Context, connect cluster.Connector, flags cluster.F
 	if err != nil {
 		return nil, &trouble{err: err, next: "correct the file; towpath lint shows what is wrong", code: exitFindings}
 	}
-	return diffWorlds(ctx, found.world(ctx, nil), found.world(ctx, next), documents, found.pinned, latest)
+	return diffWorlds(ctx, found.world(ctx, nil), found.world(ctx, next), documents, found.pinned, latest, prices)
 }
 
 // nextRevision is the revision that a template would become.

@@ -17,6 +17,7 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/check"
+	"github.com/towpath-dev/towpath/internal/estimate"
 	"github.com/towpath-dev/towpath/internal/freeze"
 	"github.com/towpath-dev/towpath/internal/index"
 	"github.com/towpath-dev/towpath/internal/openapi"
@@ -35,6 +36,8 @@ type Validator struct {
 	Kinds openapi.Source
 	// Clock tells which overrides have expired.
 	Clock clock.PassiveClock
+	// Estimator says what changes cost.
+	Estimator *estimate.Estimator
 }
 
 var _ admission.Validator[*platformv1alpha1.Component] = &Validator{}
@@ -234,6 +237,9 @@ func (v *Validator) validate(ctx context.Context, before, component *platformv1a
 	}
 	warnings = append(warnings, warnExpired(component.Spec.Overrides, v.Clock.Now())...)
 	if len(errs) == 0 {
+		if compiled != nil {
+			warnings = append(warnings, v.costs(ctx, before, component, compiled)...)
+		}
 		return warnings, nil
 	}
 	return warnings, apierrors.NewInvalid(platformv1alpha1.GroupVersion.WithKind("Component").GroupKind(), component.Name, errs)

@@ -27,6 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/estimate"
 	"github.com/towpath-dev/towpath/internal/fairness"
 	"github.com/towpath-dev/towpath/internal/freshness"
 	"github.com/towpath-dev/towpath/internal/index"
@@ -59,6 +60,8 @@ type Reconciler struct {
 	// LabelAliases are further label keys for cost tools, each with the Towpath label whose value
 	// it repeats.
 	LabelAliases map[string]string
+	// Estimator says what Releases cost.
+	Estimator *estimate.Estimator
 	// Workers is how many Components are reconciled at once. Default: 8.
 	Workers int
 

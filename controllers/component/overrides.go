@@ -28,11 +28,15 @@ var overridesPath = field.NewPath("spec", "overrides")
 // inForce are the overrides of the Component in an environment: all of them, but those that have expired where the
 // class drops these.
 func (s *scope) inForce(st *stop) []platformv1alpha1.Override {
-	all := s.component.Spec.Overrides
-	if st.environment == nil || !st.environment.Status.DropExpiredOverrides {
+	return inForce(s.component, st.environment, s.now)
+}
+
+func inForce(component *platformv1alpha1.Component, environment *platformv1alpha1.Environment, now time.Time) []platformv1alpha1.Override {
+	all := component.Spec.Overrides
+	if environment == nil || !environment.Status.DropExpiredOverrides {
 		return all
 	}
-	return slices.DeleteFunc(slices.Clone(all), func(o platformv1alpha1.Override) bool { return override.Expired(&o, s.now) })
+	return slices.DeleteFunc(slices.Clone(all), func(o platformv1alpha1.Override) bool { return override.Expired(&o, now) })
 }
 
 // versionWith is the version of the Component in an environment with other overrides than its own.

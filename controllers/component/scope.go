@@ -18,6 +18,7 @@ import (
 	"github.com/towpath-dev/towpath/internal/promotion"
 	"github.com/towpath-dev/towpath/internal/revision"
 	"github.com/towpath-dev/towpath/internal/rollout"
+	"github.com/towpath-dev/towpath/internal/sleep"
 	"github.com/towpath-dev/towpath/internal/template"
 )
 
@@ -82,6 +83,8 @@ type stop struct {
 	decisions []platformv1alpha1.ReleaseDecision
 	// freeze is the window that is open, nil for none.
 	freeze *promotion.Freeze
+	// sleeps is by what the environment sleeps, so that this is taken off what a Release costs.
+	sleeps sleep.Plan
 	// checks are what the Component asks its Releases to pass here, soakSeconds for how long later environments have them
 	// soak.
 	checks      []platformv1alpha1.Check
@@ -312,6 +315,7 @@ func (r *Reconciler) findClass(ctx context.Context, s *scope, st *stop) error {
 	case err != nil:
 		return fmt.Errorf("reading EnvironmentClass %s: %w", name, err)
 	case st.environment.Observed(&class):
+		st.sleeps = plan(&class, st.environment)
 		return nil
 	}
 	s.lookAgain(retryClass) // where it is the cache that knows the class of before

@@ -12,6 +12,7 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/condition"
+	"github.com/towpath-dev/towpath/internal/estimate"
 	"github.com/towpath-dev/towpath/internal/promotion"
 )
 
@@ -31,9 +32,14 @@ func (r *Reconciler) report(ctx context.Context, s *scope) error {
 	status, generation := &s.component.Status, s.component.Generation
 	status.ObservedGeneration = generation
 	status.Environments = nil
+	sum := estimate.NewSum(r.Estimator.Currency())
 	for i := range s.stops {
 		status.Environments = append(status.Environments, s.stops[i].status())
+		if current := s.stops[i].current(); current != nil {
+			sum.Add(current.Cost())
+		}
 	}
+	status.EstimatedCost = sum.Status()
 	if s.begins() {
 		return nil
 	}
@@ -74,7 +80,7 @@ func (s *stop) status() platformv1alpha1.ComponentEnvironmentStatus {
 	if current := s.current(); current != nil {
 		c := ready(current)
 		status.Release, status.Image, status.Revision = current.Name, current.Spec.Image, current.Spec.Revision.Number
-		status.Ready = c.Status
+		status.Ready, status.EstimatedCost = c.Status, current.Cost().DeepCopy()
 		if c.Status != metav1.ConditionTrue {
 			status.Reason, status.Message = c.Reason, c.Message
 		}

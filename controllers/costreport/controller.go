@@ -4,14 +4,17 @@
 package costreport
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
@@ -37,12 +40,17 @@ const (
 	// ask a shared history at once for ever.
 	every  = 24 * time.Hour
 	jitter = 0.1
+	// look is how often homes are looked for that have no report of the month yet: as often as estimates are recorded.
+	look = 10 * time.Minute
 	// settle is how long a pass waits after a bill was read, for others that are read at the same time.
 	settle = time.Minute
 )
 
-// pass is the one request: all teams are looked at together.
-var pass = ctrl.Request{NamespacedName: types.NamespacedName{Name: "all"}}
+// The requests: all teams are looked at together, and now and then those that have no report yet.
+var (
+	all       = ctrl.Request{NamespacedName: types.NamespacedName{Name: "all"}}
+	newcomers = ctrl.Request{NamespacedName: types.NamespacedName{Name: "newcomers"}}
+)
 
 // Figures are what reports are made of: a history.Store.
 type Figures interface {
@@ -58,11 +66,16 @@ type Reconciler struct {
 	Clock   clock.PassiveClock
 	// Imported tells that a bill was read. Nil where nobody tells.
 	Imported <-chan event.GenericEvent
-	// Settle is how long to wait after that; 0: a minute.
-	Settle time.Duration
+	// Settle is how long to wait after that, and Look how long until homes without a report are looked for again; 0: a minute,
+	// and ten.
+	Settle, Look time.Duration
 	// Bills are the sources that count as bills, of those that have figures; nil for all but estimates. A source that tells
 	// anew what another one bills must not be among them, or it would count twice.
 	Bills func(ctx context.Context, found []string) ([]string, error)
+
+	// written are the homes that have a report of the month, which one is in.
+	written map[string]bool
+	month   showback.Month
 }
 
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=costreports,verbs=list;create;patch;delete
@@ -74,30 +87,31 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	built := ctrl.NewControllerManagedBy(mgr).
 		Named("costreport").
 		WatchesRawSource(source.Func(func(_ context.Context, q queue) error {
-			q.Add(pass)
+			q.Add(all)
+			q.AddAfter(newcomers, cmp.Or(r.Look, look))
 			return nil
 		})).
 		WithOptions(controller.Options{ReconciliationTimeout: 10 * time.Minute})
 	if r.Imported != nil {
-		wait := r.Settle
-		if wait == 0 {
-			wait = settle
-		}
+		wait := cmp.Or(r.Settle, settle)
 		built = built.WatchesRawSource(source.Channel(r.Imported, handler.Funcs{
-			GenericFunc: func(_ context.Context, _ event.GenericEvent, q queue) { q.AddAfter(pass, wait) },
+			GenericFunc: func(_ context.Context, _ event.GenericEvent, q queue) { q.AddAfter(all, wait) },
 		}))
 	}
 	return built.Complete(r)
 }
 
-// Reconcile brings the reports of all teams up to date.
-func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
+// Reconcile brings the reports of all teams up to date, or makes those that are missing in the month that runs.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	now := r.Clock.Now()
 	homes, err := r.homes(ctx)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	existing, err := r.existing(ctx)
+	if req == newcomers {
+		return ctrl.Result{RequeueAfter: cmp.Or(r.Look, look)}, r.welcome(ctx, homes, now)
+	}
+	existing, err := r.existing(ctx, "")
 	if err != nil {
 		return ctrl.Result{}, err
 	}
@@ -112,6 +126,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 		}
 		if back == 0 {
 			figures.Store(newFigures(accounts))
+			r.month, r.written = this, map[string]bool{}
 		}
 		if accounts != nil {
 			errs = append(errs, r.write(ctx, month, accounts, homes, existing))
@@ -123,6 +138,42 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	}
 	lastSuccess.Set(float64(now.Unix()))
 	return ctrl.Result{RequeueAfter: jittered(every)}, nil
+}
+
+// welcome makes the reports of the month that runs for homes that have none, such as those of new teams. It asks the history
+// only where there are any.
+func (r *Reconciler) welcome(ctx context.Context, homes map[string]string, now time.Time) error {
+	this := showback.MonthOf(now)
+	if this != r.month {
+		r.month, r.written = this, map[string]bool{}
+	}
+	missing := map[string]string{}
+	for namespace, team := range homes {
+		if !r.written[namespace] {
+			missing[namespace] = team
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	accounts, err := r.accounts(ctx, this, now)
+	if err != nil || accounts == nil {
+		return err
+	}
+	figures.Store(newFigures(accounts))
+	existing := map[client.ObjectKey]metav1.ObjectMeta{}
+	for namespace, team := range missing {
+		if !accounts.Has(team) {
+			delete(missing, namespace)
+			continue
+		}
+		there, err := r.existing(ctx, namespace)
+		if err != nil {
+			return err
+		}
+		maps.Copy(existing, there)
+	}
+	return r.write(ctx, this, accounts, missing, existing)
 }
 
 func jittered(d time.Duration) time.Duration {

@@ -23,13 +23,13 @@ import (
 // pageSize bounds one answer of the API server.
 const pageSize = 500
 
-// existing are the reports that there are, as metadata alone.
-func (r *Reconciler) existing(ctx context.Context) (map[client.ObjectKey]metav1.ObjectMeta, error) {
+// existing are the reports that there are in a namespace, or in all where that is empty; as metadata alone.
+func (r *Reconciler) existing(ctx context.Context, namespace string) (map[client.ObjectKey]metav1.ObjectMeta, error) {
 	found := map[client.ObjectKey]metav1.ObjectMeta{}
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(platformv1alpha1.GroupVersion.WithKind("CostReportList"))
 	for next := ""; ; {
-		if err := r.Live.List(ctx, list, client.Limit(pageSize), client.Continue(next)); err != nil {
+		if err := r.Live.List(ctx, list, client.InNamespace(namespace), client.Limit(pageSize), client.Continue(next)); err != nil {
 			return nil, fmt.Errorf("listing CostReports: %w", err)
 		}
 		for i := range list.Items {
@@ -65,12 +65,15 @@ func (r *Reconciler) write(ctx context.Context, month showback.Month, accounts *
 		if err != nil {
 			return err
 		}
-		if there, ok := existing[client.ObjectKeyFromObject(report)]; ok && there.Annotations[platformv1alpha1.AnnotationFigures] == hash {
-			continue
+		if there, ok := existing[client.ObjectKeyFromObject(report)]; !ok || there.Annotations[platformv1alpha1.AnnotationFigures] != hash {
+			report.Annotations = map[string]string{platformv1alpha1.AnnotationFigures: hash}
+			if err := r.apply(ctx, report); err != nil {
+				errs = append(errs, err)
+				continue
+			}
 		}
-		report.Annotations = map[string]string{platformv1alpha1.AnnotationFigures: hash}
-		if err := r.apply(ctx, report); err != nil {
-			errs = append(errs, err)
+		if month == r.month {
+			r.written[namespace] = true
 		}
 	}
 	return errors.Join(errs...)

@@ -51,9 +51,12 @@ type Reconciler struct {
 	Recorder events.EventRecorder
 	// LabelAliases are further label keys for cost tools, each with the Towpath label whose value it repeats.
 	LabelAliases map[string]string
+	// Currency is that in which Releases are estimated.
+	Currency string
 
 	writes freshness.Tracker[types.NamespacedName]
 	places places
+	costs  unsettled
 }
 
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=environments,verbs=get;list;watch;patch;delete
@@ -88,6 +91,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err := r.Get(ctx, req.NamespacedName, environment); err != nil {
 		r.writes.Forget(req.NamespacedName)
 		r.places.forget(req.NamespacedName)
+		r.costs.forget(req.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if r.writes.Stale(req.NamespacedName, environment.ResourceVersion) {
@@ -106,7 +110,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if s.expired() {
 		return r.expire(ctx, s)
 	}
-	runErr = errors.Join(runErr, r.sleep(ctx, s))
+	runErr = errors.Join(runErr, r.sleep(ctx, s), r.cost(ctx, s))
 	if err := r.report(ctx, s, runErr); err != nil {
 		return ctrl.Result{}, err
 	}

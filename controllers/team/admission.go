@@ -48,5 +48,5 @@ func (v *Validator) ValidateDelete(ctx context.Context, t *platformv1alpha1.Team
 		return nil, nil
 	}
 	return nil, apierrors.NewForbidden(platformv1alpha1.GroupVersion.WithResource("teams").GroupResource(), t.Name, fmt.Errorf(
-		"it has Environments in namespace %s: %s. Delete these first, with what runs in them", t.Status.Namespace, shown(names)))
+		"it has Environments in namespace %s: %s. Delete these first, with what runs in them", t.Status.Namespace, shown(named(names))))
 }

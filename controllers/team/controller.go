@@ -32,6 +32,8 @@ type Reconciler struct {
 	client.Client
 	// Live reads past the cache.
 	Live client.Reader
+	// Currency is that in which Releases are estimated.
+	Currency string
 
 	writes freshness.Tracker[types.NamespacedName]
 }

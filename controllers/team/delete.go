@@ -47,10 +47,11 @@ func (r *Reconciler) leave(ctx context.Context, s *scope) (string, error) {
 	for i := range homes.Items {
 		home := &homes.Items[i]
 		s.team.Status.Namespace = home.Name
-		names, err := environments(ctx, r.Live, s.team)
+		left, err := environments(ctx, r.Live, s.team)
 		if err != nil {
 			return "", err
 		}
+		names := named(left)
 		s.team.Status.Environments = int32(len(names)) //nolint:gosec // etcd holds fewer
 		if len(names) > 0 {
 			return fmt.Sprintf("Waiting for the Environments in namespace %s, which somebody must delete: %s.", home.Name, shown(names)), nil

@@ -16,6 +16,7 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/binding"
 	"github.com/towpath-dev/towpath/internal/environment"
+	"github.com/towpath-dev/towpath/internal/estimate"
 	"github.com/towpath-dev/towpath/internal/label"
 	"github.com/towpath-dev/towpath/internal/team"
 )
@@ -180,15 +181,23 @@ func (r *Reconciler) bindings() *binding.Keeper {
 	return &binding.Keeper{Client: r.Client, Live: r.Live, Owner: fieldOwner}
 }
 
-// count says in the status how many Environments the team has.
+// count says in the status how many Environments the team has, and what they cost.
 func (r *Reconciler) count(ctx context.Context, s *scope) error {
-	names, err := environments(ctx, r, s.team)
-	s.team.Status.Environments = int32(len(names)) //nolint:gosec // etcd holds fewer
-	return err
+	list, err := environments(ctx, r, s.team)
+	if err != nil {
+		return err
+	}
+	s.team.Status.Environments = int32(len(list)) //nolint:gosec // etcd holds fewer
+	sum := estimate.NewSum(r.Currency)
+	for i := range list {
+		sum.AddSum(list[i].Status.EstimatedCost)
+	}
+	s.team.Status.EstimatedCost = sum.Status()
+	return nil
 }
 
-// environments are the names of the Environments in the home of a Team, in order.
-func environments(ctx context.Context, reader client.Reader, t *platformv1alpha1.Team) ([]string, error) {
+// environments are those in the home of a Team.
+func environments(ctx context.Context, reader client.Reader, t *platformv1alpha1.Team) ([]platformv1alpha1.Environment, error) {
 	if t.Status.Namespace == "" {
 		return nil, nil
 	}
@@ -196,12 +205,17 @@ func environments(ctx context.Context, reader client.Reader, t *platformv1alpha1
 	if err := reader.List(ctx, &list, client.InNamespace(t.Status.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing Environments: %w", err)
 	}
-	names := make([]string, 0, len(list.Items))
-	for i := range list.Items {
-		names = append(names, list.Items[i].Name)
+	return list.Items, nil
+}
+
+// named are the names of Environments, in order: the cache gives them in any, and a message that changes is written each time.
+func named(environments []platformv1alpha1.Environment) []string {
+	names := make([]string, 0, len(environments))
+	for i := range environments {
+		names = append(names, environments[i].Name)
 	}
-	slices.Sort(names) // the cache gives them in any order, and a message that changes is written each time
-	return names, nil
+	slices.Sort(names)
+	return names
 }
 
 // shown is at most ten names, and how many more there are.

@@ -70,6 +70,12 @@ type Configuration struct {
 	// change: a safety net under what managed fields do not show. The API server writes nothing where nothing was changed.
 	// Default: 36000, ten hours. 0 to 2592000, 30 days; 0 for never.
 	ReapplySeconds int `json:"reapplySeconds"`
+	// Prices are by what Releases are estimated: docs/costs.md has the fields. What they do not say of a resource, in USD, is of
+	// OpenCost's default list. A change reaches each Component with its next Release, whose estimate is frozen. Default: none, so
+	// that all is of the default list.
+	Prices PricesConfiguration `json:"prices,omitzero"`
+	// History is where daily costs are kept.
+	History HistoryConfiguration `json:"history"`
 }
 
 // MetricsConfiguration is the metrics endpoint, /metrics. It is served by TLS with the certificate of the
@@ -125,6 +131,17 @@ type LeaderElectionConfiguration struct {
 	RetryPeriodSeconds int `json:"retryPeriodSeconds"`
 }
 
+// HistoryConfiguration is where daily costs are kept, for 400 days: in a file, or in PostgreSQL, and not in both. Without either
+// there are estimates, and no budgets, bills and reports.
+type HistoryConfiguration struct {
+	// SQLite is the path of a file, which is made where there is none. It must be on a volume that one manager has at a time, and is
+	// lost with that. Default: "", no file.
+	SQLite string `json:"sqlite,omitempty"`
+	// PostgreSQLAddressFile is a file, such as one of a mounted Secret, that holds the address of a database which all replicas
+	// share, as postgres://user:password@host/database?sslmode=verify-full. Default: "", no database.
+	PostgreSQLAddressFile string `json:"postgresqlAddressFile,omitempty"`
+}
+
 // DefaultConfiguration is what holds without a file and without flags.
 func DefaultConfiguration() *Configuration {
 	return &Configuration{
@@ -178,7 +195,7 @@ func decodeConfiguration(data []byte) (*Configuration, error) {
 	if err != nil {
 		return nil, err
 	}
-	return configuration, errors.Join(strict...)
+	return configuration, errors.Join(append(strict, configuration.Prices.read(data))...)
 }
 
 // oneDocument refuses a file whose second document would be ignored.
@@ -226,6 +243,9 @@ func (c *Configuration) Validate() error {
 	errs = append(errs, upTo(field.NewPath("workers"), c.Workers, maxWorkers)...)
 	if c.ReapplySeconds < 0 || c.ReapplySeconds > maxReapplySeconds {
 		errs = append(errs, field.Invalid(field.NewPath("reapplySeconds"), c.ReapplySeconds, fmt.Sprintf("must be from 0, which is never, to %d", maxReapplySeconds)))
+	}
+	if c.History.SQLite != "" && c.History.PostgreSQLAddressFile != "" {
+		errs = append(errs, field.Forbidden(field.NewPath("history"), "name sqlite or postgresqlAddressFile, and not both"))
 	}
 	if err := errs.ToAggregate(); err != nil {
 		return fmt.Errorf("the manager's configuration is invalid: %w", err)

@@ -33,6 +33,8 @@ import (
 	"github.com/towpath-dev/towpath/controllers/approval"
 	"github.com/towpath-dev/towpath/controllers/check"
 	"github.com/towpath-dev/towpath/controllers/component"
+	"github.com/towpath-dev/towpath/controllers/costrecord"
+	"github.com/towpath-dev/towpath/controllers/costreport"
 	"github.com/towpath-dev/towpath/controllers/environment"
 	"github.com/towpath-dev/towpath/controllers/environmentclass"
 	"github.com/towpath-dev/towpath/controllers/release"
@@ -43,6 +45,7 @@ import (
 	"github.com/towpath-dev/towpath/internal/capability"
 	"github.com/towpath-dev/towpath/internal/definitions"
 	environments "github.com/towpath-dev/towpath/internal/environment"
+	"github.com/towpath-dev/towpath/internal/estimate"
 	"github.com/towpath-dev/towpath/internal/fairness"
 	"github.com/towpath-dev/towpath/internal/index"
 	"github.com/towpath-dev/towpath/internal/openapi/live"
@@ -207,14 +210,16 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 	revisions := revision.NewCompiled(mgr.GetCache())
 	capabilities := capability.NewDetector(disco, clock.RealClock{})
 	recorder := mgr.GetEventRecorder("towpath")
+	estimator := estimate.New(o.Configuration.Prices.list)
 	// Twice as many as there may be requests under way: while some wait for an answer, others compute.
 	reconcilers := 2 * o.Configuration.Workers
 	controllers := []interface{ SetupWithManager(ctrl.Manager) error }{
 		&approval.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
 		&environmentclass.Reconciler{Client: mgr.GetClient()},
-		&team.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
+		&team.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Currency: estimator.Currency()},
 		&environment.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: o.Clock, Recorder: recorder, LabelAliases: o.Configuration.LabelAliases,
+			Currency: estimator.Currency(),
 		},
 		&servicetemplate.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Kinds: kinds, Refresh: kinds.Refresh, Clock: clock.RealClock{}, Recorder: recorder,
@@ -222,6 +227,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 		&component.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Revisions: revisions, Capabilities: capabilities,
 			Namespaced: writer.Namespaced, Kinds: kinds, Clock: o.Clock, Recorder: recorder, LabelAliases: o.Configuration.LabelAliases, Workers: reconcilers,
+			Estimator: estimator,
 		},
 		&release.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Writer: writer, Revisions: revisions,
@@ -237,6 +243,14 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 			Clock: clock.RealClock{}, Recorder: recorder,
 		},
 	}
+	store, err := openHistory(mgr, &o.Configuration.History)
+	if err != nil {
+		return err
+	}
+	if store != nil {
+		controllers = append(controllers, &costrecord.Recorder{Reader: mgr.GetClient(), History: store, Clock: clock.RealClock{}, Currency: estimator.Currency()},
+			&costreport.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), History: store, Clock: o.Clock})
+	}
 	collect().sources.Store(&sources{reader: mgr.GetClient(), certificate: certificateFile(&o.Configuration)})
 	for _, c := range controllers {
 		if err := c.SetupWithManager(mgr); err != nil {
@@ -248,7 +262,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 		&team.Validator{Reader: mgr.GetClient()},
 		&environment.Validator{Reader: mgr.GetClient(), Clock: o.Clock},
 		&environmentclass.Validator{Reader: mgr.GetClient(), Kinds: kinds},
-		&component.Validator{Reader: mgr.GetClient(), Revisions: revisions, Kinds: kinds, Clock: o.Clock},
+		&component.Validator{Reader: mgr.GetClient(), Revisions: revisions, Kinds: kinds, Clock: o.Clock, Estimator: estimator},
 	}}
 	if err := mgr.Add(hooks); err != nil {
 		return err

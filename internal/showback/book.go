@@ -14,11 +14,12 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/cost"
+	"github.com/towpath-dev/towpath/internal/estimate"
 	"github.com/towpath-dev/towpath/internal/history"
 )
 
 // EstimatesSource is the source of the history that holds estimated costs of what runs, rather than a bill.
-const EstimatesSource = "towpath-estimates"
+const EstimatesSource = estimate.Source
 
 // IdleService is the service under which OpenCost tells what was paid for and nobody used.
 const IdleService = "__idle__"
@@ -265,6 +266,9 @@ func (a *Accounts) Teams() []string {
 	return teams
 }
 
+// Has says whether there are figures of a team.
+func (a *Accounts) Has(team string) bool { return len(a.own[team]) > 0 }
+
 // Unowned is what is no team's, by currency.
 func (a *Accounts) Unowned() map[string]decimal.Decimal {
 	sums := map[string]decimal.Decimal{}
@@ -334,13 +338,13 @@ func (a *Accounts) row(row keyed) platformv1alpha1.CostReportRow {
 	r := platformv1alpha1.CostReportRow{
 		Kind: row.kind, Environment: row.environment, Component: row.component, Service: row.service,
 		Category: platformv1alpha1.CostCategory(row.category), Currency: row.currency,
-		Billed: row.billed.String(), Effective: row.effective.String(),
+		Billed: platformv1alpha1.Amount(row.billed.String()), Effective: platformv1alpha1.Amount(row.effective.String()),
 	}
 	if row.unused {
 		r.Commitment = platformv1alpha1.CommitmentUnused
 	}
 	if !row.provisional.IsZero() {
-		r.Provisional = row.provisional.String()
+		r.Provisional = platformv1alpha1.Amount(row.provisional.String())
 	}
 	if row.kind == platformv1alpha1.CostOwn {
 		const longest = 31

@@ -214,10 +214,11 @@ func groupOf(row *platformv1alpha1.CostReportRow, by By, labels map[string]map[s
 func amountsOf(row *platformv1alpha1.CostReportRow) (amounts, error) {
 	var sum amounts
 	for _, field := range []struct {
-		name, text string
-		to         *decimal.Decimal
+		name string
+		text platformv1alpha1.Amount
+		to   *decimal.Decimal
 	}{{"billed", row.Billed, &sum.billed}, {"effective", row.Effective, &sum.effective}, {"provisional", cmp.Or(row.Provisional, "0"), &sum.provisional}} {
-		amount, err := decimal.NewFromString(field.text)
+		amount, err := decimal.NewFromString(string(field.text))
 		if err != nil {
 			return sum, fmt.Errorf("%s: %q is no amount", field.name, field.text)
 		}

@@ -136,14 +136,14 @@ func TestIdleAndSharedAreBorneInProportion(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, row := range content.Rows {
-			sums[row.Kind] = sums[row.Kind].Add(decimal.RequireFromString(row.Effective))
+			sums[row.Kind] = sums[row.Kind].Add(decimal.RequireFromString(string(row.Effective)))
 		}
 		// 300 of 400 are shop's.
 		if team == "shop" {
 			var idle []string
 			for _, row := range content.Rows {
 				if row.Kind == platformv1alpha1.CostIdle {
-					idle = append(idle, string(row.Commitment)+row.Effective)
+					idle = append(idle, string(row.Commitment)+string(row.Effective))
 				}
 			}
 			if diff := cmp.Diff([]string{"30", "Unused7.5"}, idle); diff != "" {
@@ -168,7 +168,7 @@ func TestTheState(t *testing.T) {
 	for name, c := range map[string]struct {
 		book *showback.Book
 		want platformv1alpha1.CostReportState
-		part string
+		part platformv1alpha1.Amount
 	}{
 		"over": {over, platformv1alpha1.CostsSettled, ""}, "runs": {runs, platformv1alpha1.CostsProvisional, ""}, "not final": {open, platformv1alpha1.CostsProvisional, "0.5"},
 	} {

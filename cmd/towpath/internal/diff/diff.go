@@ -35,6 +35,8 @@ type Report struct {
 	Pinned []string `json:"pinned,omitempty"`
 	// Cannot are the Components that cannot get the change, and why.
 	Cannot []string `json:"cannot,omitempty"`
+	// Cost is what the change is estimated to cost; nil where nobody follows the template.
+	Cost *Cost `json:"cost,omitempty"`
 	// Objects are what changes, grouped by what they have in common.
 	Objects []Group `json:"objects"`
 }

@@ -83,6 +83,9 @@ func (r *Report) summary() string {
 	if r.Breaking() {
 		text += " The change is BREAKING, and is refused unless the template allows it (spec.rollout.allowBreaking)."
 	}
+	if r.Cost != nil && (!r.Cost.Before.IsZero() || !r.Cost.After.IsZero()) {
+		text += " " + r.Cost.String()
+	}
 	return text
 }
 

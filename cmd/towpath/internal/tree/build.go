@@ -133,6 +133,7 @@ func buildComponent(component *platformv1alpha1.Component, environments map[key]
 		Ready:    conditionOf(component.Status.Conditions, platformv1alpha1.ConditionReady),
 		Promoted: conditionOf(component.Status.Conditions, platformv1alpha1.ConditionPromoted),
 	}
+	built.EstimatedCost = component.Status.EstimatedCost
 	if pin := component.Spec.TemplateRef.Revision; pin != nil {
 		built.PinnedRevision = *pin
 	}
@@ -217,7 +218,7 @@ func buildRelease(release *platformv1alpha1.Release) *Release {
 			Health: cmp.Or(Health(state.Health), Unknown), Message: state.Message,
 		})
 	}
-	built.Checks = buildChecks(release)
+	built.Checks, built.EstimatedCost = buildChecks(release), release.Cost()
 	return built
 }
 

@@ -78,6 +78,8 @@ type Component struct {
 	Promoted       Condition `json:"promoted"`
 	// OverridesExpiring says which overrides expire soon, or have expired, and what happens then; nil where none does.
 	OverridesExpiring *Condition `json:"overridesExpiring,omitempty"`
+	// EstimatedCost is what it is estimated to cost a month in all environments; nil where nothing runs.
+	EstimatedCost *platformv1alpha1.CostSum `json:"estimatedCost,omitempty"`
 	// Environments, in the order of the path.
 	Environments []Environment `json:"environments"`
 }
@@ -140,6 +142,8 @@ type Release struct {
 	Objects []Object `json:"objects"`
 	// Checks, where the Release has any.
 	Checks []Check `json:"checks,omitempty"`
+	// EstimatedCost is what it was estimated to cost a month; nil where that is not known.
+	EstimatedCost *platformv1alpha1.EstimatedCost `json:"estimatedCost,omitempty"`
 }
 
 // Check is one check of a Release.

@@ -48,6 +48,9 @@ func Print(out io.Writer, report *Report, style Style) error {
 	if len(report.Teams) == 0 {
 		text.WriteString("no Component, and no home of a team\n")
 	}
+	if report.assumes() {
+		text.WriteString("\n" + assumedPrices + style.faint(" by OpenCost's default prices, which may not be yours: the manager's configuration has none") + "\n")
+	}
 	if len(report.Next) > 0 {
 		text.WriteString("\n")
 		for _, step := range report.Next {
@@ -99,8 +102,8 @@ func (s Style) component(root *node, component *Component) {
 	if promoted != "" {
 		why = strings.TrimSuffix(why, ".") // the sentence goes on
 	}
-	branch := root.add("%s %s  %s  %s%s%s", s.mark(component.Health), component.Name, component.revisions(),
-		s.paint(component.Health), why, promoted)
+	branch := root.add("%s %s  %s  %s%s%s%s", s.mark(component.Health), component.Name, component.revisions(),
+		s.paint(component.Health), why, promoted, costOfAll(component.EstimatedCost))
 	if expiring := component.OverridesExpiring; expiring != nil {
 		branch.add("%s %s: %s", s.ansi(colours[Progressing], "!"), expiring.Reason, oneLine(expiring.Message))
 	}
@@ -186,8 +189,8 @@ func (s *Sleep) String() string {
 
 func (s Style) release(parent *node, release *Release) {
 	age := duration.HumanDuration(s.Now.Sub(release.CreatedAt.Time))
-	branch := parent.add("%s release %d  %s  %s, %s ago  %s%s", s.mark(release.Health), release.Number, release.Image,
-		release.Cause, age, s.paint(release.Health), because(release.Ready, release.Health))
+	branch := parent.add("%s release %d  %s  %s, %s ago%s  %s%s", s.mark(release.Health), release.Number, release.Image,
+		release.Cause, age, costOf(release.EstimatedCost), s.paint(release.Health), because(release.Ready, release.Health))
 	width := 0
 	for _, object := range release.Objects {
 		width = max(width, utf8.RuneCountInString(object.Kind+"/"+object.Name))
