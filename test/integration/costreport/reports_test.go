@@ -241,7 +241,9 @@ var _ = Describe("Reports of costs", Ordered, func() {
 			})).To(Succeed())
 			c, err := cluster.UserClient(user)
 			Expect(err).NotTo(HaveOccurred())
-			Eventually(ctx, func() error { return c.Get(ctx, types.NamespacedName{Namespace: namespace, Name: "2026-10"}, &platformv1alpha1.CostReport{}) }).Should(Succeed(), "%s reads", role)
+			Eventually(ctx, func() error {
+				return c.Get(ctx, types.NamespacedName{Namespace: namespace, Name: "2026-10"}, &platformv1alpha1.CostReport{})
+			}).Should(Succeed(), "%s reads", role)
 			cheaper := client.RawPatch(types.MergePatchType, []byte(`{"report":{"rows":null}}`))
 			for doing, attempt := range map[string]func() error{
 				"creates": func() error { return c.Create(ctx, forged(namespace)) },
