@@ -27,6 +27,15 @@ const (
 	// ConditionApplied is True on a Release when every object of its inventory was accepted
 	// by the API server. What only older Releases listed is pruned later, once this one is Ready.
 	ConditionApplied = "Applied"
+	// ConditionWithinBudget is True on a Budget while what is spent in the period is below its amount. It does not make a Budget
+	// unready.
+	ConditionWithinBudget = "WithinBudget"
+	// ConditionForecastWithinBudget is True on a Budget while the forecast of the period is not above its amount, False when it is, and
+	// Unknown where nothing can be forecast. It does not make a Budget unready.
+	ConditionForecastWithinBudget = "ForecastWithinBudget"
+	// ConditionAlertsDelivered is True on a Budget when every target of alerts can be used and has got what it is owed; it is absent where
+	// there are no targets. It does not make a Budget unready.
+	ConditionAlertsDelivered = "AlertsDelivered"
 	// ConditionChecked is True on a Release when every check of it has passed, False when one has failed; it is absent
 	// where there are none, and before they begin. A Release with checks is Ready only where it is True once.
 	ConditionChecked = "Checked"
@@ -210,4 +219,28 @@ const (
 	ReasonRevisionMissing = "RevisionMissing"
 	// ReasonPruneFailed: an object that is no longer wanted could not be deleted; it is tried again.
 	ReasonPruneFailed = "PruneFailed"
+)
+
+// Reasons of a Budget.
+const (
+	// ReasonSpendingDenied: a Release would raise the forecast over a limit on spending that denies, and waits.
+	ReasonSpendingDenied = "SpendingDenied"
+	// ReasonWaitingForSpendingApproval: a Release would raise the forecast over a limit on spending, and needs somebody who approves that.
+	ReasonWaitingForSpendingApproval = "WaitingForSpendingApproval"
+	// ReasonBudgetInvalid: the amount, the currency, the period or the scope of a Budget means nothing.
+	ReasonBudgetInvalid = "BudgetInvalid"
+	// ReasonHistoryUnavailable: the history of daily costs is not kept, or cannot be read.
+	ReasonHistoryUnavailable = "HistoryUnavailable"
+	// ReasonWithinBudget: what is spent, or the forecast, is within the amount.
+	ReasonWithinBudget = "WithinBudget"
+	// ReasonBudgetSpent: the amount of the period is spent.
+	ReasonBudgetSpent = "BudgetSpent"
+	// ReasonForecastExceeded: the period will have cost more than the amount.
+	ReasonForecastExceeded = "ForecastExceeded"
+	// ReasonForecastUnknown: nothing is known that could be forecast from.
+	ReasonForecastUnknown = "ForecastUnknown"
+	// ReasonAlertsDelivered: every target of alerts has got what it is owed.
+	ReasonAlertsDelivered = "AlertsDelivered"
+	// ReasonAlertsWaiting: an alert is yet to be delivered, or a target of alerts cannot be used.
+	ReasonAlertsWaiting = "AlertsWaiting"
 )

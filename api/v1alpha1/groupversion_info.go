@@ -20,6 +20,7 @@ func AddToScheme(s *runtime.Scheme) error {
 		&Component{}, &ComponentList{},
 		&Release{}, &ReleaseList{},
 		&Approval{}, &ApprovalList{},
+		&Budget{}, &BudgetList{},
 		&CostReport{}, &CostReportList{},
 	)
 	metav1.AddToGroupVersion(s, GroupVersion)

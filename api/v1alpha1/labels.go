@@ -40,6 +40,12 @@ const (
 const (
 	// SystemNamespace is where the manager runs.
 	SystemNamespace = "towpath-system"
+	// ManagerAccount is the service account of the manager there.
+	ManagerAccount = "towpath-manager"
+	// AlertReaderClusterRole lets the manager read the Secret AlertSecret in the home of a Team, where it is bound.
+	AlertReaderClusterRole = "towpath-alert-reader"
+	// AlertSecret is the Secret that holds what is secret of targets of alerts.
+	AlertSecret = "towpath-alerts" //nolint:gosec // the name of one
 	// ApplierNamespace holds the service accounts that the manager writes as, one for each
 	// Environment. No tenant has rights here, so no tenant can mint their tokens.
 	ApplierNamespace = "towpath-appliers"

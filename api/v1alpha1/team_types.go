@@ -59,18 +59,35 @@ type TeamMember struct {
 	Emails []string `json:"emails,omitempty"`
 }
 
-// AlertTarget is where alerts of a team go.
+// AlertTarget is where alerts go. What is secret of it stands in keys of Secrets, never in the target itself: who has the URL may send
+// there.
+// +kubebuilder:validation:XValidation:rule="(has(self.type) && self.type == 'Webhook') == has(self.signingKeysRef)",message="signingKeysRef must be set where type is Webhook, and nowhere else"
+// +kubebuilder:validation:XValidation:rule="!has(self.tokenRef) || (has(self.type) && self.type != 'Slack')",message="tokenRef must not be set where type is Slack: its URL is what proves who sends"
 type AlertTarget struct {
-	// name of the target, unique in the Team.
+	// name of the target, unique in its list.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 	Name string `json:"name,omitempty"`
-	// secretRef names the key of a Secret in the home namespace that holds the URL to send to. Who has the URL may
-	// send there, so that it never stands in a Team itself.
+	// type is the form in which the target takes alerts: Slack, Alertmanager or Webhook. Default: Slack.
+	// +optional
+	// +kubebuilder:default=Slack
+	Type AlertTargetType `json:"type,omitempty"`
+	// secretRef names the key of a Secret that holds the URL to send to: an incoming webhook of Slack, the base of an Alertmanager, or
+	// the address of a webhook. The manager may read the Secret towpath-alerts alone; another one needs a Role that lets it.
 	// +required
 	SecretRef SecretKeyReference `json:"secretRef,omitzero"`
+	// signingKeysRef names the key of a Secret that holds what a Webhook is signed with: one to three lines of whsec_ and 24 to
+	// 64 bytes in base64. It is signed with each, so that one can be replaced.
+	// +optional
+	SigningKeysRef *SecretKeyReference `json:"signingKeysRef,omitempty"`
+	// tokenRef names the key of a Secret that holds a bearer token for an Alertmanager or Webhook. Default: none.
+	// +optional
+	TokenRef *SecretKeyReference `json:"tokenRef,omitempty"`
+	// caRef names the key of a Secret that holds certificate authorities in PEM, beside those of the system. Default: none.
+	// +optional
+	CARef *SecretKeyReference `json:"caRef,omitempty"`
 }
 
 // TeamContact is how people reach a team.
@@ -123,14 +140,17 @@ type TeamSpec struct {
 	// +optional
 	// +kubebuilder:default=Orphan
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
-	// alerts are where alerts of the team go. Nothing sends alerts yet: the targets are checked for their form
-	// alone, and no Secret is read.
+	// alerts are where alerts of the team go: those of spec.spending, and of its Budgets that have no targets of their own. Their
+	// Secrets are in the home namespace.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	Alerts []AlertTarget `json:"alerts,omitempty"`
+	// spending is what the platform allows the team to spend. Default: no limits.
+	// +optional
+	Spending *TeamSpending `json:"spending,omitempty"`
 	// contacts are how people reach the team. Everybody who may read Teams reads them.
 	// +optional
 	// +listType=map
@@ -163,6 +183,9 @@ type TeamStatus struct {
 	// estimatedCost is what all Environments of the team are estimated to cost a month. Absent while nothing runs in any.
 	// +optional
 	EstimatedCost *CostSum `json:"estimatedCost,omitempty"`
+	// spending is how the team stands to the limits of spec.spending. Absent where it has none.
+	// +optional
+	Spending *TeamSpendingStatus `json:"spending,omitempty"`
 }
 
 // Team is a team of people: who they are, who pays, and the home namespace of their Environments and

@@ -32,6 +32,8 @@ const settleFor = 10 * time.Minute
 const (
 	// retryDefined is for a kind whose definition has just changed: discovery follows a moment later.
 	retryDefined = 2 * time.Second
+	// retrySpending is for what is over a limit on spending: the forecast changes by the day, and by what others run.
+	retrySpending = time.Minute
 	// retryUnserved is for a kind that the cluster does not serve, where no definition of it tells.
 	retryUnserved = time.Minute
 )
@@ -184,6 +186,19 @@ func (r *Reconciler) create(ctx context.Context, s *scope, st *stop) error {
 	release, err := r.build(ctx, s, st)
 	if err != nil || st.problem != nil {
 		return err
+	}
+	if !st.decision.Gated { // else it asks once its gate is open
+		affordable, err := r.afford(ctx, s, st, release)
+		switch {
+		case err != nil:
+			return err
+		case affordable:
+		case !st.decision.Guarded:
+			st.decision.Next = nil
+			return nil
+		default:
+			st.decision.Gated, release.Spec.Gate = true, st.gate.DeepCopy()
+		}
 	}
 	err = r.Create(ctx, release)
 	switch {

@@ -62,6 +62,8 @@ type Reconciler struct {
 	LabelAliases map[string]string
 	// Estimator says what Releases cost.
 	Estimator *estimate.Estimator
+	// Limits says whether what they raise stays within the limits on spending.
+	Limits Limits
 	// Workers is how many Components are reconciled at once. Default: 8.
 	Workers int
 
@@ -74,7 +76,7 @@ type Reconciler struct {
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases/status,verbs=patch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=approvals,verbs=get;list;watch
 // +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,verbs=get;list;watch
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=environments;environmentclasses;servicetemplates;servicetemplaterevisions;teams,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=budgets;environments;environmentclasses;servicetemplates;servicetemplaterevisions;teams,verbs=get;list;watch
 
 // SetupWithManager adds the controller to the manager.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
@@ -94,6 +96,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&platformv1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.ofEnvironment)).
 		Watches(&platformv1alpha1.Approval{}, handler.EnqueueRequestsFromMapFunc(r.ofApproval)).
 		Watches(&platformv1alpha1.Team{}, handler.EnqueueRequestsFromMapFunc(r.ofTeam), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&platformv1alpha1.Budget{}, handler.EnqueueRequestsFromMapFunc(r.ofBudget), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&platformv1alpha1.ServiceTemplateRevision{}, handler.EnqueueRequestsFromMapFunc(r.ofRevision)).
 		Watches(&platformv1alpha1.ServiceTemplate{}, handler.EnqueueRequestsFromMapFunc(r.ofTemplate), builder.WithPredicates(moves())).
 		Watches(&platformv1alpha1.Component{}, handler.EnqueueRequestsFromMapFunc(r.usersOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).

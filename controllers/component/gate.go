@@ -174,6 +174,13 @@ func (r *Reconciler) settle(ctx context.Context, s *scope, st *stop) error {
 	if release == nil || st.decision.Next != nil {
 		return nil // what is made next takes its place
 	}
+	if st.decision.Open {
+		affordable, err := r.afford(ctx, s, st, release)
+		if err != nil {
+			return err
+		}
+		st.decision.Open = affordable
+	}
 	before := release.DeepCopy()
 	status, generation := &release.Status, release.Generation
 	status.ObservedGeneration = generation

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -12,7 +13,8 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 )
 
-// Validator refuses to delete a Team that has Environments. Everything else is the definition's to refuse.
+// Validator refuses to delete a Team that has Environments, and limits on its spending that mean nothing. Everything else is the
+// definition's to refuse.
 type Validator struct {
 	// Reader reads Environments, from a cache. What it does not show yet the finalizer waits for.
 	Reader client.Reader
@@ -25,14 +27,17 @@ func (v *Validator) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewWebhookManagedBy(mgr, &platformv1alpha1.Team{}).WithValidator(v).Complete()
 }
 
-// ValidateCreate allows every Team that the definition allows.
-func (v *Validator) ValidateCreate(context.Context, *platformv1alpha1.Team) (admission.Warnings, error) {
-	return nil, nil
+// ValidateCreate refuses limits on spending that mean nothing.
+func (v *Validator) ValidateCreate(_ context.Context, t *platformv1alpha1.Team) (admission.Warnings, error) {
+	return nil, checkSpending(t)
 }
 
-// ValidateUpdate allows every change that the definition allows.
-func (v *Validator) ValidateUpdate(context.Context, *platformv1alpha1.Team, *platformv1alpha1.Team) (admission.Warnings, error) {
-	return nil, nil
+// ValidateUpdate refuses these where they change: others can be changed beside them.
+func (v *Validator) ValidateUpdate(_ context.Context, before, t *platformv1alpha1.Team) (admission.Warnings, error) {
+	if !t.DeletionTimestamp.IsZero() || equality.Semantic.DeepEqual(before.Spec.Spending, t.Spec.Spending) {
+		return nil, nil
+	}
+	return nil, checkSpending(t)
 }
 
 // ValidateDelete refuses to delete a Team that has Environments.

@@ -3,6 +3,7 @@ package team
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -82,7 +83,7 @@ func (s *scope) keeps(home *corev1.Namespace) bool {
 // letGo takes the rights of the members and the labels of Towpath off the home, gives one that was taken over back the
 // labels that it bore, but for those that made it a home, and leaves everything in it as it is.
 func (r *Reconciler) letGo(ctx context.Context, s *scope, home *corev1.Namespace) error {
-	for _, role := range team.ClusterRoles {
+	for _, role := range append(slices.Clone(team.ClusterRoles), platformv1alpha1.AlertReaderClusterRole) {
 		if err := r.bindings().Delete(ctx, home.Name, role); err != nil {
 			return err
 		}

@@ -41,6 +41,8 @@ func Set(conditions *[]metav1.Condition, generation int64, kind string, status m
 // Of returns the conditions of an object of Towpath's kinds; nil for others.
 func Of(object any) []metav1.Condition {
 	switch o := object.(type) {
+	case *platformv1alpha1.Budget:
+		return o.Status.Conditions
 	case *platformv1alpha1.Component:
 		return o.Status.Conditions
 	case *platformv1alpha1.Environment:

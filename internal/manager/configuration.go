@@ -76,6 +76,19 @@ type Configuration struct {
 	Prices PricesConfiguration `json:"prices,omitzero"`
 	// History is where daily costs are kept.
 	History HistoryConfiguration `json:"history"`
+	// Alerts is how alerts of budgets are sent.
+	Alerts AlertsConfiguration `json:"alerts"`
+}
+
+// AlertsConfiguration is how alerts of budgets are sent. Their addresses are for tenants to choose.
+type AlertsConfiguration struct {
+	// AllowedHosts are what alerts may be sent to beside public addresses: names (am.monitoring.svc), addresses, both also with a port
+	// (am.monitoring.svc:9093), and networks (10.20.0.0/16). Addresses at which clouds give out credentials are never allowed.
+	// Default: none. At most 64.
+	AllowedHosts []string `json:"allowedHosts,omitempty"`
+	// Source tells this installation from others in the events that webhooks get, such as https://towpath.example or /clusters/prod.
+	// Default: /towpath.
+	Source string `json:"source,omitempty"`
 }
 
 // MetricsConfiguration is the metrics endpoint, /metrics. It is served by TLS with the certificate of the
@@ -247,6 +260,7 @@ func (c *Configuration) Validate() error {
 	if c.History.SQLite != "" && c.History.PostgreSQLAddressFile != "" {
 		errs = append(errs, field.Forbidden(field.NewPath("history"), "name sqlite or postgresqlAddressFile, and not both"))
 	}
+	errs = append(errs, c.validateAlerts()...)
 	if err := errs.ToAggregate(); err != nil {
 		return fmt.Errorf("the manager's configuration is invalid: %w", err)
 	}

@@ -33,8 +33,6 @@ import (
 	"github.com/towpath-dev/towpath/controllers/approval"
 	"github.com/towpath-dev/towpath/controllers/check"
 	"github.com/towpath-dev/towpath/controllers/component"
-	"github.com/towpath-dev/towpath/controllers/costrecord"
-	"github.com/towpath-dev/towpath/controllers/costreport"
 	"github.com/towpath-dev/towpath/controllers/environment"
 	"github.com/towpath-dev/towpath/controllers/environmentclass"
 	"github.com/towpath-dev/towpath/controllers/release"
@@ -45,8 +43,8 @@ import (
 	"github.com/towpath-dev/towpath/internal/capability"
 	"github.com/towpath-dev/towpath/internal/definitions"
 	environments "github.com/towpath-dev/towpath/internal/environment"
-	"github.com/towpath-dev/towpath/internal/estimate"
 	"github.com/towpath-dev/towpath/internal/fairness"
+	"github.com/towpath-dev/towpath/internal/history"
 	"github.com/towpath-dev/towpath/internal/index"
 	"github.com/towpath-dev/towpath/internal/openapi/live"
 	"github.com/towpath-dev/towpath/internal/prometheus"
@@ -64,6 +62,8 @@ type Options struct {
 	Again bool
 	// Clock tells when overrides expire and environments end. If nil, the real one.
 	Clock clock.PassiveClock
+	// History is where daily costs are kept in place of what the configuration says, as a test does that fills one.
+	History history.Store
 	// Wrap changes the manager to which controllers and webhooks are added, as a test does that runs controllers by
 	// hand. If nil, it stays as it is.
 	Wrap func(ctrl.Manager) ctrl.Manager
@@ -210,16 +210,19 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 	revisions := revision.NewCompiled(mgr.GetCache())
 	capabilities := capability.NewDetector(disco, clock.RealClock{})
 	recorder := mgr.GetEventRecorder("towpath")
-	estimator := estimate.New(o.Configuration.Prices.list)
+	money, err := newMoney(mgr, o)
+	if err != nil {
+		return err
+	}
 	// Twice as many as there may be requests under way: while some wait for an answer, others compute.
 	reconcilers := 2 * o.Configuration.Workers
 	controllers := []interface{ SetupWithManager(ctrl.Manager) error }{
 		&approval.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
 		&environmentclass.Reconciler{Client: mgr.GetClient()},
-		&team.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Currency: estimator.Currency()},
+		&team.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Currency: money.estimator.Currency()},
 		&environment.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: o.Clock, Recorder: recorder, LabelAliases: o.Configuration.LabelAliases,
-			Currency: estimator.Currency(),
+			Currency: money.estimator.Currency(),
 		},
 		&servicetemplate.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Kinds: kinds, Refresh: kinds.Refresh, Clock: clock.RealClock{}, Recorder: recorder,
@@ -227,7 +230,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 		&component.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Revisions: revisions, Capabilities: capabilities,
 			Namespaced: writer.Namespaced, Kinds: kinds, Clock: o.Clock, Recorder: recorder, LabelAliases: o.Configuration.LabelAliases, Workers: reconcilers,
-			Estimator: estimator,
+			Estimator: money.estimator, Limits: money.gate,
 		},
 		&release.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Writer: writer, Revisions: revisions,
@@ -243,14 +246,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 			Clock: clock.RealClock{}, Recorder: recorder,
 		},
 	}
-	store, err := openHistory(mgr, &o.Configuration.History)
-	if err != nil {
-		return err
-	}
-	if store != nil {
-		controllers = append(controllers, &costrecord.Recorder{Reader: mgr.GetClient(), History: store, Clock: clock.RealClock{}, Currency: estimator.Currency()},
-			&costreport.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), History: store, Clock: o.Clock})
-	}
+	controllers = append(controllers, money.controllers...)
 	collect().sources.Store(&sources{reader: mgr.GetClient(), certificate: certificateFile(&o.Configuration)})
 	for _, c := range controllers {
 		if err := c.SetupWithManager(mgr); err != nil {
@@ -262,7 +258,8 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 		&team.Validator{Reader: mgr.GetClient()},
 		&environment.Validator{Reader: mgr.GetClient(), Clock: o.Clock},
 		&environmentclass.Validator{Reader: mgr.GetClient(), Kinds: kinds},
-		&component.Validator{Reader: mgr.GetClient(), Revisions: revisions, Kinds: kinds, Clock: o.Clock, Estimator: estimator},
+		&component.Validator{Reader: mgr.GetClient(), Revisions: revisions, Kinds: kinds, Clock: o.Clock, Estimator: money.estimator},
+		money.validator,
 	}}
 	if err := mgr.Add(hooks); err != nil {
 		return err

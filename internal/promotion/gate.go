@@ -116,6 +116,7 @@ func (s *Step) pass(d Decision, pending *Pending, earlier []*Step, now time.Time
 	case wait == nil && pending != nil:
 		return Decision{Open: true}
 	case wait == nil:
+		d.Guarded = true
 		return d
 	case pending != nil:
 		return Decision{Wait: wait, Again: again}

@@ -167,6 +167,8 @@ type Decision struct {
 	Failed *RolledBack
 	// Gated says that Next waits for the gate of the environment once it is made.
 	Gated bool
+	// Guarded says that Next is a matter of the gate, though that asks for nothing now: it may wait as a Release for something else.
+	Guarded bool
 	// Open says that the Release that waits enters the environment.
 	Open bool
 	// Retire says that the Release that waits is wanted no more, and nothing takes its place yet.

@@ -37,6 +37,7 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/hack/controlplane"
 	"github.com/towpath-dev/towpath/hack/install"
+	"github.com/towpath-dev/towpath/internal/history"
 	"github.com/towpath-dev/towpath/internal/manager"
 	"github.com/towpath-dev/towpath/internal/webhookcert"
 )
@@ -76,6 +77,8 @@ type Options struct {
 	Wrap func(ctrl.Manager) ctrl.Manager
 	// Clock tells the manager when overrides expire and environments end. If nil, it goes by the real one.
 	Clock clock.PassiveClock
+	// History is where the manager reads daily costs; nil for nowhere.
+	History history.Store
 }
 
 // Cluster is a control plane with Towpath installed.
@@ -255,7 +258,7 @@ func (c *Cluster) StartManager(ctx context.Context) error {
 	}
 	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	r := &run{cancel: cancel, done: make(chan struct{})}
-	mgr, err := manager.New(runCtx, c.ManagerConfig(), manager.Options{Configuration: *c.configuration(), Again: true, Clock: c.options.Clock, Wrap: c.options.Wrap})
+	mgr, err := manager.New(runCtx, c.ManagerConfig(), manager.Options{Configuration: *c.configuration(), Again: true, Clock: c.options.Clock, History: c.options.History, Wrap: c.options.Wrap})
 	if err != nil {
 		cancel()
 		return err

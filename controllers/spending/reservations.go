@@ -1,0 +1,50 @@
+package spending
+
+import (
+	"cmp"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/spending"
+)
+
+// FromReservations reads reservations from status. One whose amount cannot be read is left out: nobody but us writes them.
+func FromReservations(list []platformv1alpha1.SpendingReservation) []spending.Reservation {
+	var all []spending.Reservation
+	for i := range list {
+		r := &list[i]
+		amount, err := spending.AmountOf(r.Monthly)
+		if err != nil {
+			continue
+		}
+		all = append(all, spending.Reservation{
+			Place: spending.Place{Component: r.Component, Environment: r.Environment}, Namespace: r.Namespace, Release: r.Release,
+			Tier: r.Tier, Monthly: amount, Currency: r.Currency, At: r.At.UTC(),
+		})
+	}
+	return all
+}
+
+// ToReservations writes reservations as status keeps them.
+func ToReservations(list []spending.Reservation) []platformv1alpha1.SpendingReservation {
+	var all []platformv1alpha1.SpendingReservation
+	for i := range list {
+		r := &list[i]
+		all = append(all, platformv1alpha1.SpendingReservation{
+			Namespace: r.Namespace, Release: r.Release, Component: r.Component, Environment: r.Environment, Tier: r.Tier,
+			Monthly: spending.Amount(r.Monthly), Currency: r.Currency, At: metav1.NewTime(r.At),
+		})
+	}
+	return all
+}
+
+func sameReservations(a, b []platformv1alpha1.SpendingReservation) bool {
+	return len(a) == 0 && len(b) == 0 || equality.Semantic.DeepEqual(a, b)
+}
+
+func sortByName(budgets []platformv1alpha1.Budget) {
+	slices.SortFunc(budgets, func(a, b platformv1alpha1.Budget) int { return cmp.Compare(a.Name, b.Name) })
+}

@@ -1,0 +1,106 @@
+package spending_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/notify"
+	"github.com/towpath-dev/towpath/internal/spending"
+)
+
+var subject = spending.Subject{UID: "u", Team: "shop", Namespace: "team-shop", Name: "monthly"}
+
+func TestThresholdsAreObserved(t *testing.T) {
+	t.Parallel()
+	limit := monthly("280", "")
+	f := reckon(t, limit, each("10", 60, 2)) // 140 are spent, and 300 expected
+	b := &platformv1alpha1.Budget{}
+	thresholds, err := spending.BudgetThresholds(b, &limit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen, err := spending.Observe(&f, thresholds, subject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]notify.Level{}
+	for _, o := range seen {
+		got[string(o.Alert.Basis)+" "+o.Alert.Threshold] = o.Level
+	}
+	want := map[string]notify.Level{
+		"Actual 50% of 280 USD": notify.Over, "Actual 80% of 280 USD": notify.Under, "Actual 100% of 280 USD": notify.Under,
+		"Forecast 100% of 280 USD": notify.Over,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	b.Spec.Thresholds = []platformv1alpha1.BudgetThreshold{{Name: "a", Amount: "139.99"}, {Name: "b", Percent: 110, Basis: platformv1alpha1.BasisForecast}}
+	if thresholds, err = spending.BudgetThresholds(b, &limit); err != nil || thresholds[0].Shown != "139.99 USD" || !thresholds[1].Amount.Equal(money("308")) {
+		t.Errorf("%v %+v", err, thresholds)
+	}
+}
+
+func TestAStateComesBackFromStatus(t *testing.T) {
+	t.Parallel()
+	limit := monthly("280", "")
+	f := reckon(t, limit, each("10", 60, 2))
+	seen, err := spending.Observe(&f, spending.TeamThresholds(&limit), subject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := spending.AlertRules()
+	state := notify.State{}.Advance(seen, []string{"a", "b"}, rules, now)
+	if len(state.Outbox) != 1 {
+		t.Fatalf("%+v", state)
+	}
+	batch := notify.Batch{Target: "a", Revision: "7", Alerts: []notify.Alert{state.Outbox[0].Alert}}
+	state.Outbox = notify.Record(state.Outbox, batch, notify.Result{Failed: 1}, errFull, rules, now)
+	back := spending.NotifyState(spending.AlertState(state), "team-shop", "monthly")
+	if diff := cmp.Diff(state, back); diff != "" {
+		t.Error(diff)
+	}
+	if spending.AlertState(notify.State{}) != nil {
+		t.Error("nothing is written as something")
+	}
+}
+
+type full struct{}
+
+func (full) Error() string { return "full" }
+
+var errFull error = full{}
+
+func TestAnAlertOfAThresholdThatIsGoneIsTakenBack(t *testing.T) {
+	t.Parallel()
+	rules := spending.AlertRules()
+	observe := func(amount string) []notify.Observation {
+		limit := monthly(amount, "")
+		f := reckon(t, limit, each("10", 60, 2))
+		seen, err := spending.Observe(&f, spending.TeamThresholds(&limit), subject)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return seen
+	}
+	state := notify.State{}.Advance(observe("140"), []string{"a"}, rules, now)
+	fired := len(state.Outbox)
+	later := now.Add(time.Minute)
+	raised := observe("9000")
+	state = state.Advance(append(raised, spending.Withdrawn(state.Fired, raised, later)...), []string{"a"}, rules, later)
+	resolved := 0
+	for _, item := range state.Outbox {
+		if item.Alert.Status == notify.Resolved {
+			resolved++
+		}
+	}
+	if fired != 3 || resolved != 3 {
+		t.Errorf("%d fired and %d were taken back", fired, resolved)
+	}
+	again := spending.Withdrawn(state.Fired, raised, later)
+	if len(again) != 0 {
+		t.Errorf("they are taken back twice: %+v", again)
+	}
+}
