@@ -11,6 +11,7 @@ import (
 
 	"github.com/towpath-dev/towpath/controllers/budget"
 	"github.com/towpath-dev/towpath/controllers/costrecord"
+	"github.com/towpath-dev/towpath/controllers/costreport"
 	"github.com/towpath-dev/towpath/controllers/costsource"
 	"github.com/towpath-dev/towpath/controllers/spending"
 	"github.com/towpath-dev/towpath/internal/estimate"
@@ -78,7 +79,8 @@ func newMoney(mgr ctrl.Manager, o *Options) (*money, error) {
 	if store != nil {
 		m.controllers = append(m.controllers,
 			&costrecord.Recorder{Reader: mgr.GetClient(), History: store, Clock: clock.RealClock{}, Currency: m.estimator.Currency()},
-			&costsource.Pruner{History: store, Clock: clock.RealClock{}})
+			&costsource.Pruner{History: store, Clock: clock.RealClock{}},
+			&costreport.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), History: store, Clock: o.Clock})
 	}
 	return m, nil
 }
