@@ -330,6 +330,18 @@ test-unit: $(BIN)/prometheus $(BIN)/promtool $(BIN)/alertmanager $(BIN)/postgres
 test-alerts: $(BIN)/promtool ## Check and test alerts and dashboards; a part of test-unit.
 	go test -count=1 $(TESTFLAGS) ./config/monitoring
 
+# node_modules is made anew only when what it is made of changes. Node.js is Debian's package nodejs, or any from 20.
+DUCKDB := hack/duckdb
+
+$(DUCKDB)/node_modules: $(DUCKDB)/package.json $(DUCKDB)/package-lock.json
+	npm --prefix $(DUCKDB) ci --no-fund --no-audit
+	@touch $@
+
+.PHONY: test-duckdb
+test-duckdb: export TOWPATH_DUCKDB_REQUIRED := 1
+test-duckdb: $(DUCKDB)/node_modules ## Have DuckDB read what towpath cost export writes (needs Node.js 20 and npm).
+	go test -count=1 $(TESTFLAGS) ./$(DUCKDB)
+
 # Suites leave there which rights the manager and the appliers used, and verify-audit compares all of them.
 RIGHTS := $(CURDIR)/build/audit
 

@@ -21,6 +21,8 @@ func AddToScheme(s *runtime.Scheme) error {
 		&Release{}, &ReleaseList{},
 		&Approval{}, &ApprovalList{},
 		&Budget{}, &BudgetList{},
+		&CostReport{}, &CostReportList{},
+		&CostSource{}, &CostSourceList{},
 	)
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil

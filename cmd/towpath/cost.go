@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/cmd/towpath/internal/cluster"
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/offline"
 	"github.com/towpath-dev/towpath/internal/cost"
 )
@@ -33,15 +34,16 @@ type costItem struct {
 	Estimate    *cost.Estimate        `json:"estimate"`
 }
 
-func newCost(std streams) *cobra.Command {
+func newCost(connect cluster.Connector, std streams) *cobra.Command {
 	var where folders
 	var flags renderFlags
 	var component, prices string
 	var output format
 	cmd := &cobra.Command{
 		Use:   "cost -f FILE|FOLDER|-",
-		Short: "Estimate what Components cost a month, without a cluster",
-		Long: `Estimate what Components cost a month, without a cluster.
+		Short: "Estimate what Components cost a month, and report what they did cost",
+		Long: `Estimate what Components cost a month, without a cluster. cost report and cost export
+tell what teams did cost.
 
 Each Component is rendered in each environment of its path, and what its pods
 request, its volumes, devices and load balancers are priced: at least, as expected
@@ -71,6 +73,7 @@ figures come about, and what a list of prices looks like.`,
 			return runCost(world, selection, &flags.settings, list, std, output)
 		},
 	}
+	cmd.AddCommand(newCostReport(connect, std), newCostExport(connect, std))
 	where.bind(cmd)
 	flags.bind(cmd, "estimate")
 	cmd.Flags().StringVar(&component, "component", "", "name of the one Component to estimate (default: all)")

@@ -52,12 +52,21 @@ func (r *Reader) SourcesOf(ctx context.Context, team string, today forecast.Day)
 	if err != nil {
 		return none, fmt.Errorf("reading the history of costs: %w", err)
 	}
+	var known platformv1alpha1.CostSourceList
+	if err := r.List(ctx, &known, client.UnsafeDisableDeepCopy); err != nil {
+		return none, fmt.Errorf("listing CostSources: %w", err)
+	}
+	beside := map[string]bool{}
+	for i := range known.Items {
+		beside[known.Items[i].Name] = known.Items[i].Spec.TeamCosts == platformv1alpha1.TeamCostsInformative
+	}
 	bills, estimated := map[string]bool{}, false
 	for i := range sums {
-		if sums[i].Source == spending.EstimatesSource {
+		switch name := sums[i].Source; {
+		case name == spending.EstimatesSource:
 			estimated = true
-		} else {
-			bills[sums[i].Source] = true
+		case !beside[name]:
+			bills[name] = true
 		}
 	}
 	switch {

@@ -177,8 +177,8 @@ type Sum struct {
 	// Provisional is set where one of the figures is not final, and ProvisionalEffective is what those amount to.
 	Provisional          bool
 	ProvisionalEffective decimal.Decimal
-	// Figures is how many were added.
-	Figures int64
+	// Figures is how many were added, and Days of how many different days they are.
+	Figures, Days int64
 }
 
 // Check says what is wrong with a figure.

@@ -23,7 +23,7 @@ import (
 var Policies = []string{
 	ownership, "towpath-labels", "towpath-records", "towpath-namespaces",
 	"towpath-bindings", "towpath-accounts", "towpath-appliers", "towpath-templates",
-	"towpath-finalizers", "towpath-guardrails", "towpath-approvals", "towpath-requesters",
+	"towpath-finalizers", "towpath-guardrails", "towpath-approvals", "towpath-requesters", "towpath-costreports",
 }
 
 // ownership is the policy that keeps appliers off foreign objects. It must stand as it ships; a platform team

@@ -44,7 +44,7 @@ func (s *Store) Sum(ctx context.Context, query history.Query) ([]history.Sum, er
 		var billed, billedRest, effective, effectiveRest, provisional, provisionalRest, open int64
 		var unused int
 		err := rows.Scan(&sum.Day, &sum.Source, &sum.Team, &sum.Environment, &sum.Component, &sum.Service, &sum.Category, &unused, &sum.Currency,
-			&billed, &billedRest, &effective, &effectiveRest, &provisional, &provisionalRest, &open, &sum.Figures)
+			&billed, &billedRest, &effective, &effectiveRest, &provisional, &provisionalRest, &open, &sum.Figures, &sum.Days)
 		if err != nil {
 			return nil, s.failed("adding up", err)
 		}
@@ -101,7 +101,7 @@ func (s *Store) statement(query history.Query) (string, []any, error) {
 		CAST(SUM(f.effective) AS BIGINT), CAST(SUM(f.effective_rest) AS BIGINT),
 		CAST(SUM(CASE WHEN f.settles > CAST(? AS BIGINT) THEN f.effective ELSE 0 END) AS BIGINT),
 		CAST(SUM(CASE WHEN f.settles > CAST(? AS BIGINT) THEN f.effective_rest ELSE 0 END) AS BIGINT),
-		CAST(SUM(CASE WHEN f.settles > CAST(? AS BIGINT) THEN 1 ELSE 0 END) AS BIGINT), COUNT(*)
+		CAST(SUM(CASE WHEN f.settles > CAST(? AS BIGINT) THEN 1 ELSE 0 END) AS BIGINT), COUNT(*), COUNT(DISTINCT f.day)
 		FROM figures f JOIN series s ON s.id = f.series JOIN slices l ON l.id = f.slice
 		WHERE ` + strings.Join(conditions, " AND ") + `
 		GROUP BY ` + strings.Join(group, ", ") + ` ORDER BY ` + s.ordered(group)), values, nil

@@ -1,0 +1,232 @@
+// Package costreport writes what each team cost in each month into its home namespace, so that people read it with their
+// rights in Kubernetes, and need none on the history. It looks once a day, and when a bill was read; all teams at once, since
+// each bears its part of what is no team's. Where no figure changed it writes nothing.
+package costreport
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/history"
+	"github.com/towpath-dev/towpath/internal/showback"
+)
+
+// fieldOwner owns the fields of reports.
+const fieldOwner = client.FieldOwner("towpath-costreport")
+
+const (
+	// Keep is for how many months reports are kept, the one that runs included: as long as the history has all of them.
+	Keep = 13
+	// every is after how long the figures are looked at again, less or more a tenth: managers that start at once must not
+	// ask a shared history at once for ever.
+	every  = 24 * time.Hour
+	jitter = 0.1
+	// look is how often homes are looked for that have no report of the month yet: as often as estimates are recorded.
+	look = 10 * time.Minute
+	// settle is how long a pass waits after a bill was read, for others that are read at the same time.
+	settle = time.Minute
+)
+
+// The requests: all teams are looked at together, and now and then those that have no report yet.
+var (
+	all       = ctrl.Request{NamespacedName: types.NamespacedName{Name: "all"}}
+	newcomers = ctrl.Request{NamespacedName: types.NamespacedName{Name: "newcomers"}}
+)
+
+// Figures are what reports are made of: a history.Store.
+type Figures interface {
+	Sum(ctx context.Context, query history.Query) ([]history.Sum, error)
+}
+
+// Reconciler writes the reports.
+type Reconciler struct {
+	client.Client
+	// Live reads past the cache: reports are large and looked at once a day, so none is kept in memory.
+	Live    client.Reader
+	History Figures
+	Clock   clock.PassiveClock
+	// Imported tells that a bill was read. Nil where nobody tells.
+	Imported <-chan event.GenericEvent
+	// Settle is how long to wait after that, and Look how long until homes without a report are looked for again; 0: a minute,
+	// and ten.
+	Settle, Look time.Duration
+	// Bills are the sources that count as bills, of those that have figures; nil for all but estimates. A source that tells
+	// anew what another one bills must not be among them, or it would count twice.
+	Bills func(ctx context.Context, found []string) ([]string, error)
+
+	// written are the homes that have a report of the month, which one is in.
+	written map[string]bool
+	month   showback.Month
+}
+
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=costreports,verbs=list;create;patch;delete
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
+
+// SetupWithManager adds the controller to the manager.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	type queue = workqueue.TypedRateLimitingInterface[ctrl.Request]
+	built := ctrl.NewControllerManagedBy(mgr).
+		Named("costreport").
+		WatchesRawSource(source.Func(func(_ context.Context, q queue) error {
+			q.Add(all)
+			q.AddAfter(newcomers, cmp.Or(r.Look, look))
+			return nil
+		})).
+		WithOptions(controller.Options{ReconciliationTimeout: 10 * time.Minute})
+	if r.Imported != nil {
+		wait := cmp.Or(r.Settle, settle)
+		built = built.WatchesRawSource(source.Channel(r.Imported, handler.Funcs{
+			GenericFunc: func(_ context.Context, _ event.GenericEvent, q queue) { q.AddAfter(all, wait) },
+		}))
+	}
+	return built.Complete(r)
+}
+
+// Reconcile brings the reports of all teams up to date, or makes those that are missing in the month that runs.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	now := r.Clock.Now()
+	homes, err := r.homes(ctx)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if req == newcomers {
+		return ctrl.Result{RequeueAfter: cmp.Or(r.Look, look)}, r.welcome(ctx, homes, now)
+	}
+	existing, err := r.existing(ctx, "")
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	this := showback.MonthOf(now)
+	var errs []error
+	for back := range Keep {
+		month := this.Plus(-back)
+		accounts, err := r.accounts(ctx, month, now)
+		if err != nil {
+			// The others are not asked for either: the history does not answer.
+			return ctrl.Result{}, fmt.Errorf("reading the figures of %s: %w", month, err)
+		}
+		if back == 0 {
+			figures.Store(newFigures(accounts))
+			r.month, r.written = this, map[string]bool{}
+		}
+		if accounts != nil {
+			errs = append(errs, r.write(ctx, month, accounts, homes, existing))
+		}
+	}
+	errs = append(errs, r.prune(ctx, this.Plus(1-Keep), homes, existing))
+	if err := errors.Join(errs...); err != nil {
+		return ctrl.Result{}, err
+	}
+	lastSuccess.Set(float64(now.Unix()))
+	return ctrl.Result{RequeueAfter: jittered(every)}, nil
+}
+
+// welcome makes the reports of the month that runs for homes that have none, such as those of new teams. It asks the history
+// only where there are any.
+func (r *Reconciler) welcome(ctx context.Context, homes map[string]string, now time.Time) error {
+	this := showback.MonthOf(now)
+	if this != r.month {
+		r.month, r.written = this, map[string]bool{}
+	}
+	missing := map[string]string{}
+	for namespace, team := range homes {
+		if !r.written[namespace] {
+			missing[namespace] = team
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	accounts, err := r.accounts(ctx, this, now)
+	if err != nil || accounts == nil {
+		return err
+	}
+	figures.Store(newFigures(accounts))
+	existing := map[client.ObjectKey]metav1.ObjectMeta{}
+	for namespace, team := range missing {
+		if !accounts.Has(team) {
+			delete(missing, namespace)
+			continue
+		}
+		there, err := r.existing(ctx, namespace)
+		if err != nil {
+			return err
+		}
+		maps.Copy(existing, there)
+	}
+	return r.write(ctx, this, accounts, missing, existing)
+}
+
+func jittered(d time.Duration) time.Duration {
+	return d + time.Duration((2*rand.Float64()-1)*jitter*float64(d)) //nolint:gosec // it spreads load
+}
+
+// homes are the teams by the home namespaces that they have.
+func (r *Reconciler) homes(ctx context.Context) (map[string]string, error) {
+	var list corev1.NamespaceList
+	if err := r.List(ctx, &list, client.HasLabels{platformv1alpha1.LabelTeam, platformv1alpha1.LabelCostCenter}, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing namespaces: %w", err)
+	}
+	homes := map[string]string{}
+	for i := range list.Items {
+		namespace := &list.Items[i]
+		if _, workload := namespace.Labels[platformv1alpha1.LabelEnvironment]; !workload && namespace.DeletionTimestamp.IsZero() {
+			homes[namespace.Name] = namespace.Labels[platformv1alpha1.LabelTeam]
+		}
+	}
+	return homes, nil
+}
+
+// accounts are the figures of a month by team; nil where there are none.
+func (r *Reconciler) accounts(ctx context.Context, month showback.Month, now time.Time) (*showback.Accounts, error) {
+	query := history.Query{From: month.Begin(), To: month.End(), At: now, GroupBy: []history.Dimension{history.BySource, history.ByDay}}
+	days, err := r.History.Sum(ctx, query)
+	if err != nil || len(days) == 0 {
+		return nil, err
+	}
+	var found []string
+	for i := range days {
+		if !slices.Contains(found, days[i].Source) {
+			found = append(found, days[i].Source)
+		}
+	}
+	bills, kind := showback.BillSources(found)
+	if kind == platformv1alpha1.CostsFromBills && r.Bills != nil {
+		if bills, err = r.Bills(ctx, bills); err != nil || len(bills) == 0 {
+			return nil, err
+		}
+	}
+	book := &showback.Book{Month: month, Now: now, Source: kind}
+	for i := range days {
+		if day := days[i].Day; slices.Contains(bills, days[i].Source) {
+			if book.First == 0 || day < book.First {
+				book.First = day
+			}
+			book.Last = max(book.Last, day)
+		}
+	}
+	query.Sources, query.GroupBy = bills, showback.GroupBy
+	if book.Sums, err = r.History.Sum(ctx, query); err != nil {
+		return nil, err
+	}
+	return showback.Open(book), nil
+}
