@@ -52,6 +52,11 @@ var _ = Describe("A limit on spending", func() {
 		Expect(read(ctx, second).Status.AppliedAt).To(BeNil())
 		Expect(read(ctx, t.release("shop", "dev", 1)).Status.SupersededAt).To(BeNil())
 
+		live := read(ctx, component)
+		live.Spec.Parameters = framework.JSON(`{cpu: "2000"}`)
+		Expect(developer.Update(ctx, live, client.DryRunAll)).To(Succeed())
+		Expect(warned.all()).To(ContainElement(And(HavePrefix("shop in dev: "), ContainSubstring("700.00 USD"), HaveSuffix(" % over: it will not be let in"))))
+
 		By("a rollback, and a change that costs less, all the same")
 		change(ctx, component, func(c *platformv1alpha1.Component) { c.Spec.Parameters = framework.JSON(`{cpu: "500m"}`) })
 		settled(ctx, component)
