@@ -209,7 +209,10 @@ func ofHistory(ctx context.Context, store history.Store, month showback.Month, n
 			found = append(found, sums[i].Source)
 		}
 	}
-	query.Sources, _ = showback.BillSources(found)
+	// Estimates beside bills would tell the same money twice.
+	if query.Sources = showback.BillSources(found); len(query.Sources) == 0 {
+		query.Sources = found
+	}
 	query.GroupBy = append([]history.Dimension{history.BySource}, showback.GroupBy...)
 	return func(yield func([]export.Charge) error) error {
 		for day := month.Begin(); day < month.End() && len(found) > 0; day++ {

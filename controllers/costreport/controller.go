@@ -209,24 +209,34 @@ func (r *Reconciler) accounts(ctx context.Context, month showback.Month, now tim
 			found = append(found, days[i].Source)
 		}
 	}
-	bills, kind := showback.BillSources(found)
-	if kind == platformv1alpha1.CostsFromBills && r.Bills != nil {
-		if bills, err = r.Bills(ctx, bills); err != nil || len(bills) == 0 {
+	bills := showback.BillSources(found)
+	if r.Bills != nil && len(bills) > 0 {
+		if bills, err = r.Bills(ctx, bills); err != nil {
 			return nil, err
 		}
 	}
-	book := &showback.Book{Month: month, Now: now, Source: kind}
-	for i := range days {
-		if day := days[i].Day; slices.Contains(bills, days[i].Source) {
-			if book.First == 0 || day < book.First {
-				book.First = day
+	var books [2]*showback.Book
+	for i, of := range []struct {
+		source platformv1alpha1.CostReportSource
+		names  []string
+	}{{platformv1alpha1.CostsFromBills, bills}, {platformv1alpha1.CostsFromEstimates, []string{showback.EstimatesSource}}} {
+		book := &showback.Book{Month: month, Now: now, Source: of.source}
+		for i := range days {
+			if day := days[i].Day; slices.Contains(of.names, days[i].Source) {
+				if book.First == 0 || day < book.First {
+					book.First = day
+				}
+				book.Last = max(book.Last, day)
 			}
-			book.Last = max(book.Last, day)
 		}
+		if book.Last == 0 {
+			continue
+		}
+		query.Sources, query.GroupBy = of.names, showback.GroupBy
+		if book.Sums, err = r.History.Sum(ctx, query); err != nil {
+			return nil, err
+		}
+		books[i] = book
 	}
-	query.Sources, query.GroupBy = bills, showback.GroupBy
-	if book.Sums, err = r.History.Sum(ctx, query); err != nil {
-		return nil, err
-	}
-	return showback.Open(book), nil
+	return showback.Open(books[0], books[1]), nil
 }
