@@ -221,6 +221,34 @@ const (
 	ReasonPruneFailed = "PruneFailed"
 )
 
+// Reasons of both a Budget and a CostSource.
+const (
+	// ReasonHistoryUnavailable: the history of daily costs is not kept, or cannot be read or written.
+	ReasonHistoryUnavailable = "HistoryUnavailable"
+)
+
+// Reasons of a CostSource.
+const (
+	// ReasonImported: the source was read to the end, and what it says is in the history.
+	ReasonImported = "Imported"
+	// ReasonSuspended: the source is not read, since its spec says so.
+	ReasonSuspended = "Suspended"
+	// ReasonNotReachable: the source does not answer, or answers with an error of its own.
+	ReasonNotReachable = "NotReachable"
+	// ReasonThrottled: the source has been asked too often, and says so.
+	ReasonThrottled = "Throttled"
+	// ReasonRequestLimitReached: as many requests as a day may have were sent.
+	ReasonRequestLimitReached = "RequestLimitReached"
+	// ReasonCredentialsRefused: the source does not take the credentials, or they cannot be read.
+	ReasonCredentialsRefused = "CredentialsRefused"
+	// ReasonBillInvalid: what the source says cannot be understood, or cannot be true.
+	ReasonBillInvalid = "BillInvalid"
+	// ReasonIncomplete: what the source says was cut off, or changed while it was read; nothing of it counts.
+	ReasonIncomplete = "Incomplete"
+	// ReasonSourceInvalid: what the spec names cannot be read: it does not exist, or may not be reached.
+	ReasonSourceInvalid = "SourceInvalid"
+)
+
 // Reasons of a Budget.
 const (
 	// ReasonSpendingDenied: a Release would raise the forecast over a limit on spending that denies, and waits.
@@ -229,8 +257,6 @@ const (
 	ReasonWaitingForSpendingApproval = "WaitingForSpendingApproval"
 	// ReasonBudgetInvalid: the amount, the currency, the period or the scope of a Budget means nothing.
 	ReasonBudgetInvalid = "BudgetInvalid"
-	// ReasonHistoryUnavailable: the history of daily costs is not kept, or cannot be read.
-	ReasonHistoryUnavailable = "HistoryUnavailable"
 	// ReasonWithinBudget: what is spent, or the forecast, is within the amount.
 	ReasonWithinBudget = "WithinBudget"
 	// ReasonBudgetSpent: the amount of the period is spent.

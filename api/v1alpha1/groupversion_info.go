@@ -22,6 +22,7 @@ func AddToScheme(s *runtime.Scheme) error {
 		&Approval{}, &ApprovalList{},
 		&Budget{}, &BudgetList{},
 		&CostReport{}, &CostReportList{},
+		&CostSource{}, &CostSourceList{},
 	)
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil

@@ -224,7 +224,7 @@ type SpendingReservation struct {
 	// +kubebuilder:validation:MinLength=3
 	// +kubebuilder:validation:MaxLength=3
 	Currency string `json:"currency,omitempty"`
-	// at is when it was made. It is dropped once the Release is there, and after ten minutes without one.
+	// at is when it was made. It is dropped once the Release is there and its gate open, and after ten minutes without.
 	// +required
 	At metav1.Time `json:"at,omitzero"`
 }

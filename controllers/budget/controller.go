@@ -4,6 +4,7 @@ package budget
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -153,7 +154,7 @@ func (r *Reconciler) run(ctx context.Context, s *scope) (time.Time, error) {
 		s.tellDeliveries(s.targets.Owed(state))
 		return r.write(ctx, s)
 	})
-	return next, err
+	return next, errors.Join(err, s.targets.Lags)
 }
 
 // resolve finds the team, its Team, and what the Budget is about.
@@ -206,7 +207,7 @@ func (r *Reconciler) resolveTargets(ctx context.Context, s *scope) error {
 		}
 	}
 	var err error
-	s.targets, err = r.Notifier.Resolve(ctx, spending.TargetsOf(list, s.budget.Namespace, ""))
+	s.targets, err = r.Notifier.Resolve(ctx, spending.TargetsOf(list, s.budget.Namespace, "", s.owner != nil))
 	return err
 }
 

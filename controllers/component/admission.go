@@ -38,6 +38,8 @@ type Validator struct {
 	Clock clock.PassiveClock
 	// Estimator says what changes cost.
 	Estimator *estimate.Estimator
+	// Limits says over which limits on spending they would be.
+	Limits Limits
 }
 
 var _ admission.Validator[*platformv1alpha1.Component] = &Validator{}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/shopspring/decimal"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -17,6 +16,7 @@ import (
 	"github.com/towpath-dev/towpath/internal/estimate"
 	"github.com/towpath-dev/towpath/internal/override"
 	"github.com/towpath-dev/towpath/internal/render"
+	"github.com/towpath-dev/towpath/internal/spending"
 	"github.com/towpath-dev/towpath/internal/template"
 )
 
@@ -29,14 +29,11 @@ func (v *Validator) costs(ctx context.Context, before, component *platformv1alph
 	var warnings admission.Warnings
 	for i := range component.Spec.Environments {
 		step := &component.Spec.Environments[i]
-		text, err := v.costIn(ctx, before, component, step, compiled)
+		told, err := v.costIn(ctx, before, component, step, compiled)
 		if err != nil {
 			ctrl.LoggerFrom(ctx).V(1).Info("What a change costs cannot be told", "environment", step.Name, "why", err.Error())
-			continue
 		}
-		if text != "" {
-			warnings = append(warnings, text)
-		}
+		warnings = append(warnings, told...)
 	}
 	return warnings
 }
@@ -51,34 +48,46 @@ func sameVersion(a, b *platformv1alpha1.ComponentSpec) bool {
 	})
 }
 
-// costIn tells what a change costs in one environment; nothing where it costs what is there already, or cannot be rendered yet.
-func (v *Validator) costIn(ctx context.Context, before, component *platformv1alpha1.Component, step *platformv1alpha1.PathEnvironment, compiled *template.Template) (string, error) {
+// costIn tells what a change costs in one environment, and over which limits that is; nothing where it costs what is there already,
+// or cannot be rendered yet.
+func (v *Validator) costIn(ctx context.Context, before, component *platformv1alpha1.Component, step *platformv1alpha1.PathEnvironment, compiled *template.Template) ([]string, error) {
 	var environment platformv1alpha1.Environment
 	err := v.Reader.Get(ctx, types.NamespacedName{Namespace: component.Namespace, Name: step.Name}, &environment)
 	if err != nil || environment.Status.Namespace == "" {
-		return "", client.IgnoreNotFound(err)
+		return nil, client.IgnoreNotFound(err)
 	}
 	var class platformv1alpha1.EnvironmentClass
 	if err := v.Reader.Get(ctx, types.NamespacedName{Name: environment.Spec.ClassRef.Name}, &class, client.UnsafeDisableDeepCopy); err != nil {
-		return "", client.IgnoreNotFound(err)
+		return nil, client.IgnoreNotFound(err)
 	}
 	current, err := v.currentIn(ctx, before, step.Name)
 	if err != nil || current == nil && len(component.Spec.Uses) > 0 {
-		return "", err // what it uses gives is not known before its first Release
+		return nil, err // what it uses gives is not known before its first Release
 	}
 	next, err := v.sketch(component, step, &environment, current, compiled)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	objects, err := render.Release(compiled, next)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	estimated, err := v.Estimator.Of(plain(objects), next.Spec.Environment.Tier, plan(&class, &environment))
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return costWarning(component.Name, step.Name, current, &estimated.EstimatedCost)
+	change := spending.Change{
+		Place: spending.Place{Component: component.Name, Environment: step.Name}, Namespace: component.Namespace, Tier: environment.Status.Tier,
+	}
+	text, err := costWarning(&change, current, &estimated.EstimatedCost)
+	if err != nil || text == "" {
+		return nil, err
+	}
+	over, err := v.Limits.Look(ctx, environment.Status.Team, component.Namespace, change)
+	for i := range over {
+		over[i] = fmt.Sprintf("%s: %s", change.Place, over[i])
+	}
+	return append([]string{text}, over...), err
 }
 
 // currentIn is the Release that runs in an environment; nil for none.
@@ -132,34 +141,34 @@ func (v *Validator) sketch(component *platformv1alpha1.Component, step *platform
 	return sketched, errs.ToAggregate()
 }
 
-// costWarning says what a change costs; nothing where that is below the least that is shown of the currency.
-func costWarning(component, environment string, current *platformv1alpha1.Release, next *platformv1alpha1.EstimatedCost) (string, error) {
-	after, err := estimate.Decimal(next.Monthly.Expected)
-	if err != nil {
+// costWarning fills in what a change costs, and says it; nothing where that is below the least that is shown of the currency.
+func costWarning(change *spending.Change, current *platformv1alpha1.Release, next *platformv1alpha1.EstimatedCost) (string, error) {
+	var err error
+	if change.After, err = estimate.Decimal(next.Monthly.Expected); err != nil {
 		return "", err
 	}
-	was := decimal.Zero
 	if current != nil {
 		known := current.Cost()
 		if known == nil || known.Currency != next.Currency {
 			return "", nil
 		}
-		if was, err = estimate.Decimal(known.Monthly.Expected); err != nil {
+		if change.Before, err = estimate.Decimal(known.Monthly.Expected); err != nil {
 			return "", err
 		}
 	}
+	change.Currency = next.Currency
 	digits := cost.Digits(next.Currency)
-	change := after.Sub(was).Round(digits)
-	if change.IsZero() {
+	raises := change.Raises().Round(digits)
+	if raises.IsZero() {
 		return "", nil
 	}
 	sign, by := "", ""
-	if change.IsPositive() {
+	if raises.IsPositive() {
 		sign = "+"
 	}
 	if next.PricesFrom == platformv1alpha1.PricesOfDefaultList {
 		by = " by OpenCost's default prices"
 	}
-	return fmt.Sprintf("%s in %s: %s%s %s a month, %s in all, as estimated%s",
-		component, environment, sign, change.StringFixed(digits), next.Currency, after.StringFixed(digits), by), nil
+	return fmt.Sprintf("%s: %s%s %s a month, %s in all, as estimated%s",
+		change.Place, sign, raises.StringFixed(digits), next.Currency, change.After.StringFixed(digits), by), nil
 }

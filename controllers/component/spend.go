@@ -20,6 +20,8 @@ import (
 // Limits says what the limits of a team on money say of a change, and keeps room for one that they let in.
 type Limits interface {
 	Ask(ctx context.Context, team, home string, change spending.Change) (spending.Verdict, error)
+	// Look says by how much a change would be over which limits, and keeps no room.
+	Look(ctx context.Context, team, home string, change spending.Change) ([]string, error)
 }
 
 // afford asks whether a Release may enter its environment by what it costs. Where it may not it says why on the stop: one that is a

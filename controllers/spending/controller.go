@@ -2,6 +2,7 @@ package spending
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -33,7 +34,7 @@ type Reconciler struct {
 	writes freshness.Tracker[types.NamespacedName]
 }
 
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=teams;budgets;releases;environments;components,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=teams;budgets;costsources;releases;environments;components,verbs=get;list;watch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=teams/status;budgets/status,verbs=patch
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=rolebindings,verbs=create;patch;delete,resourceNames=towpath-alert-reader
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=clusterroles,verbs=bind,resourceNames=towpath-alert-reader
@@ -125,7 +126,7 @@ func (r *Reconciler) reckon(ctx context.Context, t *platformv1alpha1.Team) (time
 		// Nobody else writes alerts. By a lock, a write of somebody else would have what was sent be forgotten, and sent again.
 		return r.patch(ctx, t, before, client.MergeFrom(before))
 	})
-	return next, err
+	return next, errors.Join(err, targets.Lags)
 }
 
 // limits are how a Team stands to each limit, and what of that is to be told.
@@ -175,9 +176,9 @@ func (r *Reconciler) targets(ctx context.Context, t *platformv1alpha1.Team) (*Ta
 		if err := r.Notifier.KeepReader(ctx, t); err != nil {
 			return nil, err
 		}
-		all = TargetsOf(t.Spec.Alerts, t.Status.Namespace, "")
+		all = TargetsOf(t.Spec.Alerts, t.Status.Namespace, "", true)
 	}
-	all = append(all, TargetsOf(t.Spec.Spending.Alerts, platformv1alpha1.SystemNamespace, "platform/")...)
+	all = append(all, TargetsOf(t.Spec.Spending.Alerts, platformv1alpha1.SystemNamespace, "platform/", false)...)
 	return r.Notifier.Resolve(ctx, all)
 }
 

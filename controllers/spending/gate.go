@@ -66,6 +66,9 @@ func (g *Gate) turn(team string) *sync.Mutex {
 }
 
 func (g *Gate) ask(ctx context.Context, team, home string, change spending.Change) (spending.Verdict, error) {
+	if limited, err := g.limited(ctx, team, home); err != nil || !limited {
+		return spending.Verdict{Decision: spending.Allow}, err
+	}
 	now := g.Clock.Now()
 	holder, limits, err := g.limits(ctx, team, home, change, forecast.DayOf(now))
 	if unreadable, ok := err.(*unreadableError); ok { //nolint:errorlint // it is never wrapped

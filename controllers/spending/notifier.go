@@ -39,6 +39,8 @@ type Target struct {
 	Namespace string
 	// Prefix keeps apart targets of the same name: those of the platform, and those of the team.
 	Prefix string
+	// Bound says that the manager was given the Secret towpath-alerts there. The authorizer may not know it yet.
+	Bound bool
 }
 
 // name is how states and messages call the target.
@@ -51,6 +53,8 @@ type Targets struct {
 	ready        map[string]send.Target
 	// Wrong says by name why a target cannot be used.
 	Wrong map[string]error
+	// Lags is set where a right that was given is not there yet: nothing was tried, and it is to be tried again soon.
+	Lags error
 }
 
 // KeepReader lets the manager read the Secret for alerts in the home of a Team, and there alone.
@@ -83,19 +87,27 @@ func (n *Notifier) Resolve(ctx context.Context, targets []Target) (*Targets, err
 		if err != nil && !isUsers(err) {
 			return nil, err
 		}
+		out.Names = append(out.Names, t.name())
+		if lag, ok := err.(*userError); ok && lag.forbidden && t.Bound { //nolint:errorlint // it is never wrapped
+			out.Lags = fmt.Errorf("reading where alerts go: %w", err)
+			continue
+		}
 		if err != nil {
 			out.Wrong[t.name()] = err
 		} else {
 			out.ready[t.name()] = ready
 		}
-		out.Names = append(out.Names, t.name())
 		out.destinations = append(out.destinations, notify.Destination{Name: t.name(), Kind: ready.Kind, Revision: revision})
 	}
 	return out, nil
 }
 
 // userError is one that somebody must mend. It holds no content of a Secret.
-type userError struct{ text string }
+type userError struct {
+	text string
+	// forbidden says that the Secret of which a name is given to the manager could not be read.
+	forbidden bool
+}
 
 func (e *userError) Error() string { return e.text }
 
@@ -122,7 +134,7 @@ func (r *secretReader) fill(ctx context.Context, t *Target, ready *send.Target) 
 		}
 		content, ok := secret.Data[ref.Key]
 		if !ok || len(content) == 0 {
-			return "", &userError{fmt.Sprintf("%s: Secret %s in namespace %s must have a key %s that is not empty", field, ref.Name, t.Namespace, ref.Key)}
+			return "", &userError{text: fmt.Sprintf("%s: Secret %s in namespace %s must have a key %s that is not empty", field, ref.Name, t.Namespace, ref.Key)}
 		}
 		return strings.TrimSpace(string(content)), nil
 	}
@@ -163,9 +175,9 @@ func (r *secretReader) get(ctx context.Context, key types.NamespacedName, field 
 	err := r.live.Get(ctx, key, secret)
 	switch {
 	case apierrors.IsNotFound(err):
-		return nil, &userError{fmt.Sprintf("%s: Secret %s is not in namespace %s: create it with the key that the target names", field, key.Name, key.Namespace)}
+		return nil, &userError{text: fmt.Sprintf("%s: Secret %s is not in namespace %s: create it with the key that the target names", field, key.Name, key.Namespace)}
 	case apierrors.IsForbidden(err):
-		return nil, &userError{fmt.Sprintf("%s: the manager may not read Secret %s in namespace %s: keep what is secret of alerts in Secret %s of a Team's home, or let service account %s in %s get that Secret by a Role",
+		return nil, &userError{forbidden: key.Name == platformv1alpha1.AlertSecret, text: fmt.Sprintf("%s: the manager may not read Secret %s in namespace %s: keep what is secret of alerts in Secret %s of a Team's home, or let service account %s in %s get that Secret by a Role",
 			field, key.Name, key.Namespace, platformv1alpha1.AlertSecret, platformv1alpha1.ManagerAccount, platformv1alpha1.SystemNamespace)}
 	case err != nil:
 		return nil, fmt.Errorf("reading Secret %s: %w", key, err)
@@ -235,11 +247,11 @@ func (t *Targets) Owed(state notify.State) string {
 	return strings.Join(said, "; ")
 }
 
-// TargetsOf are the targets of alerts of a list, with Secrets in a namespace.
-func TargetsOf(list []platformv1alpha1.AlertTarget, namespace, prefix string) []Target {
+// TargetsOf are the targets of alerts of a list, with Secrets in a namespace; bound says that the manager was given these.
+func TargetsOf(list []platformv1alpha1.AlertTarget, namespace, prefix string, bound bool) []Target {
 	var targets []Target
 	for i := range list {
-		targets = append(targets, Target{AlertTarget: list[i], Namespace: namespace, Prefix: prefix})
+		targets = append(targets, Target{AlertTarget: list[i], Namespace: namespace, Prefix: prefix, Bound: bound})
 	}
 	return targets
 }

@@ -52,12 +52,21 @@ func (r *Reader) SourcesOf(ctx context.Context, team string, today forecast.Day)
 	if err != nil {
 		return none, fmt.Errorf("reading the history of costs: %w", err)
 	}
+	var known platformv1alpha1.CostSourceList
+	if err := r.List(ctx, &known, client.UnsafeDisableDeepCopy); err != nil {
+		return none, fmt.Errorf("listing CostSources: %w", err)
+	}
+	beside := map[string]bool{}
+	for i := range known.Items {
+		beside[known.Items[i].Name] = known.Items[i].Spec.TeamCosts == platformv1alpha1.TeamCostsInformative
+	}
 	bills, estimated := map[string]bool{}, false
 	for i := range sums {
-		if sums[i].Source == spending.EstimatesSource {
+		switch name := sums[i].Source; {
+		case name == spending.EstimatesSource:
 			estimated = true
-		} else {
-			bills[sums[i].Source] = true
+		case !beside[name]:
+			bills[name] = true
 		}
 	}
 	switch {
@@ -172,13 +181,14 @@ func (r *Reader) Running(ctx context.Context, home string) ([]spending.Running, 
 	return running, nil
 }
 
-// runningOf is a Release as it is counted; false for one that counts for nothing, since it goes, or never ran and never will.
+// runningOf is a Release as it is counted; false for one that counts for nothing: it goes, never ran and never will, or waits at a gate, since
+// the limits are asked when that opens. What is too dear and waits must not keep out what is not.
 func runningOf(release *platformv1alpha1.Release) (spending.Running, bool) {
 	entry := spending.Running{
 		Place:   spending.Place{Component: release.Spec.Component.Name, Environment: release.Spec.Environment.Name},
 		Release: release.Name, Number: release.Spec.Number, Pending: release.Status.AppliedAt == nil,
 	}
-	if !release.DeletionTimestamp.IsZero() || entry.Pending && release.Status.SupersededAt != nil {
+	if !release.DeletionTimestamp.IsZero() || !release.Opened() || entry.Pending && release.Status.SupersededAt != nil {
 		return entry, false
 	}
 	began := release.CreationTimestamp.Time

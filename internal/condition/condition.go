@@ -49,6 +49,8 @@ func Of(object any) []metav1.Condition {
 		return o.Status.Conditions
 	case *platformv1alpha1.EnvironmentClass:
 		return o.Status.Conditions
+	case *platformv1alpha1.CostSource:
+		return o.Status.Conditions
 	case *platformv1alpha1.Team:
 		return o.Status.Conditions
 	case *platformv1alpha1.Release:

@@ -25,6 +25,7 @@ var counted = []struct {
 	conditions []string
 }{
 	{"Component", func() client.ObjectList { return &platformv1alpha1.ComponentList{} }, []string{platformv1alpha1.ConditionReady, platformv1alpha1.ConditionPromoted}},
+	{"CostSource", func() client.ObjectList { return &platformv1alpha1.CostSourceList{} }, []string{platformv1alpha1.ConditionReady}},
 	{"Environment", func() client.ObjectList { return &platformv1alpha1.EnvironmentList{} }, []string{platformv1alpha1.ConditionReady}},
 	{"EnvironmentClass", func() client.ObjectList { return &platformv1alpha1.EnvironmentClassList{} }, []string{platformv1alpha1.ConditionReady}},
 	{"ServiceTemplate", func() client.ObjectList { return &platformv1alpha1.ServiceTemplateList{} }, []string{platformv1alpha1.ConditionReady}},

@@ -258,7 +258,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 		&team.Validator{Reader: mgr.GetClient()},
 		&environment.Validator{Reader: mgr.GetClient(), Clock: o.Clock},
 		&environmentclass.Validator{Reader: mgr.GetClient(), Kinds: kinds},
-		&component.Validator{Reader: mgr.GetClient(), Revisions: revisions, Kinds: kinds, Clock: o.Clock, Estimator: money.estimator},
+		&component.Validator{Reader: mgr.GetClient(), Revisions: revisions, Kinds: kinds, Clock: o.Clock, Estimator: money.estimator, Limits: money.gate},
 		money.validator,
 	}}
 	if err := mgr.Add(hooks); err != nil {

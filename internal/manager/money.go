@@ -12,6 +12,7 @@ import (
 	"github.com/towpath-dev/towpath/controllers/budget"
 	"github.com/towpath-dev/towpath/controllers/costrecord"
 	"github.com/towpath-dev/towpath/controllers/costreport"
+	"github.com/towpath-dev/towpath/controllers/costsource"
 	"github.com/towpath-dev/towpath/controllers/spending"
 	"github.com/towpath-dev/towpath/internal/estimate"
 	"github.com/towpath-dev/towpath/internal/notify/send"
@@ -70,11 +71,16 @@ func newMoney(mgr ctrl.Manager, o *Options) (*money, error) {
 	m.gate = &spending.Gate{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Reader: reader, Clock: o.Clock}
 	m.controllers = append(m.controllers,
 		&spending.Reconciler{Client: mgr.GetClient(), Reader: reader, Notifier: notifier, Clock: o.Clock},
-		&budget.Reconciler{Client: mgr.GetClient(), Reader: reader, Notifier: notifier, Clock: o.Clock})
+		&budget.Reconciler{Client: mgr.GetClient(), Reader: reader, Notifier: notifier, Clock: o.Clock},
+		&costsource.Reconciler{
+			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), History: store, Clock: o.Clock, Recorder: mgr.GetEventRecorder("towpath"),
+			Rules: costsource.Rules(),
+		})
 	if store != nil {
-		m.controllers = append(m.controllers, &costrecord.Recorder{
-			Reader: mgr.GetClient(), History: store, Clock: clock.RealClock{}, Currency: m.estimator.Currency(),
-		}, &costreport.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), History: store, Clock: o.Clock})
+		m.controllers = append(m.controllers,
+			&costrecord.Recorder{Reader: mgr.GetClient(), History: store, Clock: clock.RealClock{}, Currency: m.estimator.Currency()},
+			&costsource.Pruner{History: store, Clock: clock.RealClock{}},
+			&costreport.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), History: store, Clock: o.Clock})
 	}
 	return m, nil
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/promotion"
@@ -310,7 +311,7 @@ func TestPlan_WaitsAtTheGate(t *testing.T) {
 				tc.prod.Version = "v1"
 			}
 			got := promotion.Plan([]promotion.Step{first, tc.prod}, 2, noon, always)
-			if diff := cmp.Diff(tc.want, got[1]); diff != "" {
+			if diff := cmp.Diff(tc.want, got[1], notGuarded); diff != "" {
 				t.Errorf("Plan (-want +got):\n%s", diff)
 			}
 		})
@@ -362,6 +363,28 @@ func TestMissingTier(t *testing.T) {
 	for _, required := range []platformv1alpha1.Tier{"", platformv1alpha1.TierDevelopment} {
 		if wait := promotion.MissingTier("prod", "production", required, tiers); wait != nil {
 			t.Errorf("%q is there, and %+v is said", required, wait)
+		}
+	}
+}
+
+// notGuarded leaves out what TestPlan_SaysWhatIsAMatterOfTheGate is about.
+var notGuarded = cmpopts.IgnoreFields(promotion.Decision{}, "Guarded")
+
+func TestPlan_SaysWhatIsAMatterOfTheGate(t *testing.T) {
+	running := []promotion.Release{{Name: "shop-prod-1", Number: 1, Version: "v1", Revision: 1, HadReady: true, Ready: true, Applied: true}}
+	for name, tc := range map[string]struct {
+		step   promotion.Step
+		target int64
+		want   bool
+	}{
+		"a version that is new, where the gate asks for nothing": {promotion.Step{Version: "v1"}, 1, true},
+		"another version":                  {promotion.Step{Version: "v2", Releases: running}, 1, true},
+		"a golden path that is rolled out": {promotion.Step{Version: "v1", Releases: running}, 2, false},
+	} {
+		tc.step.Name = "prod"
+		got := promotion.Plan([]promotion.Step{tc.step}, tc.target, noon, always)[0]
+		if got.Next == nil || got.Gated || got.Guarded != tc.want {
+			t.Errorf("%s: %+v", name, got)
 		}
 	}
 }

@@ -20,7 +20,7 @@ type Running struct {
 	Release string
 	// Number is that of the Release: the higher one takes the place of the lower.
 	Number int64
-	// Pending says that nothing of it was applied yet: it waits, or is being made.
+	// Pending says that nothing of it was applied yet, though it was let in. One that waits at a gate is not listed at all.
 	Pending bool
 	// Since is the day on which it began to run, or was made.
 	Since forecast.Day

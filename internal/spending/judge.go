@@ -125,6 +125,25 @@ func (f *Figures) breaks(change *Change, today forecast.Day) string {
 		upper(l.Title), Money(l.Amount, l.Currency), l.PeriodName(), Money(f.Expected, l.Currency), interval, Money(with, l.Currency), waits, next, l.Raise)
 }
 
+// Over says by how much a change brings the forecast over a limit, whatever that does about it; nothing where it holds.
+func (f *Figures) Over(change *Change, today forecast.Day) string {
+	l := &f.Limit
+	with := f.Expected.Add(f.more(change, today))
+	if with.LessThanOrEqual(l.Amount) {
+		return ""
+	}
+	percent := with.Sub(l.Amount).Mul(decimal.NewFromInt(100)).DivRound(l.Amount, 0)
+	follows := ""
+	switch l.Enforcement {
+	case platformv1alpha1.EnforceDeny:
+		follows = ": it will not be let in"
+	case platformv1alpha1.EnforceApproval:
+		follows = ": it will wait for an approval"
+	}
+	return fmt.Sprintf("%s is %s for %s, and the forecast with it is %s, %s %% over%s",
+		l.Title, Money(l.Amount, l.Currency), l.PeriodName(), Money(with, l.Currency), percent, follows)
+}
+
 // more is what a change adds in the rest of the period, from today on.
 func (f *Figures) more(change *Change, today forecast.Day) decimal.Decimal {
 	left := max(0, f.Limit.Period.Until-max(today, f.Limit.Period.From))
@@ -158,7 +177,7 @@ type Reservation struct {
 	At       time.Time
 }
 
-// Settle drops the reservations whose Release is there, since its estimate counts then, and those that are too old: their Release was
+// Settle drops the reservations whose Release is there and was let in, since its estimate counts then, and those that are too old: their Release was
 // not made. exists is asked with namespace and name.
 func Settle(reserved []Reservation, exists func(namespace, release string) bool, now time.Time) []Reservation {
 	var kept []Reservation

@@ -24,6 +24,7 @@ type Ledger struct {
 	ordered   []string
 	index     map[groupKey]uint32
 	groups    []group
+	converts  Conversions
 }
 
 type seriesKey struct {
@@ -55,10 +56,16 @@ func NewLedger(maxGroups int) *Ledger {
 	}
 }
 
+// Convert has the charges that are added from now on converted.
+func (l *Ledger) Convert(by Conversions) { l.converts = by }
+
 // Add adds a charge. One that cannot be is refused, and changes nothing.
 func (l *Ledger) Add(c *Charge) error {
 	if err := c.Check(); err != nil {
 		return err
+	}
+	if _, ok := l.converts[c.Currency]; ok {
+		c = l.converts.converted(c)
 	}
 	id, err := l.seriesOf(c)
 	if err != nil {
@@ -116,6 +123,63 @@ func (l *Ledger) periodOf(name string) (uint16, error) {
 		l.ordered = append(l.ordered, name)
 	}
 	return id, nil
+}
+
+// Cover says that a bill tells of each day from one to another, the latter included: those without a charge get one of 0, for
+// a day that cost nothing is not a day of which nothing is known. Whoever forecasts goes by it: a day is known to a source where
+// that has any figure of it.
+func (l *Ledger) Cover(period string, from, to history.Day, currency string, settles func(history.Day) time.Time) error {
+	id, err := l.periodOf(period)
+	if err != nil {
+		return err
+	}
+	told := map[history.Day]bool{}
+	for i := range l.groups {
+		if l.groups[i].key.period == id {
+			told[l.groups[i].key.day] = true
+		}
+	}
+	for day := from; day <= to; day++ {
+		if told[day] {
+			continue
+		}
+		c := Charge{Period: period, Day: day, Category: history.Usage, Currency: currency, Settles: settles(day)}
+		if err := l.Add(&c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Span is what a billing period has charges of.
+type Span struct {
+	// From is the first day, To the last one.
+	From, To history.Day
+	// Used is the last day with usage: later ones may have purchases and taxes before it is known what was used. It is 0 where
+	// there is none.
+	Used history.Day
+	// Currency is one that charges are in.
+	Currency string
+}
+
+// Span is that of a billing period; false where it has no charges.
+func (l *Ledger) Span(period string) (span Span, ok bool) {
+	id, known := l.periods[period]
+	for i := range l.groups {
+		g := &l.groups[i]
+		if !known || g.key.period != id {
+			continue
+		}
+		series := &l.names[g.key.series]
+		if !ok {
+			span, ok = Span{From: g.key.day, To: g.key.day, Currency: series.currency}, true
+		}
+		span.From, span.To, span.Currency = min(span.From, g.key.day), max(span.To, g.key.day), min(span.Currency, series.currency)
+		if series.category == history.Usage {
+			span.Used = max(span.Used, g.key.day)
+		}
+	}
+	return span, ok
 }
 
 // Groups is how many sums it holds.

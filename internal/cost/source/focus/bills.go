@@ -34,6 +34,8 @@ type File struct {
 	Path    string
 	Size    int64
 	ModTime time.Time
+	// Version is another one when the content is, where the location has such, as the ETag of a web server; else empty.
+	Version string
 }
 
 // Content is an open file.
@@ -48,12 +50,13 @@ type Content interface {
 type Info struct {
 	Size    int64
 	ModTime time.Time
+	Version string
 }
 
 // Open opens a location by its name: the path of a folder, or of a single file.
 func Open(_ context.Context, name string) (Location, error) {
 	if scheme, _, ok := strings.Cut(name, "://"); ok {
-		return nil, fmt.Errorf("location %s: bills by %s cannot be read yet; it must be the path of a folder or file in a volume of the manager", name, scheme)
+		return nil, fmt.Errorf("location %s: it must be the path of a folder or file in a volume of the manager; %s has a package of its own", name, scheme)
 	}
 	info, err := os.Stat(name)
 	if err != nil {
@@ -146,7 +149,7 @@ func (b Bill) Fingerprint(a source.Attribution) string {
 	hash := sha256.New()
 	_, _ = fmt.Fprintf(hash, "%q %q %q %q\n", a.TeamKeys, a.EnvironmentKeys, a.ComponentKeys, slices.Sorted(maps.Keys(a.Teams)))
 	for _, file := range b.Files {
-		_, _ = fmt.Fprintf(hash, "%q %d %d\n", file.Path, file.Size, file.ModTime.UnixNano())
+		_, _ = fmt.Fprintf(hash, "%q %d %d %q\n", file.Path, file.Size, file.ModTime.UnixNano(), file.Version)
 	}
 	return hex.EncodeToString(hash.Sum(nil))
 }

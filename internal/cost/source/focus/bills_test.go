@@ -82,7 +82,7 @@ func TestBills_SaysWhatIsWrongWithALocation(t *testing.T) {
 	for location, want := range map[string]string{
 		dir:                          "none that ends in .csv",
 		filepath.Join(dir, "absent"): "no such file",
-		"s3://bills/focus":           "bills by s3 cannot be read yet",
+		"s3://bills/focus":           "s3 has a package of its own",
 	} {
 		if _, _, err := readAll(location, options()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: it says %v", location, err)

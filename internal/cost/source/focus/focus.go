@@ -26,7 +26,9 @@ type Options struct {
 	Attribution source.Attribution
 	// Settle is how long after the end of its day a charge is provisional; 0: DefaultSettle.
 	Settle time.Duration
-	Limits Limits
+	// Conversions are what amounts become in another currency.
+	Conversions source.Conversions
+	Limits      Limits
 }
 
 // DefaultSettle is how long providers mostly take until a day is complete.
@@ -162,7 +164,7 @@ func (r *reader) readFile(ctx context.Context, location Location, file File) (er
 	if err != nil {
 		return err
 	}
-	if before != (Info{Size: file.Size, ModTime: file.ModTime}) {
+	if before != (Info{Size: file.Size, ModTime: file.ModTime, Version: file.Version}) {
 		return fmt.Errorf("%w: it has changed since the folder was listed; it will be read again", ErrIncomplete)
 	}
 	if err := r.readContent(ctx, content, before.Size); err != nil {

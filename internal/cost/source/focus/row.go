@@ -62,8 +62,10 @@ type reader struct {
 }
 
 func newReader(options Options) *reader {
+	ledger := source.NewLedger(options.Limits.Groups)
+	ledger.Convert(options.Conversions)
 	return &reader{
-		options: options, ledger: source.NewLedger(options.Limits.Groups),
+		options: options, ledger: ledger,
 		report:    Report{UnknownTeams: map[string]int64{}},
 		providers: map[string]bool{}, words: map[string]string{}, moments: map[string]time.Time{},
 		tags: newTagReader(options.Attribution),

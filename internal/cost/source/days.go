@@ -1,0 +1,72 @@
+package source
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/towpath-dev/towpath/internal/history"
+)
+
+// Days is the cursor of a source that is asked for days: which of them need not be asked for again.
+type Days struct {
+	// From is the first day that was asked for, and Final the last one up to which all are final. Both are 0 before the first
+	// import.
+	From  history.Day `json:"from"`
+	Final history.Day `json:"final"`
+	// Unknown are the teams that do not exist and that charges named.
+	Unknown []string `json:"unknown,omitempty"`
+	// Basis tells apart what the figures were made by: another one has all days asked for anew.
+	Basis string `json:"basis,omitempty"`
+}
+
+// ParseDays reads a cursor. One that cannot be read is the one before the first import: all is asked for again, and counts once.
+func ParseDays(cursor string) Days {
+	var d Days
+	if json.Unmarshal([]byte(cursor), &d) != nil {
+		return Days{}
+	}
+	return d
+}
+
+// String is the cursor.
+func (d Days) String() string {
+	text, _ := json.Marshal(d) // numbers and text alone
+	return string(text)
+}
+
+// Plan says from which day on, up to and with today, a source is to be asked. It goes back to the first day of the backfill
+// where that was not asked for yet, where figures were made by something else, or where a team exists now whose charges were
+// nobody's; else to the first day that is not final, and at least reread days before today.
+func (d Days) Plan(task *Task, basis string, reread int) (from, today history.Day) {
+	today = history.DayOf(task.Now)
+	first := today - history.Day(min(task.Backfill, history.Keep))
+	if d.From == 0 || first < d.From || d.Basis != basis {
+		return first, today
+	}
+	for _, team := range d.Unknown {
+		if task.Attribution.Teams[team] {
+			return first, today
+		}
+	}
+	return max(min(d.Final+1, today-history.Day(reread)), first), today
+}
+
+// Read is the cursor once days were asked for: from the first of them, up to and with the last of them that is final, before
+// which there is none that is not.
+func (d Days) Read(task *Task, basis string, from, final history.Day, unknown Teams) Days {
+	for _, team := range d.Unknown {
+		if !task.Attribution.Teams[team] {
+			unknown.Add(team)
+		}
+	}
+	next := Days{From: from, Final: max(final, from-1), Unknown: unknown.Sorted(), Basis: basis}
+	if d.From != 0 && d.Basis == basis && from <= d.Final+1 {
+		next.From, next.Final = min(d.From, from), max(d.Final, final)
+	}
+	return next
+}
+
+// Final is when a day is.
+func Final(day history.Day, settle time.Duration) time.Time {
+	return day.Time().Add(24*time.Hour + settle)
+}

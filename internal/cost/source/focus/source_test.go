@@ -1,0 +1,223 @@
+package focus_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/shopspring/decimal"
+
+	"github.com/towpath-dev/towpath/internal/cost/source"
+	"github.com/towpath-dev/towpath/internal/cost/source/focus"
+	"github.com/towpath-dev/towpath/internal/history"
+	"github.com/towpath-dev/towpath/internal/history/sqlstore"
+)
+
+var now = time.Date(2026, time.November, 29, 12, 0, 0, 0, time.UTC)
+
+// place is a folder of bills, with a history into which they are read.
+type place struct {
+	t      *testing.T
+	dir    string
+	store  history.Store
+	cursor string
+	task   source.Task
+}
+
+func newPlace(t *testing.T) *place {
+	t.Helper()
+	store, err := sqlstore.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "history.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	return &place{t: t, dir: t.TempDir(), store: store, task: source.Task{
+		Source: "bills", Now: now, Backfill: 60, Settle: 48 * time.Hour, Attribution: source.DefaultAttribution("shop", "bank"),
+	}}
+}
+
+// read imports, and goes on from there the next time.
+func (p *place) read() (source.Outcome, error) {
+	p.t.Helper()
+	reader := &focus.Source{Place: p.dir, Open: func(ctx context.Context) (focus.Location, error) { return focus.Open(ctx, p.dir) }}
+	p.task.Cursor = p.cursor
+	outcome, err := reader.Import(p.t.Context(), p.store, p.task)
+	p.cursor = outcome.Cursor
+	return outcome, err
+}
+
+func (p *place) mustRead() source.Outcome {
+	p.t.Helper()
+	outcome, err := p.read()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return outcome
+}
+
+// days are the sums by day as text.
+func (p *place) days() string {
+	p.t.Helper()
+	sums, err := p.store.Sum(p.t.Context(), history.Query{
+		From: history.DayOf(now) - 500, To: history.DayOf(now) + 1, GroupBy: []history.Dimension{history.ByDay, history.ByTeam}, At: now,
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, sum := range sums {
+		fmt.Fprintf(&b, "%s %s%s %s\n", sum.Day, sum.Team, sum.Currency, sum.Effective)
+	}
+	return b.String()
+}
+
+// cost is a row of a team for a day.
+func cost(day, team, amount string) map[string]string {
+	return map[string]string{
+		"ChargePeriodStart": day + "T00:00:00Z", "BillingPeriodStart": day[:8] + "01T00:00:00Z", "BilledCost": amount, "EffectiveCost": amount,
+		"Tags": `{"team":"` + team + `"}`,
+	}
+}
+
+func TestSource_CountsEachBillOnceAndDaysWithoutCostAsZero(t *testing.T) {
+	p := newPlace(t)
+	write(t, p.dir, map[string]string{"2026-11/a.csv": bill(cost("2026-11-02", "shop", "1"), cost("2026-11-04", "nobody", "2"))})
+	want := "2026-11-01 USD 0\n2026-11-02 shopUSD 1\n2026-11-03 USD 0\n2026-11-04 USD 2\n"
+	outcome := p.mustRead()
+	if diff := cmp.Diff(want, p.days()); diff != "" {
+		t.Error(diff)
+	}
+	if outcome.Rows != 2 || !cmp.Equal(outcome.UnknownTeams, []string{"nobody"}) {
+		t.Errorf("it says %+v", outcome)
+	}
+
+	if outcome := p.mustRead(); outcome.Rows != 0 || !cmp.Equal(outcome.UnknownTeams, []string{"nobody"}) {
+		t.Errorf("what has not changed is read again, or its team forgotten: %+v", outcome)
+	}
+	p.cursor = "" // as after a crash before the cursor was stored
+	p.mustRead()
+	if diff := cmp.Diff(want, p.days()); diff != "" {
+		t.Errorf("read twice: %s", diff)
+	}
+
+	write(t, p.dir, map[string]string{"2026-11/a.csv": bill(cost("2026-11-02", "shop", "7.5"))})
+	p.mustRead()
+	if diff := cmp.Diff("2026-11-01 USD 0\n2026-11-02 shopUSD 7.5\n", p.days()); diff != "" {
+		t.Errorf("issued again: %s", diff)
+	}
+
+	p.task.Attribution = source.DefaultAttribution("shop", "nobody")
+	write(t, p.dir, map[string]string{"2026-11/a.csv": bill(cost("2026-11-01", "nobody", "3"))})
+	if outcome := p.mustRead(); outcome.UnknownTeams != nil && len(outcome.UnknownTeams) > 0 {
+		t.Errorf("the team exists now: %+v", outcome)
+	}
+	if diff := cmp.Diff("2026-11-01 nobodyUSD 3\n", p.days()); diff != "" {
+		t.Errorf("the team exists now: %s", diff)
+	}
+}
+
+func TestSource_KeepsOtherBillsWhereOneIsWrong(t *testing.T) {
+	p := newPlace(t)
+	write(t, p.dir, map[string]string{
+		"2026-10/a.csv": bill(cost("2026-10-01", "shop", "much")),
+		"2026-11/a.csv": bill(cost("2026-11-01", "shop", "2")),
+	})
+	_, err := p.read()
+	failure, ok := errors.AsType[*source.Failure](err)
+	if !ok || failure.Reason != source.BillInvalid {
+		t.Fatalf("got %v", err)
+	}
+	for _, want := range []string{"2026-10/a.csv", "row 1", "column BilledCost", `"much"`, "have it issued again"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q lacks %q", err, want)
+		}
+	}
+	if diff := cmp.Diff("2026-11-01 shopUSD 2\n", p.days()); diff != "" {
+		t.Error(diff)
+	}
+	text := bill(cost("2026-10-01", "shop", "1"))
+	write(t, p.dir, map[string]string{"2026-10/a.csv": text[:len(text)-4]})
+	if _, err := p.read(); !errors.Is(err, focus.ErrIncomplete) || err.(*source.Failure).Reason != source.Incomplete { //nolint:errorlint // it is at the top
+		t.Errorf("cut off: %v", err)
+	}
+	if diff := cmp.Diff("2026-11-01 shopUSD 2\n", p.days()); diff != "" {
+		t.Error(diff)
+	}
+	write(t, p.dir, map[string]string{"2026-10/a.csv": text})
+	p.mustRead()
+	if diff := cmp.Diff("2026-10-01 shopUSD 1\n2026-11-01 shopUSD 2\n", p.days()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestSource_MovesToAnotherPlaceWithoutCountingTwice(t *testing.T) {
+	p := newPlace(t)
+	write(t, p.dir, map[string]string{
+		"2026-10/a.csv": bill(cost("2026-10-01", "shop", "1")), "2026-11/a.csv": bill(cost("2026-11-01", "shop", "2")),
+	})
+	p.mustRead()
+	p.dir = t.TempDir()
+	write(t, p.dir, map[string]string{"exports/november/a.csv": bill(cost("2026-11-01", "shop", "3")), "bad.csv": "x"})
+	if _, err := p.read(); err == nil {
+		t.Fatal("a bill that is none is read")
+	}
+	if err := os.Remove(filepath.Join(p.dir, "bad.csv")); err != nil {
+		t.Fatal(err)
+	}
+	p.mustRead()
+	if diff := cmp.Diff("2026-10-01 shopUSD 1\n2026-11-01 shopUSD 3\n", p.days()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestSource_LeavesOutWhatIsOlderThanItMayBe(t *testing.T) {
+	p := newPlace(t)
+	p.task.Backfill = 30
+	write(t, p.dir, map[string]string{
+		"2026-09/a.csv": bill(cost("2026-09-10", "shop", "1")), "2026-11/a.csv": bill(cost("2026-11-01", "shop", "2")),
+	})
+	if outcome := p.mustRead(); len(outcome.Warnings) != 1 || !strings.Contains(outcome.Warnings[0], "the billing period 2026-09 ends before spec.backfillDays") {
+		t.Errorf("it warns of %q", outcome.Warnings)
+	}
+	if diff := cmp.Diff("2026-11-01 shopUSD 2\n", p.days()); diff != "" {
+		t.Error(diff)
+	}
+	p.task.Backfill = 90
+	p.mustRead()
+	if got := p.days(); !strings.Contains(got, "2026-09-10 shopUSD 1\n") {
+		t.Errorf("with a longer backfill there is %s", got)
+	}
+}
+
+func TestSource_ConvertsByATableAndNeverAddsCurrencies(t *testing.T) {
+	p := newPlace(t)
+	euro := cost("2026-11-01", "shop", "10")
+	euro["BillingCurrency"] = "EUR"
+	write(t, p.dir, map[string]string{"a.csv": bill(cost("2026-11-01", "shop", "1"), euro)})
+	p.mustRead()
+	if diff := cmp.Diff("2026-11-01 shopEUR 10\n2026-11-01 shopUSD 1\n", p.days()); diff != "" {
+		t.Error(diff)
+	}
+	p.task.Conversions = source.Conversions{"EUR": {To: "USD", Rate: decimal.RequireFromString("1.0825")}}
+	p.mustRead()
+	if diff := cmp.Diff("2026-11-01 shopUSD 11.825\n", p.days()); diff != "" {
+		t.Errorf("converted: %s", diff)
+	}
+}
+
+func TestSource_SaysWhatIsWrongWithThePlace(t *testing.T) {
+	p := newPlace(t)
+	if _, err := p.read(); err == nil || err.(*source.Failure).Reason != source.SourceInvalid { //nolint:errorlint // it is at the top
+		t.Errorf("an empty folder: %v", err)
+	}
+	p.dir = filepath.Join(p.dir, "absent")
+	if _, err := p.read(); err == nil || err.(*source.Failure).Reason != source.SourceInvalid { //nolint:errorlint // it is at the top
+		t.Errorf("no folder: %v", err)
+	}
+}
