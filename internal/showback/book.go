@@ -57,6 +57,41 @@ func BillSources(found []string) []string {
 	return slices.DeleteFunc(slices.Clone(found), func(source string) bool { return source == EstimatesSource })
 }
 
+// Allocated takes from what is no team's in bills what OpenCost tells beside them, on the days and in the currencies that both
+// tell of: it is the same money, in the bill as a whole, and in OpenCost by whom it is for. So the two sum to the bill, and what
+// the bill has more stays nobody's; it is less than nothing where OpenCost's prices are above the bill's. days are sums by source
+// and day.
+func Allocated(days []history.Sum, bills, allocated []string) []history.Sum {
+	type place struct {
+		day      history.Day
+		currency string
+	}
+	billed := map[place]bool{}
+	for i := range days {
+		if slices.Contains(bills, days[i].Source) && !slices.Contains(allocated, days[i].Source) {
+			billed[place{days[i].Day, days[i].Currency}] = true
+		}
+	}
+	taken := map[string]*history.Sum{}
+	for i := range days {
+		d := &days[i]
+		if !slices.Contains(allocated, d.Source) || !billed[place{d.Day, d.Currency}] {
+			continue
+		}
+		t := taken[d.Currency]
+		if t == nil {
+			t = &history.Sum{Series: history.Series{Category: history.Usage, Currency: d.Currency}}
+			taken[d.Currency] = t
+		}
+		t.Billed, t.Effective = t.Billed.Sub(d.Billed), t.Effective.Sub(d.Effective)
+	}
+	sums := make([]history.Sum, 0, len(taken))
+	for _, currency := range slices.Sorted(maps.Keys(taken)) {
+		sums = append(sums, *taken[currency])
+	}
+	return sums
+}
+
 // rowKey is what one row of a report is about.
 type rowKey struct {
 	kind                            platformv1alpha1.CostKind

@@ -235,6 +235,26 @@ func TestEstimatesCountWhereNoBillNamesTheTeam(t *testing.T) {
 	}
 }
 
+func TestWhatOpenCostAllocatesIsTakenFromTheBill(t *testing.T) {
+	on := func(source string, day history.Day, currency, amount string) history.Sum {
+		s := sum("", "", "", "", history.Usage, amount)
+		s.Source, s.Day, s.Currency, s.Billed = source, day, currency, s.Effective
+		return s
+	}
+	first := october.Begin()
+	days := []history.Sum{
+		on("aws", first, "USD", "100"), on("aws", first+1, "EUR", "5"), on("beside", first+2, "USD", "9"),
+		on("opencost", first, "USD", "60"), on("opencost", first+1, "USD", "61"), on("opencost", first+2, "USD", "62"), on("other", first, "USD", "1.5"),
+	}
+	got := showback.Allocated(days, []string{"aws", "opencost", "other"}, []string{"opencost", "other"})
+	if len(got) != 1 || got[0].Effective.String() != "-61.5" || got[0].Billed.String() != "-61.5" || got[0].Currency != "USD" || got[0].Team != "" {
+		t.Errorf("taken off is %+v", got)
+	}
+	if got := showback.Allocated(days, []string{"opencost"}, []string{"opencost"}); len(got) > 0 {
+		t.Errorf("without a bill, %+v", got)
+	}
+}
+
 // drawn is a book of a team with so many rows, in several currencies, credits among them, and others' figures beside.
 func drawn(r *rand.Rand, rows int) *showback.Book {
 	b := book(october)
