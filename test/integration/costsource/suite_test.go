@@ -29,6 +29,8 @@ var (
 	cluster *framework.Cluster
 	admin   client.Client
 	store   *sqlstore.Store
+	// file is where it is.
+	file string
 	// now is the manager's time. It stands still: what a spec wants to be read again, it changes.
 	now = testingclock.NewFakePassiveClock(time.Date(2026, time.November, 29, 12, 0, 0, 0, time.UTC))
 )
@@ -41,7 +43,7 @@ func TestCostSource(t *testing.T) {
 
 var _ = BeforeSuite(func(ctx context.Context) {
 	var err error
-	file := filepath.Join(GinkgoT().TempDir(), "history.db")
+	file = filepath.Join(GinkgoT().TempDir(), "history.db")
 	store, err = sqlstore.OpenSQLite(ctx, file)
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() { Expect(store.Close()).To(Succeed()) })
