@@ -150,8 +150,8 @@ func TestTheTableSaysWhatKstatusSays(t *testing.T) {
 		var conditions []any
 		for _, condition := range strings.Split(r.conditions, ", ") {
 			kind, value, ok := strings.Cut(condition, "=")
-			if !ok || !slices.Contains(known, kind) || !slices.Contains([]string{"True", "False"}, value) {
-				t.Errorf("%s %s: %q must be a condition of %s, as Type=True or Type=False", r.kind, r.reason, condition, conditionsFile)
+			if !ok || !slices.Contains(known, kind) || !slices.Contains([]string{"True", "False", "Unknown"}, value) {
+				t.Errorf("%s %s: %q must be a condition of %s, as Type=True, Type=False or Type=Unknown", r.kind, r.reason, condition, conditionsFile)
 			}
 			conditions = append(conditions, map[string]any{"type": kind, "status": value, "reason": r.reason})
 		}

@@ -100,6 +100,9 @@ func (r *Reconciler) read(ctx context.Context, s *scope, now time.Time, state hi
 		r.unavailable(s, err)
 		return nil
 	}
+	if err := r.begin(ctx, s); err != nil {
+		return err
+	}
 	outcome, err := r.importNow(ctx, s.source, now, &n, store)
 	if ctx.Err() != nil {
 		return ctx.Err() // the manager ends: what the note says counts
@@ -120,6 +123,19 @@ func (r *Reconciler) read(ctx context.Context, s *scope, now time.Time, state hi
 	}
 	count(s.source.Name, &outcome, err)
 	return r.report(ctx, s, now, &state, &n, &outcome, err)
+}
+
+// begin says that a source is read for the first time, which may take long: one without conditions counts as fine.
+func (r *Reconciler) begin(ctx context.Context, s *scope) error {
+	if len(s.source.Status.Conditions) > 0 {
+		return nil
+	}
+	condition.Progressing(&s.source.Status.Conditions, s.source.Generation, platformv1alpha1.ReasonProgressing, "The source is read for the first time.")
+	if err := r.patchStatus(ctx, s); err != nil {
+		return err
+	}
+	s.before = s.source.DeepCopy()
+	return nil
 }
 
 // importNow has the reader of the source read.

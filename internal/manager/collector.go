@@ -50,7 +50,7 @@ var collect = sync.OnceValue(func() *collector {
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(descs chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{buildDesc, certificateDesc, conditionsDesc, componentsDesc, environmentsDesc, overridesDesc,
-		spentDesc, forecastDesc, burnDesc, anomaliesDesc} {
+		importedDesc, spentDesc, forecastDesc, burnDesc, anomaliesDesc} {
 		descs <- desc
 	}
 }
@@ -67,6 +67,7 @@ func (c *collector) Collect(found chan<- prometheus.Metric) {
 	collectCertificate(from.certificate, found)
 	collectConditions(ctx, from.reader, found)
 	collectTemplates(ctx, from.reader, found)
+	collectCostSources(ctx, from.reader, found)
 	collectBudgets(ctx, from.reader, found)
 }
 

@@ -49,7 +49,9 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() { Expect(cluster.Stop()).To(Succeed()) })
 	admin = cluster.Client
-	cluster.Configure = func(c *manager.Configuration) { c.History.SQLite = file }
+	cluster.Configure = func(c *manager.Configuration) {
+		c.History.SQLite, c.CostSources.AllowedHosts = file, []string{"127.0.0.0/8"}
+	}
 	Expect(cluster.StartManager(ctx)).To(Succeed())
 	Expect(admin.Create(ctx, framework.TeamNamespace("shop"))).To(Succeed())
 })
@@ -58,7 +60,7 @@ const head = "BilledCost,EffectiveCost,BillingCurrency,ChargeCategory,ServiceNam
 
 // charge is a row of November.
 func charge(day int, team, amount string) string {
-	return fmt.Sprintf("%s,%s,USD,Usage,Compute,2026-11-%02dT00:00:00Z,2026-11-01T00:00:00Z,AWS,\"{\"\"team\"\":\"\"%s\"\"}\"\n", amount, amount, day, team)
+	return fmt.Sprintf("%s,%s,USD,Usage,Compute,2026-11-%02dT00:00:00Z,2026-11-01T00:00:00Z,AWS,%s\n", amount, amount, day, `"{""team"":""`+team+`""}"`)
 }
 
 // bill writes a file of a folder, each time with a time of its own.
