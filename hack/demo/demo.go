@@ -40,6 +40,8 @@ type demo struct {
 	manager   *process.Manager
 	// components are those of the sample. A second call must not wait for what a user has added.
 	components []client.ObjectKey
+	// warned is what the API server answered as a warning.
+	warned warnings
 }
 
 func newDemo(root, dir string) *demo {
@@ -103,7 +105,9 @@ func (d *demo) startPlane(ctx context.Context) error {
 	if err := platformv1alpha1.AddToScheme(scheme); err != nil {
 		return err
 	}
-	if d.client, err = client.New(plane.AdminConfig(), client.Options{Scheme: scheme}); err != nil {
+	cfg := plane.AdminConfig()
+	cfg.WarningHandlerWithContext = &d.warned
+	if d.client, err = client.New(cfg, client.Options{Scheme: scheme}); err != nil {
 		return err
 	}
 	return d.makeVolumes(ctx)

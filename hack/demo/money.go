@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/csv"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -95,7 +96,7 @@ func (d *demo) runMoney(ctx context.Context) error {
 		return err
 	}
 	text := fmt.Sprintf("\nteam mint: %d days of a bill in FOCUS, a budget, and a limit of the platform\n  budget     %s of %s %s spent; forecast %s\n  alert      %s\n  ledger     %s\n\n%s",
-		billedDays, budget.Status.Spent, budget.Spec.Amount, budget.Spec.Currency, expected(budget), alerts.first(), denied, report)
+		billedDays, budget.Status.Spent, budget.Spec.Amount, budget.Spec.Currency, expected(budget), strings.ReplaceAll(alerts.first(), "\n", "\n    "), denied, report)
 	return os.WriteFile(d.moneyFile(), []byte(text), 0o600)
 }
 
@@ -177,11 +178,15 @@ func (d *demo) applyMoney(ctx context.Context, today time.Time, url string) erro
 
 // overspend asks for far more than there is money for, and says what becomes of it.
 func (d *demo) overspend(ctx context.Context, key client.ObjectKey) (string, error) {
+	before := len(d.warned.texts)
 	patch := `{"spec":{"parameters":{"replicas":{"min":80,"max":80}}}}`
 	if err := d.client.Patch(ctx, &platformv1alpha1.Component{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
 		return "", err
 	}
-	said := ""
+	said := "replicas to 80:"
+	for _, text := range d.warned.texts[before:] {
+		said += "\n    Warning: " + text
+	}
 	err := d.await(ctx, func(ctx context.Context) []string {
 		var ledger platformv1alpha1.Component
 		if err := d.client.Get(ctx, key, &ledger); err != nil {
@@ -191,7 +196,7 @@ func (d *demo) overspend(ctx context.Context, key client.ObjectKey) (string, err
 		if c == nil || c.Reason != platformv1alpha1.ReasonSpendingDenied {
 			return []string{fmt.Sprintf("Component ledger is not held back: %+v", c)}
 		}
-		said = fmt.Sprintf("%s: %s", c.Reason, strings.ReplaceAll(c.Message, ": towpath ", ": bin/towpath "))
+		said += fmt.Sprintf("\n    %s: %s", c.Reason, strings.ReplaceAll(c.Message, ": towpath ", ": bin/towpath "))
 		return nil
 	})
 	return said, err
@@ -229,6 +234,14 @@ func errText(err error) string {
 	return ""
 }
 
+// warnings keeps what the API server warns of, as kubectl would print it.
+type warnings struct{ texts []string }
+
+// HandleWarningHeaderWithContext implements rest.WarningHandlerWithContext.
+func (w *warnings) HandleWarningHeaderWithContext(_ context.Context, _ int, _, text string) {
+	w.texts = append(w.texts, text)
+}
+
 // receiver takes alerts as a chat does. It ends with the demo; later alerts wait for it.
 type receiver struct {
 	url    string
@@ -249,15 +262,22 @@ func receive(ctx context.Context) (*receiver, error) {
 			http.Error(w, "cut off", http.StatusBadRequest)
 			return
 		}
+		var message struct {
+			Text string `json:"text"`
+		}
+		if err := json.Unmarshal(body, &message); err != nil {
+			http.Error(w, "no message", http.StatusBadRequest)
+			return
+		}
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.alerts = append(r.alerts, string(body))
+		r.alerts = append(r.alerts, message.Text)
 	})}
 	go func() { _ = r.server.Serve(listener) }()
 	return r, nil
 }
 
-// first is the first alert that came, as it came; empty where none has.
+// first is what the first message that came says; empty where none has.
 func (r *receiver) first() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
