@@ -49,14 +49,16 @@ func (r *Reconciler) act(ctx context.Context, s *scope) error {
 		errs = append(errs, r.deleteRelease(ctx, stray))
 	}
 	for i := range s.stops {
-		if err := r.keepRejection(ctx, &s.stops[i]); err != nil {
+		if err := r.keepRejections(ctx, &s.stops[i]); err != nil {
 			return errors.Join(append(errs, err)...)
 		}
 	}
-	if s.problem != nil {
+	switch {
+	case s.problem == nil:
+		errs = append(errs, r.trimHistory(ctx, s))
+	case !s.problem.next:
 		return errors.Join(errs...) // what the history must keep is not known either
 	}
-	errs = append(errs, r.trimHistory(ctx, s))
 	decisions := promotion.Plan(s.path(), s.target, s.now, func(i int, version string, number int64) bool {
 		return r.fits(ctx, s, &s.stops[i], version, number)
 	})

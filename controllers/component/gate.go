@@ -67,19 +67,31 @@ func (r *Reconciler) findGates(ctx context.Context, s *scope) error {
 	return r.findTeam(ctx, s)
 }
 
-// keepRejection writes down what people decided on a Release that waits, where one of them rejected it, before anything takes
-// its place: from then on only what it says itself is known.
-func (r *Reconciler) keepRejection(ctx context.Context, st *stop) error {
-	release := st.pending()
+// keepRejections writes down what people decided on Releases that never entered, where one of them rejected it, before anything takes
+// the place of what waits: from then on only what it says itself is known. Who rejects one that waits no more means the version
+// all the same.
+func (r *Reconciler) keepRejections(ctx context.Context, st *stop) error {
 	rejects := func(d platformv1alpha1.ReleaseDecision) bool { return d.Decision == platformv1alpha1.DecisionReject }
-	if release == nil || wasRejected(release) || !slices.ContainsFunc(st.decisions, rejects) {
-		return nil
-	}
-	before := release.DeepCopy()
-	release.Status.Decisions = recorded(st.decisions)
-	err := r.Status().Patch(ctx, release, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
-	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("writing down that Release %s was rejected: %w", release.Name, err)
+	for _, release := range st.unopened {
+		if wasRejected(release) {
+			continue
+		}
+		decisions := st.decisions
+		if release != st.pending() {
+			var err error
+			if decisions, err = r.decisions(ctx, release); err != nil {
+				return err
+			}
+		}
+		if !slices.ContainsFunc(decisions, rejects) {
+			continue
+		}
+		before := release.DeepCopy()
+		release.Status.Decisions = recorded(decisions)
+		err := r.Status().Patch(ctx, release, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+		if err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("writing down that Release %s was rejected: %w", release.Name, err)
+		}
 	}
 	return nil
 }
@@ -156,7 +168,7 @@ func (s *scope) plannedPending(st *stop) []promotion.Pending {
 			Namespace: release.Namespace, Name: release.Name, Version: release.Spec.Version, Revision: release.Spec.Revision.Number,
 			Superseded: release != waits,
 			Pins:       release.Spec.Cause == platformv1alpha1.CauseTemplateRollout,
-			Stale:      !equality.Semantic.DeepEqual(release.Spec.Uses, uses),
+			Stale:      !equality.Semantic.DeepEqual(release.Spec.Uses, uses) || st.outdated(release),
 		}
 		if release == waits && st.gate.AuthorApproval == platformv1alpha1.AuthorApprovalForbidden {
 			list[i].Authors, list[i].AuthorUnknown = s.authors(st, release)
@@ -166,6 +178,17 @@ func (s *scope) plannedPending(st *stop) []promotion.Pending {
 		}
 	}
 	return list
+}
+
+// outdated says that a Release was made by what the class said before of pods and kinds: it would enter by that.
+func (s *stop) outdated(release *platformv1alpha1.Release) bool {
+	if s.environment == nil || s.environment.Status.Namespace == "" {
+		return false
+	}
+	spec, status := &release.Spec, &s.environment.Status
+	return spec.PodSecurity != status.PodSecurity ||
+		cmp.Or(spec.ServiceAccountTokens, platformv1alpha1.TokensForbidden) != cmp.Or(status.ServiceAccountTokens, platformv1alpha1.TokensForbidden) ||
+		!equality.Semantic.DeepEqual(spec.AllowedKinds, status.AllowedKinds)
 }
 
 // settle says on the Release that waits in an environment what it waits for, opens it, or ends its wait.

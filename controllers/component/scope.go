@@ -112,6 +112,17 @@ type problem struct {
 	reason, message string
 	// waiting says that the problem may pass without a change to the Component or its template.
 	waiting bool
+	// next says that it is about the next version alone: what runs may be rolled back all the same.
+	next bool
+}
+
+// lacking has no environment get anything but a rollback, for the sake of a problem of the next version.
+func (s *scope) lacking(p *problem) {
+	p.next = true
+	s.problem = p
+	for i := range s.stops {
+		s.stops[i].lacks = &promotion.Wait{Reason: p.reason, Message: p.message}
+	}
 }
 
 // current returns the Release that runs. One that was superseded never runs again, also where the one
@@ -209,7 +220,7 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) error {
 			}
 		}
 	}
-	if err := r.findTarget(ctx, s); err != nil || s.problem != nil {
+	if err := r.findTarget(ctx, s); err != nil || s.problem != nil && !s.problem.next {
 		return err
 	}
 	if err := r.findUses(ctx, s); err != nil {
@@ -357,12 +368,13 @@ func (r *Reconciler) findTarget(ctx context.Context, s *scope) error {
 			waiting: true,
 		}
 	case ref.Revision != nil && !pinned:
-		s.problem = &problem{
+		s.target = newest
+		s.lacking(&problem{
 			reason: platformv1alpha1.ReasonRevisionNotFound,
 			message: fmt.Sprintf("Revision %d of ServiceTemplate %s does not exist; the newest is %d. Change spec.templateRef.revision, or leave it out to follow the newest.",
 				*ref.Revision, ref.Name, newest),
 			waiting: true,
-		}
+		})
 	case ref.Revision != nil:
 		s.target = *ref.Revision
 	default:

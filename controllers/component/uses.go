@@ -29,14 +29,18 @@ func (r *Reconciler) findUses(ctx context.Context, s *scope) error {
 		if apierrors.ReasonForError(err) != "" {
 			return err
 		}
-		s.problem = &problem{reason: platformv1alpha1.ReasonUsesInvalid, message: "spec.uses: " + err.Error() + "."}
-		return nil
+		s.lacking(&problem{reason: platformv1alpha1.ReasonUsesInvalid, message: "spec.uses: " + err.Error() + "."})
+		wanted = nil
 	}
 	for i := range s.stops {
 		st := &s.stops[i]
-		var err error
-		if st.uses, st.lacks, err = r.resolve(ctx, s.component.Namespace, st, wanted); err != nil {
+		uses, wait, err := r.resolve(ctx, s.component.Namespace, st, wanted)
+		if err != nil {
 			return err
+		}
+		st.uses = uses
+		if st.lacks == nil {
+			st.lacks = wait
 		}
 		current := st.current()
 		if current == nil {

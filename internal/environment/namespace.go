@@ -5,6 +5,7 @@ package environment
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"regexp"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -17,13 +18,16 @@ import (
 // would be the same: 32 bits, and a clash is still refused, since a namespace is never adopted.
 const hashLength = 8
 
+// hash is what names that could meet end in.
+var hash = regexp.MustCompile(`^[0-9a-f]{8}$`)
+
 // NamespaceName returns the name of the workload namespace of an environment of a team:
-// <team>-<environment>. An environment whose name holds a hyphen gets a short hash behind it, so
+// <team>-<environment>. An environment whose name holds a hyphen, or could be a hash, gets a short hash behind it, so
 // that the environment c of team a-b and the environment b-c of team a never meet; so does a name
 // that would pass 63 characters, and it is cut.
 func NamespaceName(team, environment string) string {
 	name := team + "-" + environment
-	if !strings.Contains(environment, "-") && len(name) <= validation.DNS1123LabelMaxLength {
+	if !strings.Contains(environment, "-") && !hash.MatchString(environment) && len(name) <= validation.DNS1123LabelMaxLength {
 		return name
 	}
 	sum := sha256.Sum256([]byte(team + "/" + environment))

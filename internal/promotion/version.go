@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -67,12 +68,15 @@ func orNone[T any](list []T) []T {
 	return list
 }
 
+// hash is what names that could meet end in.
+var hash = regexp.MustCompile(`^[0-9a-f]{8}$`)
+
 // ReleaseName returns the name of a Release: <component>-<environment>-<number>. An environment
-// whose name holds a hyphen gets a short hash behind it, so that the Release of component a in b-c
+// whose name holds a hyphen, or could be a hash, gets a short hash behind it, so that the Release of component a in b-c
 // and that of component a-b in c never meet.
 func ReleaseName(component, environment string, number int64) string {
 	name := component + "-" + environment
-	if strings.Contains(environment, "-") {
+	if strings.Contains(environment, "-") || hash.MatchString(environment) {
 		sum := sha256.Sum256([]byte(component + "/" + environment))
 		name += "-" + hex.EncodeToString(sum[:])[:8]
 	}

@@ -83,4 +83,28 @@ var _ = Describe("A rollback", func() {
 		settled(ctx, component)
 		Eventually(ctx, framework.Read(admin, t.configMap("prod", "shop-more"))).Should(HaveField("Data", HaveKeyWithValue("image", "registry.example/shop:3.0.0")))
 	})
+
+	It("waits for nothing that only the next version lacks: neither what that uses nor its revision", func(ctx context.Context) {
+		t := newTeam(ctx, "prod")
+		template := publish(ctx, light(framework.Name("light-")))
+		runs := func(image string) OmegaMatcher { return HaveField("Data", HaveKeyWithValue("image", image)) }
+		for name, breaks := range map[string]struct {
+			reason string
+			change func(*platformv1alpha1.Component)
+		}{
+			"ghost":  {platformv1alpha1.ReasonWaitingForProvider, func(c *platformv1alpha1.Component) { c.Spec.Uses = []platformv1alpha1.Use{{Component: "nobody"}} }},
+			"pinned": {platformv1alpha1.ReasonRevisionNotFound, pin(99)},
+		} {
+			component := framework.Component(t.home, name, template.Name, "prod")
+			component.Spec.Image = "registry.example/shop:1.0.0"
+			deploy(ctx, component)
+			settled(ctx, component)
+			change(ctx, component, withImage("registry.example/shop:2.0.0"))
+			settled(ctx, component)
+			change(ctx, component, breaks.change)
+			Eventually(ctx, framework.Read(admin, component)).Should(framework.HaveCondition(isPromoted, no, breaks.reason), name)
+			change(ctx, component, func(c *platformv1alpha1.Component) { c.Spec.Environments[0].RollbackTo = 1 })
+			Eventually(ctx, framework.Read(admin, t.configMap("prod", name+"-config"))).Should(runs("registry.example/shop:1.0.0"), name)
+		}
+	})
 })

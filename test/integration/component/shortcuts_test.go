@@ -152,4 +152,38 @@ var _ = Describe("A shortcut past a gate", func() {
 		settled(ctx, component)
 		Eventually(ctx, framework.Gone(admin, t.release("shop", "prod", 1))).Should(BeTrue())
 	})
+
+	It("by the kinds that the class allowed when the Release was made, while it waits", func(ctx context.Context) {
+		t := newTeam(ctx)
+		class := gated(ctx, platformv1alpha1.ClassGate{Gate: platformv1alpha1.Gate{Approvals: 1}})
+		t.addGated(ctx, "prod", class)
+		bob := t.approver(ctx, "bob")
+		template := publish(ctx, light(framework.Name("light-")))
+		component := deploy(ctx, framework.Component(t.home, "shop", template.Name, "prod"))
+		Eventually(ctx, framework.Read(admin, component)).Should(keptOut(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-1"))
+		change(ctx, framework.Class(class, platformv1alpha1.TierProduction), func(c *platformv1alpha1.EnvironmentClass) {
+			c.Spec.AllowedKinds = []platformv1alpha1.AllowedKind{{Group: "apps", Kind: "Deployment"}}
+		})
+		Eventually(ctx, framework.Read(admin, t.environment("prod"))).Should(HaveField("Status.AllowedKinds", HaveLen(1)))
+		decide(ctx, bob, "bob", t.release("shop", "prod", 1), platformv1alpha1.DecisionApprove, "")
+		Eventually(ctx, framework.Read(admin, component)).Should(framework.HaveCondition(isPromoted, no, platformv1alpha1.ReasonRefused))
+		Expect(exists(t.configMap("prod", "shop-config"))(ctx)).To(BeFalse())
+		Expect(read(ctx, t.release("shop", "prod", 1)).Status.OpenedAt).To(BeNil())
+	})
+
+	It("by a version whose rejection came when another had just taken its place", func(ctx context.Context) {
+		t := newTeam(ctx)
+		t.addGated(ctx, "prod", gated(ctx, platformv1alpha1.ClassGate{Gate: platformv1alpha1.Gate{Approvals: 1}}))
+		bob := t.approver(ctx, "bob")
+		template := publish(ctx, light(framework.Name("light-")))
+		component := deploy(ctx, framework.Component(t.home, "shop", template.Name, "prod"))
+		first := read(ctx, component).Spec.Image
+		Eventually(ctx, framework.Read(admin, component)).Should(keptOut(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-1"))
+		change(ctx, component, withImage("registry.example/shop:2.0.0"))
+		Eventually(ctx, framework.Read(admin, component)).Should(keptOut(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-2"))
+		decide(ctx, bob, "bob", t.release("shop", "prod", 1), platformv1alpha1.DecisionReject, "It is broken")
+		Eventually(ctx, framework.Read(admin, t.release("shop", "prod", 1))).Should(HaveField("Status.Decisions", HaveLen(1)))
+		change(ctx, component, withImage(first))
+		Eventually(ctx, framework.Read(admin, component)).Should(framework.HaveCondition(isPromoted, no, platformv1alpha1.ReasonRejected, "bob rejected the version for prod"))
+	})
 })
