@@ -16,11 +16,10 @@ type AlertKey struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32
 	Period string `json:"period,omitempty"`
-	// threshold as it is shown, such as 80% of 1000 USD.
-	// +required
-	// +kubebuilder:validation:MinLength=0
+	// threshold as it is shown, such as 80% of 1000 USD. Empty where alerts were left out before there was a target.
+	// +optional
 	// +kubebuilder:validation:MaxLength=160
-	Threshold string `json:"threshold"`
+	Threshold string `json:"threshold,omitempty"`
 	// basis is what is compared: Actual, Forecast, Anomaly, or Omitted, which counts alerts that were left out.
 	// +required
 	// +kubebuilder:validation:MinLength=1
@@ -36,13 +35,13 @@ type FiredAlert struct {
 	// +kubebuilder:validation:Minimum=0
 	Sequence int64 `json:"sequence,omitempty"`
 	// at is when it last fired.
-	// +required
-	At metav1.Time `json:"at,omitzero"`
+	// +optional
+	At *metav1.Time `json:"at,omitempty"`
 	// until is the end of the period.
 	// +optional
 	Until *metav1.Time `json:"until,omitempty"`
 	// over is True where it was not taken back.
-	// +optional
+	// +required
 	// +kubebuilder:validation:Enum=True;False
 	Over string `json:"over,omitempty"`
 	// severity that it was sent with.
@@ -105,8 +104,8 @@ type Alert struct {
 	// +kubebuilder:validation:MaxProperties=8
 	Labels map[string]string `json:"labels,omitempty"`
 	// startsAt is when it fired.
-	// +required
-	StartsAt metav1.Time `json:"startsAt,omitzero"`
+	// +optional
+	StartsAt *metav1.Time `json:"startsAt,omitempty"`
 	// endsAt is when it ends by itself, or ended.
 	// +optional
 	EndsAt *metav1.Time `json:"endsAt,omitempty"`
@@ -150,8 +149,8 @@ type QueuedAlert struct {
 	// +required
 	Alert Alert `json:"alert,omitzero"`
 	// createdAt is when it was made.
-	// +required
-	CreatedAt metav1.Time `json:"createdAt,omitzero"`
+	// +optional
+	CreatedAt *metav1.Time `json:"createdAt,omitempty"`
 	// deliveries are one for each target; none where there was no target yet.
 	// +optional
 	// +listType=map
@@ -167,7 +166,7 @@ type AlertState struct {
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=256
-	Fired []FiredAlert `json:"fired,omitempty"` //nolint:kubeapilinter // the required fields stand in AlertKey, which is inlined
+	Fired []FiredAlert `json:"fired,omitempty"`
 	// outbox holds the alerts that wait for a target, and the last ones that were delivered.
 	// +optional
 	// +listType=atomic

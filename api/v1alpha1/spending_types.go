@@ -225,8 +225,8 @@ type SpendingReservation struct {
 	// +kubebuilder:validation:MaxLength=3
 	Currency string `json:"currency,omitempty"`
 	// at is when it was made. It is dropped once the Release is there and its gate open, and after ten minutes without.
-	// +required
-	At metav1.Time `json:"at,omitzero"`
+	// +optional
+	At *metav1.Time `json:"at,omitempty"`
 }
 
 // SpendingLimitStatus is how the team stands to one limit.
