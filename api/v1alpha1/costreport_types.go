@@ -12,7 +12,7 @@ type CostReportSource string
 const (
 	// CostsFromBills: from what was billed.
 	CostsFromBills CostReportSource = "Bills"
-	// CostsFromEstimates: from the estimates of what runs, since no bill of the month was read.
+	// CostsFromEstimates: from the estimates of what runs, since no bill of the month names the team.
 	CostsFromEstimates CostReportSource = "Estimates"
 )
 
@@ -135,19 +135,19 @@ type CostReportContent struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	Team string `json:"team,omitempty"`
-	// source of the figures: Bills, or Estimates where no bill of the month was read. The two are never mixed.
+	// source of the figures: Bills, or Estimates where no bill of the month names the team. The two are never mixed.
 	// +required
 	Source CostReportSource `json:"source,omitempty"`
 	// state is Provisional until the month is over and all of its days are final, then Settled.
 	// +required
 	State CostReportState `json:"state,omitempty"`
-	// firstDay of the month that there are figures of, for any team, as 2026-10-01.
+	// firstDay of the month that there are figures of from that source, for any team, as 2026-10-01.
 	// +required
 	// +kubebuilder:validation:MinLength=10
 	// +kubebuilder:validation:MaxLength=10
 	// +kubebuilder:validation:Pattern=`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`
 	FirstDay string `json:"firstDay,omitempty"`
-	// lastDay of the month that there are figures of, for any team, as 2026-10-31.
+	// lastDay of the month that there are figures of from that source, for any team, as 2026-10-31.
 	// +required
 	// +kubebuilder:validation:MinLength=10
 	// +kubebuilder:validation:MaxLength=10

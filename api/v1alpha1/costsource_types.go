@@ -233,11 +233,13 @@ type CurrencyConversion struct {
 	// from is the currency of the bill, by ISO 4217.
 	// +required
 	// +kubebuilder:validation:Pattern=`^[A-Z]{3}$`
+	// +kubebuilder:validation:MinLength=3
 	// +kubebuilder:validation:MaxLength=3
 	From string `json:"from,omitempty"`
 	// to is the currency that its amounts become, by ISO 4217.
 	// +required
 	// +kubebuilder:validation:Pattern=`^[A-Z]{3}$`
+	// +kubebuilder:validation:MinLength=3
 	// +kubebuilder:validation:MaxLength=3
 	To string `json:"to,omitempty"`
 	// rate is how many of to one of from is, as a decimal such as "1.0825". A new rate counts for what is read from then on.

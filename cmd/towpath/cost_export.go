@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ type exportFlags struct {
 	reportFlags
 
 	version, as, history, dir string
+	sources                   []string
 }
 
 // fromEnvironment begins the name of a variable that holds the address of a history.
@@ -65,6 +67,7 @@ stands on a command line. docs/guides/showback.md says what the columns hold.`,
 	cmd.Flags().StringVar(&flags.version, "focus", export.Version, "version of FOCUS to write: 1.4")
 	cmd.Flags().StringVar(&flags.as, "format", "csv", "csv or parquet")
 	cmd.Flags().StringVar(&flags.history, "history", "", "file of SQLite, or env:NAME for the address of PostgreSQL (default: CostReports)")
+	cmd.Flags().StringSliceVar(&flags.sources, "source", nil, "source of the history to export, for --history (default: all but estimates)")
 	cmd.Flags().StringVarP(&flags.dir, "output", "o", "", "folder to write the file to; it is made where it is not there")
 	_ = cmd.MarkFlagRequired("output")
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"csv", "parquet"}, cobra.ShellCompDirectiveNoFileComp))
@@ -80,6 +83,8 @@ func (f *exportFlags) check(command string) error {
 		err = fmt.Errorf("--format %q: must be csv or parquet", f.as)
 	case f.AllNamespaces && (f.team != "" || f.Namespace != ""):
 		err = errors.New("-A exports every team: give no --team and no -n with it")
+	case f.history == "" && len(f.sources) > 0:
+		err = errors.New("--source chooses among those of a history: give --history with it")
 	case f.history != "" && (f.team != "" || f.Namespace != ""):
 		err = errors.New("a history is exported whole, so that its ratios sum to 1: give no --team and no -n, and select by SubAccountId in the warehouse")
 	}
@@ -105,7 +110,7 @@ func runExport(ctx context.Context, connect cluster.Connector, flags *exportFlag
 			return err
 		}
 		defer func() { _ = store.Close() }()
-		if from, err = ofHistory(ctx, store, month, now); err != nil {
+		if from, err = ofHistory(ctx, store, month, flags.sources, now); err != nil {
 			return &trouble{err: err, next: command + " --help"}
 		}
 	} else {
@@ -197,7 +202,7 @@ func openHistory(ctx context.Context, name string) (history.Store, error) {
 }
 
 // ofHistory are the charges of a month of a history, day by day.
-func ofHistory(ctx context.Context, store history.Store, month showback.Month, now time.Time) (batches, error) {
+func ofHistory(ctx context.Context, store history.Store, month showback.Month, chosen []string, now time.Time) (batches, error) {
 	query := history.Query{From: month.Begin(), To: month.End(), At: now, GroupBy: []history.Dimension{history.BySource}}
 	sums, err := store.Sum(ctx, query)
 	if err != nil {
@@ -209,7 +214,16 @@ func ofHistory(ctx context.Context, store history.Store, month showback.Month, n
 			found = append(found, sums[i].Source)
 		}
 	}
-	query.Sources, _ = showback.BillSources(found)
+	// Estimates beside bills would tell the same money twice.
+	if query.Sources = showback.BillSources(found); len(query.Sources) == 0 {
+		query.Sources = found
+	}
+	for _, name := range chosen {
+		if !slices.Contains(found, name) {
+			return nil, fmt.Errorf("--source %s: it has no figures of %s; there are %s", name, month, cmp.Or(strings.Join(found, ", "), "none"))
+		}
+		query.Sources = chosen
+	}
 	query.GroupBy = append([]history.Dimension{history.BySource}, showback.GroupBy...)
 	return func(yield func([]export.Charge) error) error {
 		for day := month.Begin(); day < month.End() && len(found) > 0; day++ {

@@ -240,15 +240,17 @@ func TestCostExportSaysWhatToDo(t *testing.T) {
 		code int
 		says string
 	}{
-		"another version":         {[]string{"--focus", "1.2"}, exitTrouble, `--focus "1.2": only version 1.4 is written`},
-		"another format":          {[]string{"--format", "xlsx"}, exitTrouble, "must be csv or parquet"},
-		"all teams and one":       {[]string{"-A", "--team", "shop"}, exitTrouble, "give no --team"},
-		"a history and a team":    {[]string{"--history", "x.db", "--team", "shop"}, exitTrouble, "select by SubAccountId"},
-		"no such file":            {[]string{"--history", "no-such.db"}, exitTrouble, "next: give a copy of the manager's file"},
-		"an address in the open":  {[]string{"--history", "postgres://u:secret@h/d"}, exitTrouble, "--history env:NAME"},
-		"a variable that is none": {[]string{"--history", "env:HISTORY_ADDRESS"}, exitTrouble, "HISTORY_ADDRESS is not set"},
-		"a month without figures": {[]string{"-A", "--month", "2026-01"}, exitFindings, "there are no figures of 2026-01"},
-		"a month without report":  {[]string{"--month", "2026-01"}, exitFindings, "there are 2026-08, 2026-10"},
+		"another version":          {[]string{"--focus", "1.2"}, exitTrouble, `--focus "1.2": only version 1.4 is written`},
+		"another format":           {[]string{"--format", "xlsx"}, exitTrouble, "must be csv or parquet"},
+		"all teams and one":        {[]string{"-A", "--team", "shop"}, exitTrouble, "give no --team"},
+		"a history and a team":     {[]string{"--history", "x.db", "--team", "shop"}, exitTrouble, "select by SubAccountId"},
+		"a source without history": {[]string{"--source", "aws"}, exitTrouble, "give --history with it"},
+		"a source that is none":    {[]string{"--history", filled(t), "--month", "2026-10", "--source", "gcp"}, exitTrouble, "--source gcp: it has no figures of 2026-10; there are aws"},
+		"no such file":             {[]string{"--history", "no-such.db"}, exitTrouble, "next: give a copy of the manager's file"},
+		"an address in the open":   {[]string{"--history", "postgres://u:secret@h/d"}, exitTrouble, "--history env:NAME"},
+		"a variable that is none":  {[]string{"--history", "env:HISTORY_ADDRESS"}, exitTrouble, "HISTORY_ADDRESS is not set"},
+		"a month without figures":  {[]string{"-A", "--month", "2026-01"}, exitFindings, "there are no figures of 2026-01"},
+		"a month without report":   {[]string{"--month", "2026-01"}, exitFindings, "there are 2026-08, 2026-10"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

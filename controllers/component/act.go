@@ -83,7 +83,7 @@ func (s *scope) path() []promotion.Step {
 	path := make([]promotion.Step, len(s.stops))
 	for i := range s.stops {
 		st := &s.stops[i]
-		path[i] = promotion.Step{Name: st.name, Home: s.component.Namespace, Component: s.component.Name, Blocked: st.blocked, Lags: st.lags, Version: st.version, Target: st.target, Pinned: s.component.Spec.TemplateRef.Revision != nil, Adopts: st.adopt != nil, Stale: st.stale,
+		path[i] = promotion.Step{Name: st.name, Home: s.component.Namespace, Component: s.component.Name, Blocked: st.blocked, Lacks: st.lacks, Lags: st.lags, Version: st.version, Target: st.target, Pinned: s.component.Spec.TemplateRef.Revision != nil, Adopts: st.adopt != nil, Stale: st.stale,
 			Tier: st.tier(), Gate: st.gate, RequiredTier: st.soakTier, Barred: st.barred, Promote: s.component.Spec.Environments[i].Promote, Pending: s.plannedPending(st),
 			Freeze: st.freeze, Sleep: st.sleep(), RollsBack: st.rollsBack(), RollbackTo: st.rollbackTo}
 		for _, release := range st.releases {

@@ -80,6 +80,8 @@ func (s *stop) kept(target int64) map[string]bool {
 		}
 	}
 	s.keepShown(kept)
+	// What the version has shown counts from when the environment last ran another one.
+	newest(func(r *platformv1alpha1.Release) bool { return r.Spec.Version != s.version })
 	// What was rejected may be asked for again, whatever came in between.
 	for _, release := range s.unopened {
 		if wasRejected(release) {

@@ -90,7 +90,7 @@ func TestTheHistoryKeepsWhatARollbackNeeds(t *testing.T) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	if want := []string{"r2", "r3", "r4", "r6", "r7", "rejected", "rejected-before"}; !slices.Equal(names, want) {
+	if want := []string{"r2", "r3", "r4", "r6", "r7", "r8", "rejected", "rejected-before"}; !slices.Equal(names, want) {
 		t.Errorf("it keeps %v, want %v", names, want)
 	}
 }

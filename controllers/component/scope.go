@@ -69,8 +69,8 @@ type stop struct {
 	target int64
 	// highest is the highest number of any Release by the Component's name here.
 	highest int64
-	// blocked says why nothing can be made here, lags why nothing but a rollback.
-	blocked, lags *promotion.Wait
+	// blocked says why nothing can be made here; lacks, by what the version uses, and lags, by the class, why nothing but a rollback.
+	blocked, lacks, lags *promotion.Wait
 	// uses is what the version of the spec uses, runningUses what the current Release uses, both with what that
 	// gives now. stale says that the current Release has something else.
 	uses, runningUses []platformv1alpha1.ReleaseUse

@@ -1,6 +1,7 @@
 package component
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -93,8 +94,9 @@ func (s *stop) status() platformv1alpha1.ComponentEnvironmentStatus {
 		}
 	case s.decision.Wait != nil && status.Message == "":
 		status.Reason, status.Message = s.decision.Wait.Reason, s.decision.Wait.Message
-	case s.blocked != nil && status.Message == "":
-		status.Reason, status.Message = s.blocked.Reason, s.blocked.Message
+	case cmp.Or(s.blocked, s.lacks) != nil && status.Message == "":
+		wait := cmp.Or(s.blocked, s.lacks)
+		status.Reason, status.Message = wait.Reason, wait.Message
 	}
 	status.Message = condition.Clip(status.Message, 4096)
 	return status
@@ -120,8 +122,8 @@ func (s *scope) reportReady(conditions *[]metav1.Condition, generation int64) {
 		st := &s.stops[i]
 		current := st.current()
 		if current == nil {
-			if st.blocked != nil {
-				condition.Progressing(conditions, generation, st.blocked.Reason, st.blocked.Message)
+			if wait := cmp.Or(st.blocked, st.lacks); wait != nil {
+				condition.Progressing(conditions, generation, wait.Reason, wait.Message)
 				return
 			}
 			if st.barred != nil {

@@ -34,13 +34,9 @@ func (r *Reconciler) findUses(ctx context.Context, s *scope) error {
 	}
 	for i := range s.stops {
 		st := &s.stops[i]
-		var wait *promotion.Wait
 		var err error
-		if st.uses, wait, err = r.resolve(ctx, s.component.Namespace, st, wanted); err != nil {
+		if st.uses, st.lacks, err = r.resolve(ctx, s.component.Namespace, st, wanted); err != nil {
 			return err
-		}
-		if st.blocked == nil {
-			st.blocked = wait
 		}
 		current := st.current()
 		if current == nil {

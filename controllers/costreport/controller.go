@@ -64,14 +64,9 @@ type Reconciler struct {
 	Live    client.Reader
 	History Figures
 	Clock   clock.PassiveClock
-	// Imported tells that a bill was read. Nil where nobody tells.
-	Imported <-chan event.GenericEvent
-	// Settle is how long to wait after that, and Look how long until homes without a report are looked for again; 0: a minute,
-	// and ten.
+	// Settle is how long to wait after a bill was read, and Look how long until homes without a report are looked for again; 0: a
+	// minute, and ten.
 	Settle, Look time.Duration
-	// Bills are the sources that count as bills, of those that have figures; nil for all but estimates. A source that tells
-	// anew what another one bills must not be among them, or it would count twice.
-	Bills func(ctx context.Context, found []string) ([]string, error)
 
 	// written are the homes that have a report of the month, which one is in.
 	written map[string]bool
@@ -79,26 +74,38 @@ type Reconciler struct {
 }
 
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=costreports,verbs=list;create;patch;delete
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=costsources,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 
 // SetupWithManager adds the controller to the manager.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	type queue = workqueue.TypedRateLimitingInterface[ctrl.Request]
-	built := ctrl.NewControllerManagedBy(mgr).
+	later := func(q queue) { q.AddAfter(all, cmp.Or(r.Settle, settle)) }
+	return ctrl.NewControllerManagedBy(mgr).
 		Named("costreport").
 		WatchesRawSource(source.Func(func(_ context.Context, q queue) error {
 			q.Add(all)
 			q.AddAfter(newcomers, cmp.Or(r.Look, look))
 			return nil
 		})).
-		WithOptions(controller.Options{ReconciliationTimeout: 10 * time.Minute})
-	if r.Imported != nil {
-		wait := cmp.Or(r.Settle, settle)
-		built = built.WatchesRawSource(source.Channel(r.Imported, handler.Funcs{
-			GenericFunc: func(_ context.Context, _ event.GenericEvent, q queue) { q.AddAfter(all, wait) },
-		}))
-	}
-	return built.Complete(r)
+		Watches(&platformv1alpha1.CostSource{}, handler.Funcs{
+			UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
+				if read(e.ObjectOld, e.ObjectNew) {
+					later(q)
+				}
+			},
+			// What it told is forgotten with it.
+			DeleteFunc: func(_ context.Context, _ event.DeleteEvent, q queue) { later(q) },
+		}).
+		WithOptions(controller.Options{ReconciliationTimeout: 10 * time.Minute}).
+		Complete(r)
+}
+
+// read says whether a source has just read something that it did not know.
+func read(before, after client.Object) bool {
+	was, ok := before.(*platformv1alpha1.CostSource)
+	is, too := after.(*platformv1alpha1.CostSource)
+	return ok && too && is.Status.Rows > 0 && !is.Status.LastSuccess.Equal(was.Status.LastSuccess)
 }
 
 // Reconcile brings the reports of all teams up to date, or makes those that are missing in the month that runs.
@@ -209,24 +216,60 @@ func (r *Reconciler) accounts(ctx context.Context, month showback.Month, now tim
 			found = append(found, days[i].Source)
 		}
 	}
-	bills, kind := showback.BillSources(found)
-	if kind == platformv1alpha1.CostsFromBills && r.Bills != nil {
-		if bills, err = r.Bills(ctx, bills); err != nil || len(bills) == 0 {
-			return nil, err
-		}
-	}
-	book := &showback.Book{Month: month, Now: now, Source: kind}
-	for i := range days {
-		if day := days[i].Day; slices.Contains(bills, days[i].Source) {
-			if book.First == 0 || day < book.First {
-				book.First = day
-			}
-			book.Last = max(book.Last, day)
-		}
-	}
-	query.Sources, query.GroupBy = bills, showback.GroupBy
-	if book.Sums, err = r.History.Sum(ctx, query); err != nil {
+	bills, allocated, err := r.bills(ctx, showback.BillSources(found))
+	if err != nil {
 		return nil, err
 	}
-	return showback.Open(book), nil
+	var books [2]*showback.Book
+	for i, of := range []struct {
+		source platformv1alpha1.CostReportSource
+		names  []string
+	}{{platformv1alpha1.CostsFromBills, bills}, {platformv1alpha1.CostsFromEstimates, []string{showback.EstimatesSource}}} {
+		book := &showback.Book{Month: month, Now: now, Source: of.source}
+		for i := range days {
+			if day := days[i].Day; slices.Contains(of.names, days[i].Source) {
+				if book.First == 0 || day < book.First {
+					book.First = day
+				}
+				book.Last = max(book.Last, day)
+			}
+		}
+		if book.Last == 0 {
+			continue
+		}
+		query.Sources, query.GroupBy = of.names, showback.GroupBy
+		if book.Sums, err = r.History.Sum(ctx, query); err != nil {
+			return nil, err
+		}
+		if of.source == platformv1alpha1.CostsFromBills {
+			book.Sums = append(book.Sums, showback.Allocated(days, bills, allocated)...)
+		}
+		books[i] = book
+	}
+	return showback.Open(books[0], books[1]), nil
+}
+
+// bills are the sources that count for teams, of those that have figures of a month, and which of these allocate what other bills
+// tell as a whole.
+func (r *Reconciler) bills(ctx context.Context, found []string) (bills, allocated []string, err error) {
+	var list platformv1alpha1.CostSourceList
+	if err := r.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, nil, fmt.Errorf("listing CostSources: %w", err)
+	}
+	beside, allocates := map[string]bool{}, map[string]bool{}
+	for i := range list.Items {
+		spec := &list.Items[i].Spec
+		beside[list.Items[i].Name] = spec.TeamCosts == platformv1alpha1.TeamCostsInformative
+		allocates[list.Items[i].Name] = spec.Type == platformv1alpha1.CostSourceOpenCost
+	}
+	for _, name := range found {
+		if beside[name] {
+			continue
+		}
+		bills = append(bills, name)
+		if allocates[name] {
+			allocated = append(allocated, name)
+		}
+	}
+	return bills, allocated, nil
 }

@@ -22,8 +22,8 @@ const others = "(others)"
 
 var (
 	monthDesc = prometheus.NewDesc("towpath_cost_month_to_date",
-		"Effective cost of the month that runs, as far as there are figures, by team and environment; environment is empty for what names none.",
-		[]string{"team", "environment", "currency"}, nil)
+		"Effective cost of the month that runs, as far as there are figures, by team and environment; environment is empty for what names none, source is Bills or Estimates.",
+		[]string{"team", "environment", "currency", "source"}, nil)
 	unownedDesc = prometheus.NewDesc("towpath_cost_unowned_month_to_date",
 		"Effective cost of the month that runs that is no team's: idle, shared, and what names no team that exists.", []string{"currency"}, nil)
 	coverageDesc = prometheus.NewDesc("towpath_cost_coverage_ratio",
@@ -39,15 +39,9 @@ var figures atomic.Pointer[told]
 
 func init() { metrics.Registry.MustRegister(collector{}, lastSuccess) }
 
-// series is a figure of a team's environment.
-type series struct {
-	team, environment, currency string
-	amount                      decimal.Decimal
-}
-
 // told are the figures that are served.
 type told struct {
-	series            []series
+	series            []showback.Figure
 	unowned, coverage map[string]float64
 }
 
@@ -56,23 +50,20 @@ func newFigures(accounts *showback.Accounts) *told {
 	if accounts == nil {
 		return nil
 	}
-	t := &told{unowned: map[string]float64{}, coverage: map[string]float64{}}
-	for _, team := range accounts.Teams() {
-		for key, amount := range accounts.Totals(team) {
-			t.series = append(t.series, series{team, key[0], key[1], amount})
-		}
-	}
-	slices.SortFunc(t.series, func(a, b series) int {
-		return cmp.Or(b.amount.Cmp(a.amount), strings.Compare(a.team, b.team), strings.Compare(a.environment, b.environment), strings.Compare(a.currency, b.currency))
+	t := &told{series: accounts.Figures(), unowned: map[string]float64{}, coverage: map[string]float64{}}
+	slices.SortFunc(t.series, func(a, b showback.Figure) int {
+		return cmp.Or(b.Effective.Cmp(a.Effective), strings.Compare(a.Team, b.Team), strings.Compare(a.Environment, b.Environment), strings.Compare(a.Currency, b.Currency))
 	})
 	if len(t.series) > maxSeries {
-		rest := map[string]decimal.Decimal{}
+		rest := map[showback.Figure]decimal.Decimal{}
 		for _, s := range t.series[maxSeries:] {
-			rest[s.currency] = rest[s.currency].Add(s.amount)
+			key := showback.Figure{Environment: others, Currency: s.Currency, Source: s.Source}
+			rest[key] = rest[key].Add(s.Effective)
 		}
 		t.series = t.series[:maxSeries:maxSeries]
-		for currency, amount := range rest {
-			t.series = append(t.series, series{"", others, currency, amount})
+		for key, amount := range rest {
+			key.Effective = amount
+			t.series = append(t.series, key)
 		}
 	}
 	for currency, amount := range accounts.Unowned() {
@@ -104,7 +95,7 @@ func (collector) Collect(found chan<- prometheus.Metric) {
 		return
 	}
 	for _, s := range t.series {
-		found <- prometheus.MustNewConstMetric(monthDesc, prometheus.GaugeValue, s.amount.InexactFloat64(), s.team, s.environment, s.currency)
+		found <- prometheus.MustNewConstMetric(monthDesc, prometheus.GaugeValue, s.Effective.InexactFloat64(), s.Team, s.Environment, s.Currency, string(s.Source))
 	}
 	for currency, amount := range t.unowned {
 		found <- prometheus.MustNewConstMetric(unownedDesc, prometheus.GaugeValue, amount, currency)

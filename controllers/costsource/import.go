@@ -42,12 +42,18 @@ func (r *Reconciler) run(ctx context.Context, s *scope) error {
 	}
 	due := next(s.source, &state, &n)
 	// A status that is behind the history was not written any more: what it would say is found out again.
-	behind := state.Message != underWay && !same(status.LastAttempt, state.LastAttempt)
+	behind := state.Message != underWay && !same(status.LastAttempt, state.LastAttempt) || without(status)
 	if wait := due.Sub(now); wait > 0 && !behind {
 		s.wait = min(wait, idle)
 		return nil
 	}
 	return r.read(ctx, s, now, state, n)
+}
+
+// without says whether the status says that there is no history. There is one now.
+func without(status *platformv1alpha1.CostSourceStatus) bool {
+	ready := meta.FindStatusCondition(status.Conditions, platformv1alpha1.ConditionReady)
+	return ready != nil && ready.Reason == platformv1alpha1.ReasonHistoryUnavailable
 }
 
 // same says whether a time of a status is one of the history, which both have in seconds.
@@ -100,6 +106,9 @@ func (r *Reconciler) read(ctx context.Context, s *scope, now time.Time, state hi
 		r.unavailable(s, err)
 		return nil
 	}
+	if err := r.begin(ctx, s); err != nil {
+		return err
+	}
 	outcome, err := r.importNow(ctx, s.source, now, &n, store)
 	if ctx.Err() != nil {
 		return ctx.Err() // the manager ends: what the note says counts
@@ -120,6 +129,19 @@ func (r *Reconciler) read(ctx context.Context, s *scope, now time.Time, state hi
 	}
 	count(s.source.Name, &outcome, err)
 	return r.report(ctx, s, now, &state, &n, &outcome, err)
+}
+
+// begin says that a source is read for the first time, which may take long: one without conditions counts as fine.
+func (r *Reconciler) begin(ctx context.Context, s *scope) error {
+	if len(s.source.Status.Conditions) > 0 {
+		return nil
+	}
+	condition.Progressing(&s.source.Status.Conditions, s.source.Generation, platformv1alpha1.ReasonProgressing, "The source is read for the first time.")
+	if err := r.patchStatus(ctx, s); err != nil {
+		return err
+	}
+	s.before = s.source.DeepCopy()
+	return nil
 }
 
 // importNow has the reader of the source read.
@@ -181,6 +203,10 @@ var stalls = map[source.Reason]bool{source.CredentialsRefused: true, source.Bill
 // report puts what came of an import into the status.
 func (r *Reconciler) report(ctx context.Context, s *scope, now time.Time, state *history.State, n *note, outcome *source.Outcome, importErr error) error {
 	status, generation := &s.source.Status, s.source.Generation
+	if err := r.summarise(ctx, s.source, now); err != nil {
+		r.unavailable(s, err) // and since the status is behind then, all is tried again
+		return nil
+	}
 	due := next(s.source, state, n)
 	s.wait = min(max(due.Sub(now), time.Second), idle)
 	status.ObservedGeneration = generation
@@ -191,10 +217,6 @@ func (r *Reconciler) report(ctx context.Context, s *scope, now time.Time, state 
 	status.Rows, status.Warnings = outcome.Rows, clipped(outcome.Warnings)
 	status.UnknownTeams = outcome.UnknownTeams[:min(len(outcome.UnknownTeams), shown)]
 	status.RequestsToday, status.RequestCostToday = n.Requests, requestCost(n.Requests)
-	if err := r.summarise(ctx, s.source, now); err != nil {
-		r.unavailable(s, err)
-		return nil
-	}
 	before := meta.FindStatusCondition(s.before.Status.Conditions, platformv1alpha1.ConditionReady)
 	switch {
 	case importErr == nil:

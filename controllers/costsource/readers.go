@@ -136,15 +136,12 @@ func (r *Reconciler) bills(ctx context.Context, spec *platformv1alpha1.FOCUSSour
 	}, nil
 }
 
-// Rules say which addresses a source may be at: public ones, and private ones of the cluster and of what is around it. Who writes
-// CostSources is the platform team, and names services inside; but neither loopback, where the manager's own servers are, nor
-// link-local addresses, and never those at which clouds give out credentials.
-func Rules() outbound.Rules {
-	rules, err := outbound.NewRules("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
-	if err != nil {
-		panic(err) // the networks are literals
-	}
-	return rules
+// Rules say which addresses a source may be at: public ones, private ones of the cluster and of what is around it, and what is
+// allowed beside. Who writes CostSources is the platform team, and names services inside; but neither loopback, where the
+// manager's own servers are, nor link-local addresses, and never those at which clouds give out credentials.
+func Rules(allowed ...string) (outbound.Rules, error) {
+	private := []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"}
+	return outbound.NewRules(append(private, allowed...)...)
 }
 
 // attributionOf is the attribution that a source asks for.

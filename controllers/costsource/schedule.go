@@ -50,7 +50,7 @@ const firstWait = time.Minute
 
 // next is when a source is due.
 func next(source *platformv1alpha1.CostSource, state *history.State, n *note) time.Time {
-	if state.LastAttempt.IsZero() || (n.Generation != source.Generation && n.NotBefore == 0) {
+	if state.LastAttempt.IsZero() || n.Generation != source.Generation {
 		return state.LastAttempt // at once
 	}
 	interval := time.Duration(source.Spec.IntervalSeconds) * time.Second

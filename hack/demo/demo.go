@@ -40,11 +40,14 @@ type demo struct {
 	manager   *process.Manager
 	// components are those of the sample. A second call must not wait for what a user has added.
 	components []client.ObjectKey
+	// warned is what the API server answered as a warning.
+	warned warnings
 }
 
 func newDemo(root, dir string) *demo {
 	return &demo{root: root, dir: dir, manager: &process.Manager{
-		Dir: filepath.Join(dir, "manager"), Binary: filepath.Join(root, "bin", "manager"), Arguments: labelAliases,
+		Dir: filepath.Join(dir, "manager"), Binary: filepath.Join(root, "bin", "manager"),
+		Arguments: append([]string{"--config", filepath.Join(dir, "manager.yaml")}, labelAliases...),
 	}}
 }
 
@@ -65,6 +68,7 @@ func (d *demo) up(ctx context.Context) error {
 		{"waiting until every Component of shop is Ready", d.awaitReady},
 		{"a preview of a pull request: made, Ready, deleted", d.runPreview},
 		{"an approval, a release that fails and rolls back, a freeze", d.awaitChange},
+		{"a bill, a budget, an alert, and a limit that stops", d.runMoney},
 	} {
 		if err := step(s.what, func() error { return s.do(ctx) }); err != nil {
 			return fmt.Errorf("%w\nlogs: %s and %s", err, d.manager.Log(), filepath.Join(d.dir, "logs"))
@@ -101,7 +105,9 @@ func (d *demo) startPlane(ctx context.Context) error {
 	if err := platformv1alpha1.AddToScheme(scheme); err != nil {
 		return err
 	}
-	if d.client, err = client.New(plane.AdminConfig(), client.Options{Scheme: scheme}); err != nil {
+	cfg := plane.AdminConfig()
+	cfg.WarningHandlerWithContext = &d.warned
+	if d.client, err = client.New(cfg, client.Options{Scheme: scheme}); err != nil {
 		return err
 	}
 	return d.makeVolumes(ctx)
@@ -112,6 +118,9 @@ func (d *demo) install(ctx context.Context) error {
 }
 
 func (d *demo) startManager(ctx context.Context) error {
+	if err := d.writeConfiguration(); err != nil {
+		return err
+	}
 	return d.manager.Start(ctx, d.plane)
 }
 
@@ -186,6 +195,9 @@ func (d *demo) show(ctx context.Context) error {
 	if err := d.showPreview(); err != nil {
 		return err
 	}
+	if err := d.showMoney(); err != nil {
+		return err
+	}
 	relative, err := filepath.Rel(d.root, d.plane.AdminKubeconfig())
 	if err != nil {
 		relative = d.plane.AdminKubeconfig()
@@ -197,6 +209,7 @@ The cluster is up. Its pods are simulated: there is nothing behind port-forward 
   kubectl -n team-shop patch component checkout --type merge -p '{"spec":{"image":"registry.example/shop/checkout:2.0.0"}}'
   bin/towpath status -n team-shop checkout
   bin/towpath status -n team-bank
+  kubectl -n team-mint get budgets; bin/towpath cost report --team mint --hints
   make demo-down    # ends it
 `, relative)
 	return nil

@@ -49,7 +49,8 @@ var collect = sync.OnceValue(func() *collector {
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(descs chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{buildDesc, certificateDesc, conditionsDesc, componentsDesc, environmentsDesc, overridesDesc} {
+	for _, desc := range []*prometheus.Desc{buildDesc, certificateDesc, conditionsDesc, componentsDesc, environmentsDesc, overridesDesc,
+		importedDesc, spentDesc, forecastDesc, burnDesc, anomaliesDesc} {
 		descs <- desc
 	}
 }
@@ -66,6 +67,8 @@ func (c *collector) Collect(found chan<- prometheus.Metric) {
 	collectCertificate(from.certificate, found)
 	collectConditions(ctx, from.reader, found)
 	collectTemplates(ctx, from.reader, found)
+	collectCostSources(ctx, from.reader, found)
+	collectBudgets(ctx, from.reader, found)
 }
 
 // collectCertificate tells when the certificate of a file ends; nothing where there is none yet.

@@ -27,8 +27,9 @@ import (
 type gathered func(chan<- prometheus.Metric)
 
 func (g gathered) Describe(descs chan<- *prometheus.Desc) {
-	descs <- conditionsDesc
-	descs <- certificateDesc
+	for _, desc := range []*prometheus.Desc{conditionsDesc, certificateDesc, spentDesc, forecastDesc, burnDesc, anomaliesDesc} {
+		descs <- desc
+	}
 }
 
 func (g gathered) Collect(found chan<- prometheus.Metric) { g(found) }
@@ -59,6 +60,41 @@ towpath_conditions{condition="Ready",kind="Component",reason="Ready",status="Tru
 towpath_conditions{condition="Ready",kind="Team",reason="NamespaceTaken",status="False"} 1
 `
 	all := gathered(func(found chan<- prometheus.Metric) { collectConditions(t.Context(), c, found) })
+	if err := testutil.CollectAndCompare(all, strings.NewReader(want)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBudgetsAreTold(t *testing.T) {
+	scheme := runtime.NewScheme()
+	if err := platformv1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	team := &platformv1alpha1.Team{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}
+	team.Status.Spending = &platformv1alpha1.TeamSpendingStatus{Limits: []platformv1alpha1.SpendingLimitStatus{{
+		Name: "month", Amount: "200", Currency: "EUR", Spent: "50", Forecast: &platformv1alpha1.SpendingForecast{Amount: "250"},
+	}}}
+	budget := &platformv1alpha1.Budget{ObjectMeta: metav1.ObjectMeta{Namespace: "team-shop", Name: "prod"}}
+	budget.Spec.Amount, budget.Spec.Currency = "100", "EUR"
+	budget.Status = platformv1alpha1.BudgetStatus{Team: "shop", Spent: "25.5", BurnRate: "3.25", Anomalies: make([]platformv1alpha1.CostAnomaly, 2)}
+	unknown := &platformv1alpha1.Budget{ObjectMeta: metav1.ObjectMeta{Namespace: "team-shop", Name: "new"}}
+	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(team, budget, unknown).Build()
+	const want = `
+# HELP towpath_budget_anomalies Anomalies of the last 35 days in what a Budget is about.
+# TYPE towpath_budget_anomalies gauge
+towpath_budget_anomalies{budget="prod",namespace="team-shop",team="shop"} 2
+# HELP towpath_budget_burn_rate What a day cost of late, of what a Budget is about, in the currency of the Budget.
+# TYPE towpath_budget_burn_rate gauge
+towpath_budget_burn_rate{budget="prod",currency="EUR",namespace="team-shop",team="shop"} 3.25
+# HELP towpath_budget_forecast_ratio Part of a Budget, or of a limit of a Team, that the period is expected to cost.
+# TYPE towpath_budget_forecast_ratio gauge
+towpath_budget_forecast_ratio{budget="month",namespace="",team="shop"} 1.25
+# HELP towpath_budget_spent_ratio Part of a Budget, or of a limit of a Team, that is spent; namespace is empty for a limit of a Team.
+# TYPE towpath_budget_spent_ratio gauge
+towpath_budget_spent_ratio{budget="month",namespace="",team="shop"} 0.25
+towpath_budget_spent_ratio{budget="prod",namespace="team-shop",team="shop"} 0.255
+`
+	all := gathered(func(found chan<- prometheus.Metric) { collectBudgets(t.Context(), c, found) })
 	if err := testutil.CollectAndCompare(all, strings.NewReader(want)); err != nil {
 		t.Error(err)
 	}

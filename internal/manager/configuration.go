@@ -78,6 +78,15 @@ type Configuration struct {
 	History HistoryConfiguration `json:"history"`
 	// Alerts is how alerts of budgets are sent.
 	Alerts AlertsConfiguration `json:"alerts"`
+	// CostSources is how bills are read.
+	CostSources CostSourcesConfiguration `json:"costSources"`
+}
+
+// CostSourcesConfiguration is how bills are read. Their addresses are for the platform team to choose.
+type CostSourcesConfiguration struct {
+	// AllowedHosts are where CostSources may be beside public and private addresses, such as 127.0.0.1:9003 for a sidecar; written as
+	// in alerts. Addresses at which clouds give out credentials are never allowed. Default: none. At most 64.
+	AllowedHosts []string `json:"allowedHosts,omitempty"`
 }
 
 // AlertsConfiguration is how alerts of budgets are sent. Their addresses are for tenants to choose.

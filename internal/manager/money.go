@@ -19,13 +19,13 @@ import (
 	"github.com/towpath-dev/towpath/internal/outbound"
 )
 
-// maxAllowedHosts bounds alerts.allowedHosts.
+// maxAllowedHosts bounds alerts.allowedHosts and costSources.allowedHosts.
 const maxAllowedHosts = 64
 
 // defaultSource is whom events name where nothing else is configured.
 const defaultSource = "/towpath"
 
-// validateAlerts checks where alerts may go.
+// validateAlerts checks where alerts may go, and where bills may come from.
 func (c *Configuration) validateAlerts() field.ErrorList {
 	path := field.NewPath("alerts")
 	var errs field.ErrorList
@@ -34,6 +34,13 @@ func (c *Configuration) validateAlerts() field.ErrorList {
 	}
 	if _, err := outbound.NewRules(c.Alerts.AllowedHosts...); err != nil {
 		errs = append(errs, field.Invalid(path.Child("allowedHosts"), c.Alerts.AllowedHosts, err.Error()))
+	}
+	sources := field.NewPath("costSources")
+	if len(c.CostSources.AllowedHosts) > maxAllowedHosts {
+		errs = append(errs, field.TooMany(sources.Child("allowedHosts"), len(c.CostSources.AllowedHosts), maxAllowedHosts))
+	}
+	if _, err := costsource.Rules(c.CostSources.AllowedHosts...); err != nil {
+		errs = append(errs, field.Invalid(sources.Child("allowedHosts"), c.CostSources.AllowedHosts, err.Error()))
 	}
 	if _, err := url.Parse(c.Alerts.Source); err != nil {
 		errs = append(errs, field.Invalid(path.Child("source"), c.Alerts.Source, "must be a URI reference, such as https://towpath.example or /clusters/prod"))
@@ -56,6 +63,10 @@ func newMoney(mgr ctrl.Manager, o *Options) (*money, error) {
 	if err != nil {
 		return nil, fmt.Errorf("alerts.allowedHosts: %w", err)
 	}
+	sources, err := costsource.Rules(c.CostSources.AllowedHosts...)
+	if err != nil {
+		return nil, fmt.Errorf("costSources.allowedHosts: %w", err)
+	}
 	store := o.History
 	if store == nil {
 		if store, err = openHistory(mgr, &c.History); err != nil {
@@ -74,7 +85,7 @@ func newMoney(mgr ctrl.Manager, o *Options) (*money, error) {
 		&budget.Reconciler{Client: mgr.GetClient(), Reader: reader, Notifier: notifier, Clock: o.Clock},
 		&costsource.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), History: store, Clock: o.Clock, Recorder: mgr.GetEventRecorder("towpath"),
-			Rules: costsource.Rules(),
+			Rules: sources,
 		})
 	if store != nil {
 		m.controllers = append(m.controllers,

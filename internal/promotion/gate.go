@@ -141,7 +141,7 @@ func (s *Step) meanwhile(d Decision, now time.Time) Decision {
 // already, and what the Component does not ask for any more, is not.
 func (s *Step) wants(pending *Pending) bool {
 	if pending.Pins {
-		return s.Pinned && cmp.Or(s.Blocked, s.Lags) != nil
+		return s.Pinned && cmp.Or(s.Blocked, s.Lacks, s.Lags) != nil
 	}
 	current := s.current()
 	return pending.Version == s.Version && (current == nil || current.Version != s.Version)

@@ -70,6 +70,8 @@ type Step struct {
 	Home, Component string
 	// Blocked says why no Release can be made here now; nil means that nothing is in the way.
 	Blocked *Wait
+	// Lacks says what the next version uses and does not get: nothing but a rollback is made meanwhile, which uses what it had.
+	Lacks *Wait
 	// Lags says why nothing but a rollback is made here now: what the gate and the freezes are is not known; nil means that it is.
 	Lags *Wait
 	// Version is what should run here.
@@ -219,7 +221,7 @@ func (s *Step) shownBy(earlier []Step) []*Step {
 }
 
 func decide(step *Step, earlier []*Step, target int64, fits func(string, int64) bool) Decision {
-	if wait := cmp.Or(step.Blocked, step.Lags); wait != nil {
+	if wait := cmp.Or(step.Blocked, step.Lacks, step.Lags); wait != nil {
 		return Decision{Wait: wait}
 	}
 	if step.adopts() {
@@ -377,7 +379,7 @@ func awaitIn(step, before *Step) *Wait {
 		}
 	}
 	current := before.current()
-	if before.Blocked != nil || current == nil || current.Version != before.Version {
+	if cmp.Or(before.Blocked, before.Lacks) != nil || current == nil || current.Version != before.Version {
 		return waiting
 	}
 	if current.AsFound {
@@ -389,8 +391,8 @@ func awaitIn(step, before *Step) *Wait {
 	}
 	// A roll-out of the template may be under way in the environment before: what the version has
 	// shown there with the revision before counts, since that revision is what goes on with it.
-	for _, r := range before.Releases {
-		if r.Version == before.Version && r.HadReady && r.Revision != current.Revision && r.passed() {
+	for i := len(before.Releases) - 1; i >= 0 && before.Releases[i].Version == before.Version; i-- {
+		if r := &before.Releases[i]; r.HadReady && r.Revision != current.Revision && r.passed() {
 			return nil
 		}
 	}

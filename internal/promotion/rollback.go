@@ -70,8 +70,11 @@ func (s *Step) stay(wait *Wait) Decision {
 // hold keeps out what failed here and went back, until the Component asks for something else in between.
 func (s *Step) hold(d Decision) Decision {
 	current := s.current()
-	if d.Next == nil || d.Next.Version != s.Version || current != nil && current.Version == s.Version && s.Target != 0 {
-		return d // what runs goes on, or waves decide who tries a revision again
+	if d.Next == nil || s.Target != 0 && current != nil && current.Version == d.Next.Version {
+		return d // waves decide who tries a revision again
+	}
+	if d.Next.Version != s.Version && d.Next.Cause != platformv1alpha1.CauseTemplateRollout {
+		return d // what runs goes on
 	}
 	failed := s.failed(d.Next)
 	if failed == nil {

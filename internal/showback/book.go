@@ -6,6 +6,7 @@ package showback
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -51,14 +52,44 @@ type Book struct {
 	Sums []history.Sum
 }
 
-// BillSources are the sources to take a month's figures from, of all that have some; and of which kind they are. Estimates
-// count only where there is no bill: the two are about the same money.
-func BillSources(found []string) ([]string, platformv1alpha1.CostReportSource) {
-	bills := slices.DeleteFunc(slices.Clone(found), func(source string) bool { return source == EstimatesSource })
-	if len(bills) > 0 {
-		return bills, platformv1alpha1.CostsFromBills
+// BillSources are those of sources that are bills: all but the estimates, which tell the same money before it is billed.
+func BillSources(found []string) []string {
+	return slices.DeleteFunc(slices.Clone(found), func(source string) bool { return source == EstimatesSource })
+}
+
+// Allocated takes from what is no team's in bills what OpenCost tells beside them, on the days and in the currencies that both
+// tell of: it is the same money, in the bill as a whole, and in OpenCost by whom it is for. So the two sum to the bill, and what
+// the bill has more stays nobody's; it is less than nothing where OpenCost's prices are above the bill's. days are sums by source
+// and day.
+func Allocated(days []history.Sum, bills, allocated []string) []history.Sum {
+	type place struct {
+		day      history.Day
+		currency string
 	}
-	return found, platformv1alpha1.CostsFromEstimates
+	billed := map[place]bool{}
+	for i := range days {
+		if slices.Contains(bills, days[i].Source) && !slices.Contains(allocated, days[i].Source) {
+			billed[place{days[i].Day, days[i].Currency}] = true
+		}
+	}
+	taken := map[string]*history.Sum{}
+	for i := range days {
+		d := &days[i]
+		if !slices.Contains(allocated, d.Source) || !billed[place{d.Day, d.Currency}] {
+			continue
+		}
+		t := taken[d.Currency]
+		if t == nil {
+			t = &history.Sum{Series: history.Series{Category: history.Usage, Currency: d.Currency}}
+			taken[d.Currency] = t
+		}
+		t.Billed, t.Effective = t.Billed.Sub(d.Billed), t.Effective.Sub(d.Effective)
+	}
+	sums := make([]history.Sum, 0, len(taken))
+	for _, currency := range slices.Sorted(maps.Keys(taken)) {
+		sums = append(sums, *taken[currency])
+	}
+	return sums
 }
 
 // rowKey is what one row of a report is about.
@@ -95,10 +126,26 @@ type Accounts struct {
 	parts    map[string][]keyed
 	coverage []platformv1alpha1.CostCoverage
 	state    platformv1alpha1.CostReportState
+	// estimates are those of teams that no bill names; nil for none.
+	estimates *Accounts
 }
 
-// Open parts a book by team.
-func Open(book *Book) *Accounts {
+// Open parts the books of a month by team: a team that no bill of the month names has what is estimated. Either may be nil.
+func Open(bills, estimates *Book) *Accounts {
+	if bills == nil {
+		bills, estimates = estimates, nil
+	}
+	if bills == nil {
+		return nil
+	}
+	a := open(bills)
+	if estimates != nil {
+		a.estimates = open(estimates)
+	}
+	return a
+}
+
+func open(book *Book) *Accounts {
 	a := &Accounts{book: book, own: map[string][]keyed{}, parts: map[string][]keyed{}, state: platformv1alpha1.CostsSettled}
 	if book.Now.Before(book.Month.End().Time()) {
 		a.state = platformv1alpha1.CostsProvisional
@@ -218,7 +265,10 @@ func weightOf(rows []keyed, currency string) decimal.Decimal {
 // Report is what a team cost; nil where there are no figures of it.
 func (a *Accounts) Report(team string) (*platformv1alpha1.CostReportContent, error) {
 	own := a.own[team]
-	if len(own) == 0 {
+	switch {
+	case len(own) == 0 && a.estimates != nil:
+		return a.estimates.Report(team)
+	case len(own) == 0:
 		return nil, nil
 	}
 	parts := a.parts[team]
@@ -245,29 +295,55 @@ func (a *Accounts) Report(team string) (*platformv1alpha1.CostReportContent, err
 	return content, nil
 }
 
-// Totals are what each team cost by environment and currency, without its parts of what is no team's.
-func (a *Accounts) Totals(team string) map[[2]string]decimal.Decimal {
-	totals := map[[2]string]decimal.Decimal{}
-	for i := range a.own[team] {
-		row := &a.own[team][i]
-		key := [2]string{row.environment, row.currency}
-		totals[key] = totals[key].Add(row.effective)
+// Has says whether there are figures of a team.
+func (a *Accounts) Has(team string) bool {
+	return len(a.own[team]) > 0 || a.estimates != nil && a.estimates.Has(team)
+}
+
+// Figure is what an environment of a team cost in a currency, without the team's parts of what is no team's.
+type Figure struct {
+	Team, Environment, Currency string
+	Source                      platformv1alpha1.CostReportSource
+	Effective                   decimal.Decimal
+}
+
+// Figures are those of all teams, in no order.
+func (a *Accounts) Figures() []Figure {
+	sums := map[Figure]decimal.Decimal{}
+	for team, rows := range a.own {
+		for i := range rows {
+			key := Figure{Team: team, Environment: rows[i].environment, Currency: rows[i].currency, Source: a.book.Source}
+			sums[key] = sums[key].Add(rows[i].effective)
+		}
 	}
-	return totals
+	figures := make([]Figure, 0, len(sums))
+	for figure, sum := range sums {
+		figure.Effective = sum
+		figures = append(figures, figure)
+	}
+	if a.estimates != nil {
+		for _, figure := range a.estimates.Figures() {
+			if len(a.own[figure.Team]) == 0 {
+				figures = append(figures, figure)
+			}
+		}
+	}
+	return figures
 }
 
 // Teams are those that there are figures of, by name.
 func (a *Accounts) Teams() []string {
-	teams := make([]string, 0, len(a.own))
+	teams := map[string]bool{}
 	for team := range a.own {
-		teams = append(teams, team)
+		teams[team] = true
 	}
-	slices.Sort(teams)
-	return teams
+	if a.estimates != nil {
+		for team := range a.estimates.own {
+			teams[team] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(teams))
 }
-
-// Has says whether there are figures of a team.
-func (a *Accounts) Has(team string) bool { return len(a.own[team]) > 0 }
 
 // Unowned is what is no team's, by currency.
 func (a *Accounts) Unowned() map[string]decimal.Decimal {

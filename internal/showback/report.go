@@ -324,7 +324,7 @@ func orNothing(amount *decimal.Decimal) decimal.Decimal {
 // note says what must be known to read the figures.
 func (r *Report) note(content *platformv1alpha1.CostReportContent, before *platformv1alpha1.CostReport, part decimal.Decimal) {
 	if content.Source == platformv1alpha1.CostsFromEstimates {
-		r.Notes = append(r.Notes, "estimated: what runs, by the list of prices; no bill of the month was read")
+		r.Notes = append(r.Notes, "estimated: what runs, by the list of prices; no bill of the month names the team")
 	}
 	if content.State == platformv1alpha1.CostsProvisional {
 		r.Notes = append(r.Notes, fmt.Sprintf("not final: figures of %s to %s; %s may still change", content.FirstDay, content.LastDay, r.provisional()))

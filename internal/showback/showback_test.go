@@ -69,7 +69,7 @@ func shopBook(month showback.Month, factor string) *showback.Book {
 // reportOf is the CostReport of a team.
 func reportOf(t *testing.T, b *showback.Book, team string) *platformv1alpha1.CostReport {
 	t.Helper()
-	content, err := showback.Open(b).Report(team)
+	content, err := showback.Open(b, nil).Report(team)
 	if err != nil || content == nil {
 		t.Fatalf("%v, %v", content, err)
 	}
@@ -128,7 +128,7 @@ func TestTheFormats(t *testing.T) {
 }
 
 func TestIdleAndSharedAreBorneInProportion(t *testing.T) {
-	accounts := showback.Open(shopBook(october, "1"))
+	accounts := showback.Open(shopBook(october, "1"), nil)
 	sums := map[platformv1alpha1.CostKind]decimal.Decimal{}
 	for _, team := range accounts.Teams() {
 		content, err := accounts.Report(team)
@@ -195,12 +195,63 @@ func TestAMonthThatRunsIsComparedWithAsManyDays(t *testing.T) {
 	}
 }
 
-func TestEstimatesCountWhereThereIsNoBill(t *testing.T) {
-	for _, c := range []struct{ found, want string }{{"aws towpath-estimates", "aws Bills"}, {"towpath-estimates", "towpath-estimates Estimates"}, {"aws focus", "aws focus Bills"}} {
-		sources, kind := showback.BillSources(strings.Fields(c.found))
-		if got := strings.Join(append(sources, string(kind)), " "); got != c.want {
-			t.Errorf("of %s: %s", c.found, got)
+func TestEstimatesCountWhereNoBillNamesTheTeam(t *testing.T) {
+	bills := book(october, sum("shop", "prod", "checkout", "Compute", history.Usage, "50"), sum("", "", "", "Support", history.Usage, "5"))
+	estimates := book(october, sum("shop", "prod", "checkout", "Estimate", history.Usage, "9"), sum("new", "dev", "a", "Estimate", history.Usage, "7"))
+	estimates.Source = platformv1alpha1.CostsFromEstimates
+	for name, c := range map[string]struct {
+		bills, estimates *showback.Book
+		want             string
+	}{
+		"both":            {bills, estimates, "new Estimates 7; shop Bills 50 5"},
+		"bills alone":     {bills, nil, "shop Bills 50 5"},
+		"estimates alone": {nil, estimates, "new Estimates 7; shop Estimates 9"},
+	} {
+		accounts := showback.Open(c.bills, c.estimates)
+		var all []string
+		for _, team := range accounts.Teams() {
+			content, err := accounts.Report(team)
+			if err != nil || !accounts.Has(team) {
+				t.Fatal(err)
+			}
+			line := team + " " + string(content.Source)
+			for _, row := range content.Rows {
+				line += " " + string(row.Effective)
+			}
+			all = append(all, line)
 		}
+		if got := strings.Join(all, "; "); got != c.want {
+			t.Errorf("%s: %s", name, got)
+		}
+		if got := len(accounts.Figures()); got != len(accounts.Teams()) {
+			t.Errorf("%s: %d figures", name, got)
+		}
+	}
+	if showback.Open(nil, nil) != nil {
+		t.Error("there are accounts of nothing")
+	}
+	if got := showback.BillSources([]string{"aws", showback.EstimatesSource, "focus"}); strings.Join(got, " ") != "aws focus" {
+		t.Errorf("bills are %v", got)
+	}
+}
+
+func TestWhatOpenCostAllocatesIsTakenFromTheBill(t *testing.T) {
+	on := func(source string, day history.Day, currency, amount string) history.Sum {
+		s := sum("", "", "", "", history.Usage, amount)
+		s.Source, s.Day, s.Currency, s.Billed = source, day, currency, s.Effective
+		return s
+	}
+	first := october.Begin()
+	days := []history.Sum{
+		on("aws", first, "USD", "100"), on("aws", first+1, "EUR", "5"), on("beside", first+2, "USD", "9"),
+		on("opencost", first, "USD", "60"), on("opencost", first+1, "USD", "61"), on("opencost", first+2, "USD", "62"), on("other", first, "USD", "1.5"),
+	}
+	got := showback.Allocated(days, []string{"aws", "opencost", "other"}, []string{"opencost", "other"})
+	if len(got) != 1 || got[0].Effective.String() != "-61.5" || got[0].Billed.String() != "-61.5" || got[0].Currency != "USD" || got[0].Team != "" {
+		t.Errorf("taken off is %+v", got)
+	}
+	if got := showback.Allocated(days, []string{"opencost"}, []string{"opencost"}); len(got) > 0 {
+		t.Errorf("without a bill, %+v", got)
 	}
 }
 
@@ -300,6 +351,37 @@ func TestAReportHolds300Rows(t *testing.T) {
 	}
 	if rows[0].Component != "c000" || rows[298].Component != "c298" || rows[299].Kind != platformv1alpha1.CostOthers || rows[299].Effective != "65751" {
 		t.Errorf("the rows are %+v, %+v, %+v", rows[0], rows[298], rows[299])
+	}
+}
+
+func TestWhatIsShownSumsToWhatIsShown(t *testing.T) {
+	for seed := range uint64(20) {
+		r := rand.New(rand.NewPCG(seed, 9)) //nolint:gosec // a test
+		report, err := showback.Of(showback.Input{Report: reportOf(t, drawn(r, 200), "shop"), By: showback.By{Dimension: showback.ByComponent}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sums := map[string]decimal.Decimal{}
+		for line := range strings.Lines(report.Table()) {
+			cells := strings.Fields(line)
+			at := slices.IndexFunc(cells, func(cell string) bool { return cell == "USD" || cell == "EUR" || cell == "JPY" })
+			if at < 3 || strings.Contains(line, "%  of all") || strings.Contains(line, " in the bill ") {
+				continue
+			}
+			amount := decimal.RequireFromString(cells[at-2])
+			if cells[0] == "all" {
+				amount = amount.Neg()
+			}
+			sums[cells[at]] = sums[cells[at]].Add(amount)
+		}
+		if len(sums) == 0 {
+			t.Fatal("no line was seen")
+		}
+		for currency, sum := range sums {
+			if !sum.IsZero() {
+				t.Errorf("seed %d: lines and total of %s differ by %s\n%s", seed, currency, sum, report.Table())
+			}
+		}
 	}
 }
 

@@ -212,6 +212,30 @@ var _ = Describe("Reports of costs", Ordered, func() {
 		Expect(reportsNow(ctx, namespace)["2026-11"].ResourceVersion).To(Equal(made.ResourceVersion), "once a day is enough")
 	})
 
+	It("sum to the bill where OpenCost says whose it is, and leave out what is informative", func(ctx context.Context) {
+		r, own := byHand(ctx)
+		team, allocation, beside := framework.Name("both"), framework.Name("opencost-"), framework.Name("beside-")
+		namespace := home(ctx, team)
+		for name, counts := range map[string]platformv1alpha1.TeamCosts{allocation: platformv1alpha1.TeamCostsCounted, beside: platformv1alpha1.TeamCostsInformative} {
+			opencost := &platformv1alpha1.CostSource{ObjectMeta: metav1.ObjectMeta{Name: name}}
+			opencost.Spec.Type, opencost.Spec.Mode, opencost.Spec.TeamCosts = platformv1alpha1.CostSourceOpenCost, platformv1alpha1.CostSourceSuspended, counts
+			opencost.Spec.OpenCost = &platformv1alpha1.OpenCostSource{URL: "http://opencost.opencost:9003", Currency: "USD"}
+			Expect(admin.Create(ctx, opencost)).To(Succeed())
+			DeferCleanup(func(ctx context.Context) { Expect(client.IgnoreNotFound(admin.Delete(ctx, opencost))).To(Succeed()) })
+		}
+		put(ctx, own, allocation, figure(october, team, "prod", "checkout", "CPU", "40"), figure(october, "", "", "", showback.IdleService, "10"))
+		put(ctx, own, beside, figure(october, team, "prod", "checkout", "CPU", "1000"))
+		put(ctx, own, "aws", figure(october, "", "", "", "Compute", "65"), figure(october, team, "prod", "", "Database", "20"))
+		_, err := r.Reconcile(ctx, request("all"))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(reportsNow(ctx, namespace)["2026-10"].Report.Rows).To(HaveExactElements(
+			And(HaveField("Service", "CPU"), HaveField("Effective", BeEquivalentTo("40"))),
+			And(HaveField("Service", "Database"), HaveField("Effective", BeEquivalentTo("20"))),
+			And(HaveField("Kind", platformv1alpha1.CostShared), HaveField("Effective", BeEquivalentTo("15"))),
+			And(HaveField("Kind", platformv1alpha1.CostIdle), HaveField("Effective", BeEquivalentTo("10"))),
+		), "85 in all, as billed")
+	})
+
 	It("stay as they are while the history does not answer", func(ctx context.Context) {
 		r, own := byHand(ctx)
 		team := framework.Name("away")

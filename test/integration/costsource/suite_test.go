@@ -29,6 +29,8 @@ var (
 	cluster *framework.Cluster
 	admin   client.Client
 	store   *sqlstore.Store
+	// file is where it is.
+	file string
 	// now is the manager's time. It stands still: what a spec wants to be read again, it changes.
 	now = testingclock.NewFakePassiveClock(time.Date(2026, time.November, 29, 12, 0, 0, 0, time.UTC))
 )
@@ -41,7 +43,7 @@ func TestCostSource(t *testing.T) {
 
 var _ = BeforeSuite(func(ctx context.Context) {
 	var err error
-	file := filepath.Join(GinkgoT().TempDir(), "history.db")
+	file = filepath.Join(GinkgoT().TempDir(), "history.db")
 	store, err = sqlstore.OpenSQLite(ctx, file)
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() { Expect(store.Close()).To(Succeed()) })
@@ -49,7 +51,9 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() { Expect(cluster.Stop()).To(Succeed()) })
 	admin = cluster.Client
-	cluster.Configure = func(c *manager.Configuration) { c.History.SQLite = file }
+	cluster.Configure = func(c *manager.Configuration) {
+		c.History.SQLite, c.CostSources.AllowedHosts = file, []string{"127.0.0.0/8"}
+	}
 	Expect(cluster.StartManager(ctx)).To(Succeed())
 	Expect(admin.Create(ctx, framework.TeamNamespace("shop"))).To(Succeed())
 })
@@ -58,7 +62,7 @@ const head = "BilledCost,EffectiveCost,BillingCurrency,ChargeCategory,ServiceNam
 
 // charge is a row of November.
 func charge(day int, team, amount string) string {
-	return fmt.Sprintf("%s,%s,USD,Usage,Compute,2026-11-%02dT00:00:00Z,2026-11-01T00:00:00Z,AWS,\"{\"\"team\"\":\"\"%s\"\"}\"\n", amount, amount, day, team)
+	return fmt.Sprintf("%s,%s,USD,Usage,Compute,2026-11-%02dT00:00:00Z,2026-11-01T00:00:00Z,AWS,%s\n", amount, amount, day, `"{""team"":""`+team+`""}"`)
 }
 
 // bill writes a file of a folder, each time with a time of its own.

@@ -62,9 +62,19 @@ var _ = Describe("Monitoring", func() {
 		Eventually(ctx, func() error { return admin.Create(ctx, component) }).Should(Succeed(), "the webhook asks the cache for the template")
 		Eventually(ctx, framework.Read(admin, component)).Should(framework.BeReady())
 
+		home := framework.TeamNamespace(billed)
+		Expect(admin.Create(ctx, home)).To(Succeed())
+		budget := &platformv1alpha1.Budget{ObjectMeta: metav1.ObjectMeta{Namespace: home.Name, Name: "all"}}
+		budget.Spec.Amount, budget.Spec.Currency = "400", "EUR"
+		Eventually(ctx, func() error { return admin.Create(ctx, budget) }).Should(Succeed(), "the webhook asks the cache for the home")
+		Eventually(ctx, framework.Read(admin, budget)).Should(HaveField("Status.BurnRate", Not(BeEmpty())))
+
 		server := prometheusAsTheOperatorStartsIt(ctx)
 		Expect(server.Await(ctx, `up{job="towpath-metrics"} == 1`)).To(Succeed())
 		Expect(server.Await(ctx, `towpath_template_environments{template="`+template.Name+`"} == 1`)).To(Succeed())
+
+		Expect(server.Await(ctx, `towpath_budget_burn_rate{budget="all",team="`+billed+`"} == 5`)).To(Succeed())
+		Expect(server.Await(ctx, `towpath_cost_month_to_date{team="`+billed+`",source="Bills"} >= 5`)).To(Succeed())
 
 		By("asking for each metric and label")
 		requests, err := api.NewClient(api.Config{Address: server.Address})

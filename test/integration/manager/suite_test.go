@@ -4,12 +4,18 @@ package manager_test
 
 import (
 	"context"
+	"path/filepath"
 	"testing"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"github.com/shopspring/decimal"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/towpath-dev/towpath/internal/history"
+	"github.com/towpath-dev/towpath/internal/history/sqlstore"
+	"github.com/towpath-dev/towpath/internal/manager"
 	"github.com/towpath-dev/towpath/test/framework"
 )
 
@@ -30,5 +36,32 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() { Expect(cluster.Stop()).To(Succeed()) })
 	admin = cluster.Client
+	path := filepath.Join(cluster.Dir, "history.db")
+	cluster.Configure = func(c *manager.Configuration) { c.History.SQLite = path }
+	fill(ctx, path)
 	Expect(cluster.StartManager(ctx)).To(Succeed())
 })
+
+// billed is the team of whose costs the history of the suite tells.
+var billed = framework.Name("billed")
+
+// fill gives the manager a history: of each of the last 40 days, what a team cost, and what is no team's.
+func fill(ctx context.Context, path string) {
+	GinkgoHelper()
+	store, err := sqlstore.OpenSQLite(ctx, path)
+	Expect(err).NotTo(HaveOccurred())
+	today := history.DayOf(time.Now())
+	Expect(store.Replace(ctx, history.Slice{Source: "bill", Period: "all"}, func(yield func(history.Figure, error) bool) {
+		for day := today - 40; day <= today; day++ {
+			for team, environment := range map[string]string{billed: "prod", "": ""} {
+				figure := history.Figure{Day: day, Billed: decimal.New(5, 0), Effective: decimal.New(5, 0), Series: history.Series{
+					Team: team, Environment: environment, Service: "Compute", Category: history.Usage, Currency: "EUR",
+				}}
+				if !yield(figure, nil) {
+					return
+				}
+			}
+		}
+	})).To(Succeed())
+	Expect(store.Close()).To(Succeed())
+}

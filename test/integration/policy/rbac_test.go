@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/controllers/costsource"
 	"github.com/towpath-dev/towpath/internal/prometheus"
 	"github.com/towpath-dev/towpath/internal/webhookcert"
 )
@@ -53,7 +54,7 @@ var _ = Describe("The rights of the manager", func() {
 		Expect(manager.Create(ctx, secret)).To(beForbiddenByRBAC())
 	})
 
-	It("are to read two Secrets of its own namespace, and to list the one with the certificate alone", func(ctx context.Context) {
+	It("are to read four Secrets of its own namespace, and to list the one with the certificate alone", func(ctx context.Context) {
 		own := client.InNamespace(platformv1alpha1.SystemNamespace)
 		named := func(name string) client.ListOption { return client.MatchingFields{metav1.ObjectNameField: name} }
 		get := func(name string) error {
@@ -61,7 +62,9 @@ var _ = Describe("The rights of the manager", func() {
 		}
 		Expect(manager.List(ctx, &corev1.SecretList{}, own, named(webhookcert.SecretName))).To(Succeed())
 		Expect(get(webhookcert.SecretName)).NotTo(beForbiddenByRBAC())
-		Expect(get(prometheus.SecretName)).NotTo(beForbiddenByRBAC())
+		for _, name := range []string{prometheus.SecretName, costsource.SecretName, "towpath-alerts"} {
+			Expect(get(name)).NotTo(beForbiddenByRBAC())
+		}
 		Expect(manager.List(ctx, &corev1.SecretList{}, own, named(prometheus.SecretName))).To(beForbiddenByRBAC())
 		Expect(manager.List(ctx, &corev1.SecretList{}, own)).To(beForbiddenByRBAC())
 		Expect(get("other")).To(beForbiddenByRBAC())

@@ -43,6 +43,7 @@ const sidebar = [
       { text: 'Write golden paths', link: '/docs/guides/platform-engineer' },
       { text: 'Promotion', link: '/docs/guides/promotion' },
       { text: 'Bills', link: '/docs/guides/bills' },
+      { text: 'Showback', link: '/docs/guides/showback' },
       { text: 'Performance', link: '/docs/performance' },
       { text: 'Objectives', link: '/docs/slo' },
       { text: 'Faults', link: '/docs/faults' },

@@ -114,7 +114,7 @@ func TestSource_CountsEachBillOnceAndDaysWithoutCostAsZero(t *testing.T) {
 
 	p.task.Attribution = source.DefaultAttribution("shop", "nobody")
 	write(t, p.dir, map[string]string{"2026-11/a.csv": bill(cost("2026-11-01", "nobody", "3"))})
-	if outcome := p.mustRead(); outcome.UnknownTeams != nil && len(outcome.UnknownTeams) > 0 {
+	if outcome := p.mustRead(); len(outcome.UnknownTeams) > 0 {
 		t.Errorf("the team exists now: %+v", outcome)
 	}
 	if diff := cmp.Diff("2026-11-01 nobodyUSD 3\n", p.days()); diff != "" {
