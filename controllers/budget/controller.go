@@ -191,7 +191,7 @@ func (r *Reconciler) resolve(ctx context.Context, s *scope) error {
 	limit, wrong := limits.OfBudget(b, selected, s.today)
 	if wrong != nil {
 		s.problem = &problem{platformv1alpha1.ReasonBudgetInvalid, "spec." + wrong.Error(), true}
-		return nil
+		return nil //nolint:nilerr // it stands in the status, and only a change of the spec mends it
 	}
 	s.limit = limit
 	return r.resolveTargets(ctx, s)
