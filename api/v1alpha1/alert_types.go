@@ -16,7 +16,8 @@ type AlertKey struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32
 	Period string `json:"period,omitempty"`
-	// threshold as it is shown, such as 80% of 1000 USD. Empty where alerts were left out before there was a target.
+	// threshold as it is shown, such as 80% of 1000 USD. Absent where nothing was compared: of alerts that were left out for want of
+	// a target.
 	// +optional
 	// +kubebuilder:validation:MaxLength=160
 	Threshold string `json:"threshold,omitempty"`
@@ -35,7 +36,7 @@ type FiredAlert struct {
 	// +kubebuilder:validation:Minimum=0
 	Sequence int64 `json:"sequence,omitempty"`
 	// at is when it last fired.
-	// +optional
+	// +required
 	At *metav1.Time `json:"at,omitempty"`
 	// until is the end of the period.
 	// +optional
@@ -104,7 +105,7 @@ type Alert struct {
 	// +kubebuilder:validation:MaxProperties=8
 	Labels map[string]string `json:"labels,omitempty"`
 	// startsAt is when it fired.
-	// +optional
+	// +required
 	StartsAt *metav1.Time `json:"startsAt,omitempty"`
 	// endsAt is when it ends by itself, or ended.
 	// +optional
@@ -149,7 +150,7 @@ type QueuedAlert struct {
 	// +required
 	Alert Alert `json:"alert,omitzero"`
 	// createdAt is when it was made.
-	// +optional
+	// +required
 	CreatedAt *metav1.Time `json:"createdAt,omitempty"`
 	// deliveries are one for each target; none where there was no target yet.
 	// +optional

@@ -225,7 +225,7 @@ type SpendingReservation struct {
 	// +kubebuilder:validation:MaxLength=3
 	Currency string `json:"currency,omitempty"`
 	// at is when it was made. It is dropped once the Release is there and its gate open, and after ten minutes without.
-	// +optional
+	// +required
 	At *metav1.Time `json:"at,omitempty"`
 }
 

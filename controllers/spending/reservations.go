@@ -36,7 +36,7 @@ func ToReservations(list []spending.Reservation) []platformv1alpha1.SpendingRese
 		at := metav1.NewTime(r.At)
 		all = append(all, platformv1alpha1.SpendingReservation{
 			Namespace: r.Namespace, Release: r.Release, Component: r.Component, Environment: r.Environment, Tier: r.Tier,
-			Monthly: spending.Amount(r.Monthly), Currency: r.Currency, At: &at,
+			Monthly: spending.Amount(r.Monthly), Currency: r.Currency, At: new(metav1.NewTime(r.At)),
 		})
 	}
 	return all

@@ -122,7 +122,7 @@ func plain(text string) string {
 func (r *Report) Table() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "team %s, %s, by %s\n\n", plain(r.Team), plain(r.Month), plain(r.By))
-	rows := [][]string{{strings.ToUpper(string(strings.Split(r.By, "=")[0])), "EFFECTIVE", "BILLED", "", "SHARE", "CHANGE"}}
+	rows := [][]string{{strings.ToUpper(strings.Split(r.By, "=")[0]), "EFFECTIVE", "BILLED", "", "SHARE", "CHANGE"}}
 	for _, t := range r.Totals {
 		for _, line := range r.linesOf(t.Currency) {
 			rows = append(rows, []string{plain(r.title(line.Line)), line.effective, line.billed, line.Currency, percent(line.Percent), signed(line.Change, line.Currency)})
@@ -181,10 +181,10 @@ func columns(rows [][]string) string {
 		var line strings.Builder
 		for i, cell := range row {
 			space := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
-			switch {
-			case i == 0:
+			switch i {
+			case 0:
 				line.WriteString(cell + space)
-			case i == currency:
+			case currency:
 				line.WriteString(" " + cell + space)
 			default:
 				line.WriteString("  " + space + cell)
