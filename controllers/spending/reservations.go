@@ -33,7 +33,6 @@ func ToReservations(list []spending.Reservation) []platformv1alpha1.SpendingRese
 	var all []platformv1alpha1.SpendingReservation
 	for i := range list {
 		r := &list[i]
-		at := metav1.NewTime(r.At)
 		all = append(all, platformv1alpha1.SpendingReservation{
 			Namespace: r.Namespace, Release: r.Release, Component: r.Component, Environment: r.Environment, Tier: r.Tier,
 			Monthly: spending.Amount(r.Monthly), Currency: r.Currency, At: new(metav1.NewTime(r.At)),
