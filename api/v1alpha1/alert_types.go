@@ -42,7 +42,7 @@ type FiredAlert struct {
 	// +optional
 	Until *metav1.Time `json:"until,omitempty"`
 	// over is True where it was not taken back.
-	// +optional
+	// +required
 	// +kubebuilder:validation:Enum=True;False
 	Over string `json:"over,omitempty"`
 	// severity that it was sent with.

@@ -180,18 +180,20 @@ func (r *Reconciler) resolve(ctx context.Context, s *scope) error {
 		s.owner = owner
 	}
 	b.Status.Team = s.team
-	if wrong := check(b); len(wrong) > 0 {
-		s.problem = &problem{platformv1alpha1.ReasonBudgetInvalid, wrong.ToAggregate().Error(), true}
+	if errs := check(b); len(errs) > 0 {
+		s.problem = &problem{platformv1alpha1.ReasonBudgetInvalid, errs.ToAggregate().Error(), true}
 		return nil
 	}
 	selected, err := r.Reader.Selected(ctx, b)
 	if err != nil {
 		return err
 	}
-	if s.limit, err = limits.OfBudget(b, selected, s.today); err != nil {
-		s.problem = &problem{platformv1alpha1.ReasonBudgetInvalid, "spec." + err.Error(), true}
-		return nil
+	limit, wrong := limits.OfBudget(b, selected, s.today)
+	if wrong != nil {
+		s.problem = &problem{platformv1alpha1.ReasonBudgetInvalid, "spec." + wrong.Error(), true}
+		return nil //nolint:nilerr // it stands in the status, and only a change of the spec mends it
 	}
+	s.limit = limit
 	return r.resolveTargets(ctx, s)
 }
 
@@ -217,10 +219,10 @@ func (r *Reconciler) read(ctx context.Context, s *scope) error {
 	if s.sources, err = r.Reader.SourcesOf(ctx, s.team, s.today); err == nil {
 		s.ledger, err = r.Reader.Ledger(ctx, s.team, s.sources, s.limit.Scope, s.limit.Currency, s.today)
 	}
-	if err != nil {
-		if ctx.Err() != nil {
-			return err
-		}
+	switch {
+	case ctx.Err() != nil:
+		return err
+	case err != nil:
 		s.problem = &problem{platformv1alpha1.ReasonHistoryUnavailable, fmt.Sprintf(
 			"The figures are those of before: %v. It is tried again.", err), false}
 		return nil

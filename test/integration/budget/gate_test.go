@@ -89,11 +89,9 @@ var _ = Describe("The gate", func() {
 			Expect(err).NotTo(HaveOccurred())
 			return verdict.Decision
 		}
-		waits := release(team, "waits", "73000")
-		waits.Spec.Gate = &platformv1alpha1.Gate{Approvals: 1}
-		Expect(cluster.ManagerClient.Create(ctx, waits)).To(Succeed())
+		release(ctx, team, "waits", "73000", func(r *platformv1alpha1.Release) { r.Spec.Gate = &platformv1alpha1.Gate{Approvals: 1} })
 		Expect(ask("a")).To(Equal(limits.Allow), "what waits keeps nobody out")
-		Expect(cluster.ManagerClient.Create(ctx, release(team, "a", "730"))).To(Succeed())
+		release(ctx, team, "a", "730")
 		Expect(ask("b")).To(Equal(limits.Deny), "the Release counts in place of the room that was kept")
 		touched := read(ctx, team)
 		touched.Spec.Spending.Limits[0].Amount = "1100"

@@ -112,13 +112,27 @@ func secret(team *platformv1alpha1.Team, content map[string]string) *corev1.Secr
 	}
 }
 
-// release is one of a Component in production, as the manager makes it, which is estimated to cost so much a month.
-func release(team *platformv1alpha1.Team, component, monthly string) *platformv1alpha1.Release {
+// release makes one of a new Component in production, as the manager does, which is estimated to cost so much a month. Nothing applies it:
+// there is no such environment.
+func release(ctx context.Context, team *platformv1alpha1.Team, component, monthly string, change ...func(*platformv1alpha1.Release)) *platformv1alpha1.Release {
+	GinkgoHelper()
+	owner := framework.Component(team.Status.Namespace, component, "web-service", "prod")
+	Expect(admin.Create(ctx, owner)).To(Succeed())
+	r := releaseOf(team, owner, monthly)
+	for _, f := range change {
+		f(r)
+	}
+	Expect(cluster.ManagerClient.Create(ctx, r)).To(Succeed())
+	return r
+}
+
+func releaseOf(team *platformv1alpha1.Team, owner *platformv1alpha1.Component, monthly string) *platformv1alpha1.Release {
+	component := owner.Name
 	amount := platformv1alpha1.Amount(monthly)
 	return &platformv1alpha1.Release{
 		ObjectMeta: metav1.ObjectMeta{Namespace: team.Status.Namespace, Name: component + "-prod-1"},
 		Spec: platformv1alpha1.ReleaseSpec{
-			Number: 1, Component: platformv1alpha1.ReleaseComponent{Name: component, UID: "uid-1"},
+			Number: 1, Component: platformv1alpha1.ReleaseComponent{Name: component, UID: owner.UID},
 			Environment: platformv1alpha1.ReleaseEnvironment{
 				Name: "prod", UID: "uid-2", Namespace: team.Name + "-prod", Class: "production", Tier: platformv1alpha1.TierProduction,
 			},

@@ -226,6 +226,31 @@ var _ = Describe("The manager", func() {
 		Expect(manager.Apply(ctx, asApply(roleBinding("team-toys", platformv1alpha1.ApplierClusterRole)), owner)).To(beDeniedBy("towpath-bindings"))
 	})
 
+	It("binds who reads where alerts go to the manager alone, in the homes of Teams", func(ctx context.Context) {
+		const role = platformv1alpha1.AlertReaderClusterRole
+		ofAlerts := func(namespace string, subjects ...any) *unstructured.Unstructured {
+			b := roleBinding(namespace, role)
+			b.Object["subjects"] = subjects
+			return b
+		}
+		self := subject("ServiceAccount", platformv1alpha1.SystemNamespace, platformv1alpha1.ManagerAccount)
+		labels := map[string]string{"app.kubernetes.io/managed-by": "towpath", ownerUID: "team-4", platformv1alpha1.LabelTeam: "games"}
+		Expect(manager.Create(ctx, namespace("team-games", labels))).To(Succeed())
+		Eventually(ctx, func() error {
+			return manager.Apply(ctx, asApply(ofAlerts("team-games", self)), owner, client.ForceOwnership)
+		}).Should(Succeed(), "the policy may not see the namespace yet")
+		for what, subjects := range map[string][]any{
+			"nobody": {}, "two": {self, subject("ServiceAccount", "team-games", "default")}, "a pod of the team": {subject("ServiceAccount", "team-games", "default")},
+			"another account beside it": {subject("ServiceAccount", platformv1alpha1.SystemNamespace, "default")},
+			"a person":                  {map[string]any{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "ada"}},
+		} {
+			Expect(manager.Apply(ctx, asApply(ofAlerts("team-games", subjects...)), owner, client.ForceOwnership)).To(beDeniedBy("towpath-bindings"), what)
+		}
+		for _, namespace := range []string{work, home, "kube-system", platformv1alpha1.SystemNamespace} {
+			Expect(manager.Apply(ctx, asApply(ofAlerts(namespace, self)), owner, client.ForceOwnership)).To(beDeniedBy("towpath-bindings"), namespace)
+		}
+	})
+
 	It("writes guardrails under their name in workload namespaces, for their owner alone", func(ctx context.Context) {
 		ours := map[string]string{ownerUID: "environment-1"}
 		for kind, apiVersion := range map[string]string{"ResourceQuota": "v1", "LimitRange": "v1", "NetworkPolicy": "networking.k8s.io/v1"} {
