@@ -16,11 +16,11 @@ type AlertKey struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32
 	Period string `json:"period,omitempty"`
-	// threshold as it is shown, such as 80% of 1000 USD.
-	// +required
-	// +kubebuilder:validation:MinLength=0
+	// threshold as it is shown, such as 80% of 1000 USD. Absent where nothing was compared: of alerts that were left out for want of
+	// a target.
+	// +optional
 	// +kubebuilder:validation:MaxLength=160
-	Threshold string `json:"threshold"`
+	Threshold string `json:"threshold,omitempty"`
 	// basis is what is compared: Actual, Forecast, Anomaly, or Omitted, which counts alerts that were left out.
 	// +required
 	// +kubebuilder:validation:MinLength=1
@@ -37,7 +37,7 @@ type FiredAlert struct {
 	Sequence int64 `json:"sequence,omitempty"`
 	// at is when it last fired.
 	// +required
-	At metav1.Time `json:"at,omitzero"`
+	At *metav1.Time `json:"at,omitempty"`
 	// until is the end of the period.
 	// +optional
 	Until *metav1.Time `json:"until,omitempty"`
@@ -106,7 +106,7 @@ type Alert struct {
 	Labels map[string]string `json:"labels,omitempty"`
 	// startsAt is when it fired.
 	// +required
-	StartsAt metav1.Time `json:"startsAt,omitzero"`
+	StartsAt *metav1.Time `json:"startsAt,omitempty"`
 	// endsAt is when it ends by itself, or ended.
 	// +optional
 	EndsAt *metav1.Time `json:"endsAt,omitempty"`
@@ -151,7 +151,7 @@ type QueuedAlert struct {
 	Alert Alert `json:"alert,omitzero"`
 	// createdAt is when it was made.
 	// +required
-	CreatedAt metav1.Time `json:"createdAt,omitzero"`
+	CreatedAt *metav1.Time `json:"createdAt,omitempty"`
 	// deliveries are one for each target; none where there was no target yet.
 	// +optional
 	// +listType=map
@@ -167,7 +167,7 @@ type AlertState struct {
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=256
-	Fired []FiredAlert `json:"fired,omitempty"` //nolint:kubeapilinter // the required fields stand in AlertKey, which is inlined
+	Fired []FiredAlert `json:"fired,omitempty"`
 	// outbox holds the alerts that wait for a target, and the last ones that were delivered.
 	// +optional
 	// +listType=atomic

@@ -61,7 +61,7 @@ const (
 // +kubebuilder:validation:Enum=Unused
 type CommitmentUse string
 
-// CommitmentUnused: nobody used that part of the commitment.
+// CommitmentUnused says that nobody used that part of the commitment.
 const CommitmentUnused CommitmentUse = "Unused"
 
 // CostReportRow is what one thing cost in the month.

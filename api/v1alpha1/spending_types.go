@@ -226,7 +226,7 @@ type SpendingReservation struct {
 	Currency string `json:"currency,omitempty"`
 	// at is when it was made. It is dropped once the Release is there and its gate open, and after ten minutes without.
 	// +required
-	At metav1.Time `json:"at,omitzero"`
+	At *metav1.Time `json:"at,omitempty"`
 }
 
 // SpendingLimitStatus is how the team stands to one limit.

@@ -169,7 +169,7 @@ func writeExport(name, as string, from batches) (rows int, err error) {
 	if err = errors.Join(err, w.Close()); err != nil || rows == 0 {
 		return rows, err
 	}
-	if err = errors.Join(part.Sync(), part.Close()); err != nil {
+	if err := errors.Join(part.Sync(), part.Close()); err != nil {
 		return rows, err
 	}
 	return rows, os.Rename(part.Name(), name)

@@ -225,7 +225,7 @@ func readReport(ctx context.Context, c *cluster.Cluster, flags cluster.Flags, mo
 
 // isOfObject tells that an object is not there from that its kind is not.
 func isOfObject(err error) bool {
-	status, ok := err.(apierrors.APIStatus) //nolint:errorlint // the client returns it as it is
+	status, ok := err.(apierrors.APIStatus)
 	return ok && status.Status().Details != nil && status.Status().Details.Name != ""
 }
 

@@ -133,7 +133,7 @@ func TestCostReportSaysWhatToDo(t *testing.T) {
 }
 
 func TestCostReportWithoutTheRight(t *testing.T) {
-	forbidden := func(flags cluster.Flags) (*cluster.Cluster, error) {
+	forbidden := func(cluster.Flags) (*cluster.Cluster, error) {
 		fakes := fake.NewClientBuilder().WithScheme(cluster.Scheme()).WithInterceptorFuncs(interceptor.Funcs{
 			Get: func(context.Context, client.WithWatch, client.ObjectKey, client.Object, ...client.GetOption) error {
 				return apierrors.NewForbidden(schema.GroupResource{Group: "platform.towpath.dev", Resource: "costreports"}, "2026-10", nil)

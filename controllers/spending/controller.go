@@ -89,14 +89,21 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 // reckon writes the figures and the alerts, sends what is due, and says when to send again.
 func (r *Reconciler) reckon(ctx context.Context, t *platformv1alpha1.Team) (time.Time, error) {
 	before := t.DeepCopy()
-	if t.Spec.Spending == nil {
-		t.Status.Spending = nil
-		return time.Time{}, r.write(ctx, t, before)
-	}
 	now := r.Clock.Now()
 	running, err := r.Reader.Running(ctx, t.Status.Namespace)
 	if err != nil {
 		return time.Time{}, err
+	}
+	if t.Spec.Spending == nil {
+		// Room that is kept for the Budgets of the home stays.
+		var left []spending.Reservation
+		if t.Status.Spending != nil {
+			left = spending.Settle(FromReservations(t.Status.Spending.Reservations), Exists(t.Status.Namespace, running), now)
+		}
+		if t.Status.Spending = nil; len(left) > 0 {
+			t.Status.Spending = &platformv1alpha1.TeamSpendingStatus{Reservations: ToReservations(left)}
+		}
+		return time.Time{}, r.write(ctx, t, before)
 	}
 	status := &platformv1alpha1.TeamSpendingStatus{}
 	if t.Status.Spending != nil {

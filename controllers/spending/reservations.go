@@ -11,13 +11,13 @@ import (
 	"github.com/towpath-dev/towpath/internal/spending"
 )
 
-// FromReservations reads reservations from status. One whose amount cannot be read is left out: nobody but us writes them.
+// FromReservations reads reservations from status. One that cannot be read is left out: nobody but us writes them.
 func FromReservations(list []platformv1alpha1.SpendingReservation) []spending.Reservation {
 	var all []spending.Reservation
 	for i := range list {
 		r := &list[i]
 		amount, err := spending.AmountOf(r.Monthly)
-		if err != nil {
+		if err != nil || r.At == nil {
 			continue
 		}
 		all = append(all, spending.Reservation{
@@ -35,7 +35,7 @@ func ToReservations(list []spending.Reservation) []platformv1alpha1.SpendingRese
 		r := &list[i]
 		all = append(all, platformv1alpha1.SpendingReservation{
 			Namespace: r.Namespace, Release: r.Release, Component: r.Component, Environment: r.Environment, Tier: r.Tier,
-			Monthly: spending.Amount(r.Monthly), Currency: r.Currency, At: metav1.NewTime(r.At),
+			Monthly: spending.Amount(r.Monthly), Currency: r.Currency, At: new(metav1.NewTime(r.At)),
 		})
 	}
 	return all

@@ -17,11 +17,11 @@ func TestPlan_ComesToRest(t *testing.T) {
 		random := rand.New(rand.NewPCG(seed, 7))
 		hash := func(what string, parts ...any) uint32 {
 			h := fnv.New32a()
-			fmt.Fprint(h, seed, what, fmt.Sprint(parts...))
+			_, _ = fmt.Fprint(h, seed, what, fmt.Sprint(parts...))
 			return h.Sum32() >> 8
 		}
 		fits := func(_ int, version string, revision int64) bool { return hash("fits", version, revision)%4 > 0 }
-		works := func(step int, version string, revision int64) bool { return hash("works", version, revision)%3 > 0 }
+		works := func(_ int, version string, revision int64) bool { return hash("works", version, revision)%3 > 0 }
 		path := make([]promotion.Step, 1+random.IntN(3))
 		for i := range path {
 			path[i] = promotion.Step{Name: fmt.Sprintf("e%d", i), Version: "v0", RollsBack: random.IntN(4) > 0}

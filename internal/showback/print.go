@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -17,6 +18,58 @@ import (
 // money is an amount as its currency is written.
 func money(amount decimal.Decimal, currency string) string {
 	return amount.StringFixed(cost.Digits(currency))
+}
+
+// shown are amounts rounded as their currency is written, such that they sum to the rounded sum: each is rounded down, and what
+// that leaves goes to those that lost the most by it. So each is less than one of the last place away from what it is.
+func shown(amounts []decimal.Decimal, currency string) []string {
+	digits := cost.Digits(currency)
+	unit := decimal.New(1, -digits)
+	left := decimal.Sum(decimal.Zero, amounts...).Round(digits)
+	rounded, order := make([]decimal.Decimal, len(amounts)), make([]int, len(amounts))
+	for i, amount := range amounts {
+		rounded[i], order[i] = amount.RoundFloor(digits), i
+		left = left.Sub(rounded[i])
+	}
+	lost := func(i int) decimal.Decimal { return amounts[i].Sub(rounded[i]) }
+	slices.SortStableFunc(order, func(a, b int) int { return lost(b).Cmp(lost(a)) })
+	for _, i := range order {
+		if left.LessThan(unit) {
+			break
+		}
+		rounded[i], left = rounded[i].Add(unit), left.Sub(unit)
+	}
+	texts := make([]string, len(amounts))
+	for i := range rounded {
+		texts[i] = rounded[i].StringFixed(digits)
+	}
+	return texts
+}
+
+// printed is a line with its amounts as they are shown.
+type printed struct {
+	*Line
+
+	effective, billed string
+}
+
+// linesOf are the lines of a currency.
+func (r *Report) linesOf(currency string) []printed {
+	var lines []printed
+	var effective, billed []decimal.Decimal
+	for i := range r.Lines {
+		if line := &r.Lines[i]; line.Currency == currency {
+			lines = append(lines, printed{Line: line})
+			effective, billed = append(effective, line.Effective), append(billed, line.Billed)
+		}
+	}
+	for i, text := range shown(effective, currency) {
+		lines[i].effective = text
+	}
+	for i, text := range shown(billed, currency) {
+		lines[i].billed = text
+	}
+	return lines
 }
 
 // signed is a change, with its sign.
@@ -64,18 +117,15 @@ func plain(text string) string {
 	}, text)
 }
 
-// Table is the report for a terminal. Amounts are rounded for it, each by itself; JSON and CSV have them exactly.
+// Table is the report for a terminal. Amounts are rounded for it, such that they sum to the total that is shown; JSON and CSV have them
+// exactly.
 func (r *Report) Table() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "team %s, %s, by %s\n\n", plain(r.Team), plain(r.Month), plain(r.By))
-	rows := [][]string{{strings.ToUpper(string(strings.Split(r.By, "=")[0])), "EFFECTIVE", "BILLED", "", "SHARE", "CHANGE"}}
+	rows := [][]string{{strings.ToUpper(strings.Split(r.By, "=")[0]), "EFFECTIVE", "BILLED", "", "SHARE", "CHANGE"}}
 	for _, t := range r.Totals {
-		for i := range r.Lines {
-			if line := &r.Lines[i]; line.Currency == t.Currency {
-				rows = append(rows, []string{
-					plain(r.title(line)), money(line.Effective, line.Currency), money(line.Billed, line.Currency), line.Currency, percent(line.Percent), signed(line.Change, line.Currency),
-				})
-			}
+		for _, line := range r.linesOf(t.Currency) {
+			rows = append(rows, []string{plain(r.title(line.Line)), line.effective, line.billed, line.Currency, percent(line.Percent), signed(line.Change, line.Currency)})
 		}
 		rows = append(rows, []string{"all", money(t.All, t.Currency), money(t.Billed, t.Currency), t.Currency, "", signed(t.Change, t.Currency)})
 	}
@@ -131,10 +181,10 @@ func columns(rows [][]string) string {
 		var line strings.Builder
 		for i, cell := range row {
 			space := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
-			switch {
-			case i == 0:
+			switch i {
+			case 0:
 				line.WriteString(cell + space)
-			case i == currency:
+			case currency:
 				line.WriteString(" " + cell + space)
 			default:
 				line.WriteString("  " + space + cell)
@@ -185,10 +235,8 @@ func (r *Report) Markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "### Costs of team %s in %s\n\n| %s | effective | billed | share | change |\n|---|--:|--:|--:|--:|\n", escaped(r.Team), escaped(r.Month), escaped(strings.Replace(r.By, "=", " ", 1)))
 	for _, t := range r.Totals {
-		for i := range r.Lines {
-			if line := &r.Lines[i]; line.Currency == t.Currency {
-				fmt.Fprintf(&b, "| %s | %s %s | %s | %s | %s |\n", escaped(r.title(line)), money(line.Effective, t.Currency), t.Currency, money(line.Billed, t.Currency), percent(line.Percent), signed(line.Change, t.Currency))
-			}
+		for _, line := range r.linesOf(t.Currency) {
+			fmt.Fprintf(&b, "| %s | %s %s | %s | %s | %s |\n", escaped(r.title(line.Line)), line.effective, t.Currency, line.billed, percent(line.Percent), signed(line.Change, t.Currency))
 		}
 		fmt.Fprintf(&b, "| **all** | **%s %s** | **%s** | | %s |\n", money(t.All, t.Currency), t.Currency, money(t.Billed, t.Currency), signed(t.Change, t.Currency))
 	}

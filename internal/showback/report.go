@@ -152,7 +152,7 @@ func Of(in Input) (*Report, error) {
 		if before, err = grouped(in.Before, in.By, in.Labels); err != nil {
 			return nil, err
 		}
-		if part, err = comparable(in.Report, in.Before); err != nil {
+		if part, err = comparableShare(in.Report, in.Before); err != nil {
 			return nil, err
 		}
 		for key := range before {
@@ -227,9 +227,9 @@ func amountsOf(row *platformv1alpha1.CostReportRow) (amounts, error) {
 	return sum, nil
 }
 
-// comparable is which part of the month before is to be compared with this one: 1 where this one has figures to its end, else
+// comparableShare is which part of the month before is to be compared with this one: 1 where this one has figures to its end, else
 // as many days as it has, of those that the month before has.
-func comparable(this, before *platformv1alpha1.CostReport) (decimal.Decimal, error) {
+func comparableShare(this, before *platformv1alpha1.CostReport) (decimal.Decimal, error) {
 	one := decimal.NewFromInt(1)
 	days, whole, err := daysOf(this)
 	if err != nil || days >= whole {

@@ -354,6 +354,37 @@ func TestAReportHolds300Rows(t *testing.T) {
 	}
 }
 
+func TestWhatIsShownSumsToWhatIsShown(t *testing.T) {
+	for seed := range uint64(20) {
+		r := rand.New(rand.NewPCG(seed, 9)) //nolint:gosec // a test
+		report, err := showback.Of(showback.Input{Report: reportOf(t, drawn(r, 200), "shop"), By: showback.By{Dimension: showback.ByComponent}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sums := map[string]decimal.Decimal{}
+		for line := range strings.Lines(report.Table()) {
+			cells := strings.Fields(line)
+			at := slices.IndexFunc(cells, func(cell string) bool { return cell == "USD" || cell == "EUR" || cell == "JPY" })
+			if at < 3 || strings.Contains(line, "%  of all") || strings.Contains(line, " in the bill ") {
+				continue
+			}
+			amount := decimal.RequireFromString(cells[at-2])
+			if cells[0] == "all" {
+				amount = amount.Neg()
+			}
+			sums[cells[at]] = sums[cells[at]].Add(amount)
+		}
+		if len(sums) == 0 {
+			t.Fatal("no line was seen")
+		}
+		for currency, sum := range sums {
+			if !sum.IsZero() {
+				t.Errorf("seed %d: lines and total of %s differ by %s\n%s", seed, currency, sum, report.Table())
+			}
+		}
+	}
+}
+
 func TestWhatASpreadsheetWouldRunIsText(t *testing.T) {
 	for _, name := range []string{"=1+1", "+1", "-1", "@SUM(A1)", " =1", "\t=1", "\r=1", "＝1", "a\tb"} {
 		report, err := showback.Of(showback.Input{

@@ -38,17 +38,17 @@ func AlertState(s notify.State) *platformv1alpha1.AlertState {
 			over = yes
 		}
 		out.Fired = append(out.Fired, platformv1alpha1.FiredAlert{
-			AlertKey: keyOf(f.Key), Sequence: int64(f.Sequence), At: metav1.NewTime(f.At), Until: timeOf(f.Until), Over: over,
+			AlertKey: keyOf(f.Key), Sequence: int64(f.Sequence), At: timeOf(f.At), Until: timeOf(f.Until), Over: over,
 			Severity: string(f.Severity), Labels: f.Labels,
 		})
 	}
 	for i := range s.Outbox {
 		item := &s.Outbox[i]
 		a := &item.Alert
-		queued := platformv1alpha1.QueuedAlert{CreatedAt: metav1.NewTime(item.CreatedAt), Alert: platformv1alpha1.Alert{
+		queued := platformv1alpha1.QueuedAlert{CreatedAt: timeOf(item.CreatedAt), Alert: platformv1alpha1.Alert{
 			AlertKey: keyOf(a.Key), Sequence: int64(a.Sequence), Status: string(a.Status), Severity: string(a.Severity), Team: a.Team, Title: a.Title,
 			Text: a.Text, Spent: a.Spent, Forecast: a.Forecast, Limit: a.Limit, Currency: a.Currency, Labels: a.Labels,
-			StartsAt: metav1.NewTime(a.StartsAt), EndsAt: timeOf(a.EndsAt),
+			StartsAt: timeOf(a.StartsAt), EndsAt: timeOf(a.EndsAt),
 		}}
 		for _, d := range item.Deliveries {
 			queued.Deliveries = append(queued.Deliveries, platformv1alpha1.AlertDelivery{
@@ -70,17 +70,17 @@ func NotifyState(s *platformv1alpha1.AlertState, namespace, name string) notify.
 	for i := range s.Fired {
 		f := &s.Fired[i]
 		out.Fired = append(out.Fired, notify.Fired{
-			Key: ofKey(f.AlertKey), Sequence: int(f.Sequence), At: f.At.UTC(), Until: ofTime(f.Until), Over: f.Over == yes,
+			Key: ofKey(f.AlertKey), Sequence: int(f.Sequence), At: ofTime(f.At), Until: ofTime(f.Until), Over: f.Over == yes,
 			Severity: notify.Severity(f.Severity), Labels: f.Labels,
 		})
 	}
 	for i := range s.Outbox {
 		q := &s.Outbox[i]
 		a := &q.Alert
-		item := notify.Item{CreatedAt: q.CreatedAt.UTC(), Alert: notify.Alert{
+		item := notify.Item{CreatedAt: ofTime(q.CreatedAt), Alert: notify.Alert{
 			Key: ofKey(a.AlertKey), Sequence: int(a.Sequence), Status: notify.Status(a.Status), Severity: notify.Severity(a.Severity), Team: a.Team,
 			Namespace: namespace, Name: name, Title: a.Title, Text: a.Text, Spent: a.Spent, Forecast: a.Forecast, Limit: a.Limit,
-			Currency: a.Currency, Labels: a.Labels, StartsAt: a.StartsAt.UTC(), EndsAt: ofTime(a.EndsAt),
+			Currency: a.Currency, Labels: a.Labels, StartsAt: ofTime(a.StartsAt), EndsAt: ofTime(a.EndsAt),
 		}}
 		for _, d := range q.Deliveries {
 			item.Deliveries = append(item.Deliveries, notify.Delivery{

@@ -208,7 +208,7 @@ func (p place) adds(currency string, settled forecast.Day, days reach, told bool
 	if !told {
 		base = nil
 	}
-	if runs != base && !(counts(runs, currency) && counts(base, currency)) || waits != nil && !(counts(waits, currency) && counts(runs, currency)) {
+	if runs != base && (!counts(runs, currency) || !counts(base, currency)) || waits != nil && (!counts(waits, currency) || !counts(runs, currency)) {
 		return decimal.Zero, p[0].Place.String()
 	}
 	amount := func(r *Running) decimal.Decimal {

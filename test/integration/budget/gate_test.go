@@ -80,6 +80,29 @@ var _ = Describe("The gate", func() {
 		Expect(ask(open).LetInBy).To(Equal("olga"))
 	})
 
+	It("gives the room back once the Release counts itself, and not while that waits at a gate", func(ctx context.Context) {
+		team := newTeam(ctx, limited("700", platformv1alpha1.EnforceDeny))
+		spend(ctx, team.Name, "aws", "10", 60)
+		gate := newGate()
+		ask := func(component string) limits.Decision {
+			verdict, err := gate.Ask(ctx, team.Name, team.Status.Namespace, adds(team, component, "730"))
+			Expect(err).NotTo(HaveOccurred())
+			return verdict.Decision
+		}
+		waits := release(team, "waits", "73000")
+		waits.Spec.Gate = &platformv1alpha1.Gate{Approvals: 1}
+		Expect(cluster.ManagerClient.Create(ctx, waits)).To(Succeed())
+		Expect(ask("a")).To(Equal(limits.Allow), "what waits keeps nobody out")
+		Expect(cluster.ManagerClient.Create(ctx, release(team, "a", "730"))).To(Succeed())
+		Expect(ask("b")).To(Equal(limits.Deny), "the Release counts in place of the room that was kept")
+		touched := read(ctx, team)
+		touched.Spec.Spending.Limits[0].Amount = "1100"
+		Expect(admin.Update(ctx, touched)).To(Succeed())
+		Eventually(func() []platformv1alpha1.SpendingReservation { return read(ctx, team).Status.Spending.Reservations }).Should(BeEmpty())
+		Expect(ask("b")).To(Equal(limits.Allow), "there is room for one more")
+		Expect(ask("c")).To(Equal(limits.Deny))
+	})
+
 	It("holds to the Budgets of a home that has no Team, and to the stricter of both", func(ctx context.Context) {
 		name := framework.Name("t")
 		home := framework.TeamNamespace(name)

@@ -86,6 +86,42 @@ var _ = Describe("A Budget", func() {
 		}
 	})
 
+	It("names the Releases that stepped the daily cost, and what was out of the ordinary", func(ctx context.Context) {
+		team := newTeam(ctx)
+		stepped := today - 20
+		record(ctx, team.Name, "aws", func(yield func(history.Figure, error) bool) {
+			for i := range 90 {
+				day, amount := today-2-history.Day(i), int64(100)
+				if day >= stepped {
+					amount = 200
+				}
+				figure := history.Figure{Day: day, Series: history.Series{
+					Team: team.Name, Environment: "prod", Component: "checkout", Service: "Compute", Category: history.Usage, Currency: "USD",
+				}, Effective: decimal.NewFromInt(amount + int64(i%3))}
+				if !yield(figure, nil) {
+					return
+				}
+			}
+		})
+		ran := release(team, "checkout", "1")
+		Expect(cluster.ManagerClient.Create(ctx, ran)).To(Succeed())
+		before := ran.DeepCopy()
+		applied := metav1.NewTime(stepped.Time())
+		ran.Status.AppliedAt = &applied
+		Expect(cluster.ManagerClient.Status().Patch(ctx, ran, client.MergeFrom(before))).To(Succeed())
+		b := newBudget(team, "4000")
+		Expect(admin.Create(ctx, b)).To(Succeed())
+		Eventually(ctx, framework.Read(admin, b)).Should(framework.BeReady())
+		status := read(ctx, b).Status
+		Expect(status.CostOfChange).To(HaveLen(1))
+		Expect(status.CostOfChange[0].Day).To(Equal(stepped.String()))
+		Expect(status.CostOfChange[0].Releases).To(Equal([]string{"checkout in prod: checkout-prod-1"}))
+		Expect(string(status.CostOfChange[0].Amount)).To(HavePrefix("100"))
+		Expect(status.Anomalies).To(HaveLen(1))
+		Expect(status.Anomalies[0].Kind).To(Equal("Step"))
+		Expect(status.Anomalies[0].Cause).To(ContainSubstring("100 % of it is Component checkout"))
+	})
+
 	It("is written once, and not again while nothing changes", func(ctx context.Context) {
 		team := newTeam(ctx)
 		spend(ctx, team.Name, "aws", "10", 60)

@@ -111,3 +111,23 @@ func secret(team *platformv1alpha1.Team, content map[string]string) *corev1.Secr
 		ObjectMeta: metav1.ObjectMeta{Namespace: team.Status.Namespace, Name: platformv1alpha1.AlertSecret}, StringData: content,
 	}
 }
+
+// release is one of a Component in production, as the manager makes it, which is estimated to cost so much a month.
+func release(team *platformv1alpha1.Team, component, monthly string) *platformv1alpha1.Release {
+	amount := platformv1alpha1.Amount(monthly)
+	return &platformv1alpha1.Release{
+		ObjectMeta: metav1.ObjectMeta{Namespace: team.Status.Namespace, Name: component + "-prod-1"},
+		Spec: platformv1alpha1.ReleaseSpec{
+			Number: 1, Component: platformv1alpha1.ReleaseComponent{Name: component, UID: "uid-1"},
+			Environment: platformv1alpha1.ReleaseEnvironment{
+				Name: "prod", UID: "uid-2", Namespace: team.Name + "-prod", Class: "production", Tier: platformv1alpha1.TierProduction,
+			},
+			Template: "web-service", Revision: platformv1alpha1.RevisionReference{Name: "web-service-1", Number: 1},
+			Version: "abc", Cause: platformv1alpha1.CauseImageChange, Image: "app:1", Team: team.Name, CostCenter: "cc-1", PodSecurity: "Restricted",
+			Inventory: []platformv1alpha1.ReleaseObject{{Resource: "deployment", APIVersion: "apps/v1", Kind: "Deployment", Name: component}},
+			EstimatedCost: &platformv1alpha1.ReleaseCost{EstimatedCost: platformv1alpha1.EstimatedCost{
+				Currency: "USD", PricesFrom: platformv1alpha1.PricesConfigured, Monthly: platformv1alpha1.AmountRange{Min: amount, Expected: amount, Max: amount},
+			}},
+		},
+	}
+}

@@ -44,7 +44,12 @@ var _ = BeforeSuite(func(ctx context.Context) {
 // towpath runs a command line to its end.
 func towpath(ctx context.Context, args ...string) (code int, out, err string) {
 	GinkgoHelper()
-	args = append(args, "--kubeconfig", cluster.Plane.AdminKubeconfig())
+	return run(ctx, append(args, "--kubeconfig", cluster.Plane.AdminKubeconfig())...)
+}
+
+// run runs a command line, with the kubeconfig that it names.
+func run(ctx context.Context, args ...string) (code int, out, err string) {
+	GinkgoHelper()
 	session, startErr := gexec.Start(exec.CommandContext(ctx, binary, args...), gbytes.NewBuffer(), gbytes.NewBuffer())
 	Expect(startErr).NotTo(HaveOccurred())
 	Eventually(ctx, session).Should(gexec.Exit())

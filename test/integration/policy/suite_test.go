@@ -242,6 +242,11 @@ func awaitPolicies(ctx context.Context) {
 			}}), client.DryRunAll)
 		},
 		"towpath-records": func() error { return admin.Create(ctx, release("canary"), client.DryRunAll) },
+		"towpath-costreports": func() error {
+			return admin.Create(ctx, object(apiVersion, "CostReport", home, "2026-10", nil, map[string]any{"report": map[string]any{
+				"team": "x", "source": "Bills", "state": "Settled", "firstDay": "2026-10-01", "lastDay": "2026-10-31",
+			}}), client.DryRunAll)
+		},
 	} {
 		Eventually(ctx, attempt).Should(beDeniedBy(name), name)
 	}

@@ -5,6 +5,7 @@ package savings
 import (
 	"context"
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -162,7 +163,11 @@ func decimalOf(quantity resource.Quantity) decimal.Decimal {
 	return amount
 }
 
-const gibPlaces = 9
+const (
+	gibPlaces = 9
+	// mostBytes is more than a container uses of anything.
+	mostBytes = 1e15
+)
 
 func gib(amount decimal.Decimal) decimal.Decimal {
 	return amount.DivRound(decimal.NewFromInt(1<<30), gibPlaces)
@@ -236,7 +241,7 @@ func asked(ctx context.Context, ask Asker, f *found) (*rightsize.Usage, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(values) != 1 || values[0] < 0 || values[0] > 1e15 || values[0] != values[0] {
+		if len(values) != 1 || math.IsNaN(values[0]) || values[0] < 0 || values[0] > mostBytes {
 			return nil, nil
 		}
 		answers[i] = values[0]
