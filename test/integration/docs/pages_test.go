@@ -238,6 +238,20 @@ func accepted(ctx context.Context, object *unstructured.Unstructured) {
 		return
 	}
 	read := func() (client.Object, error) { return typed(ctx, object) }
+	if object.GetKind() == "CostSource" {
+		// What it names is not there: it is read, and says so.
+		Eventually(ctx, func() (string, error) {
+			live, err := read()
+			if err != nil {
+				return "", err
+			}
+			if ready := meta.FindStatusCondition(condition.Of(live), platformv1alpha1.ConditionReady); ready != nil && ready.ObservedGeneration == live.GetGeneration() {
+				return ready.Reason, nil
+			}
+			return platformv1alpha1.ReasonProgressing, nil
+		}).Should(BeElementOf(platformv1alpha1.ReasonCredentialsRefused, platformv1alpha1.ReasonNotReachable, platformv1alpha1.ReasonSourceInvalid))
+		return
+	}
 	if object.GetKind() != "Component" {
 		Eventually(ctx, read).Should(framework.BeReady())
 		return

@@ -29,6 +29,7 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/config"
 	"github.com/towpath-dev/towpath/hack/install"
+	"github.com/towpath-dev/towpath/internal/manager"
 	"github.com/towpath-dev/towpath/test/framework"
 )
 
@@ -58,6 +59,7 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() { Expect(cluster.Stop()).To(Succeed()) })
 	admin = cluster.Client
+	cluster.Configure = func(c *manager.Configuration) { c.History.SQLite = filepath.Join(cluster.Dir, "history.db") }
 	// What golden paths and pages name of others. These are there before the manager, which finds them when it starts.
 	for _, kind := range [][2]string{{"cert-manager.io", "Certificate"}, {"keda.sh", "ScaledObject"}, {"postgresql.cnpg.io", "Cluster"}} {
 		Expect(admin.Create(ctx, definition(kind[0], kind[1]))).To(Succeed())
