@@ -168,8 +168,9 @@ spec:
 		By("the deadline of its roll-out")
 		Eventually(ctx, framework.Read(admin, component)).Should(And(
 			framework.BeStalled(platformv1alpha1.ReasonReleaseFailed, "dev: ", "deadline"), beForKstatus(status.FailedStatus)))
-		Expect(read(ctx, t.release("shop", "dev", 2))).To(And(
-			framework.BeStalled(platformv1alpha1.ReasonRolloutFailed, "Deployment shop"), beForKstatus(status.FailedStatus)))
+		Expect(read(ctx, t.release("shop", "dev", 2))).To(And( // the scheduler says why as soon as it has tried
+			Or(framework.BeStalled(platformv1alpha1.ReasonRolloutFailed, "Deployment shop"), framework.BeStalled(platformv1alpha1.ReasonUnschedulable, "Deployment shop")),
+			beForKstatus(status.FailedStatus)))
 		Consistently(ctx, runs(t.workload("prod"), "shop")).Should(Equal(good), "a version that was never ready must not be promoted")
 		Expect(exists(t.release("shop", "prod", 2))(ctx)).To(BeFalse())
 
