@@ -30,6 +30,11 @@ func parseUse(line string) (use, error) {
 	return use{fields[0], fields[1], fields[2], fields[3], fields[4], fields[5], fields[6] == "allow"}, nil
 }
 
+// asksForSecret says that the manager asked for a Secret that a tenant named, and was refused: it says so to them.
+func (u use) asksForSecret() bool {
+	return u.who == "manager" && u.verb == "get" && u.resource == "secrets" && u.namespace == "*" && !u.allowed
+}
+
 func (u use) String() string {
 	return strings.TrimSpace(fmt.Sprintf("%s: %s %s.%s %s", u.who, u.verb, u.resource, u.group, u.name))
 }
@@ -56,16 +61,24 @@ func (r right) covers(u use) bool {
 		(r.name == "" || r.name == u.name)
 }
 
+// holder is who has a role, and whether it is bound in namespaces of others.
+type holder struct {
+	who       string
+	elsewhere bool
+}
+
 // holders are the roles of the manager and of the appliers.
-var holders = map[string]string{"towpath-manager": "manager", "towpath-applier": "applier"}
+var holders = map[string]holder{
+	"towpath-manager": {"manager", false}, "towpath-alert-reader": {"manager", true}, "towpath-applier": {"applier", true},
+}
 
 // given are the rights that config/rbac gives the manager and the appliers, in single parts. What platform teams
 // add by aggregation is not there.
 func given() ([]right, error) {
 	var rights []right
 	for _, object := range config.RBAC() {
-		who := holders[object.GetName()]
-		if who == "" || object.GetKind() != "Role" && object.GetKind() != "ClusterRole" {
+		has, ok := holders[object.GetName()]
+		if !ok || object.GetKind() != "Role" && object.GetKind() != "ClusterRole" {
 			continue
 		}
 		var role rbacv1.ClusterRole // a Role has its rules in the same place
@@ -73,11 +86,11 @@ func given() ([]right, error) {
 			return nil, err
 		}
 		namespace := object.GetNamespace()
-		if who == "applier" {
+		if has.elsewhere {
 			namespace = "*"
 		}
 		for _, rule := range role.Rules {
-			rights = append(rights, parts(who, object.GetName(), namespace, rule)...)
+			rights = append(rights, parts(has.who, object.GetName(), namespace, rule)...)
 		}
 	}
 	return rights, nil
@@ -149,6 +162,7 @@ func compare(rights []right, uses []use, excuses []excuse) []string {
 		case covered: // refused all the same for a moment, until the authorizer had read a new binding
 		case u.who != "manager" && u.who != "applier":
 			problems = append(problems, "impersonated: "+u.String())
+		case u.asksForSecret():
 		case groups[u.who+u.group]:
 			// What suites add by the roles of aggregation is of groups of their own.
 			problems = append(problems, "missing: "+u.String())
