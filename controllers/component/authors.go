@@ -2,6 +2,9 @@ package component
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"net/mail"
 	"slices"
@@ -9,10 +12,12 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/check"
 	"github.com/towpath-dev/towpath/internal/team"
 )
 
@@ -39,26 +44,26 @@ func (r *Reconciler) findTeam(ctx context.Context, s *scope) error {
 // maxRequesters is how many users the status keeps of an environment.
 const maxRequesters = 128
 
-// requested is who asked for what the Component asks for in an environment, the version and the revision that it is pinned to, and
-// for those before it since what runs there: a version may have come to no Release, since something was in the way, or its Release
-// may have gone with its environment. What the Component asks for otherwise, such as a promotion, makes nobody an author.
-func (s *scope) requested(st *stop) *platformv1alpha1.RequestedVersion {
-	var before *platformv1alpha1.RequestedVersion
-	for i := range s.before.Status.Environments {
-		if e := &s.before.Status.Environments[i]; e.Name == st.name {
-			before = e.Requested
-		}
+// requested is who asked for what the Component asks for in an environment, the version, the revision that it is pinned to and the
+// checks that come with these, and for those before it since what runs there: a version may have come to no Release, since something
+// was in the way, or its Release may have gone with its environment. What the Component asks for otherwise, such as a promotion,
+// makes nobody an author.
+func (s *scope) requested(st *stop) (*platformv1alpha1.RequestedVersion, error) {
+	checks, err := hashOf(st.checks)
+	if err != nil {
+		return nil, err
 	}
 	pin := int64(0)
 	if ref := s.component.Spec.TemplateRef.Revision; ref != nil {
 		pin = *ref
 	}
 	current := st.current()
-	if st.runs(st.version) && (pin == 0 || current.Spec.Revision.Number == pin) {
-		return nil
+	if st.runs(st.version) && (pin == 0 || current.Spec.Revision.Number == pin) && st.checksCame() {
+		return nil, nil
 	}
-	if before != nil && before.Version == st.version && before.Revision == pin {
-		return before.DeepCopy()
+	before := s.askedBefore(st)
+	if before != nil && before.Version == st.version && before.Revision == pin && before.Checks == checks {
+		return before.DeepCopy(), nil
 	}
 	by := s.component.Spec.RequestedBy
 	if before == nil {
@@ -68,9 +73,12 @@ func (s *scope) requested(st *stop) *platformv1alpha1.RequestedVersion {
 			by = asked // the environment was made anew
 		}
 	}
-	now := &platformv1alpha1.RequestedVersion{Version: st.version, Revision: pin, Requester: by}
+	now := &platformv1alpha1.RequestedVersion{Version: st.version, Revision: pin, Checks: checks, Requester: by}
 	if before != nil {
 		now.By = before.By
+		if before.Version == st.version && before.Revision == pin {
+			now.Requester = before.Requester // other checks make the version nobody else's
+		}
 	}
 	if by != "" {
 		now.By = append(slices.Clone(now.By), by)
@@ -78,7 +86,17 @@ func (s *scope) requested(st *stop) *platformv1alpha1.RequestedVersion {
 	slices.Sort(now.By)
 	now.By = slices.Compact(now.By)
 	now.By = now.By[:min(len(now.By), maxRequesters)]
-	return now
+	return now, nil
+}
+
+// askedBefore is what the status says of who asked for what is to come into an environment; nil for nothing.
+func (s *scope) askedBefore(st *stop) *platformv1alpha1.RequestedVersion {
+	for i := range s.before.Status.Environments {
+		if e := &s.before.Status.Environments[i]; e.Name == st.name {
+			return e.Requested
+		}
+	}
+	return nil
 }
 
 // asked is who asked for a version that the Component asks for in any environment; empty where that is not known.
@@ -89,6 +107,55 @@ func (s *scope) asked(version string) string {
 		}
 	}
 	return ""
+}
+
+// checksCame says whether the checks that the Component asks for are those that came with the last Release here which passed the
+// gate with what it asked for. A rollback has none, and a revision of the template those of what ran before.
+func (s *stop) checksCame() bool {
+	brought := s.current()
+	for _, release := range slices.Backward(s.releases) {
+		cause := release.Spec.Cause
+		if changes(cause) || release.Spec.Gate != nil && cause != platformv1alpha1.CauseRollback && cause != platformv1alpha1.CauseAdoption {
+			brought = release
+			break
+		}
+	}
+	var came []platformv1alpha1.ReleaseCheck
+	for i := range brought.Spec.Checks {
+		if c := &brought.Spec.Checks[i]; c.Origin == platformv1alpha1.CheckOfComponent {
+			came = append(came, *c)
+		}
+	}
+	if len(came) != len(s.checks) {
+		return false
+	}
+	asked, err := check.Resolve(brought, platformv1alpha1.CheckOfComponent, s.checks)
+	if err != nil {
+		return false // they cannot have come
+	}
+	a, errCame := hashOf(came)
+	b, errAsked := hashOf(asked)
+	return errCame == nil && errAsked == nil && a == b
+}
+
+// hashOf is a hash of checks, in hexadecimal, whatever the order of the keys in their Jobs; empty for none.
+func hashOf[T any](checks []T) (string, error) {
+	if len(checks) == 0 {
+		return "", nil
+	}
+	raw, err := json.Marshal(checks)
+	if err != nil {
+		return "", fmt.Errorf("hashing checks: %w", err)
+	}
+	var content any
+	if err := utiljson.Unmarshal(raw, &content); err != nil {
+		return "", fmt.Errorf("hashing checks: %w", err)
+	}
+	if raw, err = json.Marshal(content); err != nil {
+		return "", fmt.Errorf("hashing checks: %w", err)
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:]), nil
 }
 
 // runs says whether a version runs in an environment. One that came with what was taken over does not: nothing of it was written.

@@ -7,10 +7,12 @@ import (
 	"testing"
 	"time"
 
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/check"
 )
 
 func TestTheAuthorOfACommitIsAMember(t *testing.T) {
@@ -180,8 +182,9 @@ func TestRequested_IsWhoAskedWhereNoReleaseSaysSo(t *testing.T) {
 		component := &platformv1alpha1.Component{}
 		component.Spec.RequestedBy = tc.by
 		s := &scope{before: before, component: component}
-		if got := s.requested(&stop{name: "prod", version: tc.version, releases: tc.releases, unopened: tc.unopened}); !equality.Semantic.DeepEqual(got, tc.want) {
-			t.Errorf("%s: it is %v, want %v", name, got, tc.want)
+		got, err := s.requested(&stop{name: "prod", version: tc.version, releases: tc.releases, unopened: tc.unopened})
+		if err != nil || !equality.Semantic.DeepEqual(got, tc.want) {
+			t.Errorf("%s: it is %v (%v), want %v", name, got, err, tc.want)
 		}
 	}
 }
@@ -220,8 +223,9 @@ func TestRequested_IsWhoPinned(t *testing.T) {
 		before.Status.Environments = []platformv1alpha1.ComponentEnvironmentStatus{{Name: "prod", Requested: tc.before}}
 		s := &scope{before: before, component: component}
 		st := &stop{name: "prod", version: "v1", releases: []*platformv1alpha1.Release{runs, followed}, unopened: tc.unopened}
-		if st.requested = s.requested(st); !equality.Semantic.DeepEqual(st.requested, tc.want) {
-			t.Errorf("%s: it is %v, want %v", name, st.requested, tc.want)
+		var err error
+		if st.requested, err = s.requested(st); err != nil || !equality.Semantic.DeepEqual(st.requested, tc.want) {
+			t.Errorf("%s: it is %v (%v), want %v", name, st.requested, err, tc.want)
 		}
 		if tc.want != nil && s.requester(st) != "ada" {
 			t.Errorf("%s: the Release would be %s's", name, s.requester(st))
@@ -261,5 +265,63 @@ func TestPlannedPending_ComparesWithWhatGoesOn(t *testing.T) {
 	st.version = "v1"
 	if pending := (&scope{}).plannedPending(st); !pending[0].Stale {
 		t.Error("it brings what is no more asked for")
+	}
+}
+
+// The checks of a Component come with a version, so whoever changes them is an author of the next, and nobody is where they came.
+func TestRequested_IsWhoChangedTheChecks(t *testing.T) {
+	t.Parallel()
+	checks := func(image string) []platformv1alpha1.Check {
+		spec := &apiextensionsv1.JSON{Raw: []byte(`{"template": {"spec": {"containers": [{"name": "c", "image": "` + image + `"}]}}}`)}
+		return []platformv1alpha1.Check{{Name: "smoke", Job: &platformv1alpha1.JobCheck{Spec: spec}}}
+	}
+	made := func(number int64, version string, cause platformv1alpha1.Cause, with ...platformv1alpha1.Check) *platformv1alpha1.Release {
+		r := &platformv1alpha1.Release{}
+		r.Spec.Number, r.Spec.Version, r.Spec.Cause, r.Spec.Image, r.Spec.Revision.Number = number, version, cause, "shop:"+version, number
+		resolved, err := check.Resolve(r, platformv1alpha1.CheckOfComponent, with)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Spec.Checks = append(resolved, platformv1alpha1.ReleaseCheck{Origin: platformv1alpha1.CheckOfClass})
+		return r
+	}
+	const brings, back, follows = platformv1alpha1.CauseImageChange, platformv1alpha1.CauseRollback, platformv1alpha1.CauseTemplateRollout
+	own, other := checks("${release.image}"), checks("evil:1")
+	hash := func(of []platformv1alpha1.Check) string {
+		sum, err := hashOf(of)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sum
+	}
+	alices := &platformv1alpha1.RequestedVersion{Version: "v1", Checks: hash(other), Requester: "alice", By: []string{"alice"}}
+	both := &platformv1alpha1.RequestedVersion{Version: "v2", Checks: hash(other), Requester: "dave", By: []string{"alice", "dave"}}
+	for name, tc := range map[string]struct {
+		before   *platformv1alpha1.RequestedVersion
+		by       string
+		version  string
+		checks   []platformv1alpha1.Check
+		releases []*platformv1alpha1.Release
+		want     *platformv1alpha1.RequestedVersion
+	}{
+		"nobody, where they came":              {alices, "bob", "v1", own, []*platformv1alpha1.Release{made(1, "v1", brings, own...)}, nil},
+		"nobody, where they came long ago":     {nil, "bob", "v1", own, []*platformv1alpha1.Release{made(1, "v1", brings, own...), made(2, "v1", follows, own...)}, nil},
+		"nobody after a rollback":              {nil, "bob", "v1", own, []*platformv1alpha1.Release{made(1, "v1", brings), made(2, "v2", brings, own...), made(3, "v1", back)}, nil},
+		"who changes them":                     {nil, "alice", "v1", other, []*platformv1alpha1.Release{made(1, "v1", brings, own...)}, alices},
+		"who adds the first":                   {nil, "alice", "v1", other, []*platformv1alpha1.Release{made(1, "v1", brings)}, alices},
+		"who takes them out":                   {nil, "ann", "v1", nil, []*platformv1alpha1.Release{made(1, "v1", brings, own...)}, &platformv1alpha1.RequestedVersion{Version: "v1", Requester: "ann", By: []string{"ann"}}},
+		"not who writes next":                  {alices, "bob", "v1", other, []*platformv1alpha1.Release{made(1, "v1", brings, own...)}, alices},
+		"and who brings the next version":      {alices, "dave", "v2", other, []*platformv1alpha1.Release{made(1, "v1", brings, own...)}, both},
+		"who changes them, beside who asked":   {&platformv1alpha1.RequestedVersion{Version: "v2", Requester: "dave", By: []string{"dave"}}, "alice", "v2", other, []*platformv1alpha1.Release{made(1, "v1", brings)}, both},
+		"still, though the version came alone": {both, "bob", "v2", other, []*platformv1alpha1.Release{made(1, "v2", brings, own...)}, both},
+	} {
+		component, before := &platformv1alpha1.Component{}, &platformv1alpha1.Component{}
+		component.Spec.RequestedBy = tc.by
+		before.Status.Environments = []platformv1alpha1.ComponentEnvironmentStatus{{Name: "prod", Requested: tc.before}}
+		s := &scope{before: before, component: component}
+		got, err := s.requested(&stop{name: "prod", version: tc.version, checks: tc.checks, releases: tc.releases})
+		if err != nil || !equality.Semantic.DeepEqual(got, tc.want) {
+			t.Errorf("%s: it is %v (%v), want %v", name, got, err, tc.want)
+		}
 	}
 }

@@ -103,6 +103,43 @@ var _ = Describe("A shortcut past a gate", func() {
 		Eventually(ctx, framework.Read(admin, component)).Should(framework.HaveCondition(isPromoted, no, platformv1alpha1.ReasonRejected, "bob rejected the version for prod", "It is broken"))
 	})
 
+	It("by a check that somebody adds to what another brings: whoever changes the checks is an author", func(ctx context.Context) {
+		t := newTeam(ctx)
+		t.addGated(ctx, "prod", gated(ctx, forbidden()))
+		bob, alice := t.approver(ctx, "bob"), t.approver(ctx, "alice")
+		t.editor(ctx, "alice")
+		t.editor(ctx, "dave")
+		template := publish(ctx, light(framework.Name("light-")))
+		component := framework.Component(t.home, "shop", template.Name, "prod")
+		component.Spec.RequestedBy = "kubernetes-admin"
+		component.Spec.Environments[0].Checks = []platformv1alpha1.Check{smoke()}
+		deploy(ctx, component)
+		Eventually(ctx, framework.Read(admin, component)).Should(keptOut(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-1"))
+		decide(ctx, bob, "bob", t.release("shop", "prod", 1), platformv1alpha1.DecisionApprove, "")
+		Eventually(ctx, framework.Read(admin, component)).Should(HaveField("Status.Environments", HaveExactElements(And(
+			HaveField("Release", "shop-prod-1"), HaveField("Requested", BeNil())))), "what runs came with these checks")
+
+		By("alice, who adds a Job with an image of her own, and dave, who brings the next version")
+		t.ask(ctx, "alice", component, func(c *platformv1alpha1.Component) {
+			other := smoke()
+			other.Name = "other"
+			c.Spec.Environments[0].Checks = append(c.Spec.Environments[0].Checks, other)
+		})
+		Eventually(ctx, framework.Read(admin, component)).Should(HaveField("Status.Environments", HaveExactElements(HaveField("Requested.By", HaveExactElements("alice")))))
+		t.ask(ctx, "dave", component, withImage("registry.example/shop:2.0.0"))
+		second := t.release("shop", "prod", 2)
+		Eventually(ctx, framework.Read(admin, component)).Should(framework.HaveCondition(isPromoted, no, platformv1alpha1.ReasonWaitingForApproval, "shop-prod-2", "; alice, dave made the change"))
+		Expect(read(ctx, second)).To(And(HaveField("Spec.Checks", HaveLen(2)), HaveField("Spec.RequestedBy", "dave")))
+		decide(ctx, alice, "alice", second, platformv1alpha1.DecisionApprove, "")
+		Eventually(ctx, framework.Read(admin, second)).Should(HaveField("Status.Decisions", HaveLen(1)))
+		Consistently(ctx, framework.Read(admin, second), "1s").Should(HaveField("Status.OpenedAt", BeNil()), "alice let her own Job in")
+
+		By("bob, who approves; with that nobody asks for anything any more")
+		decide(ctx, bob, "bob", second, platformv1alpha1.DecisionApprove, "")
+		Eventually(ctx, framework.Read(admin, component)).Should(HaveField("Status.Environments", HaveExactElements(And(
+			HaveField("Release", "shop-prod-2"), HaveField("Requested", BeNil())))))
+	})
+
 	It("is none for who holds an environment and lets it go on: that makes nobody an author", func(ctx context.Context) {
 		t := newTeam(ctx)
 		t.addGated(ctx, "prod", gated(ctx, forbidden()))
