@@ -61,52 +61,78 @@ func (s *scope) requested(st *stop) (*platformv1alpha1.RequestedVersion, error) 
 	if st.runs(st.version) && (pin == 0 || current.Spec.Revision.Number == pin) && st.checksCame() {
 		return nil, nil
 	}
-	before := s.askedBefore(st)
+	before, inherited := s.askedBefore(st)
 	if before != nil && before.Version == st.version && before.Revision == pin && before.Checks == checks {
 		return before.DeepCopy(), nil
 	}
 	by := s.component.Spec.RequestedBy
-	if before == nil {
+	if before == nil || inherited {
 		if release := st.brought(pin); release != nil {
 			by = release.Spec.RequestedBy // asked for before there was a status, or before it was rolled back
-		} else if asked := s.asked(st.version); asked != "" && !st.runs(st.version) {
-			by = asked // the environment was made anew
+		} else if before != nil && before.Requester == "" {
+			by = "" // whoever changed the path since did not bring what nobody asked for
 		}
 	}
 	now := &platformv1alpha1.RequestedVersion{Version: st.version, Revision: pin, Checks: checks, Requester: by}
 	if before != nil {
-		now.By = before.By
+		now.By = slices.Clone(before.By)
 		if before.Version == st.version && before.Revision == pin {
 			now.Requester = before.Requester // other checks make the version nobody else's
 		}
 	}
 	if by != "" {
-		now.By = append(slices.Clone(now.By), by)
+		now.By = append(now.By, by)
 	}
-	slices.Sort(now.By)
-	now.By = slices.Compact(now.By)
-	now.By = now.By[:min(len(now.By), maxRequesters)]
+	now.By = distinct(now.By)
 	return now, nil
 }
 
-// askedBefore is what the status says of who asked for what is to come into an environment; nil for nothing.
-func (s *scope) askedBefore(st *stop) *platformv1alpha1.RequestedVersion {
+// askedBefore is what the status says of who asked for what is to come into an environment; nil for nothing. Of one that was not in
+// the path before, or that was made anew, it says nothing: there it is what was asked for anywhere in the path, or whoever leaves
+// an environment out for a moment would be rid of it.
+func (s *scope) askedBefore(st *stop) (before *platformv1alpha1.RequestedVersion, inherited bool) {
+	known := false
 	for i := range s.before.Status.Environments {
 		if e := &s.before.Status.Environments[i]; e.Name == st.name {
-			return e.Requested
+			before, known = e.Requested, true
 		}
 	}
-	return nil
+	if before != nil || known && st.current() != nil {
+		return before, false
+	}
+	return s.askedAnywhere(st.version), true
 }
 
-// asked is who asked for a version that the Component asks for in any environment; empty where that is not known.
-func (s *scope) asked(version string) string {
+// askedAnywhere is what the status says was asked for in all environments, nil for nothing: for the version, where one of them has
+// it. Versions of environments with parameters of their own are called otherwise; of these one that nobody asked for goes first.
+func (s *scope) askedAnywhere(version string) *platformv1alpha1.RequestedVersion {
+	var all *platformv1alpha1.RequestedVersion
 	for i := range s.before.Status.Environments {
-		if requested := s.before.Status.Environments[i].Requested; requested != nil && requested.Version == version {
-			return requested.Requester
+		requested := s.before.Status.Environments[i].Requested
+		if requested == nil {
+			continue
 		}
+		if all == nil {
+			all = requested.DeepCopy()
+			continue
+		}
+		by := slices.Concat(all.By, requested.By)
+		if all.Version != version && (requested.Version == version || requested.Requester == "") {
+			all = requested.DeepCopy()
+		}
+		all.By = by
 	}
-	return ""
+	if all != nil {
+		all.By = distinct(all.By)
+	}
+	return all
+}
+
+// distinct are as many of the users as the status keeps, each once.
+func distinct(users []string) []string {
+	slices.Sort(users)
+	users = slices.Compact(users)
+	return users[:min(len(users), maxRequesters)]
 }
 
 // checksCame says whether the checks that the Component asks for are those that came with the last Release here which passed the

@@ -160,9 +160,9 @@ func TestRequested_IsWhoAskedWhereNoReleaseSaysSo(t *testing.T) {
 		unopened []*platformv1alpha1.Release
 		want     *platformv1alpha1.RequestedVersion
 	}{
-		"nobody, where it runs":                            {asked("v1", "ann"), "bob", "v1", []*platformv1alpha1.Release{one}, nil, nil},
-		"who asks":                                         {nil, "ann", "v2", []*platformv1alpha1.Release{one}, nil, asked("v2", "ann")},
-		"who asks for the first":                           {nil, "ann", "v1", nil, nil, asked("v1", "ann")},
+		"nobody, where it runs": {asked("v1", "ann"), "bob", "v1", []*platformv1alpha1.Release{one}, nil, nil},
+		"who asks":              {nil, "ann", "v2", []*platformv1alpha1.Release{one}, nil, asked("v2", "ann")},
+		"who asks for the first, and who asked elsewhere": {nil, "ann", "v1", nil, nil, &platformv1alpha1.RequestedVersion{Version: "v1", Requester: "ann", By: []string{"ann", "zoe"}}},
 		"those before too":                                 {asked("v2", "bob"), "ann", "v3", []*platformv1alpha1.Release{one}, nil, asked("v3", "ann", "bob")},
 		"each once":                                        {asked("v2", "ann"), "ann", "v3", []*platformv1alpha1.Release{one}, nil, asked("v3", "ann")},
 		"not who promotes":                                 {asked("v2", "ann"), "eve", "v2", []*platformv1alpha1.Release{one}, nil, asked("v2", "ann")},
@@ -321,6 +321,36 @@ func TestRequested_IsWhoChangedTheChecks(t *testing.T) {
 		s := &scope{before: before, component: component}
 		got, err := s.requested(&stop{name: "prod", version: tc.version, checks: tc.checks, releases: tc.releases})
 		if err != nil || !equality.Semantic.DeepEqual(got, tc.want) {
+			t.Errorf("%s: it is %v (%v), want %v", name, got, err, tc.want)
+		}
+	}
+}
+
+// An environment that comes into the path again, or that is made anew, has what was asked for in the others, whoever changed the path.
+func TestRequested_IsInheritedWhereTheStatusSaysNothing(t *testing.T) {
+	t.Parallel()
+	asked := func(version, by string, all ...string) *platformv1alpha1.RequestedVersion {
+		return &platformv1alpha1.RequestedVersion{Version: version, Requester: by, By: all}
+	}
+	for name, tc := range map[string]struct {
+		others  []*platformv1alpha1.RequestedVersion
+		version string
+		want    *platformv1alpha1.RequestedVersion
+	}{
+		"nobody's where there is nothing":          {nil, "v2", asked("v2", "bob", "bob")},
+		"all of it":                                {[]*platformv1alpha1.RequestedVersion{asked("v2", "dave", "alice", "dave")}, "v2", asked("v2", "dave", "alice", "dave")},
+		"that it was nobody":                       {[]*platformv1alpha1.RequestedVersion{asked("v2", "")}, "v2", asked("v2", "")},
+		"that of all others":                       {[]*platformv1alpha1.RequestedVersion{nil, asked("v3", "eve", "eve"), asked("v2", "dave", "alice", "dave")}, "v2", asked("v2", "dave", "alice", "dave", "eve")},
+		"though it is called otherwise":            {[]*platformv1alpha1.RequestedVersion{asked("v2", "dave", "alice", "dave")}, "v2-of-prod", asked("v2-of-prod", "bob", "alice", "bob", "dave")},
+		"and is nobody's, though called otherwise": {[]*platformv1alpha1.RequestedVersion{asked("v1", "dave", "dave"), asked("v2", "", "alice")}, "v2-of-prod", asked("v2-of-prod", "", "alice", "dave")},
+	} {
+		component, before := &platformv1alpha1.Component{}, &platformv1alpha1.Component{}
+		component.Spec.RequestedBy = "bob"
+		for _, requested := range tc.others {
+			before.Status.Environments = append(before.Status.Environments, platformv1alpha1.ComponentEnvironmentStatus{Name: "ghost", Requested: requested})
+		}
+		s := &scope{before: before, component: component}
+		if got, err := s.requested(&stop{name: "prod", version: tc.version}); err != nil || !equality.Semantic.DeepEqual(got, tc.want) {
 			t.Errorf("%s: it is %v (%v), want %v", name, got, err, tc.want)
 		}
 	}

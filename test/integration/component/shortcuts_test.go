@@ -7,6 +7,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/test/framework"
@@ -138,6 +139,46 @@ var _ = Describe("A shortcut past a gate", func() {
 		decide(ctx, bob, "bob", second, platformv1alpha1.DecisionApprove, "")
 		Eventually(ctx, framework.Read(admin, component)).Should(HaveField("Status.Environments", HaveExactElements(And(
 			HaveField("Release", "shop-prod-2"), HaveField("Requested", BeNil())))))
+	})
+
+	It("by another path for a moment: who changed something, or that nobody did, is known still", func(ctx context.Context) {
+		t := newTeam(ctx, "dev")
+		t.addGated(ctx, "prod", gated(ctx, forbidden()))
+		alice := t.approver(ctx, "alice")
+		t.editor(ctx, "alice")
+		t.editor(ctx, "dave")
+		template := publish(ctx, light(framework.Name("light-")))
+		shop, book := framework.Component(t.home, "shop", template.Name, "dev", "prod"), framework.Component(t.home, "book", template.Name, "dev", "prod")
+		shop.Spec.RequestedBy = "alice"
+		for _, component := range []*platformv1alpha1.Component{shop, book} {
+			component.Spec.Env = []platformv1alpha1.EnvVar{{Name: "LEVEL", Value: "alice"}}
+			component.Spec.Environments[1].Parameters = framework.JSON(`{color: green}`) // so that the version is called otherwise elsewhere
+			Eventually(ctx, func() error { return alice.Create(ctx, component) }).Should(Succeed(), "the right takes a moment")
+			DeferCleanup(func(ctx context.Context) { Expect(client.IgnoreNotFound(admin.Delete(ctx, component))).To(Succeed()) })
+		}
+		Eventually(ctx, framework.Read(admin, shop)).Should(waitsFor(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-1", "; alice made the change"))
+		Eventually(ctx, framework.Read(admin, book)).Should(waitsFor(platformv1alpha1.ReasonAuthorUnknown, "book-prod-1"))
+		t.ask(ctx, "dave", shop, withImage("registry.example/shop:2.0.0"))
+		Eventually(ctx, framework.Read(admin, shop)).Should(waitsFor(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-2", "; alice, dave made the change"))
+
+		By("another path, and dave, who puts it right")
+		path := read(ctx, shop).Spec.Environments
+		for _, component := range []*platformv1alpha1.Component{shop, book} {
+			t.ask(ctx, "alice", component, func(c *platformv1alpha1.Component) {
+				c.Spec.Environments = []platformv1alpha1.PathEnvironment{{Name: "ghost"}}
+			})
+			for _, environment := range []string{"dev", "prod"} {
+				Eventually(ctx, func() ([]platformv1alpha1.Release, error) { return t.releases(ctx, component.Name, environment) }).Should(BeEmpty())
+			}
+			t.ask(ctx, "dave", component, func(c *platformv1alpha1.Component) { c.Spec.Environments = path })
+		}
+		Eventually(ctx, framework.Read(admin, shop)).Should(waitsFor(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-1", "; alice, dave made the change"))
+		Eventually(ctx, framework.Read(admin, book)).Should(waitsFor(platformv1alpha1.ReasonAuthorUnknown, "book-prod-1"))
+		for _, release := range []*platformv1alpha1.Release{t.release("shop", "prod", 1), t.release("book", "prod", 1)} {
+			decide(ctx, alice, "alice", release, platformv1alpha1.DecisionApprove, "")
+			Eventually(ctx, framework.Read(admin, release)).Should(HaveField("Status.Decisions", HaveLen(1)))
+			Consistently(ctx, framework.Read(admin, release), "1s").Should(HaveField("Status.OpenedAt", BeNil()), "alice let in what she wrote")
+		}
 	})
 
 	It("is none for who holds an environment and lets it go on: that makes nobody an author", func(ctx context.Context) {
