@@ -287,14 +287,15 @@ type RequestedVersion struct {
 	// changes something else of the Component in the meantime, such as where it is held. Empty where it named nobody: a name that
 	// comes later is another's.
 	// +optional
-	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:MaxLength=512
 	Requester string `json:"requester,omitempty"`
 	// by are the users that spec.requestedBy named with each version, pinned revision and checks since those that run there. Each of
-	// these is an author of the next Release, also where a version came to no Release, or that is gone. At most 128, the first by name.
+	// these is an author of the next Release, also where a version came to no Release, or that is gone. At most 128, the first by name; where there
+	// are as many, it is not known whether these are all, and nobody may approve where authors may not.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=128
-	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:items:MaxLength=512
 	By []string `json:"by,omitempty"`
 }
 

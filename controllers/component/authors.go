@@ -41,7 +41,7 @@ func (r *Reconciler) findTeam(ctx context.Context, s *scope) error {
 	return nil
 }
 
-// maxRequesters is how many users the status keeps of an environment.
+// maxRequesters is how many users the status keeps of an environment. Where it has as many, others may have been left out.
 const maxRequesters = 128
 
 // requested is who asked for what the Component asks for in an environment, the version, the revision that it is pinned to and the
@@ -249,6 +249,9 @@ func (s *scope) authors(st *stop, pending *platformv1alpha1.Release) (users []st
 		users = append(users, members...)
 	}
 	if st.requested != nil {
+		if len(st.requested.By) >= maxRequesters {
+			return nil, fmt.Sprintf("%d users or more asked for changes since what runs in %s came, more than are kept: have the Component ask for what runs there, then for the change anew", maxRequesters, st.name)
+		}
 		users = append(users, st.requested.By...)
 	}
 	slices.Sort(users)

@@ -1,6 +1,7 @@
 package component
 
 import (
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -352,6 +353,32 @@ func TestRequested_IsInheritedWhereTheStatusSaysNothing(t *testing.T) {
 		s := &scope{before: before, component: component}
 		if got, err := s.requested(&stop{name: "prod", version: tc.version}); err != nil || !equality.Semantic.DeepEqual(got, tc.want) {
 			t.Errorf("%s: it is %v (%v), want %v", name, got, err, tc.want)
+		}
+	}
+}
+
+// Of more users than the status keeps somebody would be forgotten, who could then approve.
+func TestAuthors_AreUnknownWhereThereAreMoreThanAreKept(t *testing.T) {
+	t.Parallel()
+	pending := &platformv1alpha1.Release{}
+	pending.Spec.RequestedBy = "bob"
+	component, before := &platformv1alpha1.Component{}, &platformv1alpha1.Component{}
+	before.Status.Environments = []platformv1alpha1.ComponentEnvironmentStatus{{Name: "prod"}}
+	s := &scope{before: before, component: component, stops: []stop{{name: "prod", unopened: []*platformv1alpha1.Release{pending}}}}
+	st := &s.stops[0]
+	for i := range 130 {
+		st.version, component.Spec.RequestedBy = fmt.Sprintf("v%d", i), fmt.Sprintf("user-%03d", i)
+		var err error
+		if st.requested, err = s.requested(st); err != nil {
+			t.Fatal(err)
+		}
+		before.Status.Environments[0].Requested = st.requested
+		users, unknown := s.authors(st, pending)
+		switch {
+		case i < 127 && (len(users) != i+2 || unknown != ""):
+			t.Fatalf("of %d users, %d are authors (%s)", i+1, len(users), unknown)
+		case i >= 127 && (len(users) != 0 || !strings.Contains(unknown, "128 users or more asked for changes since what runs in prod came")):
+			t.Fatalf("of %d users, %d are authors (%s)", i+1, len(users), unknown)
 		}
 	}
 }

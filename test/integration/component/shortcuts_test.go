@@ -2,11 +2,14 @@ package component_test
 
 import (
 	"context"
+	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -179,6 +182,27 @@ var _ = Describe("A shortcut past a gate", func() {
 			Eventually(ctx, framework.Read(admin, release)).Should(HaveField("Status.Decisions", HaveLen(1)))
 			Consistently(ctx, framework.Read(admin, release), "1s").Should(HaveField("Status.OpenedAt", BeNil()), "alice let in what she wrote")
 		}
+	})
+
+	It("is none for who has a long name, whose change is planned and known as anybody's", func(ctx context.Context) {
+		t := newTeam(ctx)
+		t.addGated(ctx, "prod", gated(ctx, forbidden()))
+		robot := "system:serviceaccount:" + strings.Repeat("n", 63) + ":" + strings.Repeat("a", 253)
+		Expect(admin.Create(ctx, &rbacv1.RoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Namespace: t.home, Name: "robot-edits"},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "towpath-edit"},
+			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: robot}},
+		})).To(Succeed())
+		cfg := cluster.Plane.AdminConfig()
+		cfg.Impersonate = rest.ImpersonationConfig{UserName: robot, Groups: []string{"system:authenticated"}}
+		user, err := client.New(cfg, client.Options{Scheme: admin.Scheme()})
+		Expect(err).NotTo(HaveOccurred())
+		template := publish(ctx, light(framework.Name("light-")))
+		component := framework.Component(t.home, "shop", template.Name, "prod")
+		component.Spec.RequestedBy = robot
+		Eventually(ctx, func() error { return user.Create(ctx, component) }).Should(Succeed(), "the right takes a moment")
+		DeferCleanup(func(ctx context.Context) { Expect(client.IgnoreNotFound(admin.Delete(ctx, component))).To(Succeed()) })
+		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-1", "; "+robot+" made the change"))
 	})
 
 	It("is none for who holds an environment and lets it go on: that makes nobody an author", func(ctx context.Context) {
