@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -269,7 +270,8 @@ func (s *scope) since(st *stop) []*platformv1alpha1.Release {
 	for i := range s.stops {
 		other := &s.stops[i]
 		for _, release := range other.releases {
-			if !st.runs(release.Spec.Version) && !release.CreationTimestamp.Time.Before(since) && !other.repeats(release) {
+			came := st.runs(release.Spec.Version) || st.cameWith(release)
+			if !came && !release.CreationTimestamp.Time.Before(since) && !other.repeats(release) {
 				made = append(made, release)
 			}
 		}
@@ -280,6 +282,19 @@ func (s *scope) since(st *stop) []*platformv1alpha1.Release {
 		}
 	}
 	return made
+}
+
+// cameWith says that what runs here came in the same second as a Release of another environment, and brought the same change of the
+// same user, as far as environments do not differ in it: with parameters of its own it is called otherwise here. What that user
+// changes of these in the rest of the second is counted by what the environment asked for.
+func (s *stop) cameWith(release *platformv1alpha1.Release) bool {
+	origin := s.origin(s.current())
+	if origin == nil || !origin.CreationTimestamp.Time.Equal(release.CreationTimestamp.Time) {
+		return false
+	}
+	a, b := &origin.Spec, &release.Spec
+	return sameCode(origin, release) && a.RequestedBy == b.RequestedBy &&
+		equality.Semantic.DeepEqual(a.Env, b.Env) && equality.Semantic.DeepEqual(a.SecretEnv, b.SecretEnv)
 }
 
 // cameAt is when the Release was made that brought what runs here; zero where nothing runs, or where it is gone.

@@ -382,3 +382,36 @@ func TestAuthors_AreUnknownWhereThereAreMoreThanAreKept(t *testing.T) {
 		}
 	}
 }
+
+// Where an environment has parameters of its own, its versions are called otherwise: what came to it in the same second as to the one
+// before is what runs all the same, and who made that is no author of the next.
+func TestAuthors_AreNotThoseOfWhatCameInTheSameSecond(t *testing.T) {
+	t.Parallel()
+	made := func(minute int, version, image, by string) *platformv1alpha1.Release {
+		r := &platformv1alpha1.Release{}
+		r.CreationTimestamp = metav1.NewTime(time.Date(2026, 11, 29, 10, minute, 0, 0, time.UTC))
+		r.Spec.Image, r.Spec.Version, r.Spec.RequestedBy, r.Spec.Cause, r.Spec.Number = image, version, by, platformv1alpha1.CausePromotion, int64(minute)
+		return r
+	}
+	env := made(1, "dev-v1a", "shop:1", "bob")
+	env.Spec.Env = []platformv1alpha1.EnvVar{{Name: "LEVEL", Value: "debug"}}
+	pending := made(9, "prod-v2", "shop:2", "dave")
+	for name, tc := range map[string]struct {
+		dev  *platformv1alpha1.Release
+		want []string
+	}{
+		"what runs":                     {made(1, "dev-v1", "shop:1", "bob"), []string{"dave"}},
+		"another image":                 {made(1, "dev-v0", "shop:0", "bob"), []string{"bob", "dave"}},
+		"another's change":              {made(1, "dev-v1a", "shop:1", "ann"), []string{"ann", "dave"}},
+		"other variables":               {env, []string{"bob", "dave"}},
+		"what came later, and is alike": {made(2, "dev-v1a", "shop:1", "bob"), []string{"bob", "dave"}},
+	} {
+		s := &scope{stops: []stop{
+			{releases: []*platformv1alpha1.Release{tc.dev, made(8, "dev-v2", "shop:2", "dave")}},
+			{releases: []*platformv1alpha1.Release{made(1, "prod-v1", "shop:1", "bob")}, unopened: []*platformv1alpha1.Release{pending}},
+		}}
+		if users, unknown := s.authors(&s.stops[1], pending); !slices.Equal(users, tc.want) || unknown != "" {
+			t.Errorf("%s: the authors are %v (%s), want %v", name, users, unknown, tc.want)
+		}
+	}
+}
