@@ -66,25 +66,24 @@ func (s *scope) requested(st *stop) (*platformv1alpha1.RequestedVersion, error) 
 	if before != nil && before.Version == st.version && before.Revision == pin && before.Checks == checks {
 		return before.DeepCopy(), nil
 	}
-	by := s.component.Spec.RequestedBy
-	if before == nil || inherited {
-		if release := st.brought(pin); release != nil {
-			by = release.Spec.RequestedBy // asked for before there was a status, or before it was rolled back
-		} else if before != nil && before.Requester == "" {
-			by = "" // whoever changed the path since did not bring what nobody asked for
-		}
+	by, asked := s.component.Spec.RequestedBy, askers(s.edits, st.name)
+	if len(asked) > 0 {
+		by = asked[len(asked)-1] // whoever wrote last may have brought nothing
+	}
+	if release := st.brought(pin); release != nil && (before == nil || inherited) {
+		by = release.Spec.RequestedBy // asked for before there was a status, or before it was rolled back
 	}
 	now := &platformv1alpha1.RequestedVersion{Version: st.version, Revision: pin, Checks: checks, Requester: by}
 	if before != nil {
 		now.By = slices.Clone(before.By)
-		if before.Version == st.version && before.Revision == pin {
+		switch {
+		case before.Version == st.version && before.Revision == pin:
 			now.Requester = before.Requester // other checks make the version nobody else's
+		case inherited && before.Requester == "":
+			now.Requester = "" // nor does another path what nobody asked for
 		}
 	}
-	if by != "" {
-		now.By = append(now.By, by)
-	}
-	now.By = distinct(now.By)
+	now.By = distinct(slices.DeleteFunc(append(append(now.By, asked...), by), func(user string) bool { return user == "" }))
 	return now, nil
 }
 

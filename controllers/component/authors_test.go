@@ -343,7 +343,7 @@ func TestRequested_IsInheritedWhereTheStatusSaysNothing(t *testing.T) {
 		"that it was nobody":                       {[]*platformv1alpha1.RequestedVersion{asked("v2", "")}, "v2", asked("v2", "")},
 		"that of all others":                       {[]*platformv1alpha1.RequestedVersion{nil, asked("v3", "eve", "eve"), asked("v2", "dave", "alice", "dave")}, "v2", asked("v2", "dave", "alice", "dave", "eve")},
 		"though it is called otherwise":            {[]*platformv1alpha1.RequestedVersion{asked("v2", "dave", "alice", "dave")}, "v2-of-prod", asked("v2-of-prod", "bob", "alice", "bob", "dave")},
-		"and is nobody's, though called otherwise": {[]*platformv1alpha1.RequestedVersion{asked("v1", "dave", "dave"), asked("v2", "", "alice")}, "v2-of-prod", asked("v2-of-prod", "", "alice", "dave")},
+		"and is nobody's, though called otherwise": {[]*platformv1alpha1.RequestedVersion{asked("v1", "dave", "dave"), asked("v2", "", "alice")}, "v2-of-prod", asked("v2-of-prod", "", "alice", "bob", "dave")},
 	} {
 		component, before := &platformv1alpha1.Component{}, &platformv1alpha1.Component{}
 		component.Spec.RequestedBy = "bob"

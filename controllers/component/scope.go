@@ -26,6 +26,8 @@ import (
 type scope struct {
 	component *platformv1alpha1.Component
 	before    *platformv1alpha1.Component
+	// edits are the changes that the status does not know of, as far as they were seen.
+	edits []edit
 	// now is the time of the pass.
 	now time.Time
 

@@ -2,6 +2,7 @@ package component_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -203,6 +204,47 @@ var _ = Describe("A shortcut past a gate", func() {
 		Eventually(ctx, func() error { return user.Create(ctx, component) }).Should(Succeed(), "the right takes a moment")
 		DeferCleanup(func(ctx context.Context) { Expect(client.IgnoreNotFound(admin.Delete(ctx, component))).To(Succeed()) })
 		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-1", "; "+robot+" made the change"))
+	})
+
+	It("by a change of a moment before another's: each of the two is an author", func(ctx context.Context) {
+		t := newTeam(ctx)
+		t.addGated(ctx, "prod", gated(ctx, forbidden()))
+		template := publish(ctx, light(framework.Name("light-")))
+		var users []client.Client
+		for _, name := range []string{"alice", "dave", "oskar"} {
+			t.editor(ctx, name)
+			user, err := cluster.UserClient(name)
+			Expect(err).NotTo(HaveOccurred())
+			users = append(users, user)
+		}
+		for i := range 10 {
+			component := framework.Component(t.home, fmt.Sprintf("shop%d", i), template.Name, "prod")
+			component.Spec.RequestedBy = "kubernetes-admin"
+			deploy(ctx, component)
+			Eventually(ctx, framework.Read(admin, component)).Should(keptOut(platformv1alpha1.ReasonWaitingForApproval, "; kubernetes-admin made the change"))
+			next := 0
+			Eventually(ctx, func() error { // one after the other, as fast as that goes
+				live := read(ctx, component)
+				for ; next < len(users); next++ {
+					live.Spec.RequestedBy = []string{"alice", "dave", "oskar"}[next]
+					switch next {
+					case 0:
+						live.Spec.Env = []platformv1alpha1.EnvVar{{Name: "LEVEL", Value: "alice"}}
+					case 1:
+						live.Spec.Image = "registry.example/shop:2.0.0"
+					default:
+						live.Spec.Environments[0].Promote = "nothing"
+					}
+					if err := users[next].Update(ctx, live); err != nil {
+						return err
+					}
+				}
+				return nil
+			}).Should(Succeed(), "the right takes a moment, and the status may change in between")
+			Eventually(ctx, framework.Read(admin, component)).Should(And(
+				HaveField("Status.ObservedGeneration", int64(4)), waitsFor(platformv1alpha1.ReasonWaitingForApproval, "; alice, dave, kubernetes-admin made the change"),
+				HaveField("Status.Environments", HaveExactElements(HaveField("Requested.Requester", "dave")))))
+		}
 	})
 
 	It("is none for who holds an environment and lets it go on: that makes nobody an author", func(ctx context.Context) {
