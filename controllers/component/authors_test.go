@@ -283,7 +283,7 @@ func TestRequested_IsWhoChangedTheChecks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Spec.Checks = append(resolved, platformv1alpha1.ReleaseCheck{Origin: platformv1alpha1.CheckOfClass})
+		r.Spec.Checks = slices.Concat(resolved, []platformv1alpha1.ReleaseCheck{{Origin: platformv1alpha1.CheckOfClass}})
 		return r
 	}
 	const brings, back, follows = platformv1alpha1.CauseImageChange, platformv1alpha1.CauseRollback, platformv1alpha1.CauseTemplateRollout
