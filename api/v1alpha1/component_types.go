@@ -279,18 +279,23 @@ type RequestedVersion struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	Revision int64 `json:"revision,omitempty"`
+	// checks is the hash of the Component's own checks of the environment that were asked for with these. Empty for none.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Checks string `json:"checks,omitempty"`
 	// requester is the user that spec.requestedBy named with that version, or that revision. Its Releases name that user, whoever
 	// changes something else of the Component in the meantime, such as where it is held. Empty where it named nobody: a name that
 	// comes later is another's.
 	// +optional
-	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:MaxLength=512
 	Requester string `json:"requester,omitempty"`
-	// by are the users that spec.requestedBy named with each version since the one that runs there. Each of these is an
-	// author of the next Release, also where a version came to no Release, or that is gone. At most 128, the first by name.
+	// by are the users that spec.requestedBy named with each version, pinned revision and checks since those that run there. Each of
+	// these is an author of the next Release, also where a version came to no Release, or that is gone. At most 128, the first by name; where there
+	// are as many, it is not known whether these are all, and nobody may approve where authors may not.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=128
-	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:items:MaxLength=512
 	By []string `json:"by,omitempty"`
 }
 

@@ -2,17 +2,23 @@ package component
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"net/mail"
 	"slices"
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/check"
 	"github.com/towpath-dev/towpath/internal/team"
 )
 
@@ -36,59 +42,146 @@ func (r *Reconciler) findTeam(ctx context.Context, s *scope) error {
 	return nil
 }
 
-// maxRequesters is how many users the status keeps of an environment.
+// maxRequesters is how many users the status keeps of an environment. Where it has as many, others may have been left out.
 const maxRequesters = 128
 
-// requested is who asked for what the Component asks for in an environment, the version and the revision that it is pinned to, and
-// for those before it since what runs there: a version may have come to no Release, since something was in the way, or its Release
-// may have gone with its environment. What the Component asks for otherwise, such as a promotion, makes nobody an author.
-func (s *scope) requested(st *stop) *platformv1alpha1.RequestedVersion {
-	var before *platformv1alpha1.RequestedVersion
-	for i := range s.before.Status.Environments {
-		if e := &s.before.Status.Environments[i]; e.Name == st.name {
-			before = e.Requested
-		}
+// requested is who asked for what the Component asks for in an environment, the version, the revision that it is pinned to and the
+// checks that come with these, and for those before it since what runs there: a version may have come to no Release, since something
+// was in the way, or its Release may have gone with its environment. What the Component asks for otherwise, such as a promotion,
+// makes nobody an author.
+func (s *scope) requested(st *stop) (*platformv1alpha1.RequestedVersion, error) {
+	checks, err := hashOf(st.checks)
+	if err != nil {
+		return nil, err
 	}
 	pin := int64(0)
 	if ref := s.component.Spec.TemplateRef.Revision; ref != nil {
 		pin = *ref
 	}
 	current := st.current()
-	if st.runs(st.version) && (pin == 0 || current.Spec.Revision.Number == pin) {
-		return nil
+	if st.runs(st.version) && (pin == 0 || current.Spec.Revision.Number == pin) && st.checksCame() {
+		return nil, nil
 	}
-	if before != nil && before.Version == st.version && before.Revision == pin {
-		return before.DeepCopy()
+	before, inherited := s.askedBefore(st)
+	if before != nil && before.Version == st.version && before.Revision == pin && before.Checks == checks {
+		return before.DeepCopy(), nil
 	}
-	by := s.component.Spec.RequestedBy
-	if before == nil {
-		if release := st.brought(pin); release != nil {
-			by = release.Spec.RequestedBy // asked for before there was a status, or before it was rolled back
-		} else if asked := s.asked(st.version); asked != "" && !st.runs(st.version) {
-			by = asked // the environment was made anew
+	by, asked := s.component.Spec.RequestedBy, askers(s.edits, st.name)
+	if len(asked) > 0 {
+		by = asked[len(asked)-1] // whoever wrote last may have brought nothing
+	}
+	if release := st.brought(pin); release != nil && (before == nil || inherited) {
+		by = release.Spec.RequestedBy // asked for before there was a status, or before it was rolled back
+	}
+	now := &platformv1alpha1.RequestedVersion{Version: st.version, Revision: pin, Checks: checks, Requester: by}
+	if before != nil {
+		now.By = slices.Clone(before.By)
+		switch {
+		case before.Version == st.version && before.Revision == pin:
+			now.Requester = before.Requester // other checks make the version nobody else's
+		case inherited && before.Requester == "":
+			now.Requester = "" // nor does another path what nobody asked for
 		}
 	}
-	now := &platformv1alpha1.RequestedVersion{Version: st.version, Revision: pin, Requester: by}
-	if before != nil {
-		now.By = before.By
-	}
-	if by != "" {
-		now.By = append(slices.Clone(now.By), by)
-	}
-	slices.Sort(now.By)
-	now.By = slices.Compact(now.By)
-	now.By = now.By[:min(len(now.By), maxRequesters)]
-	return now
+	now.By = distinct(slices.DeleteFunc(append(append(now.By, asked...), by), func(user string) bool { return user == "" }))
+	return now, nil
 }
 
-// asked is who asked for a version that the Component asks for in any environment; empty where that is not known.
-func (s *scope) asked(version string) string {
+// askedBefore is what the status says of who asked for what is to come into an environment; nil for nothing. Of one that was not in
+// the path before, or that was made anew, it says nothing: there it is what was asked for anywhere in the path, or whoever leaves
+// an environment out for a moment would be rid of it.
+func (s *scope) askedBefore(st *stop) (before *platformv1alpha1.RequestedVersion, inherited bool) {
+	known := false
 	for i := range s.before.Status.Environments {
-		if requested := s.before.Status.Environments[i].Requested; requested != nil && requested.Version == version {
-			return requested.Requester
+		if e := &s.before.Status.Environments[i]; e.Name == st.name {
+			before, known = e.Requested, true
 		}
 	}
-	return ""
+	if before != nil || known && st.current() != nil {
+		return before, false
+	}
+	return s.askedAnywhere(st.version), true
+}
+
+// askedAnywhere is what the status says was asked for in all environments, nil for nothing: for the version, where one of them has
+// it. Versions of environments with parameters of their own are called otherwise; of these one that nobody asked for goes first.
+func (s *scope) askedAnywhere(version string) *platformv1alpha1.RequestedVersion {
+	var all *platformv1alpha1.RequestedVersion
+	for i := range s.before.Status.Environments {
+		requested := s.before.Status.Environments[i].Requested
+		if requested == nil {
+			continue
+		}
+		if all == nil {
+			all = requested.DeepCopy()
+			continue
+		}
+		by := slices.Concat(all.By, requested.By)
+		if all.Version != version && (requested.Version == version || requested.Requester == "") {
+			all = requested.DeepCopy()
+		}
+		all.By = by
+	}
+	if all != nil {
+		all.By = distinct(all.By)
+	}
+	return all
+}
+
+// distinct are as many of the users as the status keeps, each once.
+func distinct(users []string) []string {
+	slices.Sort(users)
+	users = slices.Compact(users)
+	return users[:min(len(users), maxRequesters)]
+}
+
+// checksCame says whether the checks that the Component asks for are those that came with the last Release here which passed the
+// gate with what it asked for. A rollback has none, and a revision of the template those of what ran before.
+func (s *stop) checksCame() bool {
+	brought := s.current()
+	for _, release := range slices.Backward(s.releases) {
+		cause := release.Spec.Cause
+		if changes(cause) || release.Spec.Gate != nil && cause != platformv1alpha1.CauseRollback && cause != platformv1alpha1.CauseAdoption {
+			brought = release
+			break
+		}
+	}
+	var came []platformv1alpha1.ReleaseCheck
+	for i := range brought.Spec.Checks {
+		if c := &brought.Spec.Checks[i]; c.Origin == platformv1alpha1.CheckOfComponent {
+			came = append(came, *c)
+		}
+	}
+	if len(came) != len(s.checks) {
+		return false
+	}
+	asked, err := check.Resolve(brought, platformv1alpha1.CheckOfComponent, s.checks)
+	if err != nil {
+		return false // they cannot have come
+	}
+	a, errCame := hashOf(came)
+	b, errAsked := hashOf(asked)
+	return errCame == nil && errAsked == nil && a == b
+}
+
+// hashOf is a hash of checks, in hexadecimal, whatever the order of the keys in their Jobs; empty for none.
+func hashOf[T any](checks []T) (string, error) {
+	if len(checks) == 0 {
+		return "", nil
+	}
+	raw, err := json.Marshal(checks)
+	if err != nil {
+		return "", fmt.Errorf("hashing checks: %w", err)
+	}
+	var content any
+	if err := utiljson.Unmarshal(raw, &content); err != nil {
+		return "", fmt.Errorf("hashing checks: %w", err)
+	}
+	if raw, err = json.Marshal(content); err != nil {
+		return "", fmt.Errorf("hashing checks: %w", err)
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:]), nil
 }
 
 // runs says whether a version runs in an environment. One that came with what was taken over does not: nothing of it was written.
@@ -156,6 +249,9 @@ func (s *scope) authors(st *stop, pending *platformv1alpha1.Release) (users []st
 		users = append(users, members...)
 	}
 	if st.requested != nil {
+		if len(st.requested.By) >= maxRequesters {
+			return nil, fmt.Sprintf("%d users or more asked for changes since what runs in %s came, more than are kept: have the Component ask for what runs there, then for the change anew", maxRequesters, st.name)
+		}
 		users = append(users, st.requested.By...)
 	}
 	slices.Sort(users)
@@ -173,7 +269,8 @@ func (s *scope) since(st *stop) []*platformv1alpha1.Release {
 	for i := range s.stops {
 		other := &s.stops[i]
 		for _, release := range other.releases {
-			if !st.runs(release.Spec.Version) && !release.CreationTimestamp.Time.Before(since) && !other.repeats(release) {
+			came := st.runs(release.Spec.Version) || st.cameWith(release)
+			if !came && !release.CreationTimestamp.Time.Before(since) && !other.repeats(release) {
 				made = append(made, release)
 			}
 		}
@@ -184,6 +281,19 @@ func (s *scope) since(st *stop) []*platformv1alpha1.Release {
 		}
 	}
 	return made
+}
+
+// cameWith says that what runs here came in the same second as a Release of another environment, and brought the same change of the
+// same user, as far as environments do not differ in it: with parameters of its own it is called otherwise here. What that user
+// changes of these in the rest of the second is counted by what the environment asked for.
+func (s *stop) cameWith(release *platformv1alpha1.Release) bool {
+	origin := s.origin(s.current())
+	if origin == nil || !origin.CreationTimestamp.Time.Equal(release.CreationTimestamp.Time) {
+		return false
+	}
+	a, b := &origin.Spec, &release.Spec
+	return sameCode(origin, release) && a.RequestedBy == b.RequestedBy &&
+		equality.Semantic.DeepEqual(a.Env, b.Env) && equality.Semantic.DeepEqual(a.SecretEnv, b.SecretEnv)
 }
 
 // cameAt is when the Release was made that brought what runs here; zero where nothing runs, or where it is gone.

@@ -1,16 +1,19 @@
 package component
 
 import (
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/check"
 )
 
 func TestTheAuthorOfACommitIsAMember(t *testing.T) {
@@ -158,9 +161,9 @@ func TestRequested_IsWhoAskedWhereNoReleaseSaysSo(t *testing.T) {
 		unopened []*platformv1alpha1.Release
 		want     *platformv1alpha1.RequestedVersion
 	}{
-		"nobody, where it runs":                            {asked("v1", "ann"), "bob", "v1", []*platformv1alpha1.Release{one}, nil, nil},
-		"who asks":                                         {nil, "ann", "v2", []*platformv1alpha1.Release{one}, nil, asked("v2", "ann")},
-		"who asks for the first":                           {nil, "ann", "v1", nil, nil, asked("v1", "ann")},
+		"nobody, where it runs": {asked("v1", "ann"), "bob", "v1", []*platformv1alpha1.Release{one}, nil, nil},
+		"who asks":              {nil, "ann", "v2", []*platformv1alpha1.Release{one}, nil, asked("v2", "ann")},
+		"who asks for the first, and who asked elsewhere": {nil, "ann", "v1", nil, nil, &platformv1alpha1.RequestedVersion{Version: "v1", Requester: "ann", By: []string{"ann", "zoe"}}},
 		"those before too":                                 {asked("v2", "bob"), "ann", "v3", []*platformv1alpha1.Release{one}, nil, asked("v3", "ann", "bob")},
 		"each once":                                        {asked("v2", "ann"), "ann", "v3", []*platformv1alpha1.Release{one}, nil, asked("v3", "ann")},
 		"not who promotes":                                 {asked("v2", "ann"), "eve", "v2", []*platformv1alpha1.Release{one}, nil, asked("v2", "ann")},
@@ -180,8 +183,9 @@ func TestRequested_IsWhoAskedWhereNoReleaseSaysSo(t *testing.T) {
 		component := &platformv1alpha1.Component{}
 		component.Spec.RequestedBy = tc.by
 		s := &scope{before: before, component: component}
-		if got := s.requested(&stop{name: "prod", version: tc.version, releases: tc.releases, unopened: tc.unopened}); !equality.Semantic.DeepEqual(got, tc.want) {
-			t.Errorf("%s: it is %v, want %v", name, got, tc.want)
+		got, err := s.requested(&stop{name: "prod", version: tc.version, releases: tc.releases, unopened: tc.unopened})
+		if err != nil || !equality.Semantic.DeepEqual(got, tc.want) {
+			t.Errorf("%s: it is %v (%v), want %v", name, got, err, tc.want)
 		}
 	}
 }
@@ -220,8 +224,9 @@ func TestRequested_IsWhoPinned(t *testing.T) {
 		before.Status.Environments = []platformv1alpha1.ComponentEnvironmentStatus{{Name: "prod", Requested: tc.before}}
 		s := &scope{before: before, component: component}
 		st := &stop{name: "prod", version: "v1", releases: []*platformv1alpha1.Release{runs, followed}, unopened: tc.unopened}
-		if st.requested = s.requested(st); !equality.Semantic.DeepEqual(st.requested, tc.want) {
-			t.Errorf("%s: it is %v, want %v", name, st.requested, tc.want)
+		var err error
+		if st.requested, err = s.requested(st); err != nil || !equality.Semantic.DeepEqual(st.requested, tc.want) {
+			t.Errorf("%s: it is %v (%v), want %v", name, st.requested, err, tc.want)
 		}
 		if tc.want != nil && s.requester(st) != "ada" {
 			t.Errorf("%s: the Release would be %s's", name, s.requester(st))
@@ -261,5 +266,152 @@ func TestPlannedPending_ComparesWithWhatGoesOn(t *testing.T) {
 	st.version = "v1"
 	if pending := (&scope{}).plannedPending(st); !pending[0].Stale {
 		t.Error("it brings what is no more asked for")
+	}
+}
+
+// The checks of a Component come with a version, so whoever changes them is an author of the next, and nobody is where they came.
+func TestRequested_IsWhoChangedTheChecks(t *testing.T) {
+	t.Parallel()
+	checks := func(image string) []platformv1alpha1.Check {
+		spec := &apiextensionsv1.JSON{Raw: []byte(`{"template": {"spec": {"containers": [{"name": "c", "image": "` + image + `"}]}}}`)}
+		return []platformv1alpha1.Check{{Name: "smoke", Job: &platformv1alpha1.JobCheck{Spec: spec}}}
+	}
+	made := func(number int64, version string, cause platformv1alpha1.Cause, with ...platformv1alpha1.Check) *platformv1alpha1.Release {
+		r := &platformv1alpha1.Release{}
+		r.Spec.Number, r.Spec.Version, r.Spec.Cause, r.Spec.Image, r.Spec.Revision.Number = number, version, cause, "shop:"+version, number
+		resolved, err := check.Resolve(r, platformv1alpha1.CheckOfComponent, with)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Spec.Checks = slices.Concat(resolved, []platformv1alpha1.ReleaseCheck{{Origin: platformv1alpha1.CheckOfClass}})
+		return r
+	}
+	const brings, back, follows = platformv1alpha1.CauseImageChange, platformv1alpha1.CauseRollback, platformv1alpha1.CauseTemplateRollout
+	own, other := checks("${release.image}"), checks("evil:1")
+	hash := func(of []platformv1alpha1.Check) string {
+		sum, err := hashOf(of)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sum
+	}
+	alices := &platformv1alpha1.RequestedVersion{Version: "v1", Checks: hash(other), Requester: "alice", By: []string{"alice"}}
+	both := &platformv1alpha1.RequestedVersion{Version: "v2", Checks: hash(other), Requester: "dave", By: []string{"alice", "dave"}}
+	for name, tc := range map[string]struct {
+		before   *platformv1alpha1.RequestedVersion
+		by       string
+		version  string
+		checks   []platformv1alpha1.Check
+		releases []*platformv1alpha1.Release
+		want     *platformv1alpha1.RequestedVersion
+	}{
+		"nobody, where they came":              {alices, "bob", "v1", own, []*platformv1alpha1.Release{made(1, "v1", brings, own...)}, nil},
+		"nobody, where they came long ago":     {nil, "bob", "v1", own, []*platformv1alpha1.Release{made(1, "v1", brings, own...), made(2, "v1", follows, own...)}, nil},
+		"nobody after a rollback":              {nil, "bob", "v1", own, []*platformv1alpha1.Release{made(1, "v1", brings), made(2, "v2", brings, own...), made(3, "v1", back)}, nil},
+		"who changes them":                     {nil, "alice", "v1", other, []*platformv1alpha1.Release{made(1, "v1", brings, own...)}, alices},
+		"who adds the first":                   {nil, "alice", "v1", other, []*platformv1alpha1.Release{made(1, "v1", brings)}, alices},
+		"who takes them out":                   {nil, "ann", "v1", nil, []*platformv1alpha1.Release{made(1, "v1", brings, own...)}, &platformv1alpha1.RequestedVersion{Version: "v1", Requester: "ann", By: []string{"ann"}}},
+		"not who writes next":                  {alices, "bob", "v1", other, []*platformv1alpha1.Release{made(1, "v1", brings, own...)}, alices},
+		"and who brings the next version":      {alices, "dave", "v2", other, []*platformv1alpha1.Release{made(1, "v1", brings, own...)}, both},
+		"who changes them, beside who asked":   {&platformv1alpha1.RequestedVersion{Version: "v2", Requester: "dave", By: []string{"dave"}}, "alice", "v2", other, []*platformv1alpha1.Release{made(1, "v1", brings)}, both},
+		"still, though the version came alone": {both, "bob", "v2", other, []*platformv1alpha1.Release{made(1, "v2", brings, own...)}, both},
+	} {
+		component, before := &platformv1alpha1.Component{}, &platformv1alpha1.Component{}
+		component.Spec.RequestedBy = tc.by
+		before.Status.Environments = []platformv1alpha1.ComponentEnvironmentStatus{{Name: "prod", Requested: tc.before}}
+		s := &scope{before: before, component: component}
+		got, err := s.requested(&stop{name: "prod", version: tc.version, checks: tc.checks, releases: tc.releases})
+		if err != nil || !equality.Semantic.DeepEqual(got, tc.want) {
+			t.Errorf("%s: it is %v (%v), want %v", name, got, err, tc.want)
+		}
+	}
+}
+
+// An environment that comes into the path again, or that is made anew, has what was asked for in the others, whoever changed the path.
+func TestRequested_IsInheritedWhereTheStatusSaysNothing(t *testing.T) {
+	t.Parallel()
+	asked := func(version, by string, all ...string) *platformv1alpha1.RequestedVersion {
+		return &platformv1alpha1.RequestedVersion{Version: version, Requester: by, By: all}
+	}
+	for name, tc := range map[string]struct {
+		others  []*platformv1alpha1.RequestedVersion
+		version string
+		want    *platformv1alpha1.RequestedVersion
+	}{
+		"nobody's where there is nothing":          {nil, "v2", asked("v2", "bob", "bob")},
+		"all of it":                                {[]*platformv1alpha1.RequestedVersion{asked("v2", "dave", "alice", "dave")}, "v2", asked("v2", "dave", "alice", "dave")},
+		"that it was nobody":                       {[]*platformv1alpha1.RequestedVersion{asked("v2", "")}, "v2", asked("v2", "")},
+		"that of all others":                       {[]*platformv1alpha1.RequestedVersion{nil, asked("v3", "eve", "eve"), asked("v2", "dave", "alice", "dave")}, "v2", asked("v2", "dave", "alice", "dave", "eve")},
+		"though it is called otherwise":            {[]*platformv1alpha1.RequestedVersion{asked("v2", "dave", "alice", "dave")}, "v2-of-prod", asked("v2-of-prod", "bob", "alice", "bob", "dave")},
+		"and is nobody's, though called otherwise": {[]*platformv1alpha1.RequestedVersion{asked("v1", "dave", "dave"), asked("v2", "", "alice")}, "v2-of-prod", asked("v2-of-prod", "", "alice", "bob", "dave")},
+	} {
+		component, before := &platformv1alpha1.Component{}, &platformv1alpha1.Component{}
+		component.Spec.RequestedBy = "bob"
+		for _, requested := range tc.others {
+			before.Status.Environments = append(before.Status.Environments, platformv1alpha1.ComponentEnvironmentStatus{Name: "ghost", Requested: requested})
+		}
+		s := &scope{before: before, component: component}
+		if got, err := s.requested(&stop{name: "prod", version: tc.version}); err != nil || !equality.Semantic.DeepEqual(got, tc.want) {
+			t.Errorf("%s: it is %v (%v), want %v", name, got, err, tc.want)
+		}
+	}
+}
+
+// Of more users than the status keeps somebody would be forgotten, who could then approve.
+func TestAuthors_AreUnknownWhereThereAreMoreThanAreKept(t *testing.T) {
+	t.Parallel()
+	pending := &platformv1alpha1.Release{}
+	pending.Spec.RequestedBy = "bob"
+	component, before := &platformv1alpha1.Component{}, &platformv1alpha1.Component{}
+	before.Status.Environments = []platformv1alpha1.ComponentEnvironmentStatus{{Name: "prod"}}
+	s := &scope{before: before, component: component, stops: []stop{{name: "prod", unopened: []*platformv1alpha1.Release{pending}}}}
+	st := &s.stops[0]
+	for i := range 130 {
+		st.version, component.Spec.RequestedBy = fmt.Sprintf("v%d", i), fmt.Sprintf("user-%03d", i)
+		var err error
+		if st.requested, err = s.requested(st); err != nil {
+			t.Fatal(err)
+		}
+		before.Status.Environments[0].Requested = st.requested
+		users, unknown := s.authors(st, pending)
+		switch {
+		case i < 127 && (len(users) != i+2 || unknown != ""):
+			t.Fatalf("of %d users, %d are authors (%s)", i+1, len(users), unknown)
+		case i >= 127 && (len(users) != 0 || !strings.Contains(unknown, "128 users or more asked for changes since what runs in prod came")):
+			t.Fatalf("of %d users, %d are authors (%s)", i+1, len(users), unknown)
+		}
+	}
+}
+
+// Where an environment has parameters of its own, its versions are called otherwise: what came to it in the same second as to the one
+// before is what runs all the same, and who made that is no author of the next.
+func TestAuthors_AreNotThoseOfWhatCameInTheSameSecond(t *testing.T) {
+	t.Parallel()
+	made := func(minute int, version, image, by string) *platformv1alpha1.Release {
+		r := &platformv1alpha1.Release{}
+		r.CreationTimestamp = metav1.NewTime(time.Date(2026, 11, 29, 10, minute, 0, 0, time.UTC))
+		r.Spec.Image, r.Spec.Version, r.Spec.RequestedBy, r.Spec.Cause, r.Spec.Number = image, version, by, platformv1alpha1.CausePromotion, int64(minute)
+		return r
+	}
+	env := made(1, "dev-v1a", "shop:1", "bob")
+	env.Spec.Env = []platformv1alpha1.EnvVar{{Name: "LEVEL", Value: "debug"}}
+	pending := made(9, "prod-v2", "shop:2", "dave")
+	for name, tc := range map[string]struct {
+		dev  *platformv1alpha1.Release
+		want []string
+	}{
+		"what runs":                     {made(1, "dev-v1", "shop:1", "bob"), []string{"dave"}},
+		"another image":                 {made(1, "dev-v0", "shop:0", "bob"), []string{"bob", "dave"}},
+		"another's change":              {made(1, "dev-v1a", "shop:1", "ann"), []string{"ann", "dave"}},
+		"other variables":               {env, []string{"bob", "dave"}},
+		"what came later, and is alike": {made(2, "dev-v1a", "shop:1", "bob"), []string{"bob", "dave"}},
+	} {
+		s := &scope{stops: []stop{
+			{releases: []*platformv1alpha1.Release{tc.dev, made(8, "dev-v2", "shop:2", "dave")}},
+			{releases: []*platformv1alpha1.Release{made(1, "prod-v1", "shop:1", "bob")}, unopened: []*platformv1alpha1.Release{pending}},
+		}}
+		if users, unknown := s.authors(&s.stops[1], pending); !slices.Equal(users, tc.want) || unknown != "" {
+			t.Errorf("%s: the authors are %v (%s), want %v", name, users, unknown, tc.want)
+		}
 	}
 }

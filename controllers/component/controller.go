@@ -68,6 +68,7 @@ type Reconciler struct {
 	Workers int
 
 	writes freshness.Tracker[types.NamespacedName]
+	edits  edits
 }
 
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=components,verbs=get;list;watch;patch
@@ -86,7 +87,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	definition := &metav1.PartialObjectMetadata{}
 	definition.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
 	return ctrl.NewControllerManagedBy(mgr).
-		For(&platformv1alpha1.Component{}).
+		For(&platformv1alpha1.Component{}, builder.WithPredicates(r.edits.watched())).
 		WatchesMetadata(definition, handler.Funcs{
 			CreateFunc: func(ctx context.Context, _ event.CreateEvent, queue requestQueue) { r.defined(ctx, queue) },
 			UpdateFunc: func(ctx context.Context, _ event.UpdateEvent, queue requestQueue) { r.defined(ctx, queue) },
@@ -118,7 +119,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if r.writes.Stale(req.NamespacedName, component.ResourceVersion) {
 		return ctrl.Result{}, nil // the event of our own last write is still to come
 	}
-	s := &scope{component: component, before: component.DeepCopy(), now: r.Clock.Now()}
+	if r.edits.behind(component) {
+		return ctrl.Result{}, nil // the event of the last change is still to come, and wakes us
+	}
+	s := &scope{component: component, before: component.DeepCopy(), edits: r.edits.since(component), now: r.Clock.Now()}
 	if !component.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, r.finalize(ctx, s)
 	}

@@ -26,6 +26,8 @@ import (
 type scope struct {
 	component *platformv1alpha1.Component
 	before    *platformv1alpha1.Component
+	// edits are the changes that the status does not know of, as far as they were seen.
+	edits []edit
 	// now is the time of the pass.
 	now time.Time
 
@@ -92,7 +94,7 @@ type stop struct {
 	// rollbackTo is the number of the Release that somebody wants back, 0 for none.
 	rollbackTo int64
 
-	// requested is who asked for the version since what runs, apart from what Releases say; nil for nobody.
+	// requested is who asked for the version, its revision and its checks since what runs, apart from what Releases say; nil for nobody.
 	requested *platformv1alpha1.RequestedVersion
 
 	// decision and problem are set by act.
@@ -213,7 +215,9 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) error {
 		if err := s.asRecorded(&s.stops[i]); err != nil {
 			return err
 		}
-		s.stops[i].requested = s.requested(&s.stops[i])
+		if s.stops[i].requested, err = s.requested(&s.stops[i]); err != nil {
+			return err
+		}
 		if pending := s.stops[i].pending(); pending != nil {
 			if s.stops[i].decisions, err = r.decisions(ctx, pending); err != nil {
 				return err

@@ -2,11 +2,16 @@ package component_test
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/test/framework"
@@ -101,6 +106,145 @@ var _ = Describe("A shortcut past a gate", func() {
 		Eventually(ctx, framework.Read(admin, component)).Should(keptOut(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-2"))
 		change(ctx, component, withImage(first))
 		Eventually(ctx, framework.Read(admin, component)).Should(framework.HaveCondition(isPromoted, no, platformv1alpha1.ReasonRejected, "bob rejected the version for prod", "It is broken"))
+	})
+
+	It("by a check that somebody adds to what another brings: whoever changes the checks is an author", func(ctx context.Context) {
+		t := newTeam(ctx)
+		t.addGated(ctx, "prod", gated(ctx, forbidden()))
+		bob, alice := t.approver(ctx, "bob"), t.approver(ctx, "alice")
+		t.editor(ctx, "alice")
+		t.editor(ctx, "dave")
+		template := publish(ctx, light(framework.Name("light-")))
+		component := framework.Component(t.home, "shop", template.Name, "prod")
+		component.Spec.RequestedBy = "kubernetes-admin"
+		component.Spec.Environments[0].Checks = []platformv1alpha1.Check{smoke()}
+		deploy(ctx, component)
+		Eventually(ctx, framework.Read(admin, component)).Should(keptOut(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-1"))
+		decide(ctx, bob, "bob", t.release("shop", "prod", 1), platformv1alpha1.DecisionApprove, "")
+		Eventually(ctx, framework.Read(admin, component)).Should(HaveField("Status.Environments", HaveExactElements(And(
+			HaveField("Release", "shop-prod-1"), HaveField("Requested", BeNil())))), "what runs came with these checks")
+
+		By("alice, who adds a Job with an image of her own, and dave, who brings the next version")
+		t.ask(ctx, "alice", component, func(c *platformv1alpha1.Component) {
+			other := smoke()
+			other.Name = "other"
+			c.Spec.Environments[0].Checks = append(c.Spec.Environments[0].Checks, other)
+		})
+		Eventually(ctx, framework.Read(admin, component)).Should(HaveField("Status.Environments", HaveExactElements(HaveField("Requested.By", HaveExactElements("alice")))))
+		t.ask(ctx, "dave", component, withImage("registry.example/shop:2.0.0"))
+		second := t.release("shop", "prod", 2)
+		Eventually(ctx, framework.Read(admin, component)).Should(framework.HaveCondition(isPromoted, no, platformv1alpha1.ReasonWaitingForApproval, "shop-prod-2", "; alice, dave made the change"))
+		Expect(read(ctx, second)).To(And(HaveField("Spec.Checks", HaveLen(2)), HaveField("Spec.RequestedBy", "dave")))
+		decide(ctx, alice, "alice", second, platformv1alpha1.DecisionApprove, "")
+		Eventually(ctx, framework.Read(admin, second)).Should(HaveField("Status.Decisions", HaveLen(1)))
+		Consistently(ctx, framework.Read(admin, second), "1s").Should(HaveField("Status.OpenedAt", BeNil()), "alice let her own Job in")
+
+		By("bob, who approves; with that nobody asks for anything any more")
+		decide(ctx, bob, "bob", second, platformv1alpha1.DecisionApprove, "")
+		Eventually(ctx, framework.Read(admin, component)).Should(HaveField("Status.Environments", HaveExactElements(And(
+			HaveField("Release", "shop-prod-2"), HaveField("Requested", BeNil())))))
+	})
+
+	It("by another path for a moment: who changed something, or that nobody did, is known still", func(ctx context.Context) {
+		t := newTeam(ctx, "dev")
+		t.addGated(ctx, "prod", gated(ctx, forbidden()))
+		alice := t.approver(ctx, "alice")
+		t.editor(ctx, "alice")
+		t.editor(ctx, "dave")
+		template := publish(ctx, light(framework.Name("light-")))
+		shop, book := framework.Component(t.home, "shop", template.Name, "dev", "prod"), framework.Component(t.home, "book", template.Name, "dev", "prod")
+		shop.Spec.RequestedBy = "alice"
+		for _, component := range []*platformv1alpha1.Component{shop, book} {
+			component.Spec.Env = []platformv1alpha1.EnvVar{{Name: "LEVEL", Value: "alice"}}
+			component.Spec.Environments[1].Parameters = framework.JSON(`{color: green}`) // so that the version is called otherwise elsewhere
+			Eventually(ctx, func() error { return alice.Create(ctx, component) }).Should(Succeed(), "the right takes a moment")
+			DeferCleanup(func(ctx context.Context) { Expect(client.IgnoreNotFound(admin.Delete(ctx, component))).To(Succeed()) })
+		}
+		Eventually(ctx, framework.Read(admin, shop)).Should(waitsFor(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-1", "; alice made the change"))
+		Eventually(ctx, framework.Read(admin, book)).Should(waitsFor(platformv1alpha1.ReasonAuthorUnknown, "book-prod-1"))
+		t.ask(ctx, "dave", shop, withImage("registry.example/shop:2.0.0"))
+		Eventually(ctx, framework.Read(admin, shop)).Should(waitsFor(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-2", "; alice, dave made the change"))
+
+		By("another path, and dave, who puts it right")
+		path := read(ctx, shop).Spec.Environments
+		for _, component := range []*platformv1alpha1.Component{shop, book} {
+			t.ask(ctx, "alice", component, func(c *platformv1alpha1.Component) {
+				c.Spec.Environments = []platformv1alpha1.PathEnvironment{{Name: "ghost"}}
+			})
+			for _, environment := range []string{"dev", "prod"} {
+				Eventually(ctx, func() ([]platformv1alpha1.Release, error) { return t.releases(ctx, component.Name, environment) }).Should(BeEmpty())
+			}
+			t.ask(ctx, "dave", component, func(c *platformv1alpha1.Component) { c.Spec.Environments = path })
+		}
+		Eventually(ctx, framework.Read(admin, shop)).Should(waitsFor(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-1", "; alice, dave made the change"))
+		Eventually(ctx, framework.Read(admin, book)).Should(waitsFor(platformv1alpha1.ReasonAuthorUnknown, "book-prod-1"))
+		for _, release := range []*platformv1alpha1.Release{t.release("shop", "prod", 1), t.release("book", "prod", 1)} {
+			decide(ctx, alice, "alice", release, platformv1alpha1.DecisionApprove, "")
+			Eventually(ctx, framework.Read(admin, release)).Should(HaveField("Status.Decisions", HaveLen(1)))
+			Consistently(ctx, framework.Read(admin, release), "1s").Should(HaveField("Status.OpenedAt", BeNil()), "alice let in what she wrote")
+		}
+	})
+
+	It("is none for who has a long name, whose change is planned and known as anybody's", func(ctx context.Context) {
+		t := newTeam(ctx)
+		t.addGated(ctx, "prod", gated(ctx, forbidden()))
+		robot := "system:serviceaccount:" + strings.Repeat("n", 63) + ":" + strings.Repeat("a", 253)
+		Expect(admin.Create(ctx, &rbacv1.RoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Namespace: t.home, Name: "robot-edits"},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "towpath-edit"},
+			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: robot}},
+		})).To(Succeed())
+		cfg := cluster.Plane.AdminConfig()
+		cfg.Impersonate = rest.ImpersonationConfig{UserName: robot, Groups: []string{"system:authenticated"}}
+		user, err := client.New(cfg, client.Options{Scheme: admin.Scheme()})
+		Expect(err).NotTo(HaveOccurred())
+		template := publish(ctx, light(framework.Name("light-")))
+		component := framework.Component(t.home, "shop", template.Name, "prod")
+		component.Spec.RequestedBy = robot
+		Eventually(ctx, func() error { return user.Create(ctx, component) }).Should(Succeed(), "the right takes a moment")
+		DeferCleanup(func(ctx context.Context) { Expect(client.IgnoreNotFound(admin.Delete(ctx, component))).To(Succeed()) })
+		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-1", "; "+robot+" made the change"))
+	})
+
+	It("by a change of a moment before another's: each of the two is an author", func(ctx context.Context) {
+		t := newTeam(ctx)
+		t.addGated(ctx, "prod", gated(ctx, forbidden()))
+		template := publish(ctx, light(framework.Name("light-")))
+		var users []client.Client
+		for _, name := range []string{"alice", "dave", "oskar"} {
+			t.editor(ctx, name)
+			user, err := cluster.UserClient(name)
+			Expect(err).NotTo(HaveOccurred())
+			users = append(users, user)
+		}
+		for i := range 10 {
+			component := framework.Component(t.home, fmt.Sprintf("shop%d", i), template.Name, "prod")
+			component.Spec.RequestedBy = "kubernetes-admin"
+			deploy(ctx, component)
+			Eventually(ctx, framework.Read(admin, component)).Should(keptOut(platformv1alpha1.ReasonWaitingForApproval, "; kubernetes-admin made the change"))
+			next := 0
+			Eventually(ctx, func() error { // one after the other, as fast as that goes
+				live := read(ctx, component)
+				for ; next < len(users); next++ {
+					live.Spec.RequestedBy = []string{"alice", "dave", "oskar"}[next]
+					switch next {
+					case 0:
+						live.Spec.Env = []platformv1alpha1.EnvVar{{Name: "LEVEL", Value: "alice"}}
+					case 1:
+						live.Spec.Image = "registry.example/shop:2.0.0"
+					default:
+						live.Spec.Environments[0].Promote = "nothing"
+					}
+					if err := users[next].Update(ctx, live); err != nil {
+						return err
+					}
+				}
+				return nil
+			}).Should(Succeed(), "the right takes a moment, and the status may change in between")
+			Eventually(ctx, framework.Read(admin, component)).Should(And(
+				HaveField("Status.ObservedGeneration", int64(4)), waitsFor(platformv1alpha1.ReasonWaitingForApproval, "; alice, dave, kubernetes-admin made the change"),
+				HaveField("Status.Environments", HaveExactElements(HaveField("Requested.Requester", "dave")))))
+		}
 	})
 
 	It("is none for who holds an environment and lets it go on: that makes nobody an author", func(ctx context.Context) {
