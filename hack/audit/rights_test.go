@@ -98,7 +98,7 @@ func TestGivenHoldsWhatLimitsTheManager(t *testing.T) {
 			{"escalate", r.verb == "escalate"},
 			{"bind without a name", r.verb == "bind" && r.name == ""},
 			{"Secrets outside of the manager's namespace, but for where a team's alerts go", r.resource == "secrets" && r.namespace != "towpath-system" &&
-				!(r.namespace == "*" && r.verb == "get" && r.name == "towpath-alerts")},
+				(r.namespace != "*" || r.verb != "get" || r.name != "towpath-alerts")},
 			{"impersonation outside of the appliers' namespace", r.verb == "impersonate" && (r.namespace != "towpath-appliers" || r.resource != "serviceaccounts")},
 			{"tokens of accounts", r.resource == "serviceaccounts/token"},
 		} {
