@@ -272,7 +272,7 @@ type ComponentEnvironmentStatus struct {
 // +kubebuilder:validation:Enum=Unknown
 type AuthorKnowledge string
 
-// AuthorsUnknown: somebody asked for a part of it who gave no name.
+// AuthorsUnknown says that somebody asked for a part of it who gave no name.
 const AuthorsUnknown AuthorKnowledge = "Unknown"
 
 // RequestedVersion is who asked for what is to come into an environment.

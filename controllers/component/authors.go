@@ -58,8 +58,7 @@ func (s *scope) requested(st *stop) (*platformv1alpha1.RequestedVersion, error) 
 	if ref := s.component.Spec.TemplateRef.Revision; ref != nil {
 		pin = *ref
 	}
-	current := st.current()
-	if st.runs(st.version) && (pin == 0 || current.Spec.Revision.Number == pin) && st.checksCame() {
+	if st.runsAsAsked(pin) {
 		return nil, nil
 	}
 	before, inherited := s.askedBefore(st)
@@ -201,6 +200,11 @@ func hashOf[T any](checks []T) (string, error) {
 func (s *stop) runs(version string) bool {
 	current := s.current()
 	return current != nil && current.Spec.Cause != platformv1alpha1.CauseAdoption && current.Spec.Version == version
+}
+
+// runsAsAsked says whether all that the Component asks for runs here: the version, the revision that it is pinned to, and the checks.
+func (s *stop) runsAsAsked(pin int64) bool {
+	return s.runs(s.version) && (pin == 0 || s.current().Spec.Revision.Number == pin) && s.checksCame()
 }
 
 // brought is the first Release that brought the version of the spec since what runs here came, or that waits with the revision
