@@ -268,6 +268,13 @@ type ComponentEnvironmentStatus struct {
 	Requested *RequestedVersion `json:"requested,omitempty"`
 }
 
+// AuthorKnowledge says whether it is known who asked for a change.
+// +kubebuilder:validation:Enum=Unknown
+type AuthorKnowledge string
+
+// AuthorsUnknown says that somebody asked for a part of it who gave no name.
+const AuthorsUnknown AuthorKnowledge = "Unknown"
+
 // RequestedVersion is who asked for what is to come into an environment.
 type RequestedVersion struct {
 	// version is the hash of the version that was asked for last.
@@ -297,6 +304,11 @@ type RequestedVersion struct {
 	// +kubebuilder:validation:MaxItems=128
 	// +kubebuilder:validation:items:MaxLength=512
 	By []string `json:"by,omitempty"`
+	// authors is Unknown where a change since what runs there came with no name in spec.requestedBy. Nobody may approve then where
+	// authors may not, until the Component has asked for what runs there once more. Default: by are all of them. It is not set while
+	// nothing runs there: nothing could take it back.
+	// +optional
+	Authors AuthorKnowledge `json:"authors,omitempty"`
 }
 
 // ComponentStatus is what the controller found and decided.

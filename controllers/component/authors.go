@@ -58,8 +58,7 @@ func (s *scope) requested(st *stop) (*platformv1alpha1.RequestedVersion, error) 
 	if ref := s.component.Spec.TemplateRef.Revision; ref != nil {
 		pin = *ref
 	}
-	current := st.current()
-	if st.runs(st.version) && (pin == 0 || current.Spec.Revision.Number == pin) && st.checksCame() {
+	if st.runsAsAsked(pin) {
 		return nil, nil
 	}
 	before, inherited := s.askedBefore(st)
@@ -70,8 +69,10 @@ func (s *scope) requested(st *stop) (*platformv1alpha1.RequestedVersion, error) 
 	if len(asked) > 0 {
 		by = asked[len(asked)-1] // whoever wrote last may have brought nothing
 	}
+	unnamed := by == "" || slices.Contains(asked, "")
 	if release := st.brought(pin); release != nil && (before == nil || inherited) {
 		by = release.Spec.RequestedBy // asked for before there was a status, or before it was rolled back
+		unnamed = by == "" && !release.Opened()
 	}
 	now := &platformv1alpha1.RequestedVersion{Version: st.version, Revision: pin, Checks: checks, Requester: by}
 	if before != nil {
@@ -83,8 +84,19 @@ func (s *scope) requested(st *stop) (*platformv1alpha1.RequestedVersion, error) 
 			now.Requester = "" // nor does another path what nobody asked for
 		}
 	}
+	if st.entered() && (unnamed || before != nil && before.Authors == platformv1alpha1.AuthorsUnknown) {
+		now.Authors = platformv1alpha1.AuthorsUnknown
+	}
 	now.By = distinct(slices.DeleteFunc(append(append(now.By, asked...), by), func(user string) bool { return user == "" }))
 	return now, nil
+}
+
+// entered says whether a version entered the environment, which the Component can ask for once more. What came with something that
+// was taken over did not.
+func (s *stop) entered() bool {
+	return s.lost != nil || slices.ContainsFunc(s.releases, func(release *platformv1alpha1.Release) bool {
+		return release.Spec.Cause != platformv1alpha1.CauseAdoption
+	})
 }
 
 // askedBefore is what the status says of who asked for what is to come into an environment; nil for nothing. Of one that was not in
@@ -190,6 +202,11 @@ func (s *stop) runs(version string) bool {
 	return current != nil && current.Spec.Cause != platformv1alpha1.CauseAdoption && current.Spec.Version == version
 }
 
+// runsAsAsked says whether all that the Component asks for runs here: the version, the revision that it is pinned to, and the checks.
+func (s *stop) runsAsAsked(pin int64) bool {
+	return s.runs(s.version) && (pin == 0 || s.current().Spec.Revision.Number == pin) && s.checksCame()
+}
+
 // brought is the first Release that brought the version of the spec since what runs here came, or that waits with the revision
 // that it is pinned to where the version runs; nil for none. Of those before, nobody is counted.
 func (s *stop) brought(pin int64) *platformv1alpha1.Release {
@@ -249,6 +266,10 @@ func (s *scope) authors(st *stop, pending *platformv1alpha1.Release) (users []st
 		users = append(users, members...)
 	}
 	if st.requested != nil {
+		if st.requested.Authors == platformv1alpha1.AuthorsUnknown {
+			return nil, fmt.Sprintf("a change since what runs in %s came left spec.requestedBy of the Component out: have the Component ask for what runs there, "+
+				"its checks too, then bring a version with another image or commit, and spec.requestedBy set to who changes it", st.name)
+		}
 		if len(st.requested.By) >= maxRequesters {
 			return nil, fmt.Sprintf("%d users or more asked for changes since what runs in %s came, more than are kept: have the Component ask for what runs there, then for the change anew", maxRequesters, st.name)
 		}

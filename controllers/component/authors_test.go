@@ -153,6 +153,8 @@ func TestRequested_IsWhoAskedWhereNoReleaseSaysSo(t *testing.T) {
 	daves := made(2, "v2", platformv1alpha1.CauseImageChange)
 	daves.Spec.RequestedBy = "dave"
 	one := made(1, "v1", platformv1alpha1.CauseImageChange)
+	waits := made(2, "v2", platformv1alpha1.CauseImageChange)
+	waits.Spec.Gate = &platformv1alpha1.Gate{Approvals: 1}
 	for name, tc := range map[string]struct {
 		before   *platformv1alpha1.RequestedVersion
 		by       string
@@ -167,8 +169,11 @@ func TestRequested_IsWhoAskedWhereNoReleaseSaysSo(t *testing.T) {
 		"those before too":                                 {asked("v2", "bob"), "ann", "v3", []*platformv1alpha1.Release{one}, nil, asked("v3", "ann", "bob")},
 		"each once":                                        {asked("v2", "ann"), "ann", "v3", []*platformv1alpha1.Release{one}, nil, asked("v3", "ann")},
 		"not who promotes":                                 {asked("v2", "ann"), "eve", "v2", []*platformv1alpha1.Release{one}, nil, asked("v2", "ann")},
-		"nobody of whom nothing is known":                  {asked("v2", "ann"), "", "v3", []*platformv1alpha1.Release{one}, nil, &platformv1alpha1.RequestedVersion{Version: "v3", By: []string{"ann"}}},
-		"nobody where what waits says it":                  {nil, "eve", "v2", []*platformv1alpha1.Release{one}, []*platformv1alpha1.Release{made(2, "v2", platformv1alpha1.CauseImageChange)}, &platformv1alpha1.RequestedVersion{Version: "v2"}},
+		"nobody of whom nothing is known":                  {asked("v2", "ann"), "", "v3", []*platformv1alpha1.Release{one}, nil, &platformv1alpha1.RequestedVersion{Version: "v3", By: []string{"ann"}, Authors: platformv1alpha1.AuthorsUnknown}},
+		"still nobody of all, after who gives a name":      {&platformv1alpha1.RequestedVersion{Version: "v2", Authors: platformv1alpha1.AuthorsUnknown}, "dave", "v3", []*platformv1alpha1.Release{one}, nil, &platformv1alpha1.RequestedVersion{Version: "v3", Requester: "dave", By: []string{"dave"}, Authors: platformv1alpha1.AuthorsUnknown}},
+		"nobody, once what runs is asked for again":        {&platformv1alpha1.RequestedVersion{Version: "v2", Authors: platformv1alpha1.AuthorsUnknown}, "dave", "v1", []*platformv1alpha1.Release{one}, nil, nil},
+		"who gives a name where nothing runs yet":          {&platformv1alpha1.RequestedVersion{Version: "v1"}, "dave", "v2", nil, nil, asked("v2", "dave")},
+		"nobody where what waits says it":                  {nil, "eve", "v2", []*platformv1alpha1.Release{one}, []*platformv1alpha1.Release{waits}, &platformv1alpha1.RequestedVersion{Version: "v2", Authors: platformv1alpha1.AuthorsUnknown}},
 		"whom what waits names, not who holds it":          {nil, "eve", "v2", []*platformv1alpha1.Release{one}, []*platformv1alpha1.Release{daves}, asked("v2", "dave")},
 		"whom what was taken back names":                   {nil, "eve", "v2", []*platformv1alpha1.Release{one, daves, made(3, "v1", platformv1alpha1.CauseRollback)}, nil, asked("v2", "dave")},
 		"who asks again, though what waited names another": {asked("v3", "ann"), "eve", "v2", []*platformv1alpha1.Release{one}, []*platformv1alpha1.Release{daves}, &platformv1alpha1.RequestedVersion{Version: "v2", Requester: "eve", By: []string{"ann", "eve"}}},
@@ -354,6 +359,19 @@ func TestRequested_IsInheritedWhereTheStatusSaysNothing(t *testing.T) {
 		if got, err := s.requested(&stop{name: "prod", version: tc.version}); err != nil || !equality.Semantic.DeepEqual(got, tc.want) {
 			t.Errorf("%s: it is %v (%v), want %v", name, got, err, tc.want)
 		}
+	}
+}
+
+// A change that named nobody is a part of what enters, whoever brings the next: nobody's approval counts then.
+func TestAuthors_AreUnknownAfterAChangeThatNamedNobody(t *testing.T) {
+	t.Parallel()
+	pending := &platformv1alpha1.Release{}
+	pending.Spec.RequestedBy = "dave"
+	s := &scope{stops: []stop{{name: "prod", unopened: []*platformv1alpha1.Release{pending}, requested: &platformv1alpha1.RequestedVersion{
+		Requester: "dave", By: []string{"dave"}, Authors: platformv1alpha1.AuthorsUnknown,
+	}}}}
+	if users, unknown := s.authors(&s.stops[0], pending); users != nil || !strings.Contains(unknown, "a change since what runs in prod came left spec.requestedBy") {
+		t.Errorf("the authors are %v (%s)", users, unknown)
 	}
 }
 

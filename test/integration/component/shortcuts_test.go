@@ -247,6 +247,40 @@ var _ = Describe("A shortcut past a gate", func() {
 		}
 	})
 
+	It("by a change that names nobody, and that another one follows", func(ctx context.Context) {
+		t := newTeam(ctx)
+		t.addGated(ctx, "prod", gated(ctx, forbidden()))
+		bob, alice := t.approver(ctx, "bob"), t.approver(ctx, "alice")
+		t.editor(ctx, "alice")
+		t.editor(ctx, "dave")
+		template := publish(ctx, light(framework.Name("light-")))
+		component := framework.Component(t.home, "shop", template.Name, "prod")
+		component.Spec.RequestedBy = "kubernetes-admin"
+		deploy(ctx, component)
+		Eventually(ctx, framework.Read(admin, component)).Should(keptOut(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-1"))
+		decide(ctx, bob, "bob", t.release("shop", "prod", 1), platformv1alpha1.DecisionApprove, "")
+		settled(ctx, component)
+
+		By("alice, who gives no name")
+		Eventually(ctx, func() error {
+			live := read(ctx, component)
+			live.Spec.Env, live.Spec.RequestedBy = []platformv1alpha1.EnvVar{{Name: "LEVEL", Value: "alice"}}, ""
+			return alice.Update(ctx, live)
+		}).Should(Succeed(), "the right takes a moment, and the status may change in between")
+		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonAuthorUnknown, "shop-prod-2"))
+		t.ask(ctx, "dave", component, withImage("registry.example/shop:2.0.0"))
+		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonAuthorUnknown, "shop-prod-3", "a change since what runs in prod came left spec.requestedBy"))
+		decide(ctx, alice, "alice", t.release("shop", "prod", 3), platformv1alpha1.DecisionApprove, "")
+		Eventually(ctx, framework.Read(admin, t.release("shop", "prod", 3))).Should(HaveField("Status.Decisions", HaveLen(1)))
+		Consistently(ctx, framework.Read(admin, t.release("shop", "prod", 3)), "1s").Should(HaveField("Status.OpenedAt", BeNil()), "alice let in what she wrote")
+
+		By("what runs asked for once more, and then what is to come")
+		t.ask(ctx, "dave", component, func(c *platformv1alpha1.Component) { c.Spec.Image, c.Spec.Env = "registry.example/shop:1.0.0", nil })
+		settled(ctx, component)
+		t.ask(ctx, "dave", component, withImage("registry.example/shop:2.0.0"))
+		Eventually(ctx, framework.Read(admin, component)).Should(waitsFor(platformv1alpha1.ReasonWaitingForApproval, "shop-prod-4", "; dave made the change"))
+	})
+
 	It("is none for who holds an environment and lets it go on: that makes nobody an author", func(ctx context.Context) {
 		t := newTeam(ctx)
 		t.addGated(ctx, "prod", gated(ctx, forbidden()))
