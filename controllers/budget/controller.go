@@ -39,7 +39,7 @@ type Reconciler struct {
 	writes freshness.Tracker[types.NamespacedName]
 }
 
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=budgets;teams;releases;components;environments,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=budgets;costsources;teams;releases;components;environments,verbs=get;list;watch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=budgets/status,verbs=patch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 
@@ -49,6 +49,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&platformv1alpha1.Budget{}, changed).
 		Watches(&platformv1alpha1.Team{}, handler.EnqueueRequestsFromMapFunc(r.ofTeam), changed).
+		Watches(&platformv1alpha1.CostSource{}, handler.EnqueueRequestsFromMapFunc(r.all), builder.WithPredicates(spending.Imported())).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 4, ReconciliationTimeout: 3 * time.Minute}).
 		Complete(r)
 }
@@ -59,8 +60,15 @@ func (r *Reconciler) ofTeam(ctx context.Context, o client.Object) []ctrl.Request
 	if !ok || t.Status.Namespace == "" {
 		return nil
 	}
+	return r.requests(ctx, client.InNamespace(t.Status.Namespace))
+}
+
+// all maps a CostSource to every Budget.
+func (r *Reconciler) all(ctx context.Context, _ client.Object) []ctrl.Request { return r.requests(ctx) }
+
+func (r *Reconciler) requests(ctx context.Context, which ...client.ListOption) []ctrl.Request {
 	var list platformv1alpha1.BudgetList
-	if err := r.List(ctx, &list, client.InNamespace(t.Status.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+	if err := r.List(ctx, &list, append(which, client.UnsafeDisableDeepCopy)...); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "Listing Budgets failed")
 		return nil
 	}
@@ -216,7 +224,7 @@ func (r *Reconciler) resolveTargets(ctx context.Context, s *scope) error {
 // read reads the days and what runs, and reckons.
 func (r *Reconciler) read(ctx context.Context, s *scope) error {
 	var err error
-	if s.sources, err = r.Reader.SourcesOf(ctx, s.team, s.today); err == nil {
+	if s.sources, err = r.Reader.SourcesFor(ctx, s.team, s.limit.Scope, s.today); err == nil {
 		s.ledger, err = r.Reader.Ledger(ctx, s.team, s.sources, s.limit.Scope, s.limit.Currency, s.today)
 	}
 	switch {

@@ -144,14 +144,14 @@ func (r *Reconciler) shares(ctx context.Context, s *scope) error {
 	}{
 		{history.ByEnvironment, &status.ByEnvironment}, {history.ByComponent, &status.ByComponent}, {history.ByService, &status.ByService},
 	} {
-		sums, err := r.Reader.Sums(ctx, s.team, s.sources, s.limit.Scope, period.From, min(period.Until, s.today+1), s.today, part.by)
+		sums, err := r.Reader.Sums(ctx, s.team, s.sources, s.limit.Scope, period.From, min(period.Until, s.sources.Until(s.today)), s.today, part.by)
 		if err != nil {
 			return err
 		}
 		*part.into = shares(sums, part.by, s.limit.Currency)
 		status.OtherCurrencies = others(sums, s.limit.Currency)
 	}
-	coverage, err := r.Reader.Coverage(ctx, s.sources, period.From, min(period.Until, s.today+1), s.limit.Currency)
+	coverage, err := r.Reader.Coverage(ctx, s.sources, period.From, min(period.Until, s.sources.Until(s.today)), s.limit.Currency)
 	if err != nil {
 		return err
 	}

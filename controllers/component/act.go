@@ -191,14 +191,10 @@ func (r *Reconciler) create(ctx context.Context, s *scope, st *stop) error {
 	}
 	if !st.decision.Gated { // else it asks once its gate is open
 		affordable, err := r.afford(ctx, s, st, release)
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case affordable:
-		case !st.decision.Guarded:
-			st.decision.Next = nil
-			return nil
-		default:
+		}
+		if !affordable {
 			st.decision.Gated, release.Spec.Gate = true, st.gate.DeepCopy()
 		}
 	}

@@ -11,9 +11,10 @@ import (
 	"github.com/towpath-dev/towpath/internal/sleep"
 )
 
-// plan is by what an environment sleeps, as far as its class and itself say it.
+// plan is by what an environment sleeps, as far as its class says it. What the Environment says of itself is its team's: an estimate
+// is frozen and held against limits, and a team could let it sleep always until a Release is let in, and wake it then.
 func plan(class *platformv1alpha1.EnvironmentClass, environment *platformv1alpha1.Environment) sleep.Plan {
-	return sleep.Plan{UID: environment.UID, Tier: class.Spec.Tier, Class: class.Spec.Sleep, Own: environment.Spec.Sleep}
+	return sleep.Plan{UID: environment.UID, Tier: class.Spec.Tier, Class: class.Spec.Sleep}
 }
 
 // estimate is what a Release costs; nil where that cannot be said. Such a Release is made all the same: a quantity that cannot be
@@ -22,7 +23,7 @@ func (r *Reconciler) estimate(ctx context.Context, release *platformv1alpha1.Rel
 	estimated, err := r.Estimator.Of(plain(objects), release.Spec.Environment.Tier, sleeps)
 	if err != nil {
 		ctrl.LoggerFrom(ctx).Info("What a Release costs cannot be estimated", "release", release.Name, "why", err.Error())
-		return nil
+		return nil // a limit on spending holds it back
 	}
 	return estimated
 }

@@ -3,6 +3,8 @@ package component
 import (
 	"context"
 	"errors"
+	"slices"
+	"time"
 
 	"k8s.io/utils/ptr"
 
@@ -30,6 +32,9 @@ func (s *scope) superfluous() []*platformv1alpha1.Release {
 	for i := range s.stops {
 		st := &s.stops[i]
 		kept := st.kept(s.target)
+		if base := st.paidFor(s.now); base != nil {
+			kept[base.Name] = true
+		}
 		for _, list := range [][]*platformv1alpha1.Release{st.releases, st.unopened} {
 			for i := range max(len(list)-1-limit, 0) {
 				if release := list[i]; len(release.Finalizers) == 0 && !kept[release.Name] && !authors[release.Name] {
@@ -39,6 +44,20 @@ func (s *scope) superfluous() []*platformv1alpha1.Release {
 		}
 	}
 	return all
+}
+
+// settles is how long bills take, as a rule, until a day of theirs is final.
+const settles = 3 * 24 * time.Hour
+
+// paidFor is the Release whose cost the final days of bills show, by when it was applied; nil for none. What was added since is
+// reckoned from it: without it, whatever is the oldest by then would pass for what was paid for all along.
+func (s *stop) paidFor(now time.Time) *platformv1alpha1.Release {
+	for _, r := range slices.Backward(s.releases) {
+		if at := r.Status.AppliedAt; at != nil && now.Sub(at.Time) >= settles {
+			return r
+		}
+	}
+	return nil
 }
 
 // kept are the Releases of an environment that the history keeps beyond its limit: what a plan, now or after the next

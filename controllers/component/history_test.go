@@ -184,3 +184,19 @@ func TestTheHistoryLimit(t *testing.T) {
 		}
 	}
 }
+
+func TestTheHistoryKeepsWhatBillsShow(t *testing.T) {
+	noon := time.Date(2026, time.November, 16, 12, 0, 0, 0, time.UTC)
+	s := &scope{now: noon, component: &platformv1alpha1.Component{}, stops: []stop{{version: "v9"}}}
+	s.component.Spec.RevisionHistoryLimit = new(int32)
+	for i := range int64(9) {
+		r := &platformv1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("r%d", i+1)}}
+		r.Spec.Number, r.Spec.Version, r.Status.AppliedAt = i+1, "v9", &metav1.Time{Time: noon.Add(time.Duration(i-8) * 24 * time.Hour)}
+		s.stops[0].releases = append(s.stops[0].releases, r)
+	}
+	for _, gone := range s.superfluous() {
+		if gone.Name == "r6" {
+			t.Error("r6 ran three days ago, when bills were final: what was added since is reckoned from it")
+		}
+	}
+}

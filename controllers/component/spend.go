@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/shopspring/decimal"
 	corev1 "k8s.io/api/core/v1"
@@ -24,48 +25,69 @@ type Limits interface {
 	Look(ctx context.Context, team, home string, change spending.Change) ([]string, error)
 }
 
-// afford asks whether a Release may enter its environment by what it costs. Where it may not it says why on the stop: one that is a
-// matter of the gate then waits as a Release, so that people have something to decide on; any other is not made.
+// afford asks whether a Release may enter its environment by what it costs. Where it may not it says why on the stop, and the
+// Release waits there, so that people have something to decide on. What follows a golden path, or what the Component uses, is the
+// platform's own doing: it passes, since what a limit holds back would stall a roll-out for everybody, and is told where it is over
+// one.
 func (r *Reconciler) afford(ctx context.Context, s *scope, st *stop, release *platformv1alpha1.Release) (bool, error) {
-	change, err := r.change(ctx, s, st, release)
+	change, err := r.change(ctx, st, release)
 	if err != nil {
 		return false, err
 	}
+	change.ApprovedBy, change.BreakGlassBy = s.letInBy(st, release)
+	if !st.decision.Guarded && !st.decision.Open {
+		r.tell(ctx, s, st, release, change)
+		return true, nil
+	}
 	verdict, err := r.Limits.Ask(ctx, release.Spec.Team, release.Namespace, change)
 	if err != nil {
-		return false, fmt.Errorf("asking whether Release %s stays within the limits on spending: %w", release.Name, err)
+		// It waits as a Release all the same: who may break the glass needs one.
+		ctrl.LoggerFrom(ctx).Error(err, "Whether a Release stays within the limits on spending cannot be told", "release", release.Name)
+		verdict = spending.Verdict{Decision: spending.Deny, Message: fmt.Sprintf(
+			"What %s may spend cannot be told, so that nothing which adds cost enters; it is tried again each minute: %v.", change.Place, err)}
 	}
 	if verdict.Decision == spending.Allow {
 		if verdict.LetInBy != "" {
-			r.Recorder.Eventf(s.component, release, corev1.EventTypeWarning, "OverLimit", "Open", "Release %s enters %s over a limit on spending: %s",
-				release.Name, st.name, verdict.Message)
+			r.overLimit(s, st, release, verdict.Message)
 		}
 		return true, nil
 	}
 	s.lookAgain(retrySpending)
 	wait := &promotion.Wait{Reason: platformv1alpha1.ReasonSpendingDenied, Message: verdict.Message}
-	switch {
-	case !st.decision.Guarded && !st.decision.Open:
-		wait.Message += " What follows a golden path, or what it uses, cannot be approved."
-	case verdict.Decision == spending.RequireApproval:
+	if verdict.Decision == spending.RequireApproval {
 		wait.Reason = platformv1alpha1.ReasonWaitingForSpendingApproval
 		wait.Message += fmt.Sprintf(" Approve it with: towpath approve -n %s %s.", release.Namespace, release.Name)
-	default:
+	} else {
 		wait.Message += fmt.Sprintf(" In an emergency, who may break the glass lets it in with: towpath approve -n %s %s --break-glass --reason TEXT.", release.Namespace, release.Name)
 	}
 	st.decision.Wait = wait
 	return false, nil
 }
 
+// tell says in an event which limits a Release is over that is let in without being asked.
+func (r *Reconciler) tell(ctx context.Context, s *scope, st *stop, release *platformv1alpha1.Release, change spending.Change) {
+	over, err := r.Limits.Look(ctx, release.Spec.Team, release.Namespace, change)
+	if err == nil && len(over) > 0 {
+		r.overLimit(s, st, release, strings.Join(over, "; "))
+	}
+}
+
+func (r *Reconciler) overLimit(s *scope, st *stop, release *platformv1alpha1.Release, why string) {
+	r.Recorder.Eventf(s.component, release, corev1.EventTypeWarning, "OverLimit", "Open", "Release %s enters %s over a limit on spending: %s", release.Name, st.name, why)
+}
+
 // change is what a Release changes of what its team pays.
-func (r *Reconciler) change(ctx context.Context, s *scope, st *stop, release *platformv1alpha1.Release) (spending.Change, error) {
+func (r *Reconciler) change(ctx context.Context, st *stop, release *platformv1alpha1.Release) (spending.Change, error) {
 	change := spending.Change{
-		Place: spending.Place{Component: s.component.Name, Environment: st.name}, Namespace: release.Namespace, Release: release.Name,
+		Place: spending.Place{Component: release.Spec.Component.Name, Environment: st.name}, Namespace: release.Namespace, Release: release.Name,
 		Tier: release.Spec.Environment.Tier,
-		Back: release.Spec.Cause == platformv1alpha1.CauseRollback || release.Spec.Cause == platformv1alpha1.CauseAdoption,
+		Back: release.Spec.Cause == platformv1alpha1.CauseRollback || release.Spec.Cause == platformv1alpha1.CauseAdoption || st.revertsTemplate(release),
+	}
+	if change.Back {
+		return change, nil
 	}
 	after := release.Cost()
-	if after == nil || change.Back {
+	if change.Unknown = after == nil; change.Unknown {
 		return change, nil
 	}
 	var err error
@@ -76,12 +98,18 @@ func (r *Reconciler) change(ctx context.Context, s *scope, st *stop, release *pl
 	if change.Before, err = r.paid(ctx, st, after.Currency); err != nil {
 		return change, err
 	}
-	change.ApprovedBy, change.BreakGlassBy = s.letInBy(st, release)
 	return change, nil
 }
 
-// paid is what runs in an environment is estimated to cost a month. What was made without an estimate, or with one in another
-// currency, is estimated anew: it would pass for nothing, and whatever comes next for a raise.
+// revertsTemplate says that a Release brings the version that runs back to an earlier revision of the template, as waves that are
+// aborted do.
+func (s *stop) revertsTemplate(release *platformv1alpha1.Release) bool {
+	ran := s.current()
+	return ran != nil && ran.Spec.Version == release.Spec.Version && release.Spec.Revision.Number < ran.Spec.Revision.Number
+}
+
+// paid is what runs in an environment is estimated to cost a month by the prices and the sleep of now: by those of then, a new list
+// of prices would pass for a raise. It counts as nothing where it cannot be estimated.
 func (r *Reconciler) paid(ctx context.Context, st *stop, currency string) (decimal.Decimal, error) {
 	ran := st.current()
 	if ran == nil {
@@ -90,27 +118,23 @@ func (r *Reconciler) paid(ctx context.Context, st *stop, currency string) (decim
 	if ran == nil || ran.Spec.Cause == platformv1alpha1.CauseAdoption {
 		return decimal.Zero, nil
 	}
-	known := ran.Cost()
-	if known == nil || known.Currency != currency {
-		compiled, err := r.Revisions.Get(ctx, ran.Spec.Revision.Name)
-		if err != nil {
-			return decimal.Zero, fmt.Errorf("reading ServiceTemplateRevision %s: %w", ran.Spec.Revision.Name, err)
-		}
-		objects, err := render.Release(compiled, ran)
-		if err != nil {
-			return decimal.Zero, fmt.Errorf("estimating Release %s: %w", ran.Name, err)
-		}
-		estimated := r.estimate(ctx, ran, objects, st.sleeps)
-		if estimated == nil {
-			return decimal.Zero, nil
-		}
-		known = &estimated.EstimatedCost
+	compiled, err := r.Revisions.Get(ctx, ran.Spec.Revision.Name)
+	if err != nil {
+		return decimal.Zero, fmt.Errorf("reading ServiceTemplateRevision %s: %w", ran.Spec.Revision.Name, err)
 	}
-	return estimate.Decimal(known.Monthly.Expected)
+	objects, err := render.Release(compiled, ran)
+	if err != nil {
+		return decimal.Zero, fmt.Errorf("estimating Release %s: %w", ran.Name, err)
+	}
+	estimated := r.estimate(ctx, ran, objects, st.sleeps)
+	if estimated == nil || estimated.Currency != currency {
+		return decimal.Zero, nil
+	}
+	return estimate.Decimal(estimated.Monthly.Expected)
 }
 
-// letInBy is who approved a Release that waits, and who broke the glass for it. Where the gate forbids authors to approve, they may
-// not approve what it costs either.
+// letInBy is who approved a Release that waits, and who broke the glass for it. Who asked for it cannot approve what it costs; where
+// the gate forbids authors to approve, none of them can.
 func (s *scope) letInBy(st *stop, release *platformv1alpha1.Release) (approver, breaker string) {
 	if release != st.pending() {
 		return "", ""
@@ -121,7 +145,7 @@ func (s *scope) letInBy(st *stop, release *platformv1alpha1.Release) (approver, 
 		switch {
 		case d.Decision == platformv1alpha1.DecisionBreakGlass && breaker == "":
 			breaker = d.Approver
-		case d.Decision != platformv1alpha1.DecisionApprove || approver != "":
+		case d.Decision != platformv1alpha1.DecisionApprove || approver != "" || d.Approver == release.Spec.RequestedBy:
 		case forbidden && (len(authors) == 0 || unknown != "" || slices.Contains(authors, d.Approver)):
 		default:
 			approver = d.Approver

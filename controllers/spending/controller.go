@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -44,6 +45,7 @@ type Reconciler struct {
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).Named("spending").
 		For(&platformv1alpha1.Team{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, changedHome{}))).
+		Watches(&platformv1alpha1.CostSource{}, handler.EnqueueRequestsFromMapFunc(r.limitedTeams), builder.WithPredicates(Imported())).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 4, ReconciliationTimeout: 3 * time.Minute}).
 		Complete(r)
 }

@@ -78,6 +78,35 @@ func (r *Reader) SourcesOf(ctx context.Context, team string, today forecast.Day)
 	return none, nil
 }
 
+// SourcesFor finds the sources of a team for a scope. Where bills tell nothing of it, such as those that know no environments, the
+// estimates do: nothing would be spent there for ever.
+func (r *Reader) SourcesFor(ctx context.Context, team string, scope spending.Scope, today forecast.Day) (Sources, error) {
+	sources, err := r.SourcesOf(ctx, team, today)
+	if err != nil || sources.Origin != platformv1alpha1.CostFromBills || scope.Whole() || scope.Empty() || scope.Services != nil {
+		return sources, err
+	}
+	estimates := Sources{[]string{spending.EstimatesSource}, platformv1alpha1.CostFromEstimates}
+	for _, known := range []Sources{sources, estimates} {
+		sums, err := r.Store.Sum(ctx, query(team, known, scope, today-recent, today+1, today))
+		if err != nil {
+			return sources, fmt.Errorf("reading the history of costs: %w", err)
+		}
+		if len(sums) > 0 {
+			return known, nil
+		}
+	}
+	return sources, nil
+}
+
+// Until is the first day that does not count. Estimates of today grow by the minute, and what runs today is counted by what it is
+// estimated to cost: so a status changes from day to day, and not each time that it is looked at.
+func (s Sources) Until(today forecast.Day) forecast.Day {
+	if s.Origin == platformv1alpha1.CostFromEstimates {
+		return today
+	}
+	return today + 1
+}
+
 // query selects what of a team a scope is about.
 func query(team string, sources Sources, scope spending.Scope, from, to forecast.Day, today forecast.Day, by ...history.Dimension) history.Query {
 	return history.Query{
@@ -95,12 +124,12 @@ func (r *Reader) Ledger(ctx context.Context, team string, sources Sources, scope
 		return ledger, nil
 	}
 	from := today - history.Keep
-	sums, err := r.Store.Sum(ctx, query(team, sources, scope, from, today+1, today, history.ByDay, history.ByCategory))
+	sums, err := r.Store.Sum(ctx, query(team, sources, scope, from, sources.Until(today), today, history.ByDay, history.ByCategory))
 	if err != nil {
 		return ledger, fmt.Errorf("reading the history of costs: %w", err)
 	}
 	covered, err := r.Store.Sum(ctx, history.Query{
-		From: history.Day(from), To: history.Day(today + 1), Sources: sources.Names, GroupBy: []history.Dimension{history.ByDay}, At: today.Time(),
+		From: history.Day(from), To: history.Day(sources.Until(today)), Sources: sources.Names, GroupBy: []history.Dimension{history.ByDay}, At: today.Time(),
 	})
 	if err != nil {
 		return ledger, fmt.Errorf("reading the history of costs: %w", err)
@@ -239,7 +268,7 @@ func (r *Reader) Tiers(ctx context.Context, home string) (map[string]platformv1a
 
 // Book reads what is recorded of a limit.
 func (r *Reader) Book(ctx context.Context, team string, limit spending.Limit, today forecast.Day) (spending.Book, error) {
-	sources, err := r.SourcesOf(ctx, team, today)
+	sources, err := r.SourcesFor(ctx, team, limit.Scope, today)
 	if err != nil {
 		return spending.Book{}, err
 	}
@@ -293,7 +322,7 @@ func (r *Reader) Coverage(ctx context.Context, sources Sources, from, to forecas
 // Parts are the days of the services or Components of a scope, of the last two months.
 func (r *Reader) Parts(ctx context.Context, team string, sources Sources, scope spending.Scope, currency string, today forecast.Day, by history.Dimension) ([]forecast.Part, error) {
 	const back = 75
-	sums, err := r.Sums(ctx, team, sources, scope, today-back, today+1, today, history.ByDay, by)
+	sums, err := r.Sums(ctx, team, sources, scope, today-back, sources.Until(today), today, history.ByDay, by)
 	if err != nil {
 		return nil, err
 	}

@@ -59,8 +59,8 @@ func PerDay(monthly decimal.Decimal) decimal.Decimal {
 	return monthly.Mul(decimal.NewFromInt(24)).DivRound(decimal.NewFromInt(cost.HoursPerMonth), 10)
 }
 
-// Reckon says how a limit stands on a day. A change that is judged is left out of what is added and reserved, and so is what it
-// takes the place of; nil for none.
+// Reckon says how a limit stands on a day. What is kept for the place of a change that is judged is left out: the change is judged
+// against what was let in there, also where that is yet to be applied. nil for none.
 func Reckon(limit Limit, ledger Ledger, running []Running, reserved []Reservation, change *Change, today forecast.Day) (Figures, error) {
 	outlook, err := forecast.LookAhead(ledger.Points, limit.Period, today)
 	if err != nil {
@@ -76,7 +76,7 @@ func Reckon(limit Limit, ledger Ledger, running []Running, reserved []Reservatio
 	known := map[string]bool{}
 	left := map[string]bool{} // places that cannot be counted
 	for _, place := range places(running, limit.Scope) {
-		added, unknown := place.adds(limit.Currency, settled, days, outlook.HasTotal(), change)
+		added, unknown := place.adds(limit.Currency, settled, days, outlook.HasTotal())
 		f.Added = f.Added.Add(added)
 		if unknown != "" {
 			left[unknown] = true
@@ -122,6 +122,8 @@ func (f *Figures) sum(today forecast.Day, left []string) {
 		f.HasInterval = true
 		f.Low, f.High = f.Outlook.Low.Add(more), f.Outlook.High.Add(more)
 	}
+	// Estimates of what was taken away may be more than what days show of it.
+	f.Expected, f.Low, f.High = decimal.Max(f.Expected, f.Spent()), decimal.Max(f.Low, f.Spent()), decimal.Max(f.High, f.Spent())
 	if len(left) > 0 {
 		f.Note += fmt.Sprintf(" Not counted, since there is no estimate in %s: %s.", f.Limit.Currency, shown(left))
 	}
@@ -185,7 +187,7 @@ func places(running []Running, scope Scope) []place {
 
 // adds is what a place costs in the rest of the period beyond what days tell; where these tell nothing, all that it costs. It names
 // the place where it has no estimate in the currency.
-func (p place) adds(currency string, settled forecast.Day, days reach, told bool, change *Change) (added decimal.Decimal, unknown string) {
+func (p place) adds(currency string, settled forecast.Day, days reach, told bool) (added decimal.Decimal, unknown string) {
 	var base, runs, waits *Running
 	for i := range p {
 		r := &p[i]
@@ -201,9 +203,6 @@ func (p place) adds(currency string, settled forecast.Day, days reach, told bool
 	if base == nil && told && p[0].Number > 1 && !p[0].Pending {
 		// What ran before is not known any more. It is assumed to have cost what the oldest does that is.
 		base = &p[0]
-	}
-	if change != nil && change.Place == p[0].Place {
-		waits = nil // the change takes its place
 	}
 	if !told {
 		base = nil

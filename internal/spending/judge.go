@@ -19,6 +19,8 @@ type Change struct {
 	Tier               platformv1alpha1.Tier
 	// Back says that it brings back what ran before, or only takes over what runs: it is never held up.
 	Back bool
+	// Unknown says that the Release could not be estimated: no limit can let it in.
+	Unknown bool
 	// Before is what runs at the place now was estimated to cost a month, nothing where nothing runs, and After what the Release is, both
 	// in Currency. Where there is no estimate, Currency is empty, and the change passes: nobody can say that it raises anything.
 	Before, After decimal.Decimal
@@ -33,7 +35,9 @@ type Change struct {
 func (c *Change) Raises() decimal.Decimal { return c.After.Sub(c.Before) }
 
 // Free says that no limit has a say in the change.
-func (c *Change) Free() bool { return c.Back || c.Currency == "" || !c.Raises().IsPositive() }
+func (c *Change) Free() bool {
+	return c.Back || !c.Unknown && (c.Currency == "" || !c.Raises().IsPositive())
+}
 
 // Decision is what becomes of a change.
 type Decision string
@@ -86,7 +90,10 @@ func Judge(figures []Figures, change Change, today forecast.Day) Verdict {
 	if v.Decision == Allow {
 		return v
 	}
-	v.Message = fmt.Sprintf("%s adds %s a month. %s", change.Place, Money(change.Raises(), change.Currency), strings.Join(why, " "))
+	v.Message = strings.Join(why, " ")
+	if !change.Unknown {
+		v.Message = fmt.Sprintf("%s adds %s a month. %s", change.Place, Money(change.Raises(), change.Currency), v.Message)
+	}
 	switch {
 	case change.BreakGlassBy != "":
 		v.Decision, v.LetInBy = Allow, change.BreakGlassBy
@@ -104,6 +111,10 @@ func (f *Figures) breaks(change *Change, today forecast.Day) string {
 	waits := "It waits for an approval"
 	if l.Enforcement == platformv1alpha1.EnforceDeny {
 		waits = "It is not let in"
+	}
+	if change.Unknown {
+		return fmt.Sprintf("What %s costs cannot be estimated, so nobody can say that %s holds. %s: correct the quantity that cannot be read, which the manager's log names.",
+			change.Place, l.Title, waits)
 	}
 	if change.Currency != l.Currency {
 		return fmt.Sprintf("%s is in %s and estimates are in %s, so nobody can say that it holds: nothing is converted. %s. Ask the platform team to give prices and limits in one currency.",
@@ -233,6 +244,16 @@ func Admit(books []Book, running []Running, reserved []Reservation, change Chang
 		figures = append(figures, f)
 	}
 	v := Judge(figures, change, today)
+	if v.Decision == Allow && v.LetInBy == "" {
+		// Near the end of a period a raise of any size fits into what is left of it.
+		var err error
+		if v, err = judgeNext(books, running, settled, change, today); err != nil {
+			return Verdict{}, reserved, err
+		}
+	}
+	if change.Unknown {
+		return v, reserved, nil // nobody knows how much room to keep
+	}
 	if v.Decision != Allow || exists[change.Namespace+"/"+change.Release] {
 		return v, reserved, nil
 	}
@@ -243,4 +264,32 @@ func Admit(books []Book, running []Running, reserved []Reservation, change Chang
 	}
 	next, err := Reserve(settled, change, now)
 	return v, next, err
+}
+
+// judgeNext judges a change by the period after the one that runs, of the limits whose periods come again.
+func judgeNext(books []Book, running []Running, reserved []Reservation, change Change, today forecast.Day) (Verdict, error) {
+	var all Verdict
+	for _, b := range books {
+		if b.Limit.Type == platformv1alpha1.PeriodCustom || !b.Limit.Blocks() || !b.Limit.Period.Holds(today) {
+			continue
+		}
+		next := b.Limit
+		begins := b.Limit.Period.Until
+		var err error
+		if next.Period, err = PeriodOf(platformv1alpha1.SpendingPeriod{Type: next.Type}, begins); err != nil {
+			return Verdict{}, err
+		}
+		f, err := Reckon(next, b.Ledger, running, reserved, &change, today)
+		if err != nil {
+			return Verdict{}, err
+		}
+		v := Judge([]Figures{f}, change, begins)
+		if v.Message != "" && (all.Message == "" || v.Decision == Deny && all.Decision != Deny) {
+			all = v
+		}
+	}
+	if all.Decision == "" {
+		all.Decision = Allow
+	}
+	return all, nil
 }

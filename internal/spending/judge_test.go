@@ -78,7 +78,7 @@ func TestTheForecastCountsWhatTheDaysDoNotShowYet(t *testing.T) {
 		"one of yesterday":        {each("10", 60, 2), []spending.Running{running("a", 1, "730", today-1)}, "684", "384"},
 		"one that days do show":   {each("10", 60, 2), []spending.Running{running("a", 1, "730", today-2)}, "300", "0"},
 		"one in another's place":  {each("10", 60, 2), []spending.Running{running("a", 1, "365", today-40), running("a", 2, "730", today)}, "480", "180"},
-		"one that costs less":     {each("10", 60, 2), []spending.Running{running("a", 1, "730", today-40), running("a", 2, "365", today)}, "120", "-180"},
+		"one that costs less":     {each("10", 60, 2), []spending.Running{running("a", 1, "730", today-40), running("a", 2, "365", today)}, "140", "-180"},
 		"two of one day":          {each("10", 60, 2), []spending.Running{running("a", 1, "730", today-40), running("a", 2, "365", today), running("a", 3, "730", today)}, "300", "0"},
 		"what was before is gone": {each("10", 60, 2), []spending.Running{running("a", 7, "730", today)}, "300", "0"},
 		// Without any day the estimates of all that runs count, for the 15 days that are left.
@@ -94,7 +94,7 @@ func TestTheForecastCountsWhatTheDaysDoNotShowYet(t *testing.T) {
 	}
 }
 
-func TestAPendingReleaseCountsAndTheOneThatTakesItsPlaceDoesNotCountTwice(t *testing.T) {
+func TestAPendingReleaseCountsAndWhatTakesItsPlaceIsJudgedAgainstIt(t *testing.T) {
 	t.Parallel()
 	waits := running("a", 2, "1460", today)
 	waits.Pending = true
@@ -102,10 +102,10 @@ func TestAPendingReleaseCountsAndTheOneThatTakesItsPlaceDoesNotCountTwice(t *tes
 	if f := reckon(t, monthly("5000", ""), each("10", 60, 2), runs...); !f.Added.Round(2).Equal(money("360")) {
 		t.Errorf("a Release that waits adds %s, want 360", f.Added)
 	}
-	next := change("a", "730", "2190")
+	next := change("a", "1460", "2190")
 	f, err := spending.Reckon(monthly("5000", ""), each("10", 60, 2), runs, nil, &next, today)
-	if err != nil || !f.Added.IsZero() {
-		t.Errorf("what waits counts beside what takes its place: %s %v", f.Added, err)
+	if err != nil || !f.Added.Round(2).Equal(money("360")) {
+		t.Errorf("what was let in and is yet to be applied must count: it adds %s, %v", f.Added, err)
 	}
 }
 
@@ -185,6 +185,7 @@ func TestConcurrentChangesNeverAddUpToMoreThanTheLimit(t *testing.T) {
 	for seed := range int64(100) {
 		random := rand.New(rand.NewSource(seed)) //nolint:gosec // repeatable
 		limit := monthly("1020", platformv1alpha1.EnforceDeny)
+		limit.Type = platformv1alpha1.PeriodCustom // this month alone
 		books := []spending.Book{{Limit: limit, Ledger: each("10", 60, 2)}}
 		// 730 a month add 360 each: of any number two fit, above 300 that are expected.
 		const changers = 5
@@ -235,6 +236,45 @@ func TestConcurrentChangesNeverAddUpToMoreThanTheLimit(t *testing.T) {
 		if admitted != 2 {
 			t.Fatalf("seed %d: %d changes were let in, want 2", seed, admitted)
 		}
+	}
+}
+
+func TestARaiseMustFitIntoTheNextPeriodToo(t *testing.T) {
+	t.Parallel()
+	// On the last day of a month a raise adds one day of it, and then all of the next month.
+	last := time.Date(2026, time.November, 30, 12, 0, 0, 0, time.UTC)
+	limit, err := spending.OfTeam("shop", &platformv1alpha1.SpendingLimit{Name: "monthly", Amount: "5000", Currency: "USD"}, nil, forecast.DayOf(last))
+	if err != nil {
+		t.Fatal(err)
+	}
+	books := []spending.Book{{Limit: limit}}
+	v, reserved, err := spending.Admit(books, nil, nil, change("a", "0", "148000"), last)
+	if err != nil || v.Decision != spending.Deny || len(reserved) != 0 || !strings.Contains(v.Message, "5000.00 USD for 2026-12") {
+		t.Errorf("a raise that fits into one day alone: %+v, %v", v, err)
+	}
+	if v, _, err = spending.Admit(books, nil, nil, change("a", "0", "4000"), last); err != nil || v.Decision != spending.Allow {
+		t.Errorf("one that fits: %+v, %v", v, err)
+	}
+	books[0].Limit.Type = platformv1alpha1.PeriodCustom
+	if v, _, err = spending.Admit(books, nil, nil, change("a", "0", "148000"), last); err != nil || v.Decision != spending.Allow {
+		t.Errorf("there is no period after one that comes once: %+v, %v", v, err)
+	}
+}
+
+func TestWhatCannotBeEstimatedIsHeldBackByWhatBlocks(t *testing.T) {
+	t.Parallel()
+	unknown := spending.Change{Place: spending.Place{Component: "a", Environment: "prod"}, Namespace: "team-shop", Release: "a-prod-2", Unknown: true}
+	for enforcement, want := range map[platformv1alpha1.Enforcement]spending.Decision{
+		platformv1alpha1.EnforceAlert: spending.Allow, platformv1alpha1.EnforceApproval: spending.RequireApproval, platformv1alpha1.EnforceDeny: spending.Deny,
+	} {
+		v, reserved, err := spending.Admit([]spending.Book{{Limit: monthly("5000", enforcement)}}, nil, nil, unknown, now)
+		if err != nil || v.Decision != want || len(reserved) != 0 || want != spending.Allow && !strings.Contains(v.Message, "cannot be estimated") {
+			t.Errorf("%s: %+v, %v", enforcement, v, err)
+		}
+	}
+	unknown.Back = true
+	if v, _, _ := spending.Admit([]spending.Book{{Limit: monthly("5000", platformv1alpha1.EnforceDeny)}}, nil, nil, unknown, now); v.Decision != spending.Allow {
+		t.Errorf("a rollback: %+v", v)
 	}
 }
 

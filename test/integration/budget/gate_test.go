@@ -32,7 +32,7 @@ func adds(team *platformv1alpha1.Team, component, monthly string) limits.Change 
 var _ = Describe("The gate", func() {
 	It("lets in exactly one of many that come at once to the edge of a limit", func(ctx context.Context) {
 		// 300 are expected, and 730 a month add 360 in the 15 days that are left.
-		team := newTeam(ctx, limited("700", platformv1alpha1.EnforceDeny))
+		team := newTeam(ctx, limited("700", platformv1alpha1.EnforceDeny), once)
 		spend(ctx, team.Name, "aws", "10", 60)
 		gates := []*spending.Gate{newGate(), newGate(), newGate()}
 		var wait sync.WaitGroup
@@ -58,7 +58,7 @@ var _ = Describe("The gate", func() {
 	})
 
 	It("keeps room for what it let in when it is asked again, and lets reductions and rollbacks pass", func(ctx context.Context) {
-		team := newTeam(ctx, limited("700", platformv1alpha1.EnforceDeny))
+		team := newTeam(ctx, limited("700", platformv1alpha1.EnforceDeny), once)
 		spend(ctx, team.Name, "aws", "10", 60)
 		gate := newGate()
 		ask := func(change limits.Change) limits.Verdict {
@@ -81,7 +81,7 @@ var _ = Describe("The gate", func() {
 	})
 
 	It("gives the room back once the Release counts itself, and not while that waits at a gate", func(ctx context.Context) {
-		team := newTeam(ctx, limited("700", platformv1alpha1.EnforceDeny))
+		team := newTeam(ctx, limited("700", platformv1alpha1.EnforceDeny), once)
 		spend(ctx, team.Name, "aws", "10", 60)
 		gate := newGate()
 		ask := func(component string) limits.Decision {
@@ -108,7 +108,9 @@ var _ = Describe("The gate", func() {
 		team := framework.Team(name)
 		team.Status.Namespace = home.Name
 		spend(ctx, name, "aws", "10", 60)
-		b := newBudget(team, "700", func(b *platformv1alpha1.Budget) { b.Spec.Enforcement = platformv1alpha1.EnforceApproval })
+		b := newBudget(team, "700", func(b *platformv1alpha1.Budget) {
+			b.Spec.Enforcement, b.Spec.Period = platformv1alpha1.EnforceApproval, november
+		})
 		Expect(admin.Create(ctx, b)).To(Succeed())
 		gate := newGate()
 		first, err := gate.Ask(ctx, name, home.Name, adds(team, "a", "730"))

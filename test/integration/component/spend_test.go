@@ -13,13 +13,14 @@ import (
 	"github.com/towpath-dev/towpath/test/framework"
 )
 
-// newLimited makes a Team with environments, and a limit on what it spends a year.
+// newLimited makes a Team with environments, and a limit on what it spends in this year, and not in the next.
 func newLimited(ctx context.Context, amount platformv1alpha1.Amount, enforcement platformv1alpha1.Enforcement, environments ...string) (*team, *platformv1alpha1.Team) {
 	GinkgoHelper()
-	name := framework.Name("rich-")
+	name, year := framework.Name("rich-"), strconv.Itoa(now.Now().UTC().Year())
 	owner := framework.Team(name)
 	owner.Spec.Spending = &platformv1alpha1.TeamSpending{Limits: []platformv1alpha1.SpendingLimit{{
-		Name: "all", Amount: amount, Currency: "USD", Period: platformv1alpha1.SpendingPeriod{Type: platformv1alpha1.PeriodYearly}, Enforcement: enforcement,
+		Name: "all", Amount: amount, Currency: "USD", Enforcement: enforcement,
+		Period: platformv1alpha1.SpendingPeriod{Type: platformv1alpha1.PeriodCustom, From: year + "-01-01", Until: year + "-12-31"},
 	}}}
 	Expect(admin.Create(ctx, owner)).To(Succeed())
 	Eventually(ctx, framework.Read(admin, owner)).Should(framework.BeReady())
