@@ -67,7 +67,7 @@ spec: {color: "${release.image}"}
 		Expect(gone(ctx, firstRelease())).To(BeTrue(), "what cannot run is not made")
 		settle()
 		between.Forget()
-		Consistently(func() proxy.Calls { return between.Calls().Writes() }).Should(BeEmpty(), "no storm of tries")
+		Consistently(written).Should(BeEmpty(), "no storm of tries")
 
 		Expect(admin.Create(ctx, framework.CRD(crd.Spec.Group, "Gadget"))).To(Succeed())
 		arrives(ctx, "1", func() state { return undisturbed.created })
