@@ -18,7 +18,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
-	"github.com/towpath-dev/towpath/test/fault/proxy"
 	"github.com/towpath-dev/towpath/test/framework"
 )
 
