@@ -15,6 +15,7 @@ import (
 	"github.com/towpath-dev/towpath/internal/estimate"
 	"github.com/towpath-dev/towpath/internal/promotion"
 	"github.com/towpath-dev/towpath/internal/render"
+	"github.com/towpath-dev/towpath/internal/sleep"
 	"github.com/towpath-dev/towpath/internal/spending"
 )
 
@@ -95,9 +96,7 @@ func (r *Reconciler) change(ctx context.Context, st *stop, release *platformv1al
 		return change, err
 	}
 	change.Currency = after.Currency
-	if change.Before, err = r.paid(ctx, st, after.Currency); err != nil {
-		return change, err
-	}
+	change.Before = r.paid(ctx, st, after.Currency)
 	return change, nil
 }
 
@@ -109,24 +108,34 @@ func (s *stop) revertsTemplate(release *platformv1alpha1.Release) bool {
 }
 
 // paid is what runs in an environment is estimated to cost a month by the prices and the sleep of now: by those of then, a new list
-// of prices would pass for a raise. It counts as nothing where it cannot be estimated.
-func (r *Reconciler) paid(ctx context.Context, st *stop, currency string) (decimal.Decimal, error) {
+// of prices would pass for a raise. It counts as nothing where it cannot be estimated: that keeps nothing from being made where there
+// are no limits.
+func (r *Reconciler) paid(ctx context.Context, st *stop, currency string) decimal.Decimal {
 	ran := st.current()
 	if ran == nil {
 		ran = st.lost
 	}
 	if ran == nil || ran.Spec.Cause == platformv1alpha1.CauseAdoption {
-		return decimal.Zero, nil
+		return decimal.Zero
 	}
-	compiled, err := r.Revisions.Get(ctx, ran.Spec.Revision.Name)
+	amount, err := r.priced(ctx, ran, st.sleeps, currency)
 	if err != nil {
-		return decimal.Zero, fmt.Errorf("reading ServiceTemplateRevision %s: %w", ran.Spec.Revision.Name, err)
+		ctrl.LoggerFrom(ctx).Info("What runs cannot be estimated anew, and counts as nothing", "release", ran.Name, "why", err.Error())
 	}
-	objects, err := render.Release(compiled, ran)
+	return amount
+}
+
+// priced is what a Release is estimated to cost a month now.
+func (r *Reconciler) priced(ctx context.Context, release *platformv1alpha1.Release, sleeps sleep.Plan, currency string) (decimal.Decimal, error) {
+	compiled, err := r.Revisions.Get(ctx, release.Spec.Revision.Name)
 	if err != nil {
-		return decimal.Zero, fmt.Errorf("estimating Release %s: %w", ran.Name, err)
+		return decimal.Zero, err
 	}
-	estimated := r.estimate(ctx, ran, objects, st.sleeps)
+	objects, err := render.Release(compiled, release)
+	if err != nil {
+		return decimal.Zero, err
+	}
+	estimated := r.estimate(ctx, release, objects, sleeps)
 	if estimated == nil || estimated.Currency != currency {
 		return decimal.Zero, nil
 	}
