@@ -66,6 +66,7 @@ type session struct {
 	now      position
 	stored   map[history.Slice]bool
 	rows     int64
+	older    []File
 }
 
 // Import reads the bills that have changed since the last time. One that cannot be read keeps no other from counting.
@@ -84,6 +85,9 @@ func (s *Source) Import(ctx context.Context, store history.Store, task source.Ta
 			"Put files there whose names end in .csv, .csv.gz, .gz or .parquet, or correct spec.focus.")
 	}
 	r := &session{Source: s, task: task, store: store, location: location, basis: basis(&task), stored: map[history.Slice]bool{}}
+	for _, bill := range bills {
+		r.older = append(r.older, bill.Older...)
+	}
 	before := r.resume(bills)
 	stored, err := store.Slices(ctx, task.Source)
 	if err != nil {
@@ -253,6 +257,10 @@ func (r *session) outcome() source.Outcome {
 		out.Warnings = append(out.Warnings, n.Warnings...)
 	}
 	out.UnknownTeams = unknown.Sorted()
+	if len(r.older) > 0 {
+		out.Warnings = append(out.Warnings[:min(len(out.Warnings), maxWarnings-1)], fmt.Sprintf("%d files do not count, such as %s: "+
+			"there are newer ones whose paths differ by a time or a UUID alone, which are taken for another run of the same bill", len(r.older), r.older[0].Path))
+	}
 	out.Warnings = out.Warnings[:min(len(out.Warnings), maxWarnings)]
 	return out
 }

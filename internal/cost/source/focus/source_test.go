@@ -176,6 +176,22 @@ func TestSource_MovesToAnotherPlaceWithoutCountingTwice(t *testing.T) {
 	}
 }
 
+func TestSource_SaysWhichFilesAreTakenForOlderRuns(t *testing.T) {
+	p := newPlace(t)
+	write(t, p.dir, map[string]string{
+		"f_20261128T0401Z.csv": bill(cost("2026-11-01", "shop", "1")), "f_20261129T0401Z.csv": bill(cost("2026-11-01", "shop", "2")),
+	})
+	touch(t, p.dir, map[string]int{"f_20261128T0401Z.csv": 24, "f_20261129T0401Z.csv": 1})
+	for range 2 {
+		if outcome := p.mustRead(); len(outcome.Warnings) != 1 || !strings.Contains(outcome.Warnings[0], "1 files do not count, such as f_20261128T0401Z.csv") {
+			t.Errorf("it warns of %q", outcome.Warnings)
+		}
+	}
+	if diff := cmp.Diff("2026-11-01 shopUSD 2\n", p.days()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestSource_LeavesOutWhatIsOlderThanItMayBe(t *testing.T) {
 	p := newPlace(t)
 	p.task.Backfill = 30
