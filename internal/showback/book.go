@@ -22,9 +22,6 @@ import (
 // EstimatesSource is the source of the history that holds estimated costs of what runs, rather than a bill.
 const EstimatesSource = estimate.Source
 
-// IdleService is the service under which OpenCost tells what was paid for and nobody used.
-const IdleService = "__idle__"
-
 const (
 	// MaxRows is how many rows a CostReport holds.
 	MaxRows = 300
@@ -192,7 +189,7 @@ func keyOf(s *history.Sum) rowKey {
 	switch {
 	case s.Team != "":
 		key.environment, key.component, key.service = s.Environment, s.Component, short(s.Service)
-	case s.Unused || s.Service == IdleService:
+	case s.Unused || cost.IsIdle(s.Service):
 		key.kind = platformv1alpha1.CostIdle
 	default:
 		key.kind = platformv1alpha1.CostShared

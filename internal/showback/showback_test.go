@@ -56,7 +56,7 @@ func shopBook(month showback.Month, factor string) *showback.Book {
 		sum("shop", "prod", "", "=cmd()|' /C calc'!A0", history.Credit, "-5"),
 		sum("pay", "prod", "ledger", "Compute", history.Usage, "100"),
 		sum("", "", "", "Control plane", history.Usage, "73"),
-		sum("", "", "", showback.IdleService, history.Usage, "40"),
+		sum("", "", "", "Idle CPU", history.Usage, "40"),
 		unused(sum("", "", "", "Savings plan", history.Usage, "10")),
 		sum("", "", "", "VAT", history.Tax, "19.99"),
 	)

@@ -91,7 +91,7 @@ var _ = Describe("Reports of costs", Ordered, func() {
 		bill(ctx, "aws", "2026-10-"+a,
 			figure(october, a, "prod", "checkout", "Compute", "200.25"), figure(october+1, a, "prod", "checkout", "Compute", "99.75"),
 			figure(october+1, b, "prod", "ledger", "Compute", "100"), figure(october+2, "", "", "", "Control plane", "40"),
-			figure(october+2, "", "", "", showback.IdleService, "8"))
+			figure(october+2, "", "", "", "Idle CPU", "8"))
 		bill(ctx, showback.EstimatesSource, "2026-10-"+a, figure(october, a, "prod", "checkout", "Estimate", "1"))
 		bill(ctx, showback.EstimatesSource, "2026-11-"+a, figure(november, a, "dev", "checkout", "Estimate", "7"))
 		looksAgain(ctx)
@@ -223,7 +223,7 @@ var _ = Describe("Reports of costs", Ordered, func() {
 			Expect(admin.Create(ctx, opencost)).To(Succeed())
 			DeferCleanup(func(ctx context.Context) { Expect(client.IgnoreNotFound(admin.Delete(ctx, opencost))).To(Succeed()) })
 		}
-		put(ctx, own, allocation, figure(october, team, "prod", "checkout", "CPU", "40"), figure(october, "", "", "", showback.IdleService, "10"))
+		put(ctx, own, allocation, figure(october, team, "prod", "checkout", "CPU", "40"), figure(october, "", "", "", "Idle CPU", "10"))
 		put(ctx, own, beside, figure(october, team, "prod", "checkout", "CPU", "1000"))
 		put(ctx, own, "aws", figure(october, "", "", "", "Compute", "65"), figure(october, team, "prod", "", "Database", "20"))
 		_, err := r.Reconcile(ctx, request("all"))

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/towpath-dev/towpath/internal/cost"
 	"github.com/towpath-dev/towpath/internal/cost/source"
 	"github.com/towpath-dev/towpath/internal/history"
 )
@@ -148,7 +149,7 @@ func (i *session) add(ledger *source.Ledger, day history.Day, name string, a *al
 	prefix := ""
 	switch parts := strings.Split(name, "/"); {
 	case strings.Contains(name, idle):
-		prefix = "Idle "
+		prefix = cost.IdlePrefix
 	case parts[0] == unmounted:
 		prefix = "Unmounted "
 	}

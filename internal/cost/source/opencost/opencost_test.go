@@ -16,11 +16,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/cost/source"
 	"github.com/towpath-dev/towpath/internal/cost/source/opencost"
 	"github.com/towpath-dev/towpath/internal/history"
 	"github.com/towpath-dev/towpath/internal/history/sqlstore"
 	"github.com/towpath-dev/towpath/internal/outbound"
+	"github.com/towpath-dev/towpath/internal/showback"
 )
 
 var now = time.Date(2026, time.November, 29, 12, 0, 0, 0, time.UTC)
@@ -185,6 +187,38 @@ shop/prod/checkout Storage 0.125 USD provisional=false
 		"label:platform_towpath_dev_component,label:component" || query.Get("step") != "1d" || query.Get("shareIdle") != "false" ||
 		query.Get("window") != "2026-11-26T00:00:00Z,2026-11-27T00:00:00Z" {
 		t.Errorf("it asks for %v", query)
+	}
+}
+
+// TestImport_IsShownAsIdleInReports has a report made of what was read.
+func TestImport_IsShownAsIdleInReports(t *testing.T) {
+	s := newServer(t)
+	s.answer = func(w http.ResponseWriter, day string) {
+		_, _ = fmt.Fprint(w, allocations(day, `shop-prod`+none+` "cpuCost":2,"totalCost":2`, `__idle__ "cpuCost":5,"ramCost":6,"totalCost":11`,
+			`kube-system`+none+` "ramCost":4,"totalCost":4`))
+	}
+	r := newReading(t, s)
+	r.task.Backfill = 0
+	r.mustRead()
+	month, today := showback.MonthOf(now), history.DayOf(now)
+	sums, err := r.store.Sum(t.Context(), history.Query{From: month.Begin(), To: month.End(), At: now, GroupBy: showback.GroupBy})
+	if err != nil {
+		t.Fatal(err)
+	}
+	book := &showback.Book{Month: month, Now: now, Source: platformv1alpha1.CostsFromBills, First: today, Last: today, Sums: sums}
+	report, err := showback.Open(book, nil).Report("shop")
+	if err != nil || report == nil {
+		t.Fatal(report, err)
+	}
+	got := map[platformv1alpha1.CostKind][]string{}
+	for _, row := range report.Rows {
+		got[row.Kind] = append(got[row.Kind], string(row.Effective))
+	}
+	want := map[platformv1alpha1.CostKind][]string{
+		platformv1alpha1.CostOwn: {"2"}, platformv1alpha1.CostIdle: {"11"}, platformv1alpha1.CostShared: {"4"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
 
