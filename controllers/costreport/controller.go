@@ -242,6 +242,7 @@ func (r *Reconciler) accounts(ctx context.Context, month showback.Month, now tim
 			return nil, err
 		}
 		if of.source == platformv1alpha1.CostsFromBills {
+			book.Missing = showback.Missing(month, days, bills)
 			book.Sums = append(book.Sums, showback.Allocated(days, bills, allocated)...)
 		}
 		books[i] = book

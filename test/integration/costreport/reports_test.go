@@ -100,7 +100,7 @@ var _ = Describe("Reports of costs", Ordered, func() {
 			found := reportsNow(ctx, homeA)
 			g.Expect(found).To(And(HaveLen(2), HaveKey("2026-10"), HaveKey("2026-11")))
 			g.Expect(found["2026-10"].Report).To(And(
-				HaveField("Team", a), HaveField("Source", platformv1alpha1.CostsFromBills), HaveField("State", platformv1alpha1.CostsSettled),
+				HaveField("Team", a), HaveField("Source", platformv1alpha1.CostsFromBills), HaveField("State", platformv1alpha1.CostsProvisional),
 				HaveField("FirstDay", "2026-10-01"), HaveField("LastDay", "2026-10-03"),
 				HaveField("Coverage", ConsistOf(platformv1alpha1.CostCoverage{Currency: "USD", Percent: "89.29"})),
 				HaveField("Rows", HaveExactElements(
