@@ -190,6 +190,38 @@ shop/prod/checkout Storage 0.125 USD provisional=false
 	}
 }
 
+// TestImport_LetsNoLabelShiftCosts has labels in the namespace of a team name another one, none that exists, and what idle cost is
+// called by.
+func TestImport_LetsNoLabelShiftCosts(t *testing.T) {
+	s := newServer(t)
+	s.answer = func(w http.ResponseWriter, day string) {
+		_, _ = fmt.Fprint(w, allocations(day,
+			`shop-prod/__unallocated__/bank`+strings.Repeat("/__unallocated__", 3)+`/ledger "cpuCost":1,"totalCost":1`,
+			`shop-prod/bank`+strings.Repeat("/__unallocated__", 5)+` "ramCost":2,"totalCost":2`,
+			`shop-prod/ghost`+strings.Repeat("/__unallocated__", 5)+` "pvCost":4,"totalCost":4`,
+			`shop-prod/shop`+strings.Repeat("/__unallocated__", 4)+`/a__idle__b "networkCost":8,"totalCost":8`,
+			`elsewhere/__unallocated__/bank`+strings.Repeat("/__unallocated__", 4)+` "cpuCost":16,"totalCost":16`,
+			`one/__idle__ "cpuCost":32,"totalCost":32`,
+		))
+	}
+	r := newReading(t, s)
+	r.task.Backfill = 0
+	outcome := r.mustRead()
+	want := `// Idle CPU 32 USD provisional=true
+bank// CPU 16 USD provisional=true
+shop//a__idle__b Network 8 USD provisional=true
+shop/prod/ CPU 1 USD provisional=true
+shop/prod/ Memory 2 USD provisional=true
+shop/prod/ Storage 4 USD provisional=true
+`
+	if got := r.figures(history.DayOf(now)); sorted(got) != sorted(want) {
+		t.Error(cmp.Diff(sorted(want), sorted(got)))
+	}
+	if len(outcome.UnknownTeams) > 0 {
+		t.Errorf("it says %+v", outcome)
+	}
+}
+
 // TestImport_IsShownAsIdleInReports has a report made of what was read.
 func TestImport_IsShownAsIdleInReports(t *testing.T) {
 	s := newServer(t)
