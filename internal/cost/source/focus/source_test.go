@@ -167,6 +167,9 @@ func TestSource_MovesToAnotherPlaceWithoutCountingTwice(t *testing.T) {
 	if _, err := p.read(); err == nil {
 		t.Fatal("a bill that is none is read")
 	}
+	if diff := cmp.Diff("2026-10-01 shopUSD 1\n2026-11-01 shopUSD 3\n", p.days()); diff != "" {
+		t.Errorf("while one bill is bad: %s", diff)
+	}
 	if err := os.Remove(filepath.Join(p.dir, "bad.csv")); err != nil {
 		t.Fatal(err)
 	}
