@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/cost/source"
 	"github.com/towpath-dev/towpath/internal/history"
 )
 
@@ -22,6 +23,8 @@ type note struct {
 	Generation int64 `json:"generation"`
 	// Failures are those on end.
 	Failures int `json:"failures,omitempty"`
+	// Reason is why the last one failed; empty where it went well.
+	Reason source.Reason `json:"reason,omitempty"`
 	// NotBefore is when the source may be asked again, in seconds since 1970.
 	NotBefore int64 `json:"notBefore,omitempty"`
 	// Day and Requests are how many requests that cost money were sent on a day.
@@ -49,12 +52,12 @@ func (n note) String() string {
 const firstWait = time.Minute
 
 // next is when a source is due.
-func next(source *platformv1alpha1.CostSource, state *history.State, n *note) time.Time {
-	if state.LastAttempt.IsZero() || n.Generation != source.Generation {
+func next(cs *platformv1alpha1.CostSource, state *history.State, n *note) time.Time {
+	if state.LastAttempt.IsZero() || n.Generation != cs.Generation {
 		return state.LastAttempt // at once
 	}
-	interval := time.Duration(source.Spec.IntervalSeconds) * time.Second
-	wait := jittered(source.UID, interval)
+	interval := time.Duration(cs.Spec.IntervalSeconds) * time.Second
+	wait := jittered(cs.UID, interval)
 	if n.Failures > 0 {
 		const doublings = 12 // a minute becomes more than a day
 		wait = min(interval, firstWait<<min(n.Failures-1, doublings))

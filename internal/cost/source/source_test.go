@@ -124,3 +124,25 @@ func TestLedger_RefusesWhatCannotBe(t *testing.T) {
 		t.Errorf("it holds %s", got)
 	}
 }
+
+func TestLedger_RefusesAmountsThatAreTooLarge(t *testing.T) {
+	l := source.NewLedger(0)
+	l.Convert(source.Conversions{"JPY": {To: "USD", Rate: decimal.RequireFromString("1000")}})
+	if err := l.Add(charge("999999999999.99")); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]*source.Charge{
+		"a trillion":        charge("1000000000000", func(c *source.Charge) { c.Team = "shop" }),
+		"less than nothing": charge("-1e16", func(c *source.Charge) { c.Team = "shop" }),
+		"billed":            charge("1", func(c *source.Charge) { c.Billed = source.AmountOf(decimal.New(1, 300)) }),
+		"converted":         charge("1000000000", func(c *source.Charge) { c.Currency = "JPY" }),
+		"the sum":           charge("1"),
+	} {
+		if err := l.Add(c); err == nil || !strings.Contains(err.Error(), "less than a trillion USD") {
+			t.Errorf("%s: it says %v", name, err)
+		}
+	}
+	if got := figures(l); strings.Count(got, "\n") != 1 || !strings.Contains(got, "USD 999999999999.99 ") {
+		t.Errorf("it holds %s", got)
+	}
+}
