@@ -144,7 +144,7 @@ func (r *Reconciler) read(ctx context.Context, s *scope, now time.Time, state hi
 		n.Failures, n.Reason, state.LastSuccess = 0, "", now
 	} else {
 		failure := failed(err)
-		n.Reason, state.Message = failure.Reason, failure.Error()
+		n.Reason, state.Message = failure.Reason, source.Plain(failure.Error())
 		if !failure.NotBefore.IsZero() {
 			n.NotBefore = failure.NotBefore.Unix()
 		}

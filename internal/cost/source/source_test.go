@@ -20,14 +20,15 @@ func TestOwner(t *testing.T) {
 		want    source.Owner
 		unknown string
 	}{
-		"no tags":              {nil, source.Owner{}, ""},
-		"Towpath's labels":     {map[string]string{"platform.towpath.dev/team": "shop", "platform.towpath.dev/environment": "prod", "platform.towpath.dev/component": "checkout", "team": "bank"}, source.Owner{Team: "shop", Environment: "prod", Component: "checkout"}, ""},
-		"tags that most have":  {map[string]string{"team": "bank", "environment": "Prod"}, source.Owner{Team: "bank", Environment: "prod"}, ""},
-		"in capitals":          {map[string]string{"team": " SHOP "}, source.Owner{Team: "shop"}, ""},
-		"an empty first one":   {map[string]string{"platform.towpath.dev/team": " ", "team": "bank"}, source.Owner{Team: "bank"}, ""},
-		"a team that is not":   {map[string]string{"team": "Gone", "component": "x"}, source.Owner{}, "gone"},
-		"a place without team": {map[string]string{"environment": "prod"}, source.Owner{}, ""},
-		"a tag without end":    {map[string]string{"team": strings.Repeat("x", 300)}, source.Owner{}, ""},
+		"no tags":                {nil, source.Owner{}, ""},
+		"Towpath's labels":       {map[string]string{"platform.towpath.dev/team": "shop", "platform.towpath.dev/environment": "prod", "platform.towpath.dev/component": "checkout", "team": "bank"}, source.Owner{Team: "shop", Environment: "prod", Component: "checkout"}, ""},
+		"tags that most have":    {map[string]string{"team": "bank", "environment": "Prod"}, source.Owner{Team: "bank", Environment: "prod"}, ""},
+		"in capitals":            {map[string]string{"team": " SHOP "}, source.Owner{Team: "shop"}, ""},
+		"an empty first one":     {map[string]string{"platform.towpath.dev/team": " ", "team": "bank"}, source.Owner{Team: "bank"}, ""},
+		"a team that is not":     {map[string]string{"team": "Gone", "component": "x"}, source.Owner{}, "gone"},
+		"a place without team":   {map[string]string{"environment": "prod"}, source.Owner{}, ""},
+		"what no database takes": {map[string]string{"team": "sh\x00op", "component": "che\xffck\x00out", "environment": "\x00"}, source.Owner{Team: "shop", Component: "che\uFFFDckout"}, ""},
+		"a tag without end":      {map[string]string{"team": strings.Repeat("x", 300)}, source.Owner{}, ""},
 	} {
 		got, unknown := attribution.Owner(func(key string) string { return tc.tags[key] })
 		if got != tc.want || unknown != tc.unknown {

@@ -195,6 +195,23 @@ func TestSource_SaysWhichFilesAreTakenForOlderRuns(t *testing.T) {
 	}
 }
 
+func TestSource_HasNoTextThatADatabaseDoesNotTake(t *testing.T) {
+	p := newPlace(t)
+	row := cost("2026-11-01", "shop", "1")
+	row["ServiceName"], row["Tags"] = "Comp\x00ute \xff", `{"team":"sh\u0000op","component":"a\u0000b"}`
+	write(t, p.dir, map[string]string{"a.csv": bill(row)})
+	p.mustRead()
+	sums, err := p.store.Sum(t.Context(), history.Query{
+		From: history.DayOf(now) - 60, To: history.DayOf(now), At: now, GroupBy: []history.Dimension{history.ByTeam, history.ByComponent, history.ByService},
+	})
+	if err != nil || len(sums) != 1 {
+		t.Fatal(sums, err)
+	}
+	if got := sums[0]; got.Team != "shop" || got.Component != "ab" || got.Service != "Compute \uFFFD" {
+		t.Errorf("it holds %q", []string{got.Team, got.Component, got.Service})
+	}
+}
+
 func TestSource_LeavesOutWhatIsOlderThanItMayBe(t *testing.T) {
 	p := newPlace(t)
 	p.task.Backfill = 30

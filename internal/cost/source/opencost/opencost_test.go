@@ -382,6 +382,12 @@ func TestImport_SaysWhatIsWrong(t *testing.T) {
 			func(w http.ResponseWriter, _ string) { _, _ = fmt.Fprint(w, `{"code":400,"message":"invalid window"}`) },
 			source.NotReachable, []string{"answers 400", "invalid window"},
 		},
+		"a long text": {
+			func(w http.ResponseWriter, _ string) {
+				_, _ = fmt.Fprintf(w, `{"code":400,"message":"a\u0000%s"}`, strings.Repeat("ü", 400))
+			},
+			source.NotReachable, []string{"answers 400", ": a" + strings.Repeat("ü", 149) + "…"},
+		},
 		"no rights": {
 			func(w http.ResponseWriter, _ string) { w.WriteHeader(http.StatusForbidden) },
 			source.CredentialsRefused, []string{"answers 403", "towpath-costsources"},
