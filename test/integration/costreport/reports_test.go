@@ -67,6 +67,13 @@ func byHand(ctx context.Context) (*costreport.Reconciler, *sqlstore.Store) {
 
 func put(ctx context.Context, into history.Store, source string, figures ...history.Figure) {
 	GinkgoHelper()
+	known(ctx, source)
+	tell(ctx, into, source, figures...)
+}
+
+// tell has a source tell of figures, of which there need be no CostSource.
+func tell(ctx context.Context, into history.Store, source string, figures ...history.Figure) {
+	GinkgoHelper()
 	Expect(into.Replace(ctx, history.Slice{Source: source, Period: "all"}, func(yield func(history.Figure, error) bool) {
 		for _, f := range figures {
 			if !yield(f, nil) {
@@ -212,7 +219,7 @@ var _ = Describe("Reports of costs", Ordered, func() {
 		Expect(reportsNow(ctx, namespace)["2026-11"].ResourceVersion).To(Equal(made.ResourceVersion), "once a day is enough")
 	})
 
-	It("sum to the bill where OpenCost says whose it is, and leave out what is informative", func(ctx context.Context) {
+	It("sum to the bill where OpenCost says whose it is, and leave out what is informative or has no CostSource", func(ctx context.Context) {
 		r, own := byHand(ctx)
 		team, allocation, beside := framework.Name("both"), framework.Name("opencost-"), framework.Name("beside-")
 		namespace := home(ctx, team)
@@ -226,6 +233,7 @@ var _ = Describe("Reports of costs", Ordered, func() {
 		put(ctx, own, allocation, figure(october, team, "prod", "checkout", "CPU", "40"), figure(october, "", "", "", "Idle CPU", "10"))
 		put(ctx, own, beside, figure(october, team, "prod", "checkout", "CPU", "1000"))
 		put(ctx, own, "aws", figure(october, "", "", "", "Compute", "65"), figure(october, team, "prod", "", "Database", "20"))
+		tell(ctx, own, framework.Name("deleted-"), figure(october, team, "prod", "checkout", "CPU", "500"))
 		_, err := r.Reconcile(ctx, request("all"))
 		Expect(err).NotTo(HaveOccurred())
 		Expect(reportsNow(ctx, namespace)["2026-10"].Report.Rows).To(HaveExactElements(
