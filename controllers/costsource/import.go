@@ -42,7 +42,7 @@ func (r *Reconciler) run(ctx context.Context, s *scope) error {
 			"The source is not read, and what was read stays. Set spec.mode to Scheduled to have it read again.")
 		return nil
 	}
-	due := next(s.source, &state, &n)
+	due := dueAt(s.source, &state, &n, now)
 	if due.After(now) && unsummed(status, &state) {
 		return r.again(ctx, s, now, &state, &n)
 	}

@@ -51,7 +51,18 @@ func (n note) String() string {
 // firstWait is how long the first wait after a failure is; each further one is twice as long, up to the interval.
 const firstWait = time.Minute
 
-// next is when a source is due.
+// ahead is by how much a time that was noted may be after now: managers' clocks differ.
+const ahead = 5 * time.Minute
+
+// dueAt is when a source is due. One whose last import was by a clock that was ahead is so at once, or it would wait until then.
+func dueAt(cs *platformv1alpha1.CostSource, state *history.State, n *note, now time.Time) time.Time {
+	if state.LastAttempt.After(now.Add(ahead)) {
+		return now
+	}
+	return next(cs, state, n)
+}
+
+// next is when a source is due after its last import.
 func next(cs *platformv1alpha1.CostSource, state *history.State, n *note) time.Time {
 	if state.LastAttempt.IsZero() || n.Generation != cs.Generation {
 		return state.LastAttempt // at once

@@ -45,7 +45,7 @@ func (d Days) Plan(task *Task, basis string, reread int) (from, today history.Da
 		return first, today
 	}
 	open := max(min(d.Final+1, today-history.Day(reread)), d.From, today-history.Keep)
-	if first < d.From || d.Basis != basis {
+	if first < d.From || d.Basis != basis || d.Final > today { // a day that is to come was final by a clock that was ahead
 		return min(first, open), today
 	}
 	for _, team := range d.Unknown {
@@ -65,7 +65,7 @@ func (d Days) Read(task *Task, basis string, from, final history.Day, unknown Te
 		}
 	}
 	next := Days{From: from, Final: max(final, from-1), Unknown: unknown.Sorted(), Basis: basis}
-	if d.From != 0 && d.Basis == basis && from <= d.Final+1 {
+	if d.From != 0 && d.Basis == basis && from <= d.Final+1 && d.Final <= history.DayOf(task.Now) {
 		next.From, next.Final = min(d.From, from), max(d.Final, final)
 	}
 	return next

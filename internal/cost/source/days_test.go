@@ -29,6 +29,7 @@ func TestDays_AskForWhatIsNotFinalAlone(t *testing.T) {
 		"other settings, an open month":      {source.Days{From: today - 90, Final: today - 35, Basis: "b"}, 3, today - 34},
 		"a team, and an open month":          {source.Days{From: today - 90, Final: today - 35, Basis: "a", Unknown: []string{"shop"}}, 3, today - 34},
 		"other settings":                     {source.Days{From: today - 30, Final: today - 3, Basis: "b"}, 3, today - 30},
+		"a clock that was ahead":             {source.Days{From: today - 30, Final: today + 300, Basis: "a"}, 3, today - 30},
 		"a team that exists now":             {source.Days{From: today - 30, Final: today - 3, Basis: "a", Unknown: []string{"shop"}}, 1, today - 30},
 		"a team that still does not":         {source.Days{From: today - 30, Final: today - 3, Basis: "a", Unknown: []string{"else"}}, 1, today - 2},
 		"a cursor that cannot be read":       {source.ParseDays("{"), 3, today - 30},
@@ -66,6 +67,10 @@ func TestDays_RememberWhatIsFinal(t *testing.T) {
 	task.Attribution = source.DefaultAttribution("else")
 	if d = d.Read(task, "a", today-30, today-3, unknown()); len(d.Unknown) != 0 {
 		t.Errorf("the team exists now: %+v", d)
+	}
+	late := source.Days{From: today - 30, Final: today + 300, Basis: "a"}
+	if late = late.Read(task, "a", today-30, today-3, unknown()); late.Final != today-3 {
+		t.Errorf("after a clock that was ahead: %+v", late)
 	}
 	if d = d.Read(task, "b", today-30, today-10, unknown()); d.Final != today-10 {
 		t.Errorf("with other settings: %+v", d)
