@@ -242,6 +242,7 @@ func (r *Reconciler) accounts(ctx context.Context, month showback.Month, now tim
 			return nil, err
 		}
 		if of.source == platformv1alpha1.CostsFromBills {
+			book.Missing = showback.Missing(month, days, bills)
 			book.Sums = append(book.Sums, showback.Allocated(days, bills, allocated)...)
 		}
 		books[i] = book
@@ -256,20 +257,26 @@ func (r *Reconciler) bills(ctx context.Context, found []string) (bills, allocate
 	if err := r.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, nil, fmt.Errorf("listing CostSources: %w", err)
 	}
-	beside, allocates := map[string]bool{}, map[string]bool{}
-	for i := range list.Items {
-		spec := &list.Items[i].Spec
-		beside[list.Items[i].Name] = spec.TeamCosts == platformv1alpha1.TeamCostsInformative
-		allocates[list.Items[i].Name] = spec.Type == platformv1alpha1.CostSourceOpenCost
+	bills, allocated = counted(list.Items, found)
+	return bills, allocated, nil
+}
+
+// counted parts those that were found by what their CostSources say. One without a CostSource does not count: what it told is of
+// nobody that could mend it, and mostly what is left of one that was deleted while there was no history.
+func counted(sources []platformv1alpha1.CostSource, found []string) (bills, allocated []string) {
+	known := map[string]*platformv1alpha1.CostSourceSpec{}
+	for i := range sources {
+		known[sources[i].Name] = &sources[i].Spec
 	}
 	for _, name := range found {
-		if beside[name] {
+		spec := known[name]
+		if spec == nil || spec.TeamCosts == platformv1alpha1.TeamCostsInformative {
 			continue
 		}
 		bills = append(bills, name)
-		if allocates[name] {
+		if spec.Type == platformv1alpha1.CostSourceOpenCost {
 			allocated = append(allocated, name)
 		}
 	}
-	return bills, allocated, nil
+	return bills, allocated
 }

@@ -2,6 +2,7 @@ package costreport
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -35,6 +36,22 @@ func TestABillThatWasReadIsLookedAt(t *testing.T) {
 		if got := read(c.before, c.after); got != c.want {
 			t.Errorf("%s: %t", name, got)
 		}
+	}
+}
+
+func TestSourcesThatCount(t *testing.T) {
+	of := func(name string, kind platformv1alpha1.CostSourceType, counts platformv1alpha1.TeamCosts) platformv1alpha1.CostSource {
+		return platformv1alpha1.CostSource{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: platformv1alpha1.CostSourceSpec{Type: kind, TeamCosts: counts}}
+	}
+	sources := []platformv1alpha1.CostSource{
+		of("aws", platformv1alpha1.CostSourceAWSCostExplorer, platformv1alpha1.TeamCostsCounted), of("old", platformv1alpha1.CostSourceFOCUS, ""),
+		of("beside", platformv1alpha1.CostSourceOpenCost, platformv1alpha1.TeamCostsInformative),
+		of("cluster", platformv1alpha1.CostSourceOpenCost, platformv1alpha1.TeamCostsCounted),
+		of("silent", platformv1alpha1.CostSourceFOCUS, platformv1alpha1.TeamCostsCounted),
+	}
+	bills, allocated := counted(sources, []string{"aws", "beside", "cluster", "deleted", "old"})
+	if !slices.Equal(bills, []string{"aws", "cluster", "old"}) || !slices.Equal(allocated, []string{"cluster"}) {
+		t.Errorf("%v count, and %v allocate", bills, allocated)
 	}
 }
 

@@ -1,9 +1,11 @@
 package costsource
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -40,7 +42,10 @@ func (r *Reconciler) run(ctx context.Context, s *scope) error {
 			"The source is not read, and what was read stays. Set spec.mode to Scheduled to have it read again.")
 		return nil
 	}
-	due := next(s.source, &state, &n)
+	due := dueAt(s.source, &state, &n, now)
+	if due.After(now) && unsummed(status, &state) {
+		return r.again(ctx, s, now, &state, &n)
+	}
 	// A status that is behind the history was not written any more: what it would say is found out again.
 	behind := state.Message != underWay && !same(status.LastAttempt, state.LastAttempt) || without(status)
 	if wait := due.Sub(now); wait > 0 && !behind {
@@ -54,6 +59,27 @@ func (r *Reconciler) run(ctx context.Context, s *scope) error {
 func without(status *platformv1alpha1.CostSourceStatus) bool {
 	ready := meta.FindStatusCondition(status.Conditions, platformv1alpha1.ConditionReady)
 	return ready != nil && ready.Reason == platformv1alpha1.ReasonHistoryUnavailable
+}
+
+// unsummed says whether the status has all that came of the last import but its sums: the history did not give them, or there was
+// none for a while.
+func unsummed(status *platformv1alpha1.CostSourceStatus, state *history.State) bool {
+	return without(status) && !state.LastAttempt.IsZero() && same(status.LastAttempt, state.LastAttempt) && state.Message != underWay
+}
+
+// again reports what came of the last import, without another one.
+func (r *Reconciler) again(ctx context.Context, s *scope, now time.Time, state *history.State, n *note) error {
+	status := &s.source.Status
+	outcome := source.Outcome{Rows: status.Rows, Warnings: status.Warnings, UnknownTeams: status.UnknownTeams}
+	var err error
+	if n.Failures > 0 {
+		what, next := state.Message, ""
+		if at := strings.LastIndex(what, ". "); at >= 0 {
+			what, next = what[:at], what[at+2:]
+		}
+		err = source.Fail(cmp.Or(n.Reason, source.NotReachable), errors.New(what), next)
+	}
+	return r.report(ctx, s, now, state, n, &outcome, err)
 }
 
 // same says whether a time of a status is one of the history, which both have in seconds.
@@ -115,10 +141,10 @@ func (r *Reconciler) read(ctx context.Context, s *scope, now time.Time, state hi
 	}
 	n.Reader, state.Message = outcome.Cursor, ""
 	if err == nil {
-		n.Failures, state.LastSuccess = 0, now
+		n.Failures, n.Reason, state.LastSuccess = 0, "", now
 	} else {
 		failure := failed(err)
-		state.Message = failure.Error()
+		n.Reason, state.Message = failure.Reason, source.Plain(failure.Error())
 		if !failure.NotBefore.IsZero() {
 			n.NotBefore = failure.NotBefore.Unix()
 		}
@@ -203,10 +229,6 @@ var stalls = map[source.Reason]bool{source.CredentialsRefused: true, source.Bill
 // report puts what came of an import into the status.
 func (r *Reconciler) report(ctx context.Context, s *scope, now time.Time, state *history.State, n *note, outcome *source.Outcome, importErr error) error {
 	status, generation := &s.source.Status, s.source.Generation
-	if err := r.summarise(ctx, s.source, now); err != nil {
-		r.unavailable(s, err) // and since the status is behind then, all is tried again
-		return nil
-	}
 	due := next(s.source, state, n)
 	s.wait = min(max(due.Sub(now), time.Second), idle)
 	status.ObservedGeneration = generation
@@ -217,6 +239,10 @@ func (r *Reconciler) report(ctx context.Context, s *scope, now time.Time, state 
 	status.Rows, status.Warnings = outcome.Rows, clipped(outcome.Warnings)
 	status.UnknownTeams = outcome.UnknownTeams[:min(len(outcome.UnknownTeams), shown)]
 	status.RequestsToday, status.RequestCostToday = n.Requests, requestCost(n.Requests)
+	if err := r.summarise(ctx, s.source, now); err != nil {
+		r.unavailable(s, err) // all else is in the status: the sums alone are tried again
+		return nil
+	}
 	before := meta.FindStatusCondition(s.before.Status.Conditions, platformv1alpha1.ConditionReady)
 	switch {
 	case importErr == nil:

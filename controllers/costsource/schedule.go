@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/cost/source"
 	"github.com/towpath-dev/towpath/internal/history"
 )
 
@@ -22,6 +23,8 @@ type note struct {
 	Generation int64 `json:"generation"`
 	// Failures are those on end.
 	Failures int `json:"failures,omitempty"`
+	// Reason is why the last one failed; empty where it went well.
+	Reason source.Reason `json:"reason,omitempty"`
 	// NotBefore is when the source may be asked again, in seconds since 1970.
 	NotBefore int64 `json:"notBefore,omitempty"`
 	// Day and Requests are how many requests that cost money were sent on a day.
@@ -48,13 +51,24 @@ func (n note) String() string {
 // firstWait is how long the first wait after a failure is; each further one is twice as long, up to the interval.
 const firstWait = time.Minute
 
-// next is when a source is due.
-func next(source *platformv1alpha1.CostSource, state *history.State, n *note) time.Time {
-	if state.LastAttempt.IsZero() || n.Generation != source.Generation {
+// ahead is by how much a time that was noted may be after now: managers' clocks differ.
+const ahead = 5 * time.Minute
+
+// dueAt is when a source is due. One whose last import was by a clock that was ahead is so at once, or it would wait until then.
+func dueAt(cs *platformv1alpha1.CostSource, state *history.State, n *note, now time.Time) time.Time {
+	if state.LastAttempt.After(now.Add(ahead)) {
+		return now
+	}
+	return next(cs, state, n)
+}
+
+// next is when a source is due after its last import.
+func next(cs *platformv1alpha1.CostSource, state *history.State, n *note) time.Time {
+	if state.LastAttempt.IsZero() || n.Generation != cs.Generation {
 		return state.LastAttempt // at once
 	}
-	interval := time.Duration(source.Spec.IntervalSeconds) * time.Second
-	wait := jittered(source.UID, interval)
+	interval := time.Duration(cs.Spec.IntervalSeconds) * time.Second
+	wait := jittered(cs.UID, interval)
 	if n.Failures > 0 {
 		const doublings = 12 // a minute becomes more than a day
 		wait = min(interval, firstWait<<min(n.Failures-1, doublings))

@@ -45,6 +45,18 @@ func TestNext(t *testing.T) {
 	}
 }
 
+func TestDueAt_AtOnceWhereTheLastImportIsStillToCome(t *testing.T) {
+	cs := &platformv1alpha1.CostSource{ObjectMeta: metav1.ObjectMeta{UID: "a", Generation: 2}, Spec: platformv1alpha1.CostSourceSpec{IntervalSeconds: 3600}}
+	for last, want := range map[time.Duration]bool{-2 * time.Hour: true, -time.Minute: false, time.Minute: false, 6 * time.Minute: true, 9000 * time.Hour: true} {
+		state := &history.State{LastAttempt: now.Add(last)}
+		for name, n := range map[string]note{"well": {Generation: 2}, "with a time": {Generation: 2, NotBefore: now.Add(last).Unix()}} {
+			if got := !dueAt(cs, state, &n, now).After(now); got != want {
+				t.Errorf("%s, last read after %s: due %t", name, last, got)
+			}
+		}
+	}
+}
+
 func TestJittered_SpreadsSourcesAndStaysTheSame(t *testing.T) {
 	seen := map[time.Duration]bool{}
 	for _, uid := range []types.UID{"6f1c2d3e", "0a1c2d3e", "77aa12bc", "e0e0e0e0"} {

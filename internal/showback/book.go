@@ -22,9 +22,6 @@ import (
 // EstimatesSource is the source of the history that holds estimated costs of what runs, rather than a bill.
 const EstimatesSource = estimate.Source
 
-// IdleService is the service under which OpenCost tells what was paid for and nobody used.
-const IdleService = "__idle__"
-
 const (
 	// MaxRows is how many rows a CostReport holds.
 	MaxRows = 300
@@ -48,6 +45,8 @@ type Book struct {
 	Source platformv1alpha1.CostReportSource
 	// First and Last are the days that there are figures of.
 	First, Last history.Day
+	// Missing is set where a source lacks days of the month, see Missing.
+	Missing bool
 	// Sums are by GroupBy.
 	Sums []history.Sum
 }
@@ -55,6 +54,29 @@ type Book struct {
 // BillSources are those of sources that are bills: all but the estimates, which tell the same money before it is billed.
 func BillSources(found []string) []string {
 	return slices.DeleteFunc(slices.Clone(found), func(source string) bool { return source == EstimatesSource })
+}
+
+// Missing says whether one of bills lacks a day of a month, from its first one in it on: what that cost is still to come, for a
+// day without cost is told of too. days are sums by source and day.
+func Missing(month Month, days []history.Sum, bills []string) bool {
+	known := map[string]map[history.Day]bool{}
+	for i := range days {
+		source, day := days[i].Source, days[i].Day
+		if day < month.Begin() || day >= month.End() || !slices.Contains(bills, source) {
+			continue
+		}
+		if known[source] == nil {
+			known[source] = map[history.Day]bool{}
+		}
+		known[source][day] = true
+	}
+	for _, of := range known {
+		first := slices.Min(slices.Collect(maps.Keys(of)))
+		if len(of) < int(month.End()-first) {
+			return true
+		}
+	}
+	return false
 }
 
 // Allocated takes from what is no team's in bills what OpenCost tells beside them, on the days and in the currencies that both
@@ -147,7 +169,7 @@ func Open(bills, estimates *Book) *Accounts {
 
 func open(book *Book) *Accounts {
 	a := &Accounts{book: book, own: map[string][]keyed{}, parts: map[string][]keyed{}, state: platformv1alpha1.CostsSettled}
-	if book.Now.Before(book.Month.End().Time()) {
+	if book.Missing || book.Now.Before(book.Month.End().Time()) {
 		a.state = platformv1alpha1.CostsProvisional
 	}
 	sums := map[string]map[rowKey]*amounts{}
@@ -192,7 +214,7 @@ func keyOf(s *history.Sum) rowKey {
 	switch {
 	case s.Team != "":
 		key.environment, key.component, key.service = s.Environment, s.Component, short(s.Service)
-	case s.Unused || s.Service == IdleService:
+	case s.Unused || cost.IsIdle(s.Service):
 		key.kind = platformv1alpha1.CostIdle
 	default:
 		key.kind = platformv1alpha1.CostShared

@@ -355,7 +355,7 @@ func (r *Report) provisional() string {
 		}
 	}
 	if len(parts) == 0 {
-		return "days to come are not in it, and bills"
+		return "days that are to come or missing are not in it, and bills"
 	}
 	return strings.Join(parts, ", ") + " of it"
 }

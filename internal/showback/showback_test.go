@@ -56,7 +56,7 @@ func shopBook(month showback.Month, factor string) *showback.Book {
 		sum("shop", "prod", "", "=cmd()|' /C calc'!A0", history.Credit, "-5"),
 		sum("pay", "prod", "ledger", "Compute", history.Usage, "100"),
 		sum("", "", "", "Control plane", history.Usage, "73"),
-		sum("", "", "", showback.IdleService, history.Usage, "40"),
+		sum("", "", "", "Idle CPU", history.Usage, "40"),
 		unused(sum("", "", "", "Savings plan", history.Usage, "10")),
 		sum("", "", "", "VAT", history.Tax, "19.99"),
 	)
@@ -165,15 +165,49 @@ func TestTheState(t *testing.T) {
 	runs.Now = october.Begin().Time().AddDate(0, 0, 12)
 	open := book(october, sum("shop", "", "", "Compute", history.Usage, "1"))
 	open.Sums[0].Provisional, open.Sums[0].ProvisionalEffective = true, decimal.RequireFromString("0.5")
+	gaps := book(october, sum("shop", "", "", "Compute", history.Usage, "1"))
+	gaps.Missing = true
 	for name, c := range map[string]struct {
 		book *showback.Book
 		want platformv1alpha1.CostReportState
 		part platformv1alpha1.Amount
 	}{
 		"over": {over, platformv1alpha1.CostsSettled, ""}, "runs": {runs, platformv1alpha1.CostsProvisional, ""}, "not final": {open, platformv1alpha1.CostsProvisional, "0.5"},
+		"days are missing": {gaps, platformv1alpha1.CostsProvisional, ""},
 	} {
 		if got := reportOf(t, c.book, "shop"); got.Report.State != c.want || got.Report.Rows[0].Provisional != c.part {
 			t.Errorf("%s: %+v", name, got.Report)
+		}
+	}
+}
+
+func TestDaysAreMissing(t *testing.T) {
+	days := func(source string, from, to history.Day, without ...history.Day) []history.Sum {
+		var all []history.Sum
+		for day := from; day <= to; day++ {
+			if !slices.Contains(without, day) {
+				all = append(all, history.Sum{Source: source, Day: day})
+			}
+		}
+		return all
+	}
+	first, last := october.Begin(), october.End()-1
+	aws := days("aws", first, last)
+	for name, c := range map[string]struct {
+		days []history.Sum
+		want bool
+	}{
+		"none":                        {aws, false},
+		"none of both":                {append(days("opencost", first, last), aws...), false},
+		"the last one":                {days("aws", first, last-1), true},
+		"one between":                 {days("aws", first, last, first+9), true},
+		"those of the other source":   {append(days("opencost", first, first+2), aws...), true},
+		"before it began":             {append(days("opencost", first+9, last), aws...), false},
+		"of one that does not count":  {append(days("beside", first, first+2), aws...), false},
+		"in two currencies, the last": {append(days("aws", first, last-1), days("aws", first, last-1)...), true},
+	} {
+		if got := showback.Missing(october, c.days, []string{"aws", "opencost"}); got != c.want {
+			t.Errorf("%s: %t", name, got)
 		}
 	}
 }

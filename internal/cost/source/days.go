@@ -34,21 +34,26 @@ func (d Days) String() string {
 	return string(text)
 }
 
-// Plan says from which day on, up to and with today, a source is to be asked. It goes back to the first day of the backfill
-// where that was not asked for yet, where figures were made by something else, or where a team exists now whose charges were
-// nobody's; else to the first day that is not final, and at least reread days before today.
+// Plan says from which day on, up to and with today, a source is to be asked. The first time it is that of the backfill. Later
+// it is the first day that is not final, however long ago that is, and at least reread days before today, as far as days were asked
+// for. It goes back to the first day of the backfill, too, where that was not asked for yet, where figures were made by something
+// else, or where a team exists now whose charges were nobody's.
 func (d Days) Plan(task *Task, basis string, reread int) (from, today history.Day) {
 	today = history.DayOf(task.Now)
 	first := today - history.Day(min(task.Backfill, history.Keep))
-	if d.From == 0 || first < d.From || d.Basis != basis {
+	if d.From == 0 {
 		return first, today
+	}
+	open := max(min(d.Final+1, today-history.Day(reread)), d.From, today-history.Keep)
+	if first < d.From || d.Basis != basis || d.Final > today { // a day that is to come was final by a clock that was ahead
+		return min(first, open), today
 	}
 	for _, team := range d.Unknown {
 		if task.Attribution.Teams[team] {
-			return first, today
+			return min(first, open), today
 		}
 	}
-	return max(min(d.Final+1, today-history.Day(reread)), first), today
+	return open, today
 }
 
 // Read is the cursor once days were asked for: from the first of them, up to and with the last of them that is final, before
@@ -60,7 +65,7 @@ func (d Days) Read(task *Task, basis string, from, final history.Day, unknown Te
 		}
 	}
 	next := Days{From: from, Final: max(final, from-1), Unknown: unknown.Sorted(), Basis: basis}
-	if d.From != 0 && d.Basis == basis && from <= d.Final+1 {
+	if d.From != 0 && d.Basis == basis && from <= d.Final+1 && d.Final <= history.DayOf(task.Now) {
 		next.From, next.Final = min(d.From, from), max(d.Final, final)
 	}
 	return next

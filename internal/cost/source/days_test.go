@@ -21,8 +21,15 @@ func TestDays_AskForWhatIsNotFinalAlone(t *testing.T) {
 		"late corrections":                   {source.Days{From: today - 30, Final: today - 3, Basis: "a"}, 10, today - 10},
 		"a month that is open":               {source.Days{From: today - 30, Final: today - 20, Basis: "a"}, 3, today - 19},
 		"a longer backfill":                  {source.Days{From: today - 10, Final: today - 3, Basis: "a"}, 3, today - 30},
-		"after a long while":                 {source.Days{From: today - 300, Final: today - 200, Basis: "a"}, 3, today - 30},
+		"after a long while":                 {source.Days{From: today - 300, Final: today - 200, Basis: "a"}, 3, today - 199},
+		"longer than days are kept":          {source.Days{From: today - 500, Final: today - 450, Basis: "a"}, 3, today - history.Keep},
+		"a month that is open for long":      {source.Days{From: today - 90, Final: today - 35, Basis: "a"}, 3, today - 34},
+		"corrections later than a backfill":  {source.Days{From: today - 90, Final: today - 3, Basis: "a"}, 62, today - 62},
+		"and before there was any":           {source.Days{From: today - 30, Final: today - 3, Basis: "a"}, 62, today - 30},
+		"other settings, an open month":      {source.Days{From: today - 90, Final: today - 35, Basis: "b"}, 3, today - 34},
+		"a team, and an open month":          {source.Days{From: today - 90, Final: today - 35, Basis: "a", Unknown: []string{"shop"}}, 3, today - 34},
 		"other settings":                     {source.Days{From: today - 30, Final: today - 3, Basis: "b"}, 3, today - 30},
+		"a clock that was ahead":             {source.Days{From: today - 30, Final: today + 300, Basis: "a"}, 3, today - 30},
 		"a team that exists now":             {source.Days{From: today - 30, Final: today - 3, Basis: "a", Unknown: []string{"shop"}}, 1, today - 30},
 		"a team that still does not":         {source.Days{From: today - 30, Final: today - 3, Basis: "a", Unknown: []string{"else"}}, 1, today - 2},
 		"a cursor that cannot be read":       {source.ParseDays("{"), 3, today - 30},
@@ -60,6 +67,10 @@ func TestDays_RememberWhatIsFinal(t *testing.T) {
 	task.Attribution = source.DefaultAttribution("else")
 	if d = d.Read(task, "a", today-30, today-3, unknown()); len(d.Unknown) != 0 {
 		t.Errorf("the team exists now: %+v", d)
+	}
+	late := source.Days{From: today - 30, Final: today + 300, Basis: "a"}
+	if late = late.Read(task, "a", today-30, today-3, unknown()); late.Final != today-3 {
+		t.Errorf("after a clock that was ahead: %+v", late)
 	}
 	if d = d.Read(task, "b", today-30, today-10, unknown()); d.Final != today-10 {
 		t.Errorf("with other settings: %+v", d)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"github.com/towpath-dev/towpath/internal/history"
 )
 
@@ -67,6 +69,9 @@ func (l *Ledger) Add(c *Charge) error {
 	if _, ok := l.converts[c.Currency]; ok {
 		c = l.converts.converted(c)
 	}
+	if err := within(c.Billed, c.Effective, c.Currency); err != nil {
+		return err
+	}
 	id, err := l.seriesOf(c)
 	if err != nil {
 		return err
@@ -87,10 +92,34 @@ func (l *Ledger) Add(c *Charge) error {
 		l.groups = append(l.groups, group{key: key})
 	}
 	g := &l.groups[at]
-	g.billed = g.billed.Add(c.Billed)
-	g.effective = g.effective.Add(c.Effective)
+	billed, effective := g.billed.Add(c.Billed), g.effective.Add(c.Effective)
+	if err := within(billed, effective, c.Currency); err != nil {
+		return fmt.Errorf("with what there is of the same day and service, %w", err)
+	}
+	g.billed, g.effective = billed, effective
 	if !c.Settles.IsZero() {
 		g.settles = max(g.settles, c.Settles.Unix())
+	}
+	return nil
+}
+
+// maxAmount is what a charge, and the sum of those of a day that belong together, must stay below: a trillion. Sums of them must
+// fit into what the history and the API hold.
+var maxAmount = decimal.New(1, 12)
+
+// within says which of two amounts is too large to be one.
+func within(billed, effective Amount, currency string) error {
+	if billed.rest == nil && effective.rest == nil { // less than ten million, as nearly all are
+		return nil
+	}
+	for _, a := range []struct {
+		name   string
+		amount Amount
+	}{{"billed", billed}, {"effective", effective}} {
+		if a.amount.rest != nil && a.amount.Decimal().Abs().GreaterThanOrEqual(maxAmount) {
+			return fmt.Errorf("the %s cost must be less than a trillion %s, to either side of 0, and is about 10^%d: look whether the amount is in another currency, or a unit of it",
+				a.name, currency, a.amount.Decimal().NumDigits()+int(a.amount.Decimal().Exponent())-1)
+		}
 	}
 	return nil
 }

@@ -88,11 +88,16 @@ const maxName = 253
 
 func first(keys []string, tag func(string) string) string {
 	for _, key := range keys {
-		if value := strings.TrimSpace(tag(key)); value != "" && len(value) <= maxName {
+		if value := strings.TrimSpace(Plain(tag(key))); value != "" && len(value) <= maxName {
 			return value
 		}
 	}
 	return ""
+}
+
+// Plain is a text that each database takes: valid UTF-8, and without U+0000, which PostgreSQL has no room for.
+func Plain(text string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "")
 }
 
 // Check says what is wrong with a charge.

@@ -20,14 +20,15 @@ func TestOwner(t *testing.T) {
 		want    source.Owner
 		unknown string
 	}{
-		"no tags":              {nil, source.Owner{}, ""},
-		"Towpath's labels":     {map[string]string{"platform.towpath.dev/team": "shop", "platform.towpath.dev/environment": "prod", "platform.towpath.dev/component": "checkout", "team": "bank"}, source.Owner{Team: "shop", Environment: "prod", Component: "checkout"}, ""},
-		"tags that most have":  {map[string]string{"team": "bank", "environment": "Prod"}, source.Owner{Team: "bank", Environment: "prod"}, ""},
-		"in capitals":          {map[string]string{"team": " SHOP "}, source.Owner{Team: "shop"}, ""},
-		"an empty first one":   {map[string]string{"platform.towpath.dev/team": " ", "team": "bank"}, source.Owner{Team: "bank"}, ""},
-		"a team that is not":   {map[string]string{"team": "Gone", "component": "x"}, source.Owner{}, "gone"},
-		"a place without team": {map[string]string{"environment": "prod"}, source.Owner{}, ""},
-		"a tag without end":    {map[string]string{"team": strings.Repeat("x", 300)}, source.Owner{}, ""},
+		"no tags":                {nil, source.Owner{}, ""},
+		"Towpath's labels":       {map[string]string{"platform.towpath.dev/team": "shop", "platform.towpath.dev/environment": "prod", "platform.towpath.dev/component": "checkout", "team": "bank"}, source.Owner{Team: "shop", Environment: "prod", Component: "checkout"}, ""},
+		"tags that most have":    {map[string]string{"team": "bank", "environment": "Prod"}, source.Owner{Team: "bank", Environment: "prod"}, ""},
+		"in capitals":            {map[string]string{"team": " SHOP "}, source.Owner{Team: "shop"}, ""},
+		"an empty first one":     {map[string]string{"platform.towpath.dev/team": " ", "team": "bank"}, source.Owner{Team: "bank"}, ""},
+		"a team that is not":     {map[string]string{"team": "Gone", "component": "x"}, source.Owner{}, "gone"},
+		"a place without team":   {map[string]string{"environment": "prod"}, source.Owner{}, ""},
+		"what no database takes": {map[string]string{"team": "sh\x00op", "component": "che\xffck\x00out", "environment": "\x00"}, source.Owner{Team: "shop", Component: "che\uFFFDckout"}, ""},
+		"a tag without end":      {map[string]string{"team": strings.Repeat("x", 300)}, source.Owner{}, ""},
 	} {
 		got, unknown := attribution.Owner(func(key string) string { return tc.tags[key] })
 		if got != tc.want || unknown != tc.unknown {
@@ -121,6 +122,28 @@ func TestLedger_RefusesWhatCannotBe(t *testing.T) {
 		}
 	}
 	if got := figures(l); got != "2026-11 2026-11-01  USD 1 0001-01-01\n" {
+		t.Errorf("it holds %s", got)
+	}
+}
+
+func TestLedger_RefusesAmountsThatAreTooLarge(t *testing.T) {
+	l := source.NewLedger(0)
+	l.Convert(source.Conversions{"JPY": {To: "USD", Rate: decimal.RequireFromString("1000")}})
+	if err := l.Add(charge("999999999999.99")); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]*source.Charge{
+		"a trillion":        charge("1000000000000", func(c *source.Charge) { c.Team = "shop" }),
+		"less than nothing": charge("-1e16", func(c *source.Charge) { c.Team = "shop" }),
+		"billed":            charge("1", func(c *source.Charge) { c.Billed = source.AmountOf(decimal.New(1, 300)) }),
+		"converted":         charge("1000000000", func(c *source.Charge) { c.Currency = "JPY" }),
+		"the sum":           charge("1"),
+	} {
+		if err := l.Add(c); err == nil || !strings.Contains(err.Error(), "less than a trillion USD") {
+			t.Errorf("%s: it says %v", name, err)
+		}
+	}
+	if got := figures(l); strings.Count(got, "\n") != 1 || !strings.Contains(got, "USD 999999999999.99 ") {
 		t.Errorf("it holds %s", got)
 	}
 }

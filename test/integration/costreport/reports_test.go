@@ -67,6 +67,13 @@ func byHand(ctx context.Context) (*costreport.Reconciler, *sqlstore.Store) {
 
 func put(ctx context.Context, into history.Store, source string, figures ...history.Figure) {
 	GinkgoHelper()
+	known(ctx, source)
+	tell(ctx, into, source, figures...)
+}
+
+// tell has a source tell of figures, of which there need be no CostSource.
+func tell(ctx context.Context, into history.Store, source string, figures ...history.Figure) {
+	GinkgoHelper()
 	Expect(into.Replace(ctx, history.Slice{Source: source, Period: "all"}, func(yield func(history.Figure, error) bool) {
 		for _, f := range figures {
 			if !yield(f, nil) {
@@ -91,7 +98,7 @@ var _ = Describe("Reports of costs", Ordered, func() {
 		bill(ctx, "aws", "2026-10-"+a,
 			figure(october, a, "prod", "checkout", "Compute", "200.25"), figure(october+1, a, "prod", "checkout", "Compute", "99.75"),
 			figure(october+1, b, "prod", "ledger", "Compute", "100"), figure(october+2, "", "", "", "Control plane", "40"),
-			figure(october+2, "", "", "", showback.IdleService, "8"))
+			figure(october+2, "", "", "", "Idle CPU", "8"))
 		bill(ctx, showback.EstimatesSource, "2026-10-"+a, figure(october, a, "prod", "checkout", "Estimate", "1"))
 		bill(ctx, showback.EstimatesSource, "2026-11-"+a, figure(november, a, "dev", "checkout", "Estimate", "7"))
 		looksAgain(ctx)
@@ -100,7 +107,7 @@ var _ = Describe("Reports of costs", Ordered, func() {
 			found := reportsNow(ctx, homeA)
 			g.Expect(found).To(And(HaveLen(2), HaveKey("2026-10"), HaveKey("2026-11")))
 			g.Expect(found["2026-10"].Report).To(And(
-				HaveField("Team", a), HaveField("Source", platformv1alpha1.CostsFromBills), HaveField("State", platformv1alpha1.CostsSettled),
+				HaveField("Team", a), HaveField("Source", platformv1alpha1.CostsFromBills), HaveField("State", platformv1alpha1.CostsProvisional),
 				HaveField("FirstDay", "2026-10-01"), HaveField("LastDay", "2026-10-03"),
 				HaveField("Coverage", ConsistOf(platformv1alpha1.CostCoverage{Currency: "USD", Percent: "89.29"})),
 				HaveField("Rows", HaveExactElements(
@@ -212,7 +219,7 @@ var _ = Describe("Reports of costs", Ordered, func() {
 		Expect(reportsNow(ctx, namespace)["2026-11"].ResourceVersion).To(Equal(made.ResourceVersion), "once a day is enough")
 	})
 
-	It("sum to the bill where OpenCost says whose it is, and leave out what is informative", func(ctx context.Context) {
+	It("sum to the bill where OpenCost says whose it is, and leave out what is informative or has no CostSource", func(ctx context.Context) {
 		r, own := byHand(ctx)
 		team, allocation, beside := framework.Name("both"), framework.Name("opencost-"), framework.Name("beside-")
 		namespace := home(ctx, team)
@@ -223,9 +230,10 @@ var _ = Describe("Reports of costs", Ordered, func() {
 			Expect(admin.Create(ctx, opencost)).To(Succeed())
 			DeferCleanup(func(ctx context.Context) { Expect(client.IgnoreNotFound(admin.Delete(ctx, opencost))).To(Succeed()) })
 		}
-		put(ctx, own, allocation, figure(october, team, "prod", "checkout", "CPU", "40"), figure(october, "", "", "", showback.IdleService, "10"))
+		put(ctx, own, allocation, figure(october, team, "prod", "checkout", "CPU", "40"), figure(october, "", "", "", "Idle CPU", "10"))
 		put(ctx, own, beside, figure(october, team, "prod", "checkout", "CPU", "1000"))
 		put(ctx, own, "aws", figure(october, "", "", "", "Compute", "65"), figure(october, team, "prod", "", "Database", "20"))
+		tell(ctx, own, framework.Name("deleted-"), figure(october, team, "prod", "checkout", "CPU", "500"))
 		_, err := r.Reconcile(ctx, request("all"))
 		Expect(err).NotTo(HaveOccurred())
 		Expect(reportsNow(ctx, namespace)["2026-10"].Report.Rows).To(HaveExactElements(

@@ -11,8 +11,10 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"github.com/shopspring/decimal"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/history"
 	"github.com/towpath-dev/towpath/internal/history/sqlstore"
 	"github.com/towpath-dev/towpath/internal/manager"
@@ -45,9 +47,14 @@ var _ = BeforeSuite(func(ctx context.Context) {
 // billed is the team of whose costs the history of the suite tells.
 var billed = framework.Name("billed")
 
-// fill gives the manager a history: of each of the last 40 days, what a team cost, and what is no team's.
+// fill gives the manager a history: of each of the last 40 days, what a team cost, and what is no team's. The CostSource of that is
+// not read; without one it would not count.
 func fill(ctx context.Context, path string) {
 	GinkgoHelper()
+	bill := &platformv1alpha1.CostSource{ObjectMeta: metav1.ObjectMeta{Name: "bill"}}
+	bill.Spec.Type, bill.Spec.Mode = platformv1alpha1.CostSourceFOCUS, platformv1alpha1.CostSourceSuspended
+	bill.Spec.FOCUS = &platformv1alpha1.FOCUSSource{Volume: &platformv1alpha1.FOCUSVolume{Path: "/bills"}}
+	Expect(admin.Create(ctx, bill)).To(Succeed())
 	store, err := sqlstore.OpenSQLite(ctx, path)
 	Expect(err).NotTo(HaveOccurred())
 	today := history.DayOf(time.Now())

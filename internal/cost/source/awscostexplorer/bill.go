@@ -99,7 +99,7 @@ func (b *bill) charge(on history.Day, group *types.Group, q question) (*source.C
 		effective = billed
 		b.noAmortized++
 	}
-	c := &source.Charge{Period: on.String(), Day: on, Service: group.Keys[1], Category: history.Usage, Currency: aws.ToString(billed.Unit)}
+	c := &source.Charge{Period: on.String(), Day: on, Service: source.Plain(group.Keys[1]), Category: history.Usage, Currency: aws.ToString(billed.Unit)}
 	var err error
 	if c.Billed, err = source.ParseAmount([]byte(aws.ToString(billed.Amount))); err != nil {
 		return nil, fmt.Errorf("%s %q: %w", unblended, aws.ToString(billed.Amount), err)

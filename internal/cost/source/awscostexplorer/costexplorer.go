@@ -49,10 +49,12 @@ const months = 13
 func (s *Source) Import(ctx context.Context, store history.Store, task source.Task) (source.Outcome, error) {
 	same := source.Outcome{Cursor: task.Cursor}
 	today := history.DayOf(task.Now)
-	task.Backfill = min(task.Backfill, int(today-history.DayOf(task.Now.AddDate(0, -months, 0)))-1)
+	oldest := history.DayOf(task.Now.AddDate(0, -months, 0)) + 1
+	task.Backfill = min(task.Backfill, int(today-oldest))
 	before := source.ParseDays(task.Cursor)
 	same.UnknownTeams = before.Unknown
 	from, _ := before.Plan(&task, s.TeamTag, s.Reread)
+	from = max(from, oldest)
 	b := &bill{source: s, task: &task, from: from, to: today, days: map[history.Day]*day{}, unknown: source.Teams{}}
 	client := s.client(&task)
 	for _, question := range []question{usage, others} {

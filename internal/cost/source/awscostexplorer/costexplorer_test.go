@@ -261,6 +261,31 @@ func TestImport_AsksForNoDayThatIsFinalButTheLast(t *testing.T) {
 	}
 }
 
+// TestImport_AsksForAMonthUntilItIsClosed has November still estimated when its first days are before the backfill.
+func TestImport_AsksForAMonthUntilItIsClosed(t *testing.T) {
+	s, closed := newServer(t), "2026-10-31"
+	s.answer = func(w http.ResponseWriter, r *request) {
+		_, _ = fmt.Fprint(w, each(r, func(date string) string { return day(date, date > closed, "team$shop|Amazon S3|1|1") }))
+	}
+	r := newReading(t, s)
+	r.task.Backfill = 30
+	r.mustRead()
+	r.task.Now = time.Date(2026, time.December, 5, 12, 0, 0, 0, time.UTC)
+	r.mustRead()
+	closed = "2026-12-03"
+	r.task.Now = time.Date(2026, time.December, 6, 12, 0, 0, 0, time.UTC)
+	s.take()
+	r.mustRead()
+	if got := s.take()[0].TimePeriod.Start; got != "2026-11-01" {
+		t.Errorf("it asks from %s on", got)
+	}
+	for _, on := range []string{"2026-11-01", "2026-11-04", "2026-11-27"} {
+		if got := r.figures(28); !strings.Contains(got, on+" team=shop Usage \"Amazon S3\" billed 2 effective 2 USD\n") {
+			t.Errorf("%s is still an estimate: %s", on, got)
+		}
+	}
+}
+
 func TestImport_TellsADayThatCostNothingFromOneThatIsNotKnown(t *testing.T) {
 	s := newServer(t)
 	s.answer = func(w http.ResponseWriter, r *request) {

@@ -141,6 +141,8 @@ type Bill struct {
 	// bill that is issued again under the name of another run takes the place of what that run said.
 	Name  string
 	Files []File
+	// Older are files that do not count, since a newer run tells of the same.
+	Older []File
 }
 
 // Fingerprint is another one when the bill would say something else: when its files or the attribution change. It is for a source's
@@ -156,7 +158,7 @@ func (b Bill) Fingerprint(a source.Attribution) string {
 
 // Bills lists the bills of a location, by name. Where there are several runs of one, such as
 // focus/20261101-20261130/<uuid>/part_0.csv.gz, the newest run counts alone, and where a folder has several files whose names
-// differ by the identifier of a run, the newest of these.
+// differ by the identifier of a run, the newest of these; with those that differ by a UUID alone and were written at the same time.
 func Bills(ctx context.Context, location Location, limits Limits) ([]Bill, error) {
 	files, err := location.List(ctx)
 	if err != nil {
@@ -179,48 +181,25 @@ func Bills(ctx context.Context, location Location, limits Limits) ([]Bill, error
 	for _, file := range found {
 		folders[path.Dir(file.Path)] = append(folders[path.Dir(file.Path)], file)
 	}
-	runs := map[string]string{}
+	runs, older := map[string]string{}, map[string][]File{}
 	for _, folder := range slices.Sorted(maps.Keys(folders)) {
 		name := withoutRuns(folder)
-		if other, ok := runs[name]; !ok || newest(folders[other]).Compare(newest(folders[folder])) <= 0 {
+		other, ok := runs[name]
+		switch {
+		case !ok:
 			runs[name] = folder
+		case newest(folders[other]).Compare(newest(folders[folder])) <= 0:
+			runs[name], older[name] = folder, append(older[name], folders[other]...)
+		default:
+			older[name] = append(older[name], folders[folder]...)
 		}
 	}
 	var bills []Bill
 	for _, name := range slices.Sorted(maps.Keys(runs)) {
-		bills = append(bills, Bill{Name: name, Files: latest(folders[runs[name]])})
+		kept, others := latest(folders[runs[name]])
+		bills = append(bills, Bill{Name: name, Files: kept, Older: append(older[name], others...)})
 	}
 	return bills, nil
 }
 
-var (
-	billFile = regexp.MustCompile(`(?i)\.(csv|gz|parquet)$`)
-	// run is what may be the identifier of a run: a UUID, or digits that are a time.
-	run = regexp.MustCompile(`(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}` +
-		`|[0-9]{4}-[0-9]{2}-[0-9]{2}[-_T][0-9]{2}[-:_]?[0-9]{2}([-:_]?[0-9]{2})?Z?|[0-9]{8}[-_T][0-9]+Z?|[0-9]+`)
-	// times are digits of a date with hours and minutes, perhaps seconds and parts of them. A date alone is none: it is the
-	// period's mostly, as are two of them.
-	times = regexp.MustCompile(`(?i)^20[0-9]{6}[-_T]?[0-9]{4}([0-9]{2}([0-9]{3}|[0-9]{6})?)?Z?$`)
-)
-
-// withoutRuns is a name with each identifier of a run as *.
-func withoutRuns(name string) string {
-	return run.ReplaceAllStringFunc(name, func(found string) string {
-		if strings.Count(found, "-") < 2 && !times.MatchString(found) {
-			return found
-		}
-		return "*"
-	})
-}
-
-func newest(files []File) time.Time {
-	return slices.MaxFunc(files, func(a, b File) int { return a.ModTime.Compare(b.ModTime) }).ModTime
-}
-
-// latest has of files whose names differ by the identifier of a run the newest.
-func latest(files []File) []File {
-	slices.SortFunc(files, func(a, b File) int {
-		return cmp.Or(strings.Compare(withoutRuns(a.Path), withoutRuns(b.Path)), b.ModTime.Compare(a.ModTime), strings.Compare(b.Path, a.Path))
-	})
-	return slices.CompactFunc(files, func(a, b File) bool { return withoutRuns(a.Path) == withoutRuns(b.Path) })
-}
+var billFile = regexp.MustCompile(`(?i)\.(csv|gz|parquet)$`)

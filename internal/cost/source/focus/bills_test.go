@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,19 +33,33 @@ func TestBills_AreFoldersAndTheNewestRunOfEach(t *testing.T) {
 	for name, tc := range map[string]struct {
 		hours map[string]int
 		want  map[string][]string
+		older int
 	}{
 		"files beside each other are parts": {map[string]int{"a-1.csv": 1, "a-2.csv.gz": 2, "b.parquet": 3},
-			map[string][]string{".": {"a-1.csv", "a-2.csv.gz", "b.parquet"}}},
+			map[string][]string{".": {"a-1.csv", "a-2.csv.gz", "b.parquet"}}, 0},
 		"a folder for each month": {map[string]int{"billing_period=2026-10/p.csv": 1, "billing_period=2026-11/p.csv": 1},
-			map[string][]string{"billing_period=2026-10": {"billing_period=2026-10/p.csv"}, "billing_period=2026-11": {"billing_period=2026-11/p.csv"}}},
+			map[string][]string{"billing_period=2026-10": {"billing_period=2026-10/p.csv"}, "billing_period=2026-11": {"billing_period=2026-11/p.csv"}}, 0},
 		"runs in folders": {map[string]int{"20261101-20261130/" + old + "/part_0.csv": 9, "20261101-20261130/" + old + "/part_1.csv": 9, "20261101-20261130/" + young + "/part_0.csv": 1},
-			map[string][]string{"20261101-20261130/*": {"20261101-20261130/" + young + "/part_0.csv"}}},
+			map[string][]string{"20261101-20261130/*": {"20261101-20261130/" + young + "/part_0.csv"}}, 2},
 		"runs in names": {map[string]int{"focus_2026-11_20261128T0401.csv": 1, "focus_2026-11_20261129T0401.csv": 2, "focus_2026-10_20261101T0401.csv": 3},
-			map[string][]string{".": {"focus_2026-10_20261101T0401.csv", "focus_2026-11_20261128T0401.csv"}}},
+			map[string][]string{".": {"focus_2026-10_20261101T0401.csv", "focus_2026-11_20261128T0401.csv"}}, 1},
+		"runs in names, in other ways": {map[string]int{"a/f-2026-11-28T04:01:00Z.csv": 2, "a/f-2026-11-29T04:01:00Z.csv": 1, "b/202611280401.csv": 2, "b/202611290401.csv": 1,
+			"c/2026-11-28_04-01-00.csv": 2, "c/2026-11-29_04-01-00.csv": 1, "d/20261101T0000Z-20261201T0000Z-20261128T0401Z.csv": 2, "d/20261101T0000Z-20261201T0000Z-20261129T0401Z.csv": 1},
+			map[string][]string{"a": {"a/f-2026-11-29T04:01:00Z.csv"}, "b": {"b/202611290401.csv"}, "c": {"c/2026-11-29_04-01-00.csv"},
+				"d": {"d/20261101T0000Z-20261201T0000Z-20261129T0401Z.csv"}}, 4},
+		"from one day to another": {map[string]int{"2026-10-01_2026-10-31/a.csv": 2, "2026-12-01_2026-12-31/a.csv": 1, "2026-08-01-2026-08-31/a.csv": 3, "2026-07-01_07-31/a.csv": 4, "2026-05-01_05-31/a.csv": 4},
+			map[string][]string{"2026-10-01_2026-10-31": {"2026-10-01_2026-10-31/a.csv"}, "2026-12-01_2026-12-31": {"2026-12-01_2026-12-31/a.csv"},
+				"2026-08-01-2026-08-31": {"2026-08-01-2026-08-31/a.csv"}, "2026-07-01_07-31": {"2026-07-01_07-31/a.csv"}, "2026-05-01_05-31": {"2026-05-01_05-31/a.csv"}}, 0},
+		"from one time to another": {map[string]int{"20261001T000000Z-20261101T000000Z.csv": 2, "20261101T000000Z-20261201T000000Z.csv": 1},
+			map[string][]string{".": {"20261001T000000Z-20261101T000000Z.csv", "20261101T000000Z-20261201T000000Z.csv"}}, 0},
+		"dates with numbers": {map[string]int{"2026-11-01_0001.csv": 1, "2026-11-01_0002.csv": 2, "20261101_0001.csv": 1, "20261101_0002.csv": 2, "20261101-000003.csv": 3},
+			map[string][]string{".": {"2026-11-01_0001.csv", "2026-11-01_0002.csv", "20261101-000003.csv", "20261101_0001.csv", "20261101_0002.csv"}}, 0},
+		"a UUID for each file": {map[string]int{"20261129_040100_00012_abcde_" + old + ".gz": 1, "20261129_040100_00012_abcde_" + young + ".gz": 1, "20261129_040100_00012_abcde_1a1c2d3e-0000-4000-8000-000000000003.gz": 3},
+			map[string][]string{".": {"20261129_040100_00012_abcde_" + young + ".gz", "20261129_040100_00012_abcde_" + old + ".gz"}}, 1},
 		"dates are no runs": {map[string]int{"20261001.csv": 1, "20261101.csv": 2},
-			map[string][]string{".": {"20261001.csv", "20261101.csv"}}},
+			map[string][]string{".": {"20261001.csv", "20261101.csv"}}, 0},
 		"what is no bill": {map[string]int{"a.csv": 1, "manifest.json": 1, "_temporary/b.csv": 1, ".c.csv": 1},
-			map[string][]string{".": {"a.csv"}}},
+			map[string][]string{".": {"a.csv"}}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -63,14 +78,16 @@ func TestBills_AreFoldersAndTheNewestRunOfEach(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := map[string][]string{}
+			got, older := map[string][]string{}, 0
 			for _, bill := range bills {
+				older += len(bill.Older)
+				slices.SortFunc(bill.Files, func(a, b focus.File) int { return strings.Compare(a.Path, b.Path) })
 				for _, file := range bill.Files {
 					got[bill.Name] = append(got[bill.Name], file.Path)
 				}
 			}
-			if diff := cmp.Diff(tc.want, got); diff != "" {
-				t.Error(diff)
+			if diff := cmp.Diff(tc.want, got); diff != "" || older != tc.older {
+				t.Errorf("%d do not count: %s", older, diff)
 			}
 		})
 	}

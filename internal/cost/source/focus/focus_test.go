@@ -312,8 +312,8 @@ func TestRead_IsTheSameHoweverItIsSplit(t *testing.T) {
 		rows := make([]map[string]string, random.IntN(60)+2)
 		for i := range rows {
 			rows[i] = map[string]string{
-				"BilledCost":         decimal.New(random.Int64N(1e15)-5e14, -random.Int32N(20)).String(),
-				"EffectiveCost":      decimal.New(random.Int64N(1e15)-5e14, -random.Int32N(20)).String(),
+				"BilledCost":         decimal.New(random.Int64N(1e15)-5e14, -5-random.Int32N(15)).String(),
+				"EffectiveCost":      decimal.New(random.Int64N(1e15)-5e14, -5-random.Int32N(15)).String(),
 				"BillingCurrency":    []string{"USD", "EUR", "jpy"}[random.IntN(3)],
 				"ServiceName":        []string{"Compute", "Storage"}[random.IntN(2)],
 				"ChargeCategory":     []string{"Usage", "Credit", "Tax"}[random.IntN(3)],

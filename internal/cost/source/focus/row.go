@@ -250,7 +250,7 @@ func (r *reader) word(b []byte) string {
 	if s, ok := r.words[string(b)]; ok {
 		return s
 	}
-	s := string(bytes.TrimSpace(bytes.ToValidUTF8(b, []byte("\uFFFD"))))
+	s := strings.TrimSpace(source.Plain(string(b)))
 	if len(s) > maxCachedLen {
 		s = strings.ToValidUTF8(s[:maxCachedLen], "")
 	}

@@ -65,7 +65,9 @@ type session struct {
 	basis    string
 	now      position
 	stored   map[history.Slice]bool
+	listed   map[string]bool
 	rows     int64
+	older    []File
 }
 
 // Import reads the bills that have changed since the last time. One that cannot be read keeps no other from counting.
@@ -83,7 +85,10 @@ func (s *Source) Import(ctx context.Context, store history.Store, task source.Ta
 		return source.Outcome{Cursor: task.Cursor}, source.Fail(source.SourceInvalid, errors.New("the location has no bills"),
 			"Put files there whose names end in .csv, .csv.gz, .gz or .parquet, or correct spec.focus.")
 	}
-	r := &session{Source: s, task: task, store: store, location: location, basis: basis(&task), stored: map[history.Slice]bool{}}
+	r := &session{Source: s, task: task, store: store, location: location, basis: basis(&task), stored: map[history.Slice]bool{}, listed: map[string]bool{}}
+	for _, bill := range bills {
+		r.older, r.listed[bill.Name] = append(r.older, bill.Older...), true
+	}
 	before := r.resume(bills)
 	stored, err := store.Slices(ctx, task.Source)
 	if err != nil {
@@ -181,6 +186,9 @@ func (r *session) keep(ctx context.Context, read *Import, bill Bill, is string) 
 		if err := r.store.Replace(ctx, slice, since(read.Ledger.Figures(period), today-history.Keep)); err != nil {
 			return source.Stored(fmt.Errorf("storing %s: %w", slice, err))
 		}
+		if err := r.replaced(ctx, period); err != nil {
+			return err
+		}
 	}
 	r.rows += read.Report.Rows
 	n.Warnings = n.Warnings[:min(len(n.Warnings), maxWarnings)]
@@ -217,6 +225,29 @@ func since(figures iter.Seq2[history.Figure, error], first history.Day) iter.Seq
 	}
 }
 
+// replaced empties what another location said of a billing period that this one has just told of, so that it does not count twice
+// while another bill of this location cannot be read. Where it fails, the bill that tells of the period is read again.
+func (r *session) replaced(ctx context.Context, period string) error {
+	if !r.now.Moved {
+		return nil
+	}
+	for slice := range r.stored {
+		if slice.Period == period && !r.listed[slice.Part] {
+			if err := r.empty(ctx, slice); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r *session) empty(ctx context.Context, slice history.Slice) error {
+	if err := r.store.Replace(ctx, slice, func(func(history.Figure, error) bool) {}); err != nil {
+		return source.Stored(fmt.Errorf("emptying %s: %w", slice, err))
+	}
+	return nil
+}
+
 // leave empties what another location said of the billing periods that this one tells of.
 func (r *session) leave(ctx context.Context) error {
 	stored, err := r.store.Slices(ctx, r.task.Source)
@@ -233,8 +264,8 @@ func (r *session) leave(ctx context.Context) error {
 		if _, ok := r.now.Bills[slice.Part]; ok || !told[slice.Period] {
 			continue
 		}
-		if err := r.store.Replace(ctx, slice, func(func(history.Figure, error) bool) {}); err != nil {
-			return source.Stored(fmt.Errorf("emptying %s: %w", slice, err))
+		if err := r.empty(ctx, slice); err != nil {
+			return err
 		}
 	}
 	r.now.Moved = false
@@ -253,6 +284,10 @@ func (r *session) outcome() source.Outcome {
 		out.Warnings = append(out.Warnings, n.Warnings...)
 	}
 	out.UnknownTeams = unknown.Sorted()
+	if len(r.older) > 0 {
+		out.Warnings = append(out.Warnings[:min(len(out.Warnings), maxWarnings-1)], fmt.Sprintf("%d files do not count, such as %s: "+
+			"there are newer ones whose paths differ by a time or a UUID alone, which are taken for another run of the same bill", len(r.older), r.older[0].Path))
+	}
 	out.Warnings = out.Warnings[:min(len(out.Warnings), maxWarnings)]
 	return out
 }

@@ -167,12 +167,48 @@ func TestSource_MovesToAnotherPlaceWithoutCountingTwice(t *testing.T) {
 	if _, err := p.read(); err == nil {
 		t.Fatal("a bill that is none is read")
 	}
+	if diff := cmp.Diff("2026-10-01 shopUSD 1\n2026-11-01 shopUSD 3\n", p.days()); diff != "" {
+		t.Errorf("while one bill is bad: %s", diff)
+	}
 	if err := os.Remove(filepath.Join(p.dir, "bad.csv")); err != nil {
 		t.Fatal(err)
 	}
 	p.mustRead()
 	if diff := cmp.Diff("2026-10-01 shopUSD 1\n2026-11-01 shopUSD 3\n", p.days()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestSource_SaysWhichFilesAreTakenForOlderRuns(t *testing.T) {
+	p := newPlace(t)
+	write(t, p.dir, map[string]string{
+		"f_20261128T0401Z.csv": bill(cost("2026-11-01", "shop", "1")), "f_20261129T0401Z.csv": bill(cost("2026-11-01", "shop", "2")),
+	})
+	touch(t, p.dir, map[string]int{"f_20261128T0401Z.csv": 24, "f_20261129T0401Z.csv": 1})
+	for range 2 {
+		if outcome := p.mustRead(); len(outcome.Warnings) != 1 || !strings.Contains(outcome.Warnings[0], "1 files do not count, such as f_20261128T0401Z.csv") {
+			t.Errorf("it warns of %q", outcome.Warnings)
+		}
+	}
+	if diff := cmp.Diff("2026-11-01 shopUSD 2\n", p.days()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestSource_HasNoTextThatADatabaseDoesNotTake(t *testing.T) {
+	p := newPlace(t)
+	row := cost("2026-11-01", "shop", "1")
+	row["ServiceName"], row["Tags"] = "Comp\x00ute \xff", `{"team":"sh\u0000op","component":"a\u0000b"}`
+	write(t, p.dir, map[string]string{"a.csv": bill(row)})
+	p.mustRead()
+	sums, err := p.store.Sum(t.Context(), history.Query{
+		From: history.DayOf(now) - 60, To: history.DayOf(now), At: now, GroupBy: []history.Dimension{history.ByTeam, history.ByComponent, history.ByService},
+	})
+	if err != nil || len(sums) != 1 {
+		t.Fatal(sums, err)
+	}
+	if got := sums[0]; got.Team != "shop" || got.Component != "ab" || got.Service != "Compute \uFFFD" {
+		t.Errorf("it holds %q", []string{got.Team, got.Component, got.Service})
 	}
 }
 

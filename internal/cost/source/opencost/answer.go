@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -220,8 +221,8 @@ func plain(err error) error {
 
 func shortened(text string) string {
 	const most = 300
-	if len(text) > most {
-		return text[:most] + "…"
+	if text = source.Plain(text); len(text) > most {
+		return strings.ToValidUTF8(text[:most], "") + "…"
 	}
 	return text
 }

@@ -9,9 +9,11 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/towpath-dev/towpath/internal/cost"
 	"github.com/towpath-dev/towpath/internal/cost/source"
 	"github.com/towpath-dev/towpath/internal/history"
 )
@@ -26,7 +28,7 @@ type Source struct {
 	Headers map[string]string
 	// Currency is that of its prices.
 	Currency string
-	// Namespaces says whose a namespace is, where no label of what runs in it does.
+	// Namespaces says whose a namespace is. What runs in it is of that team, whatever labels say.
 	Namespaces map[string]source.Owner
 }
 
@@ -147,8 +149,8 @@ func (i *session) add(ledger *source.Ledger, day history.Day, name string, a *al
 	owner := i.owner(name)
 	prefix := ""
 	switch parts := strings.Split(name, "/"); {
-	case strings.Contains(name, idle):
-		prefix = "Idle "
+	case slices.Contains(parts, idle):
+		prefix = cost.IdlePrefix
 	case parts[0] == unmounted:
 		prefix = "Unmounted "
 	}
@@ -166,11 +168,12 @@ func (i *session) add(ledger *source.Ledger, day history.Day, name string, a *al
 	return nil
 }
 
-// owner is whose an allocation is, by its labels, and else by its namespace. Its name is what it is aggregated by: namespace and
-// labels, with slashes between, which no value has.
+// owner is whose an allocation is: of whose namespace it is in, for whoever writes a label there must not have another team pay; in
+// a namespace of nobody's by its labels. Its name is what it is aggregated by: namespace and labels, with slashes between, which
+// no value has. Nor is any value of a label that of idle cost, which begins with an underscore; but one may have it in its middle.
 func (i *session) owner(name string) source.Owner {
 	parts := strings.Split(name, "/")
-	if len(parts) != len(i.keys)+1 || strings.Contains(name, idle) {
+	if len(parts) != len(i.keys)+1 || slices.Contains(parts, idle) {
 		return source.Owner{}
 	}
 	value := func(key string) string {
@@ -182,12 +185,10 @@ func (i *session) owner(name string) source.Owner {
 		return ""
 	}
 	owner, unknown := i.task.Attribution.Owner(value)
-	i.unknown.Add(unknown)
-	if owner.Team == "" && unknown == "" {
-		if whose, ok := i.Namespaces[parts[0]]; ok && i.task.Attribution.Teams[whose.Team] {
-			return whose
-		}
+	if whose := i.Namespaces[parts[0]]; i.task.Attribution.Teams[whose.Team] && whose.Team != owner.Team {
+		return whose
 	}
+	i.unknown.Add(unknown)
 	return owner
 }
 

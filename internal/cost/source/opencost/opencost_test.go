@@ -16,11 +16,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/cost/source"
 	"github.com/towpath-dev/towpath/internal/cost/source/opencost"
 	"github.com/towpath-dev/towpath/internal/history"
 	"github.com/towpath-dev/towpath/internal/history/sqlstore"
 	"github.com/towpath-dev/towpath/internal/outbound"
+	"github.com/towpath-dev/towpath/internal/showback"
 )
 
 var now = time.Date(2026, time.November, 29, 12, 0, 0, 0, time.UTC)
@@ -188,6 +190,70 @@ shop/prod/checkout Storage 0.125 USD provisional=false
 	}
 }
 
+// TestImport_LetsNoLabelShiftCosts has labels in the namespace of a team name another one, none that exists, and what idle cost is
+// called by.
+func TestImport_LetsNoLabelShiftCosts(t *testing.T) {
+	s := newServer(t)
+	s.answer = func(w http.ResponseWriter, day string) {
+		_, _ = fmt.Fprint(w, allocations(day,
+			`shop-prod/__unallocated__/bank`+strings.Repeat("/__unallocated__", 3)+`/ledger "cpuCost":1,"totalCost":1`,
+			`shop-prod/bank`+strings.Repeat("/__unallocated__", 5)+` "ramCost":2,"totalCost":2`,
+			`shop-prod/ghost`+strings.Repeat("/__unallocated__", 5)+` "pvCost":4,"totalCost":4`,
+			`shop-prod/shop`+strings.Repeat("/__unallocated__", 4)+`/a__idle__b "networkCost":8,"totalCost":8`,
+			`elsewhere/__unallocated__/bank`+strings.Repeat("/__unallocated__", 4)+` "cpuCost":16,"totalCost":16`,
+			`one/__idle__ "cpuCost":32,"totalCost":32`,
+		))
+	}
+	r := newReading(t, s)
+	r.task.Backfill = 0
+	outcome := r.mustRead()
+	want := `// Idle CPU 32 USD provisional=true
+bank// CPU 16 USD provisional=true
+shop//a__idle__b Network 8 USD provisional=true
+shop/prod/ CPU 1 USD provisional=true
+shop/prod/ Memory 2 USD provisional=true
+shop/prod/ Storage 4 USD provisional=true
+`
+	if got := r.figures(history.DayOf(now)); sorted(got) != sorted(want) {
+		t.Error(cmp.Diff(sorted(want), sorted(got)))
+	}
+	if len(outcome.UnknownTeams) > 0 {
+		t.Errorf("it says %+v", outcome)
+	}
+}
+
+// TestImport_IsShownAsIdleInReports has a report made of what was read.
+func TestImport_IsShownAsIdleInReports(t *testing.T) {
+	s := newServer(t)
+	s.answer = func(w http.ResponseWriter, day string) {
+		_, _ = fmt.Fprint(w, allocations(day, `shop-prod`+none+` "cpuCost":2,"totalCost":2`, `__idle__ "cpuCost":5,"ramCost":6,"totalCost":11`,
+			`kube-system`+none+` "ramCost":4,"totalCost":4`))
+	}
+	r := newReading(t, s)
+	r.task.Backfill = 0
+	r.mustRead()
+	month, today := showback.MonthOf(now), history.DayOf(now)
+	sums, err := r.store.Sum(t.Context(), history.Query{From: month.Begin(), To: month.End(), At: now, GroupBy: showback.GroupBy})
+	if err != nil {
+		t.Fatal(err)
+	}
+	book := &showback.Book{Month: month, Now: now, Source: platformv1alpha1.CostsFromBills, First: today, Last: today, Sums: sums}
+	report, err := showback.Open(book, nil).Report("shop")
+	if err != nil || report == nil {
+		t.Fatal(report, err)
+	}
+	got := map[platformv1alpha1.CostKind][]string{}
+	for _, row := range report.Rows {
+		got[row.Kind] = append(got[row.Kind], string(row.Effective))
+	}
+	want := map[platformv1alpha1.CostKind][]string{
+		platformv1alpha1.CostOwn: {"2"}, platformv1alpha1.CostIdle: {"11"}, platformv1alpha1.CostShared: {"4"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func sorted(text string) string {
 	all := strings.Split(text, "\n")
 	slices.Sort(all)
@@ -315,6 +381,12 @@ func TestImport_SaysWhatIsWrong(t *testing.T) {
 		"an error in an answer of 200": {
 			func(w http.ResponseWriter, _ string) { _, _ = fmt.Fprint(w, `{"code":400,"message":"invalid window"}`) },
 			source.NotReachable, []string{"answers 400", "invalid window"},
+		},
+		"a long text": {
+			func(w http.ResponseWriter, _ string) {
+				_, _ = fmt.Fprintf(w, `{"code":400,"message":"a\u0000%s"}`, strings.Repeat("ü", 400))
+			},
+			source.NotReachable, []string{"answers 400", ": a" + strings.Repeat("ü", 149) + "…"},
 		},
 		"no rights": {
 			func(w http.ResponseWriter, _ string) { w.WriteHeader(http.StatusForbidden) },

@@ -77,11 +77,17 @@ func New(options Options) *Location {
 func (l *Location) List(ctx context.Context) ([]focus.File, error) {
 	pages := s3.NewListObjectsV2Paginator(l.client, &s3.ListObjectsV2Input{Bucket: &l.options.Bucket, Prefix: &l.options.Prefix})
 	var all []focus.File
-	keys := 0
+	keys, seen := 0, map[string]bool{}
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, l.failure(err)
+		}
+		if token := aws.ToString(page.NextContinuationToken); token != "" {
+			if seen[token] {
+				return nil, source.Fail(source.Incomplete, fmt.Errorf("the list of bucket %s leads from one page to one before it", l.options.Bucket), "Nothing of it counts; it is tried again.")
+			}
+			seen[token] = true
 		}
 		for i := range page.Contents {
 			object := &page.Contents[i]

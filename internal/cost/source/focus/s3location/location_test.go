@@ -261,6 +261,12 @@ func TestImport_SaysWhatIsWrong(t *testing.T) {
 		"too many keys":     {change: func(o *s3location.Options) { o.MaxKeys = 1 }, reason: source.SourceInvalid, texts: []string{"more than 1 keys", "longer prefix"}},
 		"no bills":          {change: func(o *s3location.Options) { o.Prefix = "none/" }, reason: source.SourceInvalid, texts: []string{"no bills"}},
 		"a forbidden place": {change: func(o *s3location.Options) { o.Client = outbound.Rules{}.Client(nil, time.Minute) }, reason: source.SourceInvalid, texts: []string{"loopback"}},
+		"pages in a circle": {change: func(o *s3location.Options) { o.MaxKeys = 20 }, handle: func(w http.ResponseWriter, _ *http.Request) bool {
+			w.Header().Set("Content-Type", "application/xml")
+			_, _ = fmt.Fprint(w, `<?xml version="1.0" encoding="UTF-8"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>bills</Name><KeyCount>1</KeyCount>`+
+				`<IsTruncated>true</IsTruncated><NextContinuationToken>again</NextContinuationToken><Contents><Key>focus/a.csv</Key><Size>1</Size></Contents></ListBucketResult>`)
+			return true
+		}, reason: source.Incomplete, texts: []string{"bucket bills", "one before it"}},
 		"gone meanwhile": {handle: func(w http.ResponseWriter, r *http.Request) bool {
 			if r.Header.Get("Range") == "" {
 				return false
