@@ -9,6 +9,7 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/cost"
+	"github.com/towpath-dev/towpath/internal/estimate"
 	"github.com/towpath-dev/towpath/internal/forecast"
 )
 
@@ -207,4 +208,4 @@ func Amount(amount decimal.Decimal) platformv1alpha1.Amount {
 }
 
 // EstimatesSource is the source of the history that tells what Releases were estimated to cost while they ran.
-const EstimatesSource = "towpath-estimates"
+const EstimatesSource = estimate.Source
