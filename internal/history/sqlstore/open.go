@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver pgx
@@ -79,10 +80,32 @@ func OpenPostgreSQL(ctx context.Context, address string) (*Store, error) {
 
 func open(ctx context.Context, db *sql.DB, d dialect) (*Store, error) {
 	s := &Store{db: db, dialect: d}
-	if err := s.migrate(ctx); err != nil {
+	err := s.migrate(ctx)
+	// While another process turns to the write-ahead log, or leaves it, SQLite refuses at once, whatever it was told to wait.
+	for try := 0; busy(err) && try < busyTries && ctx.Err() == nil; try++ {
+		select {
+		case <-ctx.Done():
+		case <-time.After(busyPause):
+			err = s.migrate(ctx)
+		}
+	}
+	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return s, nil
+}
+
+// busyTries and busyPause are how often, and after how long, opening is tried again: for ten seconds.
+const (
+	busyTries = 200
+	busyPause = 50 * time.Millisecond
+)
+
+// busy says that another process has the file of SQLite.
+func busy(err error) bool {
+	found, ok := errors.AsType[*sqlite.Error](err)
+	const kind = 0xff
+	return ok && found.Code()&kind == sqlite3.SQLITE_BUSY
 }
 
 // Close ends all connections.
