@@ -82,7 +82,7 @@ func (r *Reconciler) change(ctx context.Context, st *stop, release *platformv1al
 	change := spending.Change{
 		Place: spending.Place{Component: release.Spec.Component.Name, Environment: st.name}, Namespace: release.Namespace, Release: release.Name,
 		Tier: release.Spec.Environment.Tier,
-		Back: release.Spec.Cause == platformv1alpha1.CauseRollback || release.Spec.Cause == platformv1alpha1.CauseAdoption || st.revertsTemplate(release),
+		Back: release.Spec.Cause == platformv1alpha1.CauseRollback || release.Spec.Cause == platformv1alpha1.CauseAdoption,
 	}
 	if change.Back {
 		return change, nil
@@ -98,13 +98,6 @@ func (r *Reconciler) change(ctx context.Context, st *stop, release *platformv1al
 	change.Currency = after.Currency
 	change.Before = r.paid(ctx, st, after.Currency)
 	return change, nil
-}
-
-// revertsTemplate says that a Release brings the version that runs back to an earlier revision of the template, as waves that are
-// aborted do.
-func (s *stop) revertsTemplate(release *platformv1alpha1.Release) bool {
-	ran := s.current()
-	return ran != nil && ran.Spec.Version == release.Spec.Version && release.Spec.Revision.Number < ran.Spec.Revision.Number
 }
 
 // paid is what runs in an environment is estimated to cost a month by the prices and the sleep of now: by those of then, a new list
