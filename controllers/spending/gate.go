@@ -74,7 +74,7 @@ func (g *Gate) ask(ctx context.Context, team, home string, change spending.Chang
 		return spending.Verdict{Decision: spending.Allow}, err
 	}
 	now := g.Clock.Now()
-	holder, limits, err := g.limits(ctx, team, home, change, forecast.DayOf(now))
+	holder, limits, err := g.blocking(ctx, team, home, change, forecast.DayOf(now))
 	if unreadable, ok := err.(*unreadableError); ok { //nolint:errorlint // it is never wrapped
 		if change.BreakGlassBy != "" {
 			return spending.Verdict{Decision: spending.Allow, LetInBy: change.BreakGlassBy, Message: unreadable.Error()}, nil
@@ -111,48 +111,30 @@ func (e *unreadableError) Error() string {
 	return fmt.Sprintf("%s cannot be read, so that nothing which adds cost is let in: %s. Ask the platform team to correct it.", e.title, e.reason)
 }
 
-// limits are those that may hold up a change, and what holds the reservations of the team.
-func (g *Gate) limits(ctx context.Context, team, home string, change spending.Change, today forecast.Day) (*holder, []spending.Limit, error) {
-	var limits []spending.Limit
+// blocking are the limits that may hold up a change, and what holds the reservations of the team: its Team, read past the cache, or
+// where there is none the first of these Budgets.
+func (g *Gate) blocking(ctx context.Context, team, home string, change spending.Change, today forecast.Day) (*holder, []spending.Limit, error) {
 	h, err := g.holderOf(ctx, team)
 	if err != nil {
 		return nil, nil, err
 	}
-	if h != nil && h.team.Spec.Spending != nil {
-		tiers, err := g.Reader.Tiers(ctx, home)
-		if err != nil {
-			return nil, nil, err
-		}
-		tiers[change.Environment] = change.Tier // the cache may not show it yet
-		for i := range h.team.Spec.Spending.Limits {
-			spec := &h.team.Spec.Spending.Limits[i]
-			limit, err := spending.OfTeam(team, spec, tiers, today)
-			if err != nil && limit.Blocks() {
-				return nil, nil, &unreadableError{limit.Title, err.Error()}
-			}
-			if err == nil && limit.Blocks() && limit.Scope.Holds(change.Place) {
-				limits = append(limits, limit)
-			}
-		}
+	var t *platformv1alpha1.Team
+	if h != nil {
+		t = h.team
 	}
-	budgets, err := g.budgets(ctx, home)
+	all, err := g.about(ctx, t, home, change, today)
 	if err != nil {
 		return nil, nil, err
 	}
-	for i := range budgets {
-		b := &budgets[i]
-		selected, err := g.Reader.Selected(ctx, b)
-		if err != nil {
-			return nil, nil, err
+	var limits []spending.Limit
+	for i := range all {
+		if !all[i].Blocks() {
+			continue
 		}
-		limit, err := spending.OfBudget(b, selected, today)
-		if err != nil || !limit.Scope.Holds(change.Place) {
-			continue // its own status says what is wrong with it
-		}
-		if limits = append(limits, limit); h == nil {
+		if limits = append(limits, all[i].Limit); h == nil {
 			live := &platformv1alpha1.Budget{}
-			if err := g.Live.Get(ctx, client.ObjectKeyFromObject(b), live); err != nil {
-				return nil, nil, fmt.Errorf("reading Budget %s: %w", b.Name, err)
+			if err := g.Live.Get(ctx, client.ObjectKeyFromObject(all[i].budget), live); err != nil {
+				return nil, nil, fmt.Errorf("reading Budget %s: %w", all[i].budget.Name, err)
 			}
 			h = &holder{budget: live}
 		}
@@ -160,20 +142,62 @@ func (g *Gate) limits(ctx context.Context, team, home string, change spending.Ch
 	return h, limits, nil
 }
 
-// budgets are those of a home that may hold up something, in order of their names.
+// found is a limit that a change is about; budget is nil for one of the Team.
+type found struct {
+	spending.Limit
+	budget *platformv1alpha1.Budget
+}
+
+// about are the limits of a Team, which is nil where there is none, and the Budgets of its home that a change is about, whatever they
+// do about it. A Budget that means nothing says so itself; a limit of the platform that does is an unreadableError.
+func (g *Gate) about(ctx context.Context, t *platformv1alpha1.Team, home string, change spending.Change, today forecast.Day) ([]found, error) {
+	var all []found
+	if t != nil && t.Spec.Spending != nil {
+		tiers, err := g.Reader.Tiers(ctx, home)
+		if err != nil {
+			return nil, err
+		}
+		tiers[change.Environment] = change.Tier // the cache may not show it yet
+		for i := range t.Spec.Spending.Limits {
+			limit, err := spending.OfTeam(t.Name, &t.Spec.Spending.Limits[i], tiers, today)
+			if err != nil && limit.Blocks() {
+				return nil, &unreadableError{limit.Title, err.Error()}
+			}
+			if err == nil && limit.Scope.Holds(change.Place) {
+				all = append(all, found{limit, nil})
+			}
+		}
+	}
+	budgets, err := g.budgets(ctx, home)
+	if err != nil {
+		return nil, err
+	}
+	for i := range budgets {
+		selected, err := g.Reader.Selected(ctx, &budgets[i])
+		if err != nil {
+			return nil, err
+		}
+		if limit, err := spending.OfBudget(&budgets[i], selected, today); err == nil && limit.Scope.Holds(change.Place) {
+			all = append(all, found{limit, &budgets[i]})
+		}
+	}
+	return all, nil
+}
+
+// budgets are those of a home, in order of their names.
 func (g *Gate) budgets(ctx context.Context, home string) ([]platformv1alpha1.Budget, error) {
 	var list platformv1alpha1.BudgetList
 	if err := g.Client.List(ctx, &list, client.InNamespace(home), client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing Budgets of namespace %s: %w", home, err)
 	}
-	var blocking []platformv1alpha1.Budget
+	var budgets []platformv1alpha1.Budget
 	for i := range list.Items {
-		if b := &list.Items[i]; b.DeletionTimestamp.IsZero() && b.Spec.Enforcement != platformv1alpha1.EnforceAlert && b.Spec.Enforcement != "" {
-			blocking = append(blocking, *b.DeepCopy())
+		if b := &list.Items[i]; b.DeletionTimestamp.IsZero() {
+			budgets = append(budgets, *b.DeepCopy())
 		}
 	}
-	sortByName(blocking)
-	return blocking, nil
+	sortByName(budgets)
+	return budgets, nil
 }
 
 // Selected are the names of the Components that the selector of a Budget selects; nil where it has none.

@@ -136,8 +136,30 @@ func (f *Figures) breaks(change *Change, today forecast.Day) string {
 		upper(l.Title), Money(l.Amount, l.Currency), l.PeriodName(), Money(f.Expected, l.Currency), interval, Money(with, l.Currency), waits, next, l.Raise)
 }
 
-// Over says by how much a change brings the forecast over a limit, whatever that does about it; nothing where it holds.
-func (f *Figures) Over(change *Change, today forecast.Day) string {
+// Over says by how much a change would bring the forecast over a limit, whatever that does about it: in the period that runs, or else in
+// the next. Nothing where it holds, and where it is not in force or in another currency.
+func Over(book Book, running []Running, change Change, today forecast.Day) (string, error) {
+	if !book.Limit.Period.Holds(today) || book.Limit.Currency != change.Currency {
+		return "", nil
+	}
+	f, err := Reckon(book.Limit, book.Ledger, running, nil, &change, today)
+	if err != nil {
+		return "", err
+	}
+	if text := f.over(&change, today); text != "" {
+		return text, nil
+	}
+	next, ok, err := book.Limit.next()
+	if err != nil || !ok {
+		return "", err
+	}
+	if f, err = Reckon(next, book.Ledger, running, nil, &change, today); err != nil {
+		return "", err
+	}
+	return f.over(&change, next.Period.From), nil
+}
+
+func (f *Figures) over(change *Change, today forecast.Day) string {
 	l := &f.Limit
 	with := f.Expected.Add(f.more(change, today))
 	if with.LessThanOrEqual(l.Amount) {
@@ -270,20 +292,18 @@ func Admit(books []Book, running []Running, reserved []Reservation, change Chang
 func judgeNext(books []Book, running []Running, reserved []Reservation, change Change, today forecast.Day) (Verdict, error) {
 	var all Verdict
 	for _, b := range books {
-		if b.Limit.Type == platformv1alpha1.PeriodCustom || !b.Limit.Blocks() || !b.Limit.Period.Holds(today) {
-			continue
-		}
-		next := b.Limit
-		begins := b.Limit.Period.Until
-		var err error
-		if next.Period, err = PeriodOf(platformv1alpha1.SpendingPeriod{Type: next.Type}, begins); err != nil {
+		next, ok, err := b.Limit.next()
+		if err != nil {
 			return Verdict{}, err
+		}
+		if !ok || !b.Limit.Blocks() || !b.Limit.Period.Holds(today) {
+			continue
 		}
 		f, err := Reckon(next, b.Ledger, running, reserved, &change, today)
 		if err != nil {
 			return Verdict{}, err
 		}
-		v := Judge([]Figures{f}, change, begins)
+		v := Judge([]Figures{f}, change, next.Period.From)
 		if v.Message != "" && (all.Message == "" || v.Decision == Deny && all.Decision != Deny) {
 			all = v
 		}

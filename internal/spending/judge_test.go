@@ -252,6 +252,13 @@ func TestARaiseMustFitIntoTheNextPeriodToo(t *testing.T) {
 	if err != nil || v.Decision != spending.Deny || len(reserved) != 0 || !strings.Contains(v.Message, "5000.00 USD for 2026-12") {
 		t.Errorf("a raise that fits into one day alone: %+v, %v", v, err)
 	}
+	text, err := spending.Over(books[0], nil, change("a", "0", "148000"), forecast.DayOf(last))
+	if err != nil || !strings.Contains(text, "5000.00 USD for 2026-12") || !strings.HasSuffix(text, "% over: it will not be let in") {
+		t.Errorf("whoever makes it is told before: %q, %v", text, err)
+	}
+	if text, err = spending.Over(books[0], nil, change("a", "0", "4000"), forecast.DayOf(last)); text != "" || err != nil {
+		t.Errorf("one that fits: %q, %v", text, err)
+	}
 	if v, _, err = spending.Admit(books, nil, nil, change("a", "0", "4000"), last); err != nil || v.Decision != spending.Allow {
 		t.Errorf("one that fits: %+v, %v", v, err)
 	}

@@ -93,6 +93,16 @@ func PeriodOf(p platformv1alpha1.SpendingPeriod, today forecast.Day) (forecast.P
 // MostDays is how long a Custom period may be.
 const MostDays = 1830
 
+// next is the limit for the period after its own; false for one that comes once.
+func (l Limit) next() (Limit, bool, error) {
+	if l.Type == platformv1alpha1.PeriodCustom {
+		return l, false, nil
+	}
+	var err error
+	l.Period, err = PeriodOf(platformv1alpha1.SpendingPeriod{Type: l.Type}, l.Period.Until)
+	return l, true, err
+}
+
 func dayOf(text string) (forecast.Day, error) {
 	t, err := time.Parse(time.DateOnly, text)
 	if err != nil {
