@@ -16,6 +16,7 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/cost"
+	"github.com/towpath-dev/towpath/internal/estimate"
 	"github.com/towpath-dev/towpath/internal/forecast"
 	limits "github.com/towpath-dev/towpath/internal/spending"
 )
@@ -66,7 +67,7 @@ func check(b *platformv1alpha1.Budget) field.ErrorList {
 	if _, err := limits.PeriodOf(b.Spec.Period, 0); err != nil {
 		errs = append(errs, field.Invalid(spec.Child("period"), b.Spec.Period, err.Error()))
 	}
-	amount, err := limits.AmountOf(b.Spec.Amount)
+	amount, err := estimate.Decimal(b.Spec.Amount)
 	if err != nil || !amount.IsPositive() {
 		errs = append(errs, field.Invalid(spec.Child("amount"), b.Spec.Amount, "must be more than nothing, such as 5000"))
 	}

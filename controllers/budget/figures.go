@@ -12,6 +12,7 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/condition"
+	"github.com/towpath-dev/towpath/internal/estimate"
 	"github.com/towpath-dev/towpath/internal/forecast"
 	"github.com/towpath-dev/towpath/internal/history"
 	"github.com/towpath-dev/towpath/internal/notify"
@@ -30,7 +31,7 @@ const (
 // describe puts the figures into the status.
 func (r *Reconciler) describe(ctx context.Context, s *scope) error {
 	status, f := &s.budget.Status, &s.figures
-	status.Period, status.Source, status.Spent = s.limit.PeriodName(), f.Source, limits.Amount(f.Spent())
+	status.Period, status.Source, status.Spent = s.limit.PeriodName(), f.Source, estimate.Amount(f.Spent())
 	status.SpentPercent = percentOf(f.Spent(), s.limit.Amount)
 	status.ProvisionalPercent = 0
 	if f.Outlook.Provisional.IsPositive() && f.Spent().IsPositive() {
@@ -43,7 +44,7 @@ func (r *Reconciler) describe(ctx context.Context, s *scope) error {
 		return err
 	}
 	if known {
-		status.BurnRate = limits.Amount(rate)
+		status.BurnRate = estimate.Amount(rate)
 	}
 	s.exhaustion()
 	status.Daily = daily(s.ledger.Points, s.limit.Period)
@@ -73,7 +74,7 @@ func (s *scope) exhaustion() {
 	left := max(1, int64(s.limit.Period.Until-max(s.today, s.limit.Period.From)))
 	o := f.Outlook
 	if o.HasTotal() {
-		o = o.Raised(more.DivRound(decimal.NewFromInt(left), limits.Places), s.today)
+		o = o.Raised(more.DivRound(decimal.NewFromInt(left), estimate.Places), s.today)
 	}
 	day, ok := o.Exhausted(s.limit.Amount)
 	if !ok {
@@ -122,7 +123,7 @@ func daily(points []forecast.Point, period forecast.Period) []platformv1alpha1.C
 		}
 		last := &out[len(out)-1]
 		sum = sum.Add(p.Total())
-		last.Amount = limits.Amount(sum)
+		last.Amount = estimate.Amount(sum)
 		if p.Provisional {
 			last.State = platformv1alpha1.CostProvisional
 		}
@@ -194,10 +195,10 @@ func shares(sums []history.Sum, by history.Dimension, currency string) []platfor
 			rest = rest.Add(p.amount)
 			continue
 		}
-		out = append(out, platformv1alpha1.CostShare{Name: clip(p.name, 256), Amount: limits.Amount(p.amount)})
+		out = append(out, platformv1alpha1.CostShare{Name: clip(p.name, 256), Amount: estimate.Amount(p.amount)})
 	}
 	if len(parts) > mostShares {
-		out = append(out, platformv1alpha1.CostShare{Name: "(others)", Amount: limits.Amount(rest)})
+		out = append(out, platformv1alpha1.CostShare{Name: "(others)", Amount: estimate.Amount(rest)})
 	}
 	return out
 }
@@ -212,7 +213,7 @@ func others(sums []history.Sum, currency string) []string {
 	}
 	var out []string
 	for code, amount := range total {
-		out = append(out, string(limits.Amount(amount))+" "+code)
+		out = append(out, string(estimate.Amount(amount))+" "+code)
 	}
 	slices.Sort(out)
 	return out[:min(len(out), mostCurrencies)]
@@ -234,7 +235,7 @@ func (r *Reconciler) explain(ctx context.Context, s *scope) error {
 		scope.Services = nil
 		return !scope.Holds(limits.Place{Component: ran.Component, Environment: ran.Environment})
 	})
-	day := s.limit.Amount.DivRound(decimal.NewFromInt(int64(s.limit.Period.Days())*10), limits.Places)
+	day := s.limit.Amount.DivRound(decimal.NewFromInt(int64(s.limit.Period.Days())*10), estimate.Places)
 	least := forecast.Limits{Amount: day, Percent: leastPercent}
 	changes, err := forecast.CostOfChange(s.ledger.Points, ran, s.today, least)
 	if err != nil {
@@ -245,7 +246,7 @@ func (r *Reconciler) explain(ctx context.Context, s *scope) error {
 			break
 		}
 		status.CostOfChange = append(status.CostOfChange, platformv1alpha1.CostChange{
-			Day: c.Day.String(), Releases: named(c.Releases), Before: limits.Amount(c.Before), After: limits.Amount(c.After), Amount: limits.Amount(c.Amount),
+			Day: c.Day.String(), Releases: named(c.Releases), Before: estimate.Amount(c.Before), After: estimate.Amount(c.After), Amount: estimate.Amount(c.Amount),
 		})
 	}
 	return r.anomalies(ctx, s, ran, least)
@@ -273,7 +274,7 @@ func (r *Reconciler) anomalies(ctx context.Context, s *scope, ran []forecast.Rel
 			break
 		}
 		s.budget.Status.Anomalies = append(s.budget.Status.Anomalies, platformv1alpha1.CostAnomaly{
-			Kind: string(a.Kind), From: a.From.String(), Until: a.Until.String(), Expected: limits.Amount(a.Expected), Actual: limits.Amount(a.Actual),
+			Kind: string(a.Kind), From: a.From.String(), Until: a.Until.String(), Expected: estimate.Amount(a.Expected), Actual: estimate.Amount(a.Actual),
 			Cause: cause(forecast.NameCause(a, s.ledger.Points, services, components, ran)),
 		})
 	}

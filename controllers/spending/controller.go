@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/estimate"
 	"github.com/towpath-dev/towpath/internal/forecast"
 	"github.com/towpath-dev/towpath/internal/freshness"
 	"github.com/towpath-dev/towpath/internal/notify"
@@ -164,7 +165,7 @@ func (r *Reconciler) limits(ctx context.Context, t *platformv1alpha1.Team, runni
 		}
 		all = append(all, platformv1alpha1.SpendingLimitStatus{
 			Name: limit.Name, Amount: spec.Amount, Currency: limit.Currency, Period: limit.PeriodName(), Source: f.Source,
-			Spent: spending.Amount(f.Spent()), Forecast: spending.ForecastStatus(&f),
+			Spent: estimate.Amount(f.Spent()), Forecast: spending.ForecastStatus(&f),
 		})
 		subject := spending.Subject{
 			UID: string(t.UID) + "/" + limit.Name, Team: t.Name, Name: t.Name, Labels: map[string]string{"limit": limit.Name},

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/estimate"
 	"github.com/towpath-dev/towpath/internal/forecast"
 	"github.com/towpath-dev/towpath/internal/history"
 	"github.com/towpath-dev/towpath/internal/spending"
@@ -225,9 +226,9 @@ func runningOf(release *platformv1alpha1.Release) (spending.Running, bool) {
 		began = at.Time
 	}
 	entry.Since = forecast.DayOf(began)
-	if estimate := release.Cost(); estimate != nil {
-		amount, err := spending.AmountOf(estimate.Monthly.Expected)
-		entry.Known, entry.Monthly, entry.Currency = err == nil, amount, estimate.Currency
+	if estimated := release.Cost(); estimated != nil {
+		amount, err := estimate.Decimal(estimated.Monthly.Expected)
+		entry.Known, entry.Monthly, entry.Currency = err == nil, amount, estimated.Currency
 	}
 	return entry, true
 }

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/estimate"
 	"github.com/towpath-dev/towpath/internal/spending"
 )
 
@@ -16,7 +17,7 @@ func FromReservations(list []platformv1alpha1.SpendingReservation) []spending.Re
 	var all []spending.Reservation
 	for i := range list {
 		r := &list[i]
-		amount, err := spending.AmountOf(r.Monthly)
+		amount, err := estimate.Decimal(r.Monthly)
 		if err != nil || r.At == nil {
 			continue
 		}
@@ -35,7 +36,7 @@ func ToReservations(list []spending.Reservation) []platformv1alpha1.SpendingRese
 		r := &list[i]
 		all = append(all, platformv1alpha1.SpendingReservation{
 			Namespace: r.Namespace, Release: r.Release, Component: r.Component, Environment: r.Environment, Tier: r.Tier,
-			Monthly: spending.Amount(r.Monthly), Currency: r.Currency, At: new(metav1.NewTime(r.At)),
+			Monthly: estimate.Amount(r.Monthly), Currency: r.Currency, At: new(metav1.NewTime(r.At)),
 		})
 	}
 	return all

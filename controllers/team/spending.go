@@ -6,6 +6,7 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/cost"
+	"github.com/towpath-dev/towpath/internal/estimate"
 	"github.com/towpath-dev/towpath/internal/spending"
 )
 
@@ -24,7 +25,7 @@ func checkSpending(t *platformv1alpha1.Team) error {
 		if _, err := spending.PeriodOf(limit.Period, 0); err != nil {
 			errs = append(errs, field.Invalid(path.Child("period"), limit.Period, err.Error()))
 		}
-		if amount, err := spending.AmountOf(limit.Amount); err != nil || !amount.IsPositive() {
+		if amount, err := estimate.Decimal(limit.Amount); err != nil || !amount.IsPositive() {
 			errs = append(errs, field.Invalid(path.Child("amount"), limit.Amount, "must be more than nothing, such as 5000"))
 		}
 	}

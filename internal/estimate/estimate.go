@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// places is how many decimal places are kept of an amount of a month.
-	places = 4
+	// Places is how many decimal places the API keeps of an amount.
+	Places = 4
 	// mostAssumptions and longestAssumption bound what is frozen in a Release.
 	mostAssumptions, longestAssumption = 8, 256
 	// mostPlans is how many ways to sleep are remembered. There are few: of the classes, and of Environments with windows of
@@ -109,7 +109,7 @@ func amounts(r cost.Range) platformv1alpha1.AmountRange {
 
 // Amount is an amount of the API, to four decimal places.
 func Amount(d decimal.Decimal) platformv1alpha1.Amount {
-	return platformv1alpha1.Amount(d.Round(places).String())
+	return platformv1alpha1.Amount(d.Round(Places).String())
 }
 
 // Decimal reads an amount of the API.

@@ -7,6 +7,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/estimate"
 	"github.com/towpath-dev/towpath/internal/forecast"
 	"github.com/towpath-dev/towpath/internal/notify"
 )
@@ -59,7 +60,7 @@ func BudgetThresholds(b *platformv1alpha1.Budget, l *Limit) ([]Threshold, error)
 			all = append(all, percent(l, int64(spec.Percent), basis))
 			continue
 		}
-		amount, err := AmountOf(spec.Amount)
+		amount, err := estimate.Decimal(spec.Amount)
 		if err != nil {
 			return nil, fmt.Errorf("spec.thresholds[%s].amount: %w", spec.Name, err)
 		}
@@ -93,7 +94,7 @@ func Observe(f *Figures, thresholds []Threshold, subject Subject) ([]notify.Obse
 }
 
 // plain is an amount as alerts are compared.
-func plain(amount decimal.Decimal) string { return amount.Round(Places).String() }
+func plain(amount decimal.Decimal) string { return amount.Round(estimate.Places).String() }
 
 func (f *Figures) alert(t *Threshold, level notify.Level, subject Subject) notify.Alert {
 	l := &f.Limit

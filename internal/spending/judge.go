@@ -8,6 +8,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/estimate"
 	"github.com/towpath-dev/towpath/internal/forecast"
 )
 
@@ -235,7 +236,7 @@ func Reserve(reserved []Reservation, change Change, now time.Time) ([]Reservatio
 	}
 	return append(kept, Reservation{
 		Place: change.Place, Namespace: change.Namespace, Release: change.Release, Tier: change.Tier,
-		Monthly: change.Raises().Round(Places), Currency: change.Currency, At: now.UTC().Truncate(time.Second),
+		Monthly: change.Raises().Round(estimate.Places), Currency: change.Currency, At: now.UTC().Truncate(time.Second),
 	}), nil
 }
 
@@ -280,7 +281,7 @@ func Admit(books []Book, running []Running, reserved []Reservation, change Chang
 		return v, reserved, nil
 	}
 	for _, r := range settled {
-		if r.Namespace == change.Namespace && r.Release == change.Release && r.Monthly.Equal(change.Raises().Round(Places)) && r.Currency == change.Currency {
+		if r.Namespace == change.Namespace && r.Release == change.Release && r.Monthly.Equal(change.Raises().Round(estimate.Places)) && r.Currency == change.Currency {
 			return v, reserved, nil // kept in a pass before
 		}
 	}

@@ -126,20 +126,11 @@ func PeriodName(kind platformv1alpha1.PeriodType, p forecast.Period) string {
 	}
 }
 
-// AmountOf reads an amount as the API has it.
-func AmountOf(a platformv1alpha1.Amount) (decimal.Decimal, error) {
-	amount, err := decimal.NewFromString(string(a))
-	if err != nil {
-		return decimal.Zero, fmt.Errorf("%.40q must be an amount such as 5000 or 212.40", a)
-	}
-	return amount, nil
-}
-
 // limitOf reads the parts that all limits have.
 func limitOf(amount platformv1alpha1.Amount, currency string, period platformv1alpha1.SpendingPeriod, enforcement platformv1alpha1.Enforcement, today forecast.Day) (Limit, error) {
 	l := Limit{Currency: currency, Type: period.Type, Enforcement: enforcement}
 	var err error
-	if l.Amount, err = AmountOf(amount); err != nil {
+	if l.Amount, err = estimate.Decimal(amount); err != nil {
 		return l, fmt.Errorf("amount: %w", err)
 	}
 	if !l.Amount.IsPositive() {
@@ -207,14 +198,6 @@ func OfBudget(b *platformv1alpha1.Budget, selected []string, today forecast.Day)
 // Money writes an amount as people of a currency do, such as 212.40 USD.
 func Money(amount decimal.Decimal, currency string) string {
 	return amount.StringFixed(cost.Digits(currency)) + " " + currency
-}
-
-// Places is how many decimal places of an amount status keeps.
-const Places = 4
-
-// Amount is an amount as status keeps it.
-func Amount(amount decimal.Decimal) platformv1alpha1.Amount {
-	return platformv1alpha1.Amount(amount.Round(Places).String())
 }
 
 // EstimatesSource is the source of the history that tells what Releases were estimated to cost while they ran.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/estimate"
 	"github.com/towpath-dev/towpath/internal/forecast"
 	"github.com/towpath-dev/towpath/internal/notify"
 )
@@ -13,15 +14,15 @@ func ForecastStatus(f *Figures) *platformv1alpha1.SpendingForecast {
 	if f.Unknown() {
 		return nil
 	}
-	s := &platformv1alpha1.SpendingForecast{Amount: Amount(f.Expected), Basis: f.Basis, Note: clip(f.Note, 1024)}
+	s := &platformv1alpha1.SpendingForecast{Amount: estimate.Amount(f.Expected), Basis: f.Basis, Note: clip(f.Note, 1024)}
 	if f.HasInterval {
-		s.Low, s.High = Amount(f.Low), Amount(f.High)
+		s.Low, s.High = estimate.Amount(f.Low), estimate.Amount(f.High)
 	}
 	if !f.Added.IsZero() {
-		s.Added = Amount(f.Added)
+		s.Added = estimate.Amount(f.Added)
 	}
 	if !f.Reserved.IsZero() {
-		s.Reserved = Amount(f.Reserved)
+		s.Reserved = estimate.Amount(f.Reserved)
 	}
 	return s
 }
