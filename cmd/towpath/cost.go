@@ -7,12 +7,12 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/cluster"
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/offline"
 	"github.com/towpath-dev/towpath/internal/cost"
+	"github.com/towpath-dev/towpath/internal/render"
 )
 
 // costReport is what `cost -o json` prints. Fields are only ever added within a version.
@@ -140,11 +140,7 @@ func estimate(results []offline.Result, prices *cost.Prices) (*costReport, error
 	all := []*cost.Estimate{{Currency: prices.Currency}}
 	for i := range results {
 		r := &results[i]
-		objects := make([]*unstructured.Unstructured, len(r.Objects))
-		for j := range r.Objects {
-			objects[j] = r.Objects[j].Object
-		}
-		found, err := cost.Of(cost.Input{Objects: objects, Prices: prices, Tier: r.Tier, Awake: cost.AwakeBy(r.Sleep)})
+		found, err := cost.Of(cost.Input{Objects: render.Plain(r.Objects), Prices: prices, Tier: r.Tier, Awake: cost.AwakeBy(r.Sleep)})
 		if err != nil {
 			return nil, &trouble{err: fmt.Errorf("component %s in %s: %w", r.Component, r.Environment, err), next: "towpath lint shows what else is wrong", code: exitFindings}
 		}

@@ -72,7 +72,7 @@ func (v *Validator) costIn(ctx context.Context, before, component *platformv1alp
 	if err != nil {
 		return nil, err
 	}
-	estimated, err := v.Estimator.Of(plain(objects), next.Spec.Environment.Tier, plan(&class, &environment))
+	estimated, err := v.Estimator.Of(render.Plain(objects), next.Spec.Environment.Tier, plan(&class, &environment))
 	if err != nil {
 		return nil, err
 	}

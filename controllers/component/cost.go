@@ -3,7 +3,6 @@ package component
 import (
 	"context"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -20,18 +19,10 @@ func plan(class *platformv1alpha1.EnvironmentClass, environment *platformv1alpha
 // estimate is what a Release costs; nil where that cannot be said. Such a Release is made all the same: a quantity that cannot be
 // read is refused by the API server, in its own words.
 func (r *Reconciler) estimate(ctx context.Context, release *platformv1alpha1.Release, objects []render.Object, sleeps sleep.Plan) *platformv1alpha1.ReleaseCost {
-	estimated, err := r.Estimator.Of(plain(objects), release.Spec.Environment.Tier, sleeps)
+	estimated, err := r.Estimator.Of(render.Plain(objects), release.Spec.Environment.Tier, sleeps)
 	if err != nil {
 		ctrl.LoggerFrom(ctx).Info("What a Release costs cannot be estimated", "release", release.Name, "why", err.Error())
 		return nil // a limit on spending holds it back
 	}
 	return estimated
-}
-
-func plain(objects []render.Object) []*unstructured.Unstructured {
-	list := make([]*unstructured.Unstructured, len(objects))
-	for i := range objects {
-		list[i] = objects[i].Object
-	}
-	return list
 }

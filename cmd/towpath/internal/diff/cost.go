@@ -5,10 +5,10 @@ import (
 	"slices"
 
 	"github.com/shopspring/decimal"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/offline"
 	"github.com/towpath-dev/towpath/internal/cost"
+	"github.com/towpath-dev/towpath/internal/render"
 )
 
 // Cost is what the places that can get the change are estimated to cost a month, before and after.
@@ -44,11 +44,7 @@ func CostOf(before, after []offline.Result, prices *cost.Prices) (*Cost, error) 
 }
 
 func (c *Cost) estimate(r *offline.Result, prices *cost.Prices) (decimal.Decimal, error) {
-	objects := make([]*unstructured.Unstructured, len(r.Objects))
-	for i := range r.Objects {
-		objects[i] = r.Objects[i].Object
-	}
-	found, err := cost.Of(cost.Input{Objects: objects, Prices: prices, Tier: r.Tier, Awake: cost.AwakeBy(r.Sleep)})
+	found, err := cost.Of(cost.Input{Objects: render.Plain(r.Objects), Prices: prices, Tier: r.Tier, Awake: cost.AwakeBy(r.Sleep)})
 	if err != nil {
 		return decimal.Zero, fmt.Errorf("%s: %w", placeOf(r), err)
 	}
