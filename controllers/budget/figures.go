@@ -195,7 +195,7 @@ func shares(sums []history.Sum, by history.Dimension, currency string) []platfor
 			rest = rest.Add(p.amount)
 			continue
 		}
-		out = append(out, platformv1alpha1.CostShare{Name: clip(p.name, 256), Amount: estimate.Amount(p.amount)})
+		out = append(out, platformv1alpha1.CostShare{Name: condition.Clip(p.name, 256), Amount: estimate.Amount(p.amount)})
 	}
 	if len(parts) > mostShares {
 		out = append(out, platformv1alpha1.CostShare{Name: "(others)", Amount: estimate.Amount(rest)})
@@ -302,7 +302,7 @@ func cause(c forecast.Cause) string {
 	if len(c.Releases) > 0 {
 		said = append(said, "Releases of that time: "+strings.Join(named(c.Releases), ", "))
 	}
-	return clip(strings.Join(said, "; "), 1024)
+	return condition.Clip(strings.Join(said, "; "), 1024)
 }
 
 // observe says what is to be told.
@@ -388,14 +388,6 @@ func (s *scope) looser() string {
 		}
 	}
 	return ""
-}
-
-func clip(text string, most int) string {
-	runes := []rune(text)
-	if len(runes) <= most {
-		return text
-	}
-	return string(runes[:most-1]) + "…"
 }
 
 func upper(text string) string {

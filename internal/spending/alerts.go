@@ -7,6 +7,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/condition"
 	"github.com/towpath-dev/towpath/internal/estimate"
 	"github.com/towpath-dev/towpath/internal/forecast"
 	"github.com/towpath-dev/towpath/internal/notify"
@@ -120,8 +121,8 @@ func (f *Figures) alert(t *Threshold, level notify.Level, subject Subject) notif
 	if level != notify.Over {
 		verb = "is below"
 	}
-	a.Title = clip(fmt.Sprintf("%s %s %s %s in %s", upper(what), l.Title, verb, t.Shown, l.PeriodName()), 256)
-	a.Text = clip(fmt.Sprintf("%s %s", origin(f.Source), f.Note), 512)
+	a.Title = condition.Clip(fmt.Sprintf("%s %s %s %s in %s", upper(what), l.Title, verb, t.Shown, l.PeriodName()), 256)
+	a.Text = condition.Clip(fmt.Sprintf("%s %s", origin(f.Source), f.Note), 512)
 	return a
 }
 
@@ -135,14 +136,6 @@ func origin(source platformv1alpha1.CostOrigin) string {
 	default:
 		return "Nothing is recorded yet."
 	}
-}
-
-func clip(text string, most int) string {
-	runes := []rune(text)
-	if len(runes) <= most {
-		return text
-	}
-	return string(runes[:most-1]) + "…"
 }
 
 // Closing is the period before the one of a day, where it is so lately over that its last days may still come in; false where it is not.
@@ -167,8 +160,8 @@ func ObserveAnomalies(anomalies []platformv1alpha1.CostAnomaly, l *Limit, subjec
 		all = append(all, notify.Observation{Level: notify.Over, Alert: notify.Alert{
 			Key:      notify.Key{UID: subject.UID, Period: a.From, Threshold: "cost of " + l.Title, Basis: notify.Anomaly},
 			Severity: notify.Warning, Team: subject.Team, Namespace: subject.Namespace, Name: subject.Name,
-			Title: clip(fmt.Sprintf("%s since %s: %s %s in place of %s", a.Kind, a.From, a.Actual, l.Currency, a.Expected), 256),
-			Text:  clip(a.Cause, 512), Currency: l.Currency, EndsAt: (from + young + 1).Time(), Labels: subject.Labels,
+			Title: condition.Clip(fmt.Sprintf("%s since %s: %s %s in place of %s", a.Kind, a.From, a.Actual, l.Currency, a.Expected), 256),
+			Text:  condition.Clip(a.Cause, 512), Currency: l.Currency, EndsAt: (from + young + 1).Time(), Labels: subject.Labels,
 		}})
 	}
 	return all
@@ -187,7 +180,7 @@ func Withdrawn(fired []notify.Fired, observed []notify.Observation, now time.Tim
 			continue
 		}
 		all = append(all, notify.Observation{Level: notify.Under, Alert: notify.Alert{
-			Key: f.Key, Severity: f.Severity, EndsAt: f.Until, Title: clip("The threshold "+f.Threshold+" is there no more", 256),
+			Key: f.Key, Severity: f.Severity, EndsAt: f.Until, Title: condition.Clip("The threshold "+f.Threshold+" is there no more", 256),
 		}})
 	}
 	return all

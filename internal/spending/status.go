@@ -4,6 +4,7 @@ import (
 	"time"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/condition"
 	"github.com/towpath-dev/towpath/internal/estimate"
 	"github.com/towpath-dev/towpath/internal/forecast"
 	"github.com/towpath-dev/towpath/internal/notify"
@@ -14,7 +15,7 @@ func ForecastStatus(f *Figures) *platformv1alpha1.SpendingForecast {
 	if f.Unknown() {
 		return nil
 	}
-	s := &platformv1alpha1.SpendingForecast{Amount: estimate.Amount(f.Expected), Basis: f.Basis, Note: clip(f.Note, 1024)}
+	s := &platformv1alpha1.SpendingForecast{Amount: estimate.Amount(f.Expected), Basis: f.Basis, Note: condition.Clip(f.Note, 1024)}
 	if f.HasInterval {
 		s.Low, s.High = estimate.Amount(f.Low), estimate.Amount(f.High)
 	}
