@@ -131,6 +131,8 @@ type PathEnvironment struct {
 }
 
 // ComponentSpec is a service and its path through the environments.
+// +kubebuilder:validation:XValidation:rule="has(self.image) || has(self.source)",message="image must be set where there is no source to build it from"
+// +kubebuilder:validation:XValidation:rule="has(self.image) || !has(self.commit)",message="commit must be set only with image: a Build knows its own"
 // +kubebuilder:validation:XValidation:rule="!has(self.env) || !has(self.secretEnv) || self.secretEnv.all(s, !self.env.exists(e, e.name == s.name))",message="a name must not stand in both env and secretEnv"
 type ComponentSpec struct {
 	// templateRef names the golden path. The name must not change: a Component of another golden
@@ -140,16 +142,20 @@ type ComponentSpec struct {
 	TemplateRef TemplateReference `json:"templateRef,omitzero"`
 
 	// image to run, with tag or digest: [host[:port]/]path[:tag][@digest], as the kubelet reads it. The path is in
-	// lower case, and a digest is complete.
-	// +required
+	// lower case, and a digest is complete. Default: with source, that of the newest successful Build of its branch.
+	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?(:[0-9]+)?/)?[a-z0-9]+(([.]|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+(([.]|_|__|-+)[a-z0-9]+)*)*(:[a-zA-Z0-9_][-a-zA-Z0-9_.]{0,127})?(@[a-z0-9]+([+._-][a-z0-9]+)*:[0-9a-f]{32,})?$')",message="image must be [host[:port]/]path[:tag][@digest], such as registry.example/shop/checkout:1.4.2: the path in lower case, a digest complete"
 	Image string `json:"image,omitempty"`
 
-	// commit that the image was built from. Default: unknown.
+	// commit that the image was built from. Default: that of the Build which the image is of, else unknown.
 	// +optional
 	Commit *Commit `json:"commit,omitempty"`
+
+	// source is where the Component is built from. Default: none, image is built elsewhere.
+	// +optional
+	Source *Source `json:"source,omitempty"`
 
 	// parameters of the template, checked against its schema. Default: the schema's defaults.
 	// +optional
@@ -330,6 +336,13 @@ type ComponentStatus struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=16
 	Environments []ComponentEnvironmentStatus `json:"environments,omitempty"`
+	// source is what is known of the repository. Absent where there is none.
+	// +optional
+	Source *SourceStatus `json:"source,omitempty"`
+	// build is the name of the Build whose image is to run. Absent where the Component names its image itself, or waits for the first.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	Build string `json:"build,omitempty"`
 	// estimatedCost is what the Component is estimated to cost a month in all environments. Absent while nothing runs.
 	// +optional
 	EstimatedCost *CostSum `json:"estimatedCost,omitempty"`

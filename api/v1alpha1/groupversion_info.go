@@ -20,6 +20,7 @@ func AddToScheme(s *runtime.Scheme) error {
 		&Component{}, &ComponentList{},
 		&Release{}, &ReleaseList{},
 		&Approval{}, &ApprovalList{},
+		&Build{}, &BuildList{},
 		&Budget{}, &BudgetList{},
 		&CostReport{}, &CostReportList{},
 		&CostSource{}, &CostSourceList{},

@@ -156,6 +156,13 @@ type ReleaseSpec struct {
 	// commit that the image was built from, where the Component names one.
 	// +optional
 	Commit *Commit `json:"commit,omitempty"`
+	// build is the name of the Build that the image is of, in the same namespace. Absent where the Component named the image.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	Build string `json:"build,omitempty"`
+	// commits are what that Build brings which the one before did not have.
+	// +optional
+	Commits *CommitRange `json:"commits,omitempty"`
 	// requestedBy is the user who asked for the version, where the Component says so.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512

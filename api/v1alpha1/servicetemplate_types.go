@@ -64,6 +64,10 @@ type ServiceTemplateSpec struct {
 	// +optional
 	Overrides *TemplateOverrides `json:"overrides,omitempty"`
 
+	// pipeline is how a commit of a Component with a source becomes an image. Default: none, Builds are recorded.
+	// +optional
+	Pipeline *Pipeline `json:"pipeline,omitempty"`
+
 	// rollout says how a new revision reaches Components that run already. Changing it makes no new revision.
 	// Default: at once, to all that are not pinned.
 	// +optional

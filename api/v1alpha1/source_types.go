@@ -1,0 +1,125 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// BuildEngine is who carries out the stages of a golden path's pipeline.
+// +kubebuilder:validation:Enum=Jobs;Tekton;GitHubActions;External
+type BuildEngine string
+
+const (
+	// EngineJobs runs each stage as a Job, and needs no other software.
+	EngineJobs BuildEngine = "Jobs"
+	// EngineTekton makes a PipelineRun of them.
+	EngineTekton BuildEngine = "Tekton"
+	// EngineGitHubActions keeps a workflow file in the repository, and has its Builds recorded.
+	EngineGitHubActions BuildEngine = "GitHubActions"
+	// EngineExternal runs nothing: who builds records it.
+	EngineExternal BuildEngine = "External"
+)
+
+// SourceTrigger says how Towpath hears of new commits.
+// +kubebuilder:validation:Enum=Poll;Webhook;None
+type SourceTrigger string
+
+const (
+	// TriggerPoll asks the repository at an interval, and hears of webhooks too.
+	TriggerPoll SourceTrigger = "Poll"
+	// TriggerWebhook hears of them only when the repository tells.
+	TriggerWebhook SourceTrigger = "Webhook"
+	// TriggerNone makes no Builds: they are recorded, or made by hand.
+	TriggerNone SourceTrigger = "None"
+)
+
+// Source is where a Component is built from. Where the Component names no image, it runs that of the newest successful Build of
+// its branch.
+// +kubebuilder:validation:XValidation:rule="has(self.trigger) && self.trigger == 'None' || has(self.engine) && self.engine in ['GitHubActions', 'External'] || has(self.repository)",message="repository must be set where Towpath is to build"
+type Source struct {
+	// repository by its https:// or ssh:// address, without user and password. Default: none, Builds are recorded.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule="self.matches('^(https?://[^@[:space:]]+|ssh://([-a-zA-Z0-9._]+@)?[^@[:space:]]+)$')",message="repository must be an https:// or ssh:// address without a password, such as https://git.example/shop/checkout"
+	Repository string `json:"repository,omitempty"`
+	// branch whose commits are built and deployed. Default: main.
+	// +optional
+	// +kubebuilder:default=main
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=255
+	Branch string `json:"branch,omitempty"`
+	// path of the Component in the repository: a commit that changes nothing under it makes no Build. Default: the whole repository.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule="!self.startsWith('/') && !self.split('/').exists(p, p == '..' || p == '.' || p == '')",message="path must be relative, without . and .., such as services/checkout"
+	Path string `json:"path,omitempty"`
+	// secretRef names the Secret with the credentials of the repository, in the workload namespace where Builds run: username and
+	// password, or identity (a private SSH key) and known_hosts. Default: none, the repository is public.
+	// +optional
+	SecretRef *SourceSecretReference `json:"secretRef,omitempty"`
+	// trigger says how Towpath hears of new commits. Default: Poll.
+	// +optional
+	// +kubebuilder:default=Poll
+	Trigger SourceTrigger `json:"trigger,omitempty"`
+	// intervalSeconds is how long after asking the repository it is asked again; a tenth more or less, so that not all are asked at once.
+	// Default: 300.
+	// +optional
+	// +kubebuilder:default=300
+	// +kubebuilder:validation:Minimum=30
+	// +kubebuilder:validation:Maximum=86400
+	IntervalSeconds int32 `json:"intervalSeconds,omitempty"`
+	// engine carries out the stages of the golden path's pipeline. Default: Jobs.
+	// +optional
+	// +kubebuilder:default=Jobs
+	Engine BuildEngine `json:"engine,omitempty"`
+	// environment is the name of the Environment in whose workload namespace Builds run, under its quota, pod security and network
+	// policies. Default: the first of the path.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=30
+	// +kubebuilder:validation:Pattern=`^[a-z]([-a-z0-9]*[a-z0-9])?$`
+	Environment string `json:"environment,omitempty"`
+	// image is where the pipeline pushes to, without a tag: [host[:port]/]path. Scripts know it as TOWPATH_IMAGE, with the commit as
+	// its tag. Required where a pipeline runs.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?(:[0-9]+)?/)?[a-z0-9]+(([.]|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+(([.]|_|__|-+)[a-z0-9]+)*)*$')",message="image must be [host[:port]/]path without tag and digest, such as registry.example/shop/checkout"
+	Image string `json:"image,omitempty"`
+}
+
+// SourceSecretReference names a Secret with the credentials of a repository.
+type SourceSecretReference struct {
+	// name of the Secret.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name,omitempty"`
+}
+
+// SourceStatus is what Towpath knows of a Component's repository. It is written when something changes, and not each time that the
+// repository is asked.
+type SourceStatus struct {
+	// repository and branch that the rest speaks of.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Repository string `json:"repository,omitempty"`
+	// branch that the rest speaks of.
+	// +optional
+	// +kubebuilder:validation:MaxLength=255
+	Branch string `json:"branch,omitempty"`
+	// head is the commit that the branch was seen at last.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Head string `json:"head,omitempty"`
+	// headSince is when it was first seen there.
+	// +optional
+	HeadSince *metav1.Time `json:"headSince,omitempty"`
+	// reason is why the repository could not be asked. Absent where it could.
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	Reason string `json:"reason,omitempty"`
+	// message explains the reason.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
+}
