@@ -161,6 +161,8 @@ const (
 	// ReasonUsesInvalid: the Component cannot use what spec.uses names: they use each other in a circle, or
 	// two of them have one name.
 	ReasonUsesInvalid = "UsesInvalid"
+	// ReasonWaitingForBuild: a Component that names no image has no Build yet that succeeded.
+	ReasonWaitingForBuild = "WaitingForBuild"
 	// ReasonWaitingForProvider: a Component that this one uses does not exist, does not run in the environment,
 	// or was not Ready there yet.
 	ReasonWaitingForProvider = "WaitingForProvider"

@@ -313,6 +313,7 @@ func (r *Reconciler) assemble(ctx context.Context, s *scope, st *stop, ref platf
 	}
 	if source := st.source(); source != nil {
 		spec.Image, spec.Commit, spec.Parameters = source.Spec.Image, source.Spec.Commit, source.Spec.Parameters
+		spec.Build, spec.Commits = source.Spec.Build, source.Spec.Commits.DeepCopy()
 		spec.Env, spec.SecretEnv, spec.Uses, spec.RequestedBy = source.Spec.Env, source.Spec.SecretEnv, source.Spec.Uses, source.Spec.RequestedBy
 		if source == st.current() {
 			spec.Uses = st.runningUses
@@ -325,6 +326,9 @@ func (r *Reconciler) assemble(ctx context.Context, s *scope, st *stop, ref platf
 			return nil, err
 		}
 		spec.Image, spec.Commit = component.Spec.Image, component.Spec.Commit
+		if s.build != nil {
+			spec.Build, spec.Commits = s.build.Name, s.build.Spec.Commits.DeepCopy()
+		}
 		spec.Env, spec.SecretEnv, spec.Uses, spec.RequestedBy = component.Spec.Env, component.Spec.SecretEnv, st.uses, s.requester(st)
 	}
 	if st.decision.Gated {

@@ -132,7 +132,10 @@ func (v *Validator) sketch(component *platformv1alpha1.Component, step *platform
 		Name: step.Name, UID: environment.UID, Namespace: status.Namespace, Class: environment.Spec.ClassRef.Name, Tier: status.Tier,
 	}
 	spec.Template, spec.Team, spec.CostCenter = component.Spec.TemplateRef.Name, status.Team, status.CostCenter
-	spec.Image, spec.Commit, spec.Env, spec.SecretEnv = component.Spec.Image, component.Spec.Commit, component.Spec.Env, component.Spec.SecretEnv
+	spec.Env, spec.SecretEnv = component.Spec.Env, component.Spec.SecretEnv
+	if component.Spec.Image != "" {
+		spec.Image, spec.Commit = component.Spec.Image, component.Spec.Commit
+	}
 	if spec.Parameters, err = template.EncodeParameters(template.MergeParameters(base, over)); err != nil {
 		return nil, err
 	}

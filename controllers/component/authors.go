@@ -66,6 +66,9 @@ func (s *scope) requested(st *stop) (*platformv1alpha1.RequestedVersion, error) 
 		return before.DeepCopy(), nil
 	}
 	by, asked := s.component.Spec.RequestedBy, askers(s.edits, st.name)
+	if builder, anew := s.builtBy(); anew {
+		asked = append(asked, builder)
+	}
 	if len(asked) > 0 {
 		by = asked[len(asked)-1] // whoever wrote last may have brought nothing
 	}

@@ -75,7 +75,7 @@ type Reconciler struct {
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=components/status,verbs=patch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases,verbs=get;list;watch;create;delete
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases/status,verbs=patch
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=approvals,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=approvals;builds,verbs=get;list;watch
 // +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,verbs=get;list;watch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=budgets;environments;environmentclasses;servicetemplates;servicetemplaterevisions;teams,verbs=get;list;watch
 
@@ -96,6 +96,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Owns(&platformv1alpha1.Release{}).
 		Watches(&platformv1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.ofEnvironment)).
 		Watches(&platformv1alpha1.Approval{}, handler.EnqueueRequestsFromMapFunc(r.ofApproval)).
+		Watches(&platformv1alpha1.Build{}, handler.EnqueueRequestsFromMapFunc(r.ofBuild)).
 		Watches(&platformv1alpha1.Team{}, handler.EnqueueRequestsFromMapFunc(r.ofTeam), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&platformv1alpha1.Budget{}, handler.EnqueueRequestsFromMapFunc(r.ofBudget), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&platformv1alpha1.ServiceTemplateRevision{}, handler.EnqueueRequestsFromMapFunc(r.ofRevision)).
@@ -128,6 +129,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	if err := r.addFinalizer(ctx, s); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err) // deleted before it was seen
+	}
+	if err := r.findBuild(ctx, s); err != nil {
+		return ctrl.Result{}, err
 	}
 	if err := r.observe(ctx, s); err != nil {
 		return ctrl.Result{}, err

@@ -40,6 +40,9 @@ type scope struct {
 	// were made anew since.
 	strays []*platformv1alpha1.Release
 
+	// build is that whose image the Component runs; nil where it names one itself, or waits for the first.
+	build *platformv1alpha1.Build
+
 	// team is the Team of the Component, where a gate asks who made a change; nil where there is none.
 	team *platformv1alpha1.Team
 
@@ -224,6 +227,7 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) error {
 			}
 		}
 	}
+	s.awaitBuild()
 	if err := r.findTarget(ctx, s); err != nil || s.problem != nil && !s.problem.next {
 		return err
 	}

@@ -1,0 +1,97 @@
+// Package build decides which Build a Component runs. It is pure.
+package build
+
+import (
+	"cmp"
+	"strings"
+	"time"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+)
+
+// earliest is the earliest time of a commit that is believed: no service that runs on Kubernetes was committed before, and a
+// clock that was never set says 1970.
+var earliest = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// Branch is the branch that a source is of.
+func Branch(source *platformv1alpha1.Source) string {
+	return cmp.Or(source.Branch, "main")
+}
+
+// CommittedAt is when the commit of a Build was made, as far as that can be believed: whoever commits writes any time.
+// False where it is not said, is before 2000, or after the Build was made.
+func CommittedAt(build *platformv1alpha1.Build) (time.Time, bool) {
+	at := build.Spec.Commit.CommittedAt
+	if at == nil || at.Time.Before(earliest) || at.After(build.CreationTimestamp.Time) {
+		return time.Time{}, false
+	}
+	return at.Time, true
+}
+
+// Newest is the Build whose image a Component runs that names none: of those of its branch which have succeeded, the one of the
+// commit that the branch is at, where that is known, else the one of the latest commit. It is nil where there is none.
+//
+// Builds end, and are recorded, in another order than their commits were made, so that the order of the Builds says nothing. A
+// branch that was forced back is at a commit that is not the latest.
+func Newest(component *platformv1alpha1.Component, builds []platformv1alpha1.Build) *platformv1alpha1.Build {
+	source := component.Spec.Source
+	if source == nil {
+		return nil
+	}
+	head := headOf(component)
+	var newest *platformv1alpha1.Build
+	for i := range builds {
+		build := &builds[i]
+		if build.Namespace != component.Namespace || build.Spec.Component != component.Name || build.Spec.Branch != Branch(source) ||
+			build.Status.Result != platformv1alpha1.BuildSucceeded || build.Status.Image == "" || !build.DeletionTimestamp.IsZero() {
+			continue
+		}
+		if newest == nil || compare(build, newest, head) > 0 {
+			newest = build
+		}
+	}
+	return newest
+}
+
+// headOf is the commit that the branch of a Component was seen at last; empty where that is not known.
+func headOf(component *platformv1alpha1.Component) string {
+	known, source := component.Status.Source, component.Spec.Source
+	if known == nil || known.Repository != source.Repository || known.Branch != Branch(source) {
+		return ""
+	}
+	return known.Head
+}
+
+// compare says which of two Builds is the newer one: greater than zero where a is.
+func compare(a, b *platformv1alpha1.Build, head string) int {
+	return cmp.Or(
+		is(a.Spec.Commit.SHA == head)-is(b.Spec.Commit.SHA == head),
+		when(a).Compare(when(b)),
+		a.CreationTimestamp.Compare(b.CreationTimestamp.Time),
+		strings.Compare(a.Name, b.Name),
+	)
+}
+
+// when is by which time Builds are put into order.
+func when(build *platformv1alpha1.Build) time.Time {
+	if at, ok := CommittedAt(build); ok {
+		return at
+	}
+	return build.CreationTimestamp.Time
+}
+
+func is(so bool) int {
+	if so {
+		return 1
+	}
+	return 0
+}
+
+// Commit is that of a Build as a Component and its Releases have it.
+func Commit(build *platformv1alpha1.Build) *platformv1alpha1.Commit {
+	commit := &platformv1alpha1.Commit{SHA: build.Spec.Commit.SHA, Author: build.Spec.Commit.Author}
+	if _, ok := CommittedAt(build); ok {
+		commit.CommittedAt = build.Spec.Commit.CommittedAt.DeepCopy()
+	}
+	return commit
+}
