@@ -3,6 +3,7 @@
 package preview
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -142,8 +143,16 @@ func Copy(original *platformv1alpha1.Component, environment *platformv1alpha1.En
 	spec := &copied.Spec
 	spec.Environments = []platformv1alpha1.PathEnvironment{{Name: environment.Name}}
 	spec.DeletionPolicy = platformv1alpha1.DeletionDelete
-	if changes.Image != "" {
+	switch {
+	case changes.Image != "":
 		spec.Image, spec.Commit = changes.Image, changes.Commit
+	case spec.Image == "": // Builds are of the original alone
+		for _, e := range original.Status.Environments {
+			spec.Image = cmp.Or(spec.Image, e.Image)
+		}
+	}
+	if spec.Image != "" {
+		spec.Source = nil
 	}
 	if spec.RequestedBy != "" {
 		spec.RequestedBy = changes.RequestedBy

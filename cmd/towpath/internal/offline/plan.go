@@ -144,6 +144,19 @@ func has(values map[string]any, path string) bool {
 	return len(steps) > 0 && len(values) > 0
 }
 
+// imageOf is the image that a Component runs. Of one that is yet to be built only the place is known.
+func imageOf(component *Component) string {
+	if source := component.Spec.Source; component.Spec.Image == "" && source != nil {
+		for _, e := range component.Status.Environments {
+			if e.Image != "" {
+				return e.Image
+			}
+		}
+		return cmp.Or(source.Image, component.Name) + ":unbuilt"
+	}
+	return component.Spec.Image
+}
+
 // input is what the controller would freeze in a Release.
 func (w *World) input(component *Component, at place, t *Template, parameters map[string]any, settings *Settings) render.Input {
 	in := render.Input{
@@ -155,7 +168,7 @@ func (w *World) input(component *Component, at place, t *Template, parameters ma
 		Environment:   at.Environment,
 		Template:      t.Name,
 		Revision:      t.Revision,
-		Image:         component.Spec.Image,
+		Image:         imageOf(component),
 		Parameters:    parameters,
 		Env:           component.Spec.Env,
 		SecretEnv:     component.Spec.SecretEnv,

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/cmd/towpath/internal/cluster"
+)
+
+func newBuildLogs(connect cluster.Connector, std streams) *cobra.Command {
+	var flags cluster.Flags
+	var lines int64
+	cmd := &cobra.Command{
+		Use:   "logs BUILD [STAGE]",
+		Short: "Show what the stages of a Build logged",
+		Long: `Show what the stages of a Build logged, as long as their pods are there.
+
+They are read with the rights of your kubeconfig: no object of Towpath holds a line of
+them. Without a stage it is those that failed, or where none did, all.`,
+		Example: `  towpath build logs checkout-3f2a9c1d0b7e -n team-shop
+  towpath build logs checkout-3f2a9c1d0b7e test`,
+		Args: cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			connection, err := dial(connect, flags)
+			if err != nil {
+				return err
+			}
+			build, err := findBuild(cmd.Context(), connection, flags, args[0])
+			if err != nil {
+				return err
+			}
+			stages, err := stagesToShow(build, args[1:], cmd.CommandPath())
+			if err != nil {
+				return err
+			}
+			for i := range stages {
+				if err := showStage(cmd.Context(), connection, flags, std, build, &stages[i], lines); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	flags.Bind(cmd)
+	cmd.Flags().StringVarP(&flags.Namespace, "namespace", "n", "", "home namespace of the team (default: the context's)")
+	cmd.Flags().Int64Var(&lines, "lines", 200, "how many lines of each container are shown, the last ones")
+	return cmd
+}
+
+// findBuild reads a Build.
+func findBuild(ctx context.Context, c *cluster.Cluster, flags cluster.Flags, name string) (*platformv1alpha1.Build, error) {
+	build := &platformv1alpha1.Build{}
+	err := c.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: name}, build)
+	if apierrors.IsNotFound(err) {
+		return nil, &trouble{
+			err: fmt.Errorf("build %s does not exist in namespace %s", name, c.Namespace), code: exitFindings,
+			next: fmt.Sprintf("%s -n %s get builds", flags.Kubectl(), c.Namespace),
+		}
+	}
+	if err != nil {
+		next, explained := cluster.Explain(err, flags, "read build "+name)
+		return nil, &trouble{err: explained, next: next}
+	}
+	return build, nil
+}
+
+// stagesToShow are the stages that are meant.
+func stagesToShow(build *platformv1alpha1.Build, named []string, command string) ([]platformv1alpha1.BuildStage, error) {
+	var ran, failed []platformv1alpha1.BuildStage
+	var names []string
+	for _, stage := range build.Status.Stages {
+		names = append(names, stage.Name)
+		if len(named) == 1 && stage.Name == named[0] {
+			return []platformv1alpha1.BuildStage{stage}, nil
+		}
+		if stage.Job != "" {
+			ran = append(ran, stage)
+		}
+		if stage.Job != "" && stage.State == platformv1alpha1.StageFailed {
+			failed = append(failed, stage)
+		}
+	}
+	switch {
+	case len(named) == 1:
+		return nil, &trouble{err: fmt.Errorf("build %s has no stage %s: there are %s", build.Name, named[0], strings.Join(names, ", ")), next: command + " " + build.Name, code: exitFindings}
+	case len(failed) > 0:
+		return failed, nil
+	case len(ran) == 0:
+		next := ""
+		if build.Spec.URL != "" {
+			next = "open " + build.Spec.URL
+		}
+		return nil, &trouble{err: fmt.Errorf("build %s has run nothing in the cluster", build.Name), next: next, code: exitFindings}
+	}
+	return ran, nil
+}
+
+// showStage prints what the pods of a stage logged: each try is a pod.
+func showStage(ctx context.Context, c *cluster.Cluster, flags cluster.Flags, std streams, build *platformv1alpha1.Build, stage *platformv1alpha1.BuildStage, lines int64) error {
+	if _, err := fmt.Fprintf(std.out, "== %s: %s\n", stage.Name, strings.ToLower(string(stage.State))); err != nil {
+		return err
+	}
+	if stage.Job == "" || build.Status.Place == nil {
+		return nil
+	}
+	var pods corev1.PodList
+	err := c.List(ctx, &pods, client.InNamespace(build.Status.Place.Namespace), client.MatchingLabels{"batch.kubernetes.io/job-name": stage.Job})
+	if err != nil {
+		next, explained := cluster.Explain(err, flags, "list pods in namespace "+build.Status.Place.Namespace)
+		return &trouble{err: explained, next: next}
+	}
+	slices.SortFunc(pods.Items, func(a, b corev1.Pod) int {
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(a.Name, b.Name))
+	})
+	if len(pods.Items) == 0 {
+		_, err = fmt.Fprintf(std.out, "its pods are gone: Job %s in %s\n", stage.Job, build.Status.Place.Namespace)
+		return err
+	}
+	for i := range pods.Items {
+		for _, container := range pods.Items[i].Spec.Containers {
+			text, err := c.Logs(ctx, pods.Items[i].Namespace, pods.Items[i].Name, container.Name, false, lines)
+			if err != nil {
+				next, explained := cluster.Explain(err, flags, "read the logs of pod "+pods.Items[i].Name)
+				return &trouble{err: explained, next: next}
+			}
+			if text != "" && !strings.HasSuffix(text, "\n") {
+				text += "\n"
+			}
+			if _, err := fmt.Fprint(std.out, text); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

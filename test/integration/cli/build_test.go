@@ -1,0 +1,64 @@
+package cli_test
+
+import (
+	"context"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/test/framework"
+)
+
+var _ = Describe("A Build", func() {
+	It("is recorded once, whoever repeats the step", func(ctx context.Context) {
+		home := framework.TeamNamespace(framework.Name("t"))
+		Expect(cluster.Client.Create(ctx, home)).To(Succeed())
+		sha := strings.Repeat("3f2a9c1d", 5)
+		args := []string{"build", "record", "checkout", "-n", home.Name, "--commit", sha, "--branch", "main", "--image", "registry.example/checkout:1",
+			"--committed-at", "2026-11-20T10:14:00+01:00", "--author", "Ada <ada@shop.example>", "--message", "Fix $(rm -rf /) `now`\n\nmore",
+			"--pull-request", "7", "--pull-request-title", "${{ secrets.X }}", "--opened-at", "2026-11-19T09:00:00Z", "--tag", "", "--sbom", "registry.example/checkout@sha256:abc"}
+		code, out, stderr := towpath(ctx, args...)
+		Expect(code).To(BeZero(), stderr)
+		Expect(out).To(Equal("build checkout-3f2a9c1d3f2a of checkout recorded: registry.example/checkout:1\n"))
+		build := &platformv1alpha1.Build{ObjectMeta: metav1.ObjectMeta{Namespace: home.Name, Name: "checkout-3f2a9c1d3f2a"}}
+		live, err := framework.Read(cluster.Client, build)(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(live.Spec.RequestedBy).To(Equal("kubernetes-admin"))
+		Expect(live.Spec.Commit.Message).To(Equal("Fix $(rm -rf /) `now`"))
+		Expect(live.Spec.Commit.CommittedAt.UTC().Format("15:04")).To(Equal("09:14"))
+		Expect(live.Spec.PullRequest.Title).To(Equal("${{ secrets.X }}"))
+		Expect(live.Spec.Evidence).To(ConsistOf(platformv1alpha1.Evidence{Type: platformv1alpha1.EvidenceSBOM, Location: "registry.example/checkout@sha256:abc"}))
+
+		By("repeating the step")
+		code, out, stderr = towpath(ctx, args...)
+		Expect(code).To(BeZero(), stderr)
+		Expect(out).To(ContainSubstring("build checkout-3f2a9c1d3f2a of checkout is recorded already"))
+
+		By("building the commit once more")
+		args[10] = "registry.example/checkout:2"
+		code, out, stderr = towpath(ctx, args...)
+		Expect(code).To(BeZero(), stderr)
+		Expect(out).To(ContainSubstring("build checkout-3f2a9c1d3f2a-2 of checkout recorded: registry.example/checkout:2"))
+
+		By("one that failed")
+		code, out, stderr = towpath(ctx, "build", "record", "checkout", "-n", home.Name, "--commit", strings.Repeat("a", 40), "--result", "Failed", "--url", "https://ci.example/7")
+		Expect(code).To(BeZero(), stderr)
+		Expect(out).To(Equal("build checkout-aaaaaaaaaaaa of checkout recorded: failed\n"))
+		code, _, stderr = towpath(ctx, "build", "logs", "checkout-aaaaaaaaaaaa", "-n", home.Name)
+		Expect(code).To(Equal(1))
+		Expect(stderr).To(And(ContainSubstring("has run nothing in the cluster"), ContainSubstring("next: open https://ci.example/7")))
+
+		By("an image that is none")
+		code, _, stderr = towpath(ctx, "build", "record", "checkout", "-n", home.Name, "--commit", strings.Repeat("b", 40), "--image", "Registry/UPPER case")
+		Expect(code).NotTo(BeZero())
+		Expect(stderr).To(ContainSubstring("image must be [host[:port]/]path"))
+
+		By("one that is not there")
+		code, _, stderr = towpath(ctx, "build", "logs", "no-such", "-n", home.Name)
+		Expect(code).To(Equal(1))
+		Expect(stderr).To(And(ContainSubstring("build no-such does not exist in namespace "+home.Name), ContainSubstring("get builds")))
+	})
+})
