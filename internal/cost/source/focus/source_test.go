@@ -226,6 +226,37 @@ func TestSource_WaitsForARunThatIsBeingUploaded(t *testing.T) {
 	}
 }
 
+// TestSource_WarnsOfABillThatIsThereTwice has a bill come again in another folder, with a correction: nothing tells by its name that it is
+// the same one.
+func TestSource_WarnsOfABillThatIsThereTwice(t *testing.T) {
+	month := func(first int, amounts ...string) string {
+		var rows []map[string]string
+		for i, amount := range amounts {
+			rows = append(rows, cost(fmt.Sprintf("2026-11-%02d", first+i), "shop", amount))
+		}
+		return bill(rows...)
+	}
+	for name, tc := range map[string]struct {
+		other string
+		warns bool
+	}{
+		"another issue":           {month(1, "1.1", "2.2", "3.3", "4.4", "5.5", "6.6", "7.7", "8.5"), true},
+		"one with a day more":     {month(1, "1.1", "2.2", "3.3", "4.4", "5.5", "6.6", "7.7", "8.8", "9.9"), true},
+		"the other days":          {month(9, "1.1", "2.2", "3.3", "4.4", "5.5", "6.6", "7.7", "8.8"), false},
+		"another account":         {month(1, "1.2", "2.2", "3.4", "4.4", "5.6", "6.6", "7.8", "8.8"), false},
+		"a flat fee, as it is in": {month(1, "1.1"), false},
+	} {
+		p := newPlace(t)
+		write(t, p.dir, map[string]string{"first/a.csv": month(1, "1.1", "2.2", "3.3", "4.4", "5.5", "6.6", "7.7", "8.8"), "other/a.csv": tc.other})
+		for range 2 { // the second time nothing is read
+			outcome := p.mustRead()
+			if warns := len(outcome.Warnings) > 0; warns != tc.warns || warns && !strings.Contains(outcome.Warnings[0], "bills first and other tell nearly the same figures of the billing period 2026-11") {
+				t.Errorf("%s: it warns of %q", name, outcome.Warnings)
+			}
+		}
+	}
+}
+
 func TestSource_SaysWhichFilesAreTakenForOlderRuns(t *testing.T) {
 	p := newPlace(t)
 	write(t, p.dir, map[string]string{
