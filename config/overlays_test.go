@@ -58,7 +58,7 @@ func TestEachOverlayIsTested(t *testing.T) {
 	for _, folder := range folders {
 		names = append(names, folder.Name())
 	}
-	mustBe(t, "in config/overlays", names, "ha", "monitoring", "restricted")
+	mustBe(t, "in config/overlays", names, "ha", "history", "monitoring", "restricted")
 }
 
 func TestHighAvailabilityHasManagersOnSeveralNodes(t *testing.T) {
@@ -96,6 +96,31 @@ func TestHighAvailabilityHasManagersOnSeveralNodes(t *testing.T) {
 	}
 	if zones := spread[corev1.LabelTopologyZone]; zones.WhenUnsatisfiable != corev1.ScheduleAnyway {
 		t.Errorf("a cluster of one zone cannot run it, or zones do not count: %+v", zones)
+	}
+}
+
+func TestHistoryIsOnAVolumeThatOneManagerHas(t *testing.T) {
+	added, removed, changed, objects := changes(t, "history")
+	mustBe(t, "added", added, "PersistentVolumeClaim/towpath-system/towpath-history")
+	mustBe(t, "removed", removed)
+	mustBe(t, "changed", changed, "Deployment/towpath-system/towpath-manager")
+	claim := one[corev1.PersistentVolumeClaim](t, objects, "PersistentVolumeClaim", "towpath-history")
+	if claim.Labels["app.kubernetes.io/part-of"] != "towpath" || !slices.Equal(claim.Spec.AccessModes, []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}) {
+		t.Errorf("the claim is %+v", claim)
+	}
+	deployment := one[appsv1.Deployment](t, objects, "Deployment", "towpath-manager")
+	mustBeRestricted(t, &deployment.Spec.Template)
+	if *deployment.Spec.Replicas != 1 || deployment.Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType || deployment.Spec.Strategy.RollingUpdate != nil {
+		t.Errorf("two managers may want the volume at once: %d replicas, %+v", *deployment.Spec.Replicas, deployment.Spec.Strategy)
+	}
+	pod := &deployment.Spec.Template.Spec
+	if group := pod.SecurityContext.FSGroup; group == nil || *group != *pod.SecurityContext.RunAsGroup {
+		t.Errorf("the manager cannot write to a volume that is new: %v", group)
+	}
+	before := one[appsv1.Deployment](t, rendered(t), "Deployment", "towpath-manager").Spec.Template.Spec
+	i := slices.IndexFunc(pod.Volumes, func(v corev1.Volume) bool { return v.Name == "history" })
+	if len(pod.Volumes) != len(before.Volumes) || i < 0 || pod.Volumes[i].EmptyDir != nil || pod.Volumes[i].PersistentVolumeClaim == nil || pod.Volumes[i].PersistentVolumeClaim.ClaimName != claim.Name {
+		t.Errorf("the volumes are %+v", pod.Volumes)
 	}
 }
 

@@ -36,7 +36,7 @@ type SpendingPeriod struct {
 	// +kubebuilder:validation:MaxLength=10
 	// +kubebuilder:validation:Pattern=`^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$`
 	From string `json:"from,omitempty"`
-	// until is the last day of a Custom period, such as 2027-01-15. It has at most 1,830 days.
+	// until is the last day of a Custom period, such as 2027-01-15. The period has at most 366 days, since the history has 400.
 	// +optional
 	// +kubebuilder:validation:MinLength=10
 	// +kubebuilder:validation:MaxLength=10

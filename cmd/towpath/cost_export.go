@@ -175,14 +175,14 @@ func writeExport(name, as string, from batches) (rows int, err error) {
 	return rows, os.Rename(part.Name(), name)
 }
 
-// openHistory opens a history that is there: none is made.
+// openHistory opens a history that is there, to read alone.
 func openHistory(ctx context.Context, name string) (history.Store, error) {
 	if variable, ok := strings.CutPrefix(name, fromEnvironment); ok {
 		address := os.Getenv(variable)
 		if address == "" {
 			return nil, &trouble{err: fmt.Errorf("--history %s: the environment variable %s is not set", name, variable), next: "export " + variable + "=postgres://user:password@host/database?sslmode=verify-full"}
 		}
-		store, err := sqlstore.OpenPostgreSQL(ctx, address)
+		store, err := sqlstore.OpenPostgreSQLToRead(ctx, address)
 		if err != nil {
 			return nil, &trouble{err: fmt.Errorf("--history %s: %w", name, err), next: "look whether the database answers, and whether the address in " + variable + " is its"}
 		}
@@ -194,7 +194,7 @@ func openHistory(ctx context.Context, name string) (history.Store, error) {
 	if _, err := os.Stat(name); err != nil {
 		return nil, &trouble{err: fmt.Errorf("--history: %w", err), next: "give a copy of the manager's file, or env:NAME for PostgreSQL"}
 	}
-	store, err := sqlstore.OpenSQLite(ctx, name)
+	store, err := sqlstore.OpenSQLiteToRead(ctx, name)
 	if err != nil {
 		return nil, &trouble{err: fmt.Errorf("--history: %w", err), next: "give a copy of the manager's file"}
 	}

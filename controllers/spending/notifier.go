@@ -186,35 +186,58 @@ func (r *secretReader) get(ctx context.Context, key types.NamespacedName, field 
 	return secret, nil
 }
 
-// rounds is how many batches a target gets in one pass.
-const rounds = 3
+// rounds is how many batches a target gets in one pass, and pass about how long that takes: others wait for the same workers.
+const (
+	rounds = 3
+	pass   = 20 * time.Second
+)
 
-// Deliver sends what is due, and has the state written after each attempt; what was decided must be written before. It says when to come
-// again; the zero time for never.
+// sent is what became of a batch.
+type sent struct {
+	notify.Batch
+	result notify.Result
+	err    error
+}
+
+// Deliver sends what is due, to all targets at once, so that one which is slow holds up no other, and has the state written after each
+// attempt; what was decided must be written before. It says when to come again; the zero time for never.
 func (n *Notifier) Deliver(ctx context.Context, state notify.State, targets *Targets, save func(notify.State) error) (notify.State, time.Time, error) {
 	rules := spending.AlertRules()
-	var next time.Time
+	begin := n.Clock.Now()
 	for range rounds {
-		var batches []notify.Batch
-		batches, next = notify.Plan(state.Outbox, targets.destinations, rules, n.Clock.Now())
+		batches, next := notify.Plan(state.Outbox, targets.destinations, rules, n.Clock.Now())
 		if len(batches) == 0 {
 			return state, next, nil
 		}
+		all := make(chan sent, len(batches))
 		for _, batch := range batches {
-			var result notify.Result
-			err := targets.Wrong[batch.Target]
-			if err == nil {
-				result, err = n.Sender.Deliver(ctx, targets.ready[batch.Target], batch.Alerts)
-			} else {
-				result = notify.Result{Failed: len(batch.Alerts), Refusal: notify.RefusedTarget}
+			go func() { all <- n.send(ctx, targets, batch) }()
+		}
+		var failed error
+		for range batches {
+			one := <-all // each of them ends: a request has its time
+			state.Outbox = notify.Record(state.Outbox, one.Batch, one.result, one.err, rules, n.Clock.Now())
+			if failed == nil {
+				failed = save(state)
 			}
-			state.Outbox = notify.Record(state.Outbox, batch, result, err, rules, n.Clock.Now())
-			if err := save(state); err != nil {
-				return state, time.Time{}, err
-			}
+		}
+		if failed != nil {
+			return state, time.Time{}, failed
+		}
+		if n.Clock.Since(begin) >= pass {
+			break
 		}
 	}
 	return state, n.Clock.Now().Add(time.Second), nil
+}
+
+// send sends a batch, if its target can be used.
+func (n *Notifier) send(ctx context.Context, targets *Targets, batch notify.Batch) sent {
+	if err := targets.Wrong[batch.Target]; err != nil {
+		return sent{batch, notify.Result{Failed: len(batch.Alerts), Refusal: notify.RefusedTarget}, err}
+	}
+	result, err := n.Sender.Deliver(ctx, targets.ready[batch.Target], batch.Alerts)
+	return sent{batch, result, err}
 }
 
 // Owed says what targets are yet to get, and why; nothing where they have all.

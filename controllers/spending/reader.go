@@ -41,7 +41,8 @@ type Sources struct {
 	Origin platformv1alpha1.CostOrigin
 }
 
-// SourcesOf finds the sources of a team.
+// SourcesOf finds the sources of a team. What the history has of one without a CostSource, as it may where a database is shared or restored,
+// nobody reads on or could turn off: it counts in reports no more than here.
 func (r *Reader) SourcesOf(ctx context.Context, team string, today forecast.Day) (Sources, error) {
 	none := Sources{Origin: platformv1alpha1.CostFromNothing}
 	if r.Store == nil {
@@ -57,16 +58,16 @@ func (r *Reader) SourcesOf(ctx context.Context, team string, today forecast.Day)
 	if err := r.List(ctx, &known, client.UnsafeDisableDeepCopy); err != nil {
 		return none, fmt.Errorf("listing CostSources: %w", err)
 	}
-	beside := map[string]bool{}
+	counted := map[string]bool{}
 	for i := range known.Items {
-		beside[known.Items[i].Name] = known.Items[i].Spec.TeamCosts == platformv1alpha1.TeamCostsInformative
+		counted[known.Items[i].Name] = known.Items[i].Spec.TeamCosts != platformv1alpha1.TeamCostsInformative
 	}
 	bills, estimated := map[string]bool{}, false
 	for i := range sums {
 		switch name := sums[i].Source; {
 		case name == spending.EstimatesSource:
 			estimated = true
-		case !beside[name]:
+		case counted[name]:
 			bills[name] = true
 		}
 	}

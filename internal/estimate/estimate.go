@@ -26,6 +26,9 @@ const (
 	mostPlans = 1024
 )
 
+// tooMuch is what no Release costs a month: amounts of the API have 15 digits, and sums of Releases must fit too.
+var tooMuch = decimal.New(1, 12)
+
 // Estimator estimates by one list of prices. Many may use it at once.
 type Estimator struct {
 	prices *cost.Prices
@@ -56,6 +59,9 @@ func (e *Estimator) Of(objects []*unstructured.Unstructured, tier platformv1alph
 	found, err := cost.Of(cost.Input{Objects: objects, Prices: e.prices, Tier: tier, Awake: awake})
 	if err != nil {
 		return nil, err
+	}
+	if found.Monthly.Max.GreaterThanOrEqual(tooMuch) {
+		return nil, fmt.Errorf("they would cost a trillion %s a month or more: correct replicas or requests", found.Currency)
 	}
 	estimated := &platformv1alpha1.ReleaseCost{EstimatedCost: platformv1alpha1.EstimatedCost{
 		Currency: found.Currency, Monthly: amounts(found.Monthly), PricesFrom: platformv1alpha1.PricesConfigured,

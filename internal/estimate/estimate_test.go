@@ -1,6 +1,7 @@
 package estimate
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -150,5 +151,25 @@ func TestADayNeverFalls(t *testing.T) {
 	got := Daily("shop", "USD", nil, known, day, day.Time().Add(20*time.Hour))
 	if len(got) != 2 || got[1].Component != "gone" || !got[1].Effective.Equal(decimal.NewFromInt(7)) {
 		t.Errorf("what ran before it was deleted has cost that: %+v", got)
+	}
+}
+
+func TestWhatCostsMoreThanTheAPIHoldsCannotBeEstimated(t *testing.T) {
+	amount := regexp.MustCompile(`^-?[0-9]{1,15}(\.[0-9]{1,12})?$`) // that of Amount
+	for cpu, fits := range map[string]bool{"1": true, "1000000000": false} {
+		object := deployment(1_000_000)
+		containers := []any{map[string]any{"name": "app", "resources": map[string]any{"requests": map[string]any{"cpu": cpu}}}}
+		if err := unstructured.SetNestedSlice(object.Object, containers, "spec", "template", "spec", "containers"); err != nil {
+			t.Fatal(err)
+		}
+		got, err := New(nil).Of([]*unstructured.Unstructured{object}, platformv1alpha1.TierProduction, sleep.Plan{})
+		switch {
+		case fits != (err == nil):
+			t.Errorf("%s cores a pod: %v, %v", cpu, got, err)
+		case err != nil && !strings.Contains(err.Error(), "a trillion USD a month or more"):
+			t.Errorf("it says %v", err)
+		case err == nil && !amount.MatchString(string(got.Monthly.Max)):
+			t.Errorf("no Release can hold %s", got.Monthly.Max)
+		}
 	}
 }

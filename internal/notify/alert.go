@@ -22,7 +22,7 @@ import (
 type Basis string
 
 const (
-	// Actual is what was spent. Its alert comes once in a period.
+	// Actual is what was spent. Its alert comes once in a period, unless its end was told.
 	Actual Basis = "Actual"
 	// Forecast is what will have been spent at the period's end. Its alert may come again after the forecast fell.
 	Forecast Basis = "Forecast"

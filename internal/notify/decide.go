@@ -11,7 +11,7 @@ import (
 
 // Rules are the settings of all decisions here.
 type Rules struct {
-	// Cooldown is how long a forecast that fell and rises again waits until it may alert again.
+	// Cooldown is how long a figure that fell and rises again waits until it may alert again.
 	Cooldown time.Duration
 	// Retention is for how long after its end a period is remembered. Bills are corrected late; what comes later yet is ignored.
 	Retention time.Duration
@@ -97,8 +97,9 @@ type Fired struct {
 	Labels   map[string]string `json:"labels,omitempty"`
 }
 
-// Decide returns what is remembered next, and which alerts to send. Those of Actual and Anomaly come once for each key; one of
-// Forecast comes again where the forecast was Under in between, and the last one is a Cooldown ago.
+// Decide returns what is remembered next, and which alerts to send. One of Anomaly comes once for each key. One of Actual or Forecast comes
+// again where its end was told in between, since who got that takes it for over, and the last one is a Cooldown ago: what is spent
+// falls where a bill is corrected, or a limit raised for a while.
 func Decide(fired []Fired, observations []Observation, rules Rules, now time.Time) ([]Fired, []Alert) {
 	now = now.UTC().Truncate(time.Second)
 	next := slices.Clone(fired)
@@ -119,7 +120,7 @@ func Decide(fired []Fired, observations []Observation, rules Rules, now time.Tim
 		f := &next[i]
 		f.Until = o.Alert.EndsAt
 		switch {
-		case o.Level == Over && !f.Over && f.Basis == Forecast && !now.Before(f.At.Add(rules.Cooldown)):
+		case o.Level == Over && !f.Over && f.Basis != Anomaly && !now.Before(f.At.Add(rules.Cooldown)):
 			alerts = append(alerts, f.fire(o.Alert, now))
 		case o.Level == Under && f.Over:
 			alerts = append(alerts, f.resolve(o.Alert, now))

@@ -79,7 +79,11 @@ func TestDecide(t *testing.T) {
 	}{
 		"what was spent alerts once in a period": {notify.Actual, []step{
 			{0, notify.Under, ""}, {day, notify.Near, ""}, {day, notify.Over, "Firing Actual 80% 1"}, {day, notify.Over, ""},
-			{day, notify.Under, "Resolved Actual 80% 1"}, {5 * day, notify.Over, ""}, {day, notify.Under, ""},
+			{day, notify.Near, ""}, {5 * day, notify.Over, ""},
+		}},
+		"what was spent alerts again where its end was told": {notify.Actual, []step{
+			{0, notify.Over, "Firing Actual 80% 1"}, {time.Hour, notify.Under, "Resolved Actual 80% 1"}, {time.Hour, notify.Over, ""},
+			{22 * time.Hour, notify.Over, "Firing Actual 80% 2"}, {day, notify.Over, ""},
 		}},
 		"a forecast alerts again after it fell": {notify.Forecast, []step{
 			{0, notify.Over, "Firing Forecast 80% 1"}, {day, notify.Over, ""}, {day, notify.Under, "Resolved Forecast 80% 1"},

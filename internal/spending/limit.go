@@ -90,8 +90,9 @@ func PeriodOf(p platformv1alpha1.SpendingPeriod, today forecast.Day) (forecast.P
 	}
 }
 
-// MostDays is how long a Custom period may be.
-const MostDays = 1830
+// MostDays is how long a Custom period may be: a year, so that the history has all of it, and the days after it in which bills are
+// corrected. Of a longer one the first days would be forgotten while it lasts, and what is spent would fall.
+const MostDays = 366
 
 // next is the limit for the period after its own; false for one that comes once.
 func (l Limit) next() (Limit, bool, error) {

@@ -9,6 +9,7 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/forecast"
+	"github.com/towpath-dev/towpath/internal/history"
 	"github.com/towpath-dev/towpath/internal/spending"
 )
 
@@ -28,7 +29,14 @@ func TestPeriods(t *testing.T) {
 			"2026-11-16/2027-01-15", "2026-11-16", "2027-01-16", "",
 		},
 		"a day that is none": {platformv1alpha1.SpendingPeriod{Type: platformv1alpha1.PeriodCustom, From: "2026-02-30", Until: "2026-03-01"}, "", "", "", "period.from"},
-		"too long":           {platformv1alpha1.SpendingPeriod{Type: platformv1alpha1.PeriodCustom, From: "2020-01-01", Until: "2030-01-01"}, "", "", "", "1829 days later"},
+		"too long":           {platformv1alpha1.SpendingPeriod{Type: platformv1alpha1.PeriodCustom, From: "2020-01-01", Until: "2030-01-01"}, "", "", "", "365 days later"},
+		"longer than the history": {
+			platformv1alpha1.SpendingPeriod{Type: platformv1alpha1.PeriodCustom, From: "2026-01-01", Until: "2027-06-30"}, "", "", "", "365 days later",
+		},
+		"a leap year": {
+			platformv1alpha1.SpendingPeriod{Type: platformv1alpha1.PeriodCustom, From: "2028-01-01", Until: "2028-12-31"},
+			"2028-01-01/2028-12-31", "2028-01-01", "2029-01-01", "",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, err := spending.PeriodOf(tc.period, today)
@@ -42,6 +50,15 @@ func TestPeriods(t *testing.T) {
 				t.Errorf("%v: %s until %s is %s", err, p.From, p.Until, spending.PeriodName(tc.period.Type, p))
 			}
 		})
+	}
+}
+
+// TestTheHistoryHasAllOfAPeriod holds the longest period to what is kept: what is forgotten while it lasts would make room.
+func TestTheHistoryHasAllOfAPeriod(t *testing.T) {
+	t.Parallel()
+	const corrected = 30
+	if spending.MostDays+corrected > history.Keep {
+		t.Errorf("a period of %d days is longer than the %d days that are kept", spending.MostDays, history.Keep)
 	}
 }
 

@@ -27,9 +27,15 @@ type opener func(context.Context) (*sqlstore.Store, error)
 
 // databases runs a test with each kind of database, an empty one each.
 func databases(t *testing.T, test func(t *testing.T, open opener)) {
+	readDatabases(t, func(t *testing.T, open, _ opener) { test(t, open) })
+}
+
+// readDatabases runs a test with each kind of database, and with what opens it to read alone.
+func readDatabases(t *testing.T, test func(t *testing.T, open, read opener)) {
 	t.Run("SQLite", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "history file ?#%.db")
-		test(t, func(ctx context.Context) (*sqlstore.Store, error) { return sqlstore.OpenSQLite(ctx, path) })
+		test(t, func(ctx context.Context) (*sqlstore.Store, error) { return sqlstore.OpenSQLite(ctx, path) },
+			func(ctx context.Context) (*sqlstore.Store, error) { return sqlstore.OpenSQLiteToRead(ctx, path) })
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
 		address := postgresAddress(t)
@@ -43,7 +49,8 @@ func databases(t *testing.T, test func(t *testing.T, open opener)) {
 			t.Fatal(err)
 		}
 		address = strings.Replace(address, "/postgres?", "/"+name+"?", 1)
-		test(t, func(ctx context.Context) (*sqlstore.Store, error) { return sqlstore.OpenPostgreSQL(ctx, address) })
+		test(t, func(ctx context.Context) (*sqlstore.Store, error) { return sqlstore.OpenPostgreSQL(ctx, address) },
+			func(ctx context.Context) (*sqlstore.Store, error) { return sqlstore.OpenPostgreSQLToRead(ctx, address) })
 	})
 }
 

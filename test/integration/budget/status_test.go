@@ -121,6 +121,17 @@ var _ = Describe("A Budget", func() {
 		Expect(status.Anomalies[0].Cause).To(ContainSubstring("100 % of it is Component checkout"))
 	})
 
+	It("counts no source of which there is no CostSource", func(ctx context.Context) {
+		team := newTeam(ctx)
+		spend(ctx, team.Name, "left-behind", "1000", 60)
+		spend(ctx, team.Name, "aws", "10", 60)
+		b := newBudget(team, "250")
+		Expect(admin.Create(ctx, b)).To(Succeed())
+		Eventually(ctx, framework.Read(admin, b)).Should(framework.BeReady())
+		Expect(read(ctx, b).Status.Spent).To(Equal(platformv1alpha1.Amount("140")))
+		Expect(read(ctx, b).Status.Source).To(Equal(platformv1alpha1.CostFromBills))
+	})
+
 	It("is written once, and not again while nothing changes", func(ctx context.Context) {
 		team := newTeam(ctx)
 		spend(ctx, team.Name, "aws", "10", 60)

@@ -51,6 +51,16 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	cluster.Configure = func(c *manager.Configuration) { c.Alerts.AllowedHosts = []string{"127.0.0.1"} }
 	admin = cluster.Client
 	Expect(cluster.StartManager(ctx)).To(Succeed())
+	// The source that specs record figures of. Nothing reads it.
+	Expect(admin.Create(ctx, &platformv1alpha1.CostSource{ObjectMeta: metav1.ObjectMeta{Name: "aws"}, Spec: platformv1alpha1.CostSourceSpec{
+		Type: platformv1alpha1.CostSourceFOCUS, FOCUS: &platformv1alpha1.FOCUSSource{Volume: &platformv1alpha1.FOCUSVolume{Path: "/nowhere"}},
+		Mode: platformv1alpha1.CostSourceSuspended,
+	}})).To(Succeed())
+	Eventually(func(g Gomega) {
+		source := &platformv1alpha1.CostSource{}
+		g.Expect(cluster.ManagerClient.Get(ctx, client.ObjectKey{Name: "aws"}, source)).To(Succeed())
+		g.Expect(source.Status.ObservedGeneration).To(Equal(source.Generation))
+	}).Should(Succeed(), "the manager knows the source")
 })
 
 // newTeam makes a Team of a name of its own, and waits for its home.

@@ -1,7 +1,6 @@
 package focus
 
 import (
-	"compress/gzip"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -37,9 +36,11 @@ func checkFooter(content io.ReaderAt, size int64) error {
 	return nil
 }
 
-// checkPages looks at the headers of all pages that will be read. The library makes as much room for a page as its header says, so
-// what is too large is refused before.
+// checkPages looks at all pages that will be read. The library makes as much room for a page as its header says, so what is too large
+// is refused before, and so is what unpacks to more than that.
 func (r *reader) checkPages(content io.ReaderAt, meta *format.FileMetaData, leaves []leaf) error {
+	unpack := &unpacker{most: r.options.Limits.Page}
+	defer unpack.close()
 	var unpacked int64
 	for g := range meta.RowGroups {
 		columns := meta.RowGroups[g].Columns
@@ -47,7 +48,7 @@ func (r *reader) checkPages(content io.ReaderAt, meta *format.FileMetaData, leav
 			if l.index >= len(columns) {
 				return r.fail(l.column, fmt.Errorf("%w: group %d of rows lacks it; fetch the file again", ErrIncomplete, g+1))
 			}
-			size, err := r.checkChunk(content, &columns[l.index].MetaData)
+			size, err := r.checkChunk(content, &columns[l.index].MetaData, unpack)
 			if err != nil {
 				return r.fail(l.column, err)
 			}
@@ -59,18 +60,18 @@ func (r *reader) checkPages(content io.ReaderAt, meta *format.FileMetaData, leav
 	return nil
 }
 
-// checkChunk goes from header to header, and says how much there is once it is unpacked.
-func (r *reader) checkChunk(content io.ReaderAt, chunk *format.ColumnMetaData) (int64, error) {
+// checkChunk goes from header to header, over all that the library might read, and says how much there is once it is unpacked.
+func (r *reader) checkChunk(content io.ReaderAt, chunk *format.ColumnMetaData, unpack *unpacker) (int64, error) {
 	begin := chunk.DataPageOffset
-	if chunk.DictionaryPageOffset > 0 {
-		begin = min(begin, chunk.DictionaryPageOffset)
+	if chunk.DictionaryPageOffset != 0 {
+		begin = chunk.DictionaryPageOffset
 	}
 	end := begin + chunk.TotalCompressedSize
 	if begin < 0 || chunk.TotalCompressedSize < 0 || end < begin {
 		return 0, fmt.Errorf("%w: a column has no place in the file; fetch it again", ErrIncomplete)
 	}
-	var values, unpacked int64
-	for at := begin; at < end && values < chunk.NumValues; {
+	var unpacked int64
+	for at := begin; at < end; {
 		header, length, err := pageHeader(content, at, end)
 		if err != nil {
 			return 0, err
@@ -84,18 +85,11 @@ func (r *reader) checkChunk(content io.ReaderAt, chunk *format.ColumnMetaData) (
 		case !declares(chunk.Codec) && full/r.options.Limits.Ratio > size+freeOfPageRatio:
 			return 0, fmt.Errorf("%w: a page unpacks to more than %d times its size", ErrLimit, r.options.Limits.Ratio)
 		}
-		if chunk.Codec == format.Gzip {
-			if err := checkGzip(io.NewSectionReader(content, at+length, size), header); err != nil {
-				return 0, err
-			}
+		if err := r.checkPage(io.NewSectionReader(content, at+length, size), chunk.Codec, header, unpack); err != nil {
+			return 0, err
 		}
 		unpacked += full
 		at += length + size
-		if header.DataPageHeader.Valid {
-			values += int64(header.DataPageHeader.V.NumValues)
-		} else if header.DataPageHeaderV2.Valid {
-			values += int64(header.DataPageHeaderV2.V.NumValues)
-		}
 	}
 	return unpacked, nil
 }
@@ -103,37 +97,36 @@ func (r *reader) checkChunk(content io.ReaderAt, chunk *format.ColumnMetaData) (
 // freeOfPageRatio is added to a page's size before its ratio is looked at: a page of one value many times over is tiny.
 const freeOfPageRatio = 64 << 10
 
-// checkGzip unpacks a page to nowhere, where its header says less than it holds: gzip unpacks to whatever there is.
-func checkGzip(page *io.SectionReader, header *format.PageHeader) error {
-	full := int64(header.UncompressedPageSize)
-	if v2 := &header.DataPageHeaderV2; v2.Valid {
+// checkPage looks at how many values a page says that it has, and at what it unpacks to. What a page is, the library takes from its type
+// alone, whatever else its header holds.
+func (r *reader) checkPage(page *io.SectionReader, codec format.CompressionCodec, header *format.PageHeader, unpack *unpacker) error {
+	full, values := int64(header.UncompressedPageSize), int32(-1)
+	switch v2 := &header.DataPageHeaderV2; {
+	case header.Type == format.DataPage && header.DataPageHeader.Valid:
+		values = header.DataPageHeader.V.NumValues
+	case header.Type == format.DictionaryPage && header.DictionaryPageHeader.Valid:
+		values = header.DictionaryPageHeader.V.NumValues
+	case header.Type == format.DataPageV2 && v2.Valid:
+		values = v2.V.NumValues
+		// Levels stand before what is packed.
 		levels := int64(v2.V.RepetitionLevelsByteLength) + int64(v2.V.DefinitionLevelsByteLength)
-		if levels < 0 || levels > page.Size() {
+		if v2.V.RepetitionLevelsByteLength < 0 || v2.V.DefinitionLevelsByteLength < 0 || levels > page.Size() || levels > full {
 			return fmt.Errorf("%w: a page has more levels than bytes; fetch it again", ErrIncomplete)
 		}
 		if v2.V.IsCompressed.Valid && !v2.V.IsCompressed.V {
-			return nil
+			codec = format.Uncompressed
 		}
-		if _, err := page.Seek(levels, io.SeekStart); err != nil {
-			return err
-		}
-		full -= levels
+		page, full = io.NewSectionReader(page, levels, page.Size()-levels), full-levels
 	}
-	if page.Size() == 0 {
-		return nil
+	// Each value takes four bytes at least, where it is the number of one in the dictionary.
+	const least = 4
+	switch most := r.options.Limits.Page / least; {
+	case values < 0:
+		return fmt.Errorf("%w: a page is of an unknown kind; fetch it again", ErrIncomplete)
+	case int64(values) > most:
+		return fmt.Errorf("%w: a page has %d values, and may have %d", ErrLimit, values, most)
 	}
-	unpacked, err := gzip.NewReader(page)
-	if err != nil {
-		return incomplete(err)
-	}
-	n, err := io.Copy(io.Discard, io.LimitReader(unpacked, full+1))
-	switch {
-	case err != nil:
-		return incomplete(err)
-	case n > full:
-		return fmt.Errorf("%w: a page unpacks to more than the %d bytes that it says", ErrLimit, full)
-	}
-	return nil
+	return unpack.check(codec, page, full)
 }
 
 // pageHeader is the header at a place, and how long it is. It is a few bytes mostly, but may hold the largest and smallest values.

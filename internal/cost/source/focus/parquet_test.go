@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -197,5 +198,88 @@ func TestRead_ParquetOfOtherTypes(t *testing.T) {
 	}
 	if _, err := read(t, "a.parquet", columnar(t, []boolean{{}}), options()); err == nil || !strings.Contains(err.Error(), "column BilledCost: its type is BOOLEAN") {
 		t.Errorf("money that is true: %v", err)
+	}
+}
+
+// liar is a codec whose pages unpack to something else than their headers say.
+type liar struct {
+	compress.Codec
+	packed []byte
+}
+
+func (l liar) Encode(to, _ []byte) ([]byte, error) { return append(to[:0], l.packed...), nil }
+
+func TestRead_ParquetWhosePagesUnpackToMoreThanTheySay(t *testing.T) {
+	rows := awsRows(50)
+	zeros := make([]byte, 40<<20)
+	var roomy bytes.Buffer // a frame of Zstandard that says that it has 48 GiB, for which its reader makes room
+	roomy.Write([]byte{0x28, 0xb5, 0x2f, 0xfd, 0xc0, 0x50, 0, 0, 0, 0, 12, 0, 0, 0, 0x09, 0, 0, 'x'})
+	pages := map[string]liar{
+		"a frame of 48 GiB": {&parquet.Zstd, roomy.Bytes()},
+		// Its reader makes room for twice as much until it fits, which it never does.
+		"LZ4 that is damaged":   {&parquet.Lz4Raw, []byte{0xff, 0xff, 0xff}},
+		"Snappy that says more": {&parquet.Snappy, []byte{0xff, 0xff, 0xff, 0xff, 0x0f, 0}},
+		"nothing that unpacks":  {&parquet.Zstd, []byte("this is no Zstandard")},
+	}
+	for name, codec := range map[string]compress.Codec{
+		"gzip": &parquet.Gzip, "zstd": &parquet.Zstd, "brotli": &parquet.Brotli, "lz4": &parquet.Lz4Raw, "snappy": &parquet.Snappy,
+	} {
+		packed, err := codec.Encode(nil, zeros)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages[name] = liar{codec, packed}
+	}
+	for name, lying := range pages {
+		for _, version := range []int{1, 2} {
+			text := columnar(t, rows, parquet.Compression(lying), parquet.DataPageVersion(version))
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, err := read(t, "a.parquet", text, options())
+			runtime.ReadMemStats(&after)
+			if !errors.Is(err, focus.ErrLimit) && !errors.Is(err, focus.ErrIncomplete) || !strings.Contains(err.Error(), "a page") {
+				t.Errorf("%s, pages of version %d: %.300v", name, version, err)
+			}
+			if got := after.TotalAlloc - before.TotalAlloc; got > uint64(24<<20+2*len(text)) {
+				t.Errorf("%s, pages of version %d: it takes %d MiB", name, version, got>>20)
+			}
+		}
+	}
+}
+
+func TestRead_ParquetOfEachCodec(t *testing.T) {
+	rows := awsRows(300)
+	want, err := read(t, "a.parquet", columnar(t, rows, parquet.Compression(&parquet.Uncompressed)), options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, codec := range map[string]compress.Codec{
+		"gzip": &parquet.Gzip, "zstd": &parquet.Zstd, "brotli": &parquet.Brotli, "lz4": &parquet.Lz4Raw, "snappy": &parquet.Snappy,
+	} {
+		for _, version := range []int{1, 2} {
+			got, err := read(t, "a.parquet", columnar(t, rows, parquet.Compression(codec), parquet.DataPageVersion(version)), options())
+			if err != nil {
+				t.Errorf("%s, pages of version %d: %v", name, version, err)
+				continue
+			}
+			if diff := cmp.Diff(lines(want), lines(got)); diff != "" {
+				t.Errorf("%s, pages of version %d: %s", name, version, diff)
+			}
+		}
+	}
+}
+
+// TestRead_ParquetOfManyValuesInAFewBytes has a value that is there so often that a page of it is small, and what is made of it large.
+func TestRead_ParquetOfManyValuesInAFewBytes(t *testing.T) {
+	small := options()
+	small.Limits = focus.Limits{Page: 200 << 10}
+	type row struct {
+		BillingCurrency                                                                                             string `parquet:",dict"`
+		BilledCost, EffectiveCost, ChargeCategory, ServiceName, ProviderName, ChargePeriodStart, BillingPeriodStart string `parquet:",dict"`
+	}
+	rows := make([]row, 60_000)
+	text := columnar(t, rows, parquet.Compression(&parquet.Snappy), parquet.PageBufferSize(4<<20))
+	if _, err := read(t, "a.parquet", text, small); !errors.Is(err, focus.ErrLimit) || !strings.Contains(err.Error(), "values, and may have 51200") {
+		t.Errorf("it says %.300v", err)
 	}
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // together is within which time the files of one run are written where each of them has a UUID of its own in its name, as those of
-// a query's result have. Two runs of a bill are further apart.
+// a query's result have. Two runs of a bill are further apart. A run of which nothing came for as long is whole.
 const together = 10 * time.Minute
 
 var (

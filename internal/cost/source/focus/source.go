@@ -43,6 +43,8 @@ type note struct {
 	Fingerprint string   `json:"is"`
 	Unknown     []string `json:"unknown,omitempty"`
 	Warnings    []string `json:"warnings,omitempty"`
+	// Said has a sketch of what the bill says of each billing period that was stored.
+	Said map[string]source.Sketch `json:"said,omitempty"`
 }
 
 // maxNoted is how many unknown teams are remembered of one bill, and maxWarnings how many warnings come of all.
@@ -143,6 +145,13 @@ func (r *session) all(ctx context.Context, bills []Bill, before map[string]note)
 		if before[bill.Name].Fingerprint == is {
 			continue
 		}
+		if r.young(bill) {
+			if count++; failed == nil {
+				failed = source.Fail(source.Incomplete, fmt.Errorf("bill %s: its files were written less than %s ago, and more may come", bill.Name, together),
+					"What it said before counts until then; it is tried again.")
+			}
+			continue
+		}
 		read, err := Read(ctx, r.location, bill, Options{
 			Attribution: r.task.Attribution, Settle: r.task.Settle, Conversions: r.task.Conversions, Limits: r.Limits,
 		})
@@ -166,10 +175,25 @@ func (r *session) all(ctx context.Context, bills []Bill, before map[string]note)
 	return failed, nil
 }
 
+// young says whether a bill that counts already may be on its way: a run that is being uploaded would take the place of one that is
+// whole. Times that are ahead of the manager's by more than clocks differ say nothing.
+func (r *session) young(bill Bill) bool {
+	age := r.task.Now.Sub(newest(bill.Files))
+	if age >= together || age <= -together {
+		return false
+	}
+	for slice := range r.stored {
+		if slice.Part == bill.Name {
+			return true
+		}
+	}
+	return false
+}
+
 // keep stores what a bill says, and notes that it was read.
 func (r *session) keep(ctx context.Context, read *Import, bill Bill, is string) error {
 	today, n := history.DayOf(r.task.Now), note{Fingerprint: is, Unknown: shortened(slices.Sorted(maps.Keys(read.Report.UnknownTeams)))}
-	n.Warnings = warnings(bill.Name, &read.Report)
+	n.Warnings, n.Said = warnings(bill.Name, &read.Report), map[string]source.Sketch{}
 	for _, period := range read.Ledger.Periods() {
 		slice := history.Slice{Source: r.task.Source, Period: period, Part: bill.Name}
 		span, _ := read.Ledger.Span(period)
@@ -186,6 +210,7 @@ func (r *session) keep(ctx context.Context, read *Import, bill Bill, is string) 
 		if err := r.store.Replace(ctx, slice, since(read.Ledger.Figures(period), today-history.Keep)); err != nil {
 			return source.Stored(fmt.Errorf("storing %s: %w", slice, err))
 		}
+		n.Said[period] = read.Ledger.Sketch(period)
 		if err := r.replaced(ctx, period); err != nil {
 			return err
 		}
@@ -276,6 +301,7 @@ func (r *session) leave(ctx context.Context) error {
 func (r *session) outcome() source.Outcome {
 	out := source.Outcome{Cursor: r.now.String(), Rows: r.rows}
 	unknown := source.Teams{}
+	out.Warnings = r.now.twice() // first, since nothing else shows that something counts twice
 	for _, name := range slices.Sorted(maps.Keys(r.now.Bills)) {
 		n := r.now.Bills[name]
 		for _, team := range n.Unknown {

@@ -179,6 +179,84 @@ func TestSource_MovesToAnotherPlaceWithoutCountingTwice(t *testing.T) {
 	}
 }
 
+// TestSource_WaitsForARunThatIsBeingUploaded has a second run come file by file: the first one counts until the second is whole.
+func TestSource_WaitsForARunThatIsBeingUploaded(t *testing.T) {
+	p := newPlace(t)
+	at := func(name string, age time.Duration) {
+		if err := os.Chtimes(filepath.Join(p.dir, name), now.Add(-age), now.Add(-age)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const first, second = "11/6f1c2d3e-0000-4000-8000-000000000001/", "11/0a1c2d3e-0000-4000-8000-000000000002/"
+	write(t, p.dir, map[string]string{first + "0.csv": bill(cost("2026-11-01", "shop", "1")), first + "1.csv": bill(cost("2026-11-01", "shop", "2"))})
+	at(first+"0.csv", time.Minute)
+	at(first+"1.csv", time.Minute)
+	p.mustRead() // nothing counts yet that it could take the place of
+	if diff := cmp.Diff("2026-11-01 shopUSD 3\n", p.days()); diff != "" {
+		t.Fatal(diff)
+	}
+	for _, step := range []struct {
+		name  string
+		write map[string]string
+		ages  map[string]time.Duration
+		want  string
+		waits bool
+	}{
+		{"half of it", map[string]string{second + "0.csv": bill(cost("2026-11-01", "shop", "1"))},
+			map[string]time.Duration{first + "0.csv": 24 * time.Hour, first + "1.csv": 24 * time.Hour, second + "0.csv": 9 * time.Minute}, "3", true},
+		{"all of it", map[string]string{second + "1.csv": bill(cost("2026-11-01", "shop", "4"))},
+			map[string]time.Duration{second + "1.csv": time.Minute, second + "0.csv": 12 * time.Minute}, "3", true},
+		{"and no more for a while", nil, map[string]time.Duration{second + "1.csv": 10 * time.Minute}, "5", false},
+		{"in place, by a clock that is ahead", map[string]string{second + "1.csv": bill(cost("2026-11-01", "shop", "5"))},
+			map[string]time.Duration{second + "1.csv": -time.Minute}, "5", true},
+		{"by a clock that is wrong", nil, map[string]time.Duration{second + "1.csv": -time.Hour}, "6", false},
+	} {
+		write(t, p.dir, step.write)
+		for name, age := range step.ages {
+			at(name, age)
+		}
+		_, err := p.read()
+		failure, waits := errors.AsType[*source.Failure](err)
+		if waits != step.waits || waits && (failure.Reason != source.Incomplete || !strings.Contains(err.Error(), "bill 11/*")) {
+			t.Errorf("%s: %v", step.name, err)
+		}
+		if diff := cmp.Diff("2026-11-01 shopUSD "+step.want+"\n", p.days()); diff != "" {
+			t.Errorf("%s: %s", step.name, diff)
+		}
+	}
+}
+
+// TestSource_WarnsOfABillThatIsThereTwice has a bill come again in another folder, with a correction: nothing tells by its name that it is
+// the same one.
+func TestSource_WarnsOfABillThatIsThereTwice(t *testing.T) {
+	month := func(first int, amounts ...string) string {
+		var rows []map[string]string
+		for i, amount := range amounts {
+			rows = append(rows, cost(fmt.Sprintf("2026-11-%02d", first+i), "shop", amount))
+		}
+		return bill(rows...)
+	}
+	for name, tc := range map[string]struct {
+		other string
+		warns bool
+	}{
+		"another issue":           {month(1, "1.1", "2.2", "3.3", "4.4", "5.5", "6.6", "7.7", "8.5"), true},
+		"one with a day more":     {month(1, "1.1", "2.2", "3.3", "4.4", "5.5", "6.6", "7.7", "8.8", "9.9"), true},
+		"the other days":          {month(9, "1.1", "2.2", "3.3", "4.4", "5.5", "6.6", "7.7", "8.8"), false},
+		"another account":         {month(1, "1.2", "2.2", "3.4", "4.4", "5.6", "6.6", "7.8", "8.8"), false},
+		"a flat fee, as it is in": {month(1, "1.1"), false},
+	} {
+		p := newPlace(t)
+		write(t, p.dir, map[string]string{"first/a.csv": month(1, "1.1", "2.2", "3.3", "4.4", "5.5", "6.6", "7.7", "8.8"), "other/a.csv": tc.other})
+		for range 2 { // the second time nothing is read
+			outcome := p.mustRead()
+			if warns := len(outcome.Warnings) > 0; warns != tc.warns || warns && !strings.Contains(outcome.Warnings[0], "bills first and other tell nearly the same figures of the billing period 2026-11") {
+				t.Errorf("%s: it warns of %q", name, outcome.Warnings)
+			}
+		}
+	}
+}
+
 func TestSource_SaysWhichFilesAreTakenForOlderRuns(t *testing.T) {
 	p := newPlace(t)
 	write(t, p.dir, map[string]string{
