@@ -317,7 +317,7 @@ func (v *Validator) template(ctx context.Context, component *platformv1alpha1.Co
 // deprecated warns of a template that should not be used any more.
 func (v *Validator) deprecated(ctx context.Context, component *platformv1alpha1.Component) (admission.Warnings, error) {
 	var st platformv1alpha1.ServiceTemplate
-	err := v.Reader.Get(ctx, types.NamespacedName{Name: component.Spec.TemplateRef.Name}, &st)
+	err := v.Reader.Get(ctx, types.NamespacedName{Name: component.Spec.TemplateRef.Name}, &st, client.UnsafeDisableDeepCopy)
 	if client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("reading ServiceTemplate %s: %w", component.Spec.TemplateRef.Name, err)
 	}
@@ -354,7 +354,7 @@ func (v *Validator) environments(ctx context.Context, component *platformv1alpha
 	var tiers []platformv1alpha1.Tier
 	for _, step := range component.Spec.Environments {
 		var environment platformv1alpha1.Environment
-		err := v.Reader.Get(ctx, types.NamespacedName{Namespace: component.Namespace, Name: step.Name}, &environment)
+		err := v.Reader.Get(ctx, types.NamespacedName{Namespace: component.Namespace, Name: step.Name}, &environment, client.UnsafeDisableDeepCopy)
 		if client.IgnoreNotFound(err) != nil {
 			return nil, fmt.Errorf("reading Environment %s: %w", step.Name, err)
 		}

@@ -52,7 +52,7 @@ func sameVersion(a, b *platformv1alpha1.ComponentSpec) bool {
 // or cannot be rendered yet.
 func (v *Validator) costIn(ctx context.Context, before, component *platformv1alpha1.Component, step *platformv1alpha1.PathEnvironment, compiled *template.Template) ([]string, error) {
 	var environment platformv1alpha1.Environment
-	err := v.Reader.Get(ctx, types.NamespacedName{Namespace: component.Namespace, Name: step.Name}, &environment)
+	err := v.Reader.Get(ctx, types.NamespacedName{Namespace: component.Namespace, Name: step.Name}, &environment, client.UnsafeDisableDeepCopy)
 	if err != nil || environment.Status.Namespace == "" {
 		return nil, client.IgnoreNotFound(err)
 	}

@@ -31,7 +31,7 @@ func (r *Reconciler) addChecks(ctx context.Context, s *scope, st *stop, release 
 		return nil
 	}
 	var class platformv1alpha1.EnvironmentClass
-	err := r.Get(ctx, types.NamespacedName{Name: release.Spec.Environment.Class}, &class)
+	err := r.Get(ctx, types.NamespacedName{Name: release.Spec.Environment.Class}, &class, client.UnsafeDisableDeepCopy)
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("reading EnvironmentClass %s: %w", release.Spec.Environment.Class, err)
 	}

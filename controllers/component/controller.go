@@ -27,6 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/environment"
 	"github.com/towpath-dev/towpath/internal/estimate"
 	"github.com/towpath-dev/towpath/internal/fairness"
 	"github.com/towpath-dev/towpath/internal/freshness"
@@ -94,7 +95,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 			DeleteFunc: func(context.Context, event.DeleteEvent, requestQueue) { r.Capabilities.Changed() },
 		}).
 		Owns(&platformv1alpha1.Release{}).
-		Watches(&platformv1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.ofEnvironment)).
+		Watches(&platformv1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.ofEnvironment), builder.WithPredicates(environment.MoreThanCosts())).
 		Watches(&platformv1alpha1.Approval{}, handler.EnqueueRequestsFromMapFunc(r.ofApproval)).
 		Watches(&platformv1alpha1.Build{}, handler.EnqueueRequestsFromMapFunc(r.ofBuild)).
 		Watches(&platformv1alpha1.Team{}, handler.EnqueueRequestsFromMapFunc(r.ofTeam), builder.WithPredicates(predicate.GenerationChangedPredicate{})).

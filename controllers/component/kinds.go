@@ -23,7 +23,7 @@ func (v *Validator) kinds(ctx context.Context, compiled *template.Template, befo
 	var errs field.ErrorList
 	for _, step := range component.Spec.Environments {
 		var env platformv1alpha1.Environment
-		if err := v.Reader.Get(ctx, types.NamespacedName{Namespace: component.Namespace, Name: step.Name}, &env); err != nil {
+		if err := v.Reader.Get(ctx, types.NamespacedName{Namespace: component.Namespace, Name: step.Name}, &env, client.UnsafeDisableDeepCopy); err != nil {
 			if client.IgnoreNotFound(err) == nil {
 				continue // there is a warning of that already
 			}

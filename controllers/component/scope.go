@@ -360,7 +360,7 @@ func (r *Reconciler) findTarget(ctx context.Context, s *scope) error {
 		pinned = pinned || ref.Revision != nil && *ref.Revision == number
 	}
 	var serviceTemplate platformv1alpha1.ServiceTemplate
-	err := r.Get(ctx, types.NamespacedName{Name: ref.Name}, &serviceTemplate)
+	err := r.Get(ctx, types.NamespacedName{Name: ref.Name}, &serviceTemplate, client.UnsafeDisableDeepCopy)
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("reading ServiceTemplate %s: %w", ref.Name, err)
 	}

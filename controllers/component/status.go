@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -256,9 +257,22 @@ func (r *Reconciler) patchStatus(ctx context.Context, s *scope) error {
 	if equality.Semantic.DeepEqual(s.before.Status, s.component.Status) {
 		return nil
 	}
-	if err := r.Status().Patch(ctx, s.component, client.MergeFrom(s.before)); err != nil {
+	patch, err := statusPatch(&s.before.Status, &s.component.Status)
+	if err != nil {
+		return err
+	}
+	if err := r.Status().Patch(ctx, s.component, patch); err != nil {
 		return client.IgnoreNotFound(err)
 	}
 	r.writes.Wrote(client.ObjectKeyFromObject(s.component), s.component.ResourceVersion)
 	return nil
+}
+
+// statusPatch is what one status has and another has not. The rest of a Component never differs, and is not compared.
+func statusPatch(before, after *platformv1alpha1.ComponentStatus) (client.Patch, error) {
+	data, err := client.MergeFrom(&platformv1alpha1.Component{Status: *before}).Data(&platformv1alpha1.Component{Status: *after})
+	if err != nil {
+		return nil, fmt.Errorf("comparing statuses: %w", err)
+	}
+	return client.RawPatch(types.MergePatchType, data), nil
 }

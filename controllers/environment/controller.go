@@ -72,7 +72,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&platformv1alpha1.EnvironmentClass{}, handler.EnqueueRequestsFromMapFunc(r.ofClass)).
 		Watches(&platformv1alpha1.Team{}, handler.EnqueueRequestsFromMapFunc(r.ofTeam)).
 		Watches(&platformv1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.whoWaitForRoom), builder.WithPredicates(makesRoom())).
-		Watches(&platformv1alpha1.Release{}, handler.EnqueueRequestsFromMapFunc(ofRelease)).
+		Watches(&platformv1alpha1.Release{}, releases()).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.ofNamespace)).
 		Watches(&corev1.Namespace{}, handler.Funcs{DeleteFunc: r.freed}).
 		Watches(&corev1.ServiceAccount{}, handler.EnqueueRequestsFromMapFunc(r.ofAccount)).
@@ -172,15 +172,6 @@ func (r *Reconciler) ofClass(ctx context.Context, o client.Object) []ctrl.Reques
 
 func (r *Reconciler) ofTeam(ctx context.Context, o client.Object) []ctrl.Request {
 	return r.requests(ctx, client.MatchingFields{index.EnvironmentTeam: o.GetName()})
-}
-
-// ofRelease maps a Release to its Environment, whose deletion waits for it.
-func ofRelease(_ context.Context, o client.Object) []ctrl.Request {
-	release, ok := o.(*platformv1alpha1.Release)
-	if !ok {
-		return nil
-	}
-	return []ctrl.Request{{NamespacedName: types.NamespacedName{Namespace: release.Namespace, Name: release.Spec.Environment.Name}}}
 }
 
 // ofNamespace maps a workload namespace to its Environment, and a team namespace to the

@@ -26,6 +26,7 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/apply"
+	"github.com/towpath-dev/towpath/internal/environment"
 	"github.com/towpath-dev/towpath/internal/fairness"
 	"github.com/towpath-dev/towpath/internal/freshness"
 	"github.com/towpath-dev/towpath/internal/index"
@@ -111,7 +112,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		// What a Component and an Environment want decides whether a Release that is being deleted waits
 		// for another one; its generation moves with its path, and when it is deleted.
 		Watches(&platformv1alpha1.Component{}, handler.EnqueueRequestsFromMapFunc(r.ofComponent), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Watches(&platformv1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.ofEnvironment)).
+		Watches(&platformv1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.ofEnvironment), builder.WithPredicates(environment.MoreThanCosts())).
 		WatchesMetadata(definition, handler.Funcs{
 			CreateFunc: func(ctx context.Context, e event.CreateEvent, queue requestQueue) { r.defined(ctx, e.Object, queue) },
 			UpdateFunc: func(ctx context.Context, e event.UpdateEvent, queue requestQueue) { r.defined(ctx, e.ObjectNew, queue) },

@@ -129,7 +129,7 @@ func (r *Reconciler) newScope(ctx context.Context, release *platformv1alpha1.Rel
 		case newer && other.DeletionTimestamp.IsZero() && (s.successor == nil || other.Spec.Number > s.successor.Spec.Number):
 			s.successor = &other
 		case !newer && other.UID != release.UID && len(other.Finalizers) > 0:
-			s.older = append(s.older, other)
+			s.older = append(s.older, *other.DeepCopy()) // its finalizer may be taken off
 		}
 	}
 	s.unproven = s.unproven && !proven
@@ -137,11 +137,12 @@ func (r *Reconciler) newScope(ctx context.Context, release *platformv1alpha1.Rel
 	return s, r.findOwners(ctx, s)
 }
 
-// siblingsOf are all Releases of the Component in the environment, with the one given.
+// siblingsOf are all Releases of the Component in the environment, with the one given, as the cache holds them: they must not be
+// changed.
 func (r *Reconciler) siblingsOf(ctx context.Context, release *platformv1alpha1.Release) ([]platformv1alpha1.Release, error) {
 	var siblings platformv1alpha1.ReleaseList
 	key := index.OwnerKey(release.Spec.Component.UID, release.Spec.Environment.Name)
-	if err := r.List(ctx, &siblings, client.InNamespace(release.Namespace), client.MatchingFields{index.ReleaseOwner: key}); err != nil {
+	if err := r.List(ctx, &siblings, client.InNamespace(release.Namespace), client.MatchingFields{index.ReleaseOwner: key}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing the Releases of the Component: %w", err)
 	}
 	return siblings.Items, nil
@@ -151,7 +152,7 @@ func (r *Reconciler) siblingsOf(ctx context.Context, release *platformv1alpha1.R
 func (r *Reconciler) findOwners(ctx context.Context, s *scope) error {
 	spec := &s.release.Spec
 	var component platformv1alpha1.Component
-	err := r.Get(ctx, types.NamespacedName{Namespace: s.release.Namespace, Name: spec.Component.Name}, &component)
+	err := r.Get(ctx, types.NamespacedName{Namespace: s.release.Namespace, Name: spec.Component.Name}, &component, client.UnsafeDisableDeepCopy)
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("reading Component %s: %w", spec.Component.Name, err)
 	}
@@ -166,7 +167,7 @@ func (r *Reconciler) findOwners(ctx context.Context, s *scope) error {
 		return nil
 	}
 	var environment platformv1alpha1.Environment
-	err = r.Get(ctx, types.NamespacedName{Namespace: s.release.Namespace, Name: spec.Environment.Name}, &environment)
+	err = r.Get(ctx, types.NamespacedName{Namespace: s.release.Namespace, Name: spec.Environment.Name}, &environment, client.UnsafeDisableDeepCopy)
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("reading Environment %s: %w", spec.Environment.Name, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -151,13 +152,27 @@ func (r *Reconciler) await(ctx context.Context, s *scope) error {
 func (r *Reconciler) patchStatus(ctx context.Context, s *scope) error {
 	key := client.ObjectKeyFromObject(s.release)
 	if !equality.Semantic.DeepEqual(s.before.Status, s.release.Status) {
-		if err := r.Status().Patch(ctx, s.release, client.MergeFrom(s.before)); err != nil {
+		patch, err := statusPatch(&s.before.Status, &s.release.Status)
+		if err != nil {
+			return err
+		}
+		if err := r.Status().Patch(ctx, s.release, patch); err != nil {
 			return client.IgnoreNotFound(err)
 		}
 		r.writes.Wrote(key, s.release.ResourceVersion)
 	}
 	r.backlog.forget(key)
 	return nil
+}
+
+// statusPatch is what one status has and another has not. The rest of a Release is the larger part, and never differs: it is not
+// compared.
+func statusPatch(before, after *platformv1alpha1.ReleaseStatus) (client.Patch, error) {
+	data, err := client.MergeFrom(&platformv1alpha1.Release{Status: *before}).Data(&platformv1alpha1.Release{Status: *after})
+	if err != nil {
+		return nil, fmt.Errorf("comparing statuses: %w", err)
+	}
+	return client.RawPatch(types.MergePatchType, data), nil
 }
 
 // tell sends an event where Ready changed in the write before.

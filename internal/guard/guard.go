@@ -131,6 +131,9 @@ type check struct {
 	// own are the ServiceAccounts among the objects.
 	own map[string]bool
 	gvk schema.GroupVersionKind
+	// found are the pod templates of the object, once they were searched.
+	found    []podTemplate
+	searched bool
 	// usable says that the object has a kind and a name, so that it can be told from others.
 	usable   bool
 	refusals []Refusal

@@ -45,7 +45,7 @@ const labels = `app.kubernetes.io/managed-by: towpath, platform.towpath.dev/team
 const restricted = `{automountServiceAccountToken: false, securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}, containers: [{name: app, image: app:1, securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}}]}`
 
 // object parses YAML in which a few words stand for longer texts.
-func object(t *testing.T, text string) guard.Object {
+func object(t testing.TB, text string) guard.Object {
 	t.Helper()
 	text = strings.NewReplacer(
 		"$META", "namespace: shop-prod, labels: {$LABELS, platform.towpath.dev/owner-uid: uid-1}",
@@ -96,6 +96,21 @@ func TestAccepts(t *testing.T) {
 				t.Errorf("refused: %v", refusals)
 			}
 		})
+	}
+}
+
+func BenchmarkCheck(b *testing.B) {
+	objects := []guard.Object{
+		object(b, deployment),
+		object(b, `{apiVersion: v1, kind: Service, metadata: {name: b, $META}, spec: {type: ClusterIP, selector: {platform.towpath.dev/component: checkout}, ports: [{name: http, port: 80, targetPort: http}]}}`),
+		object(b, `{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {name: c, $META}, spec: {minReplicas: 1, maxReplicas: 3, metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 70}}}]}}`),
+	}
+	p := policy()
+	b.ReportAllocs()
+	for b.Loop() {
+		if refusals := guard.Check(objects, p); len(refusals) > 0 {
+			b.Fatal(refusals)
+		}
 	}
 }
 

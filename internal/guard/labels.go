@@ -64,6 +64,9 @@ func (c *check) reserved(path string, value any) {
 	switch v := value.(type) {
 	case map[string]any:
 		for key, item := range v {
+			if !holds(item) {
+				continue
+			}
 			inner := field(path, key)
 			// Fields of that name which hold something else, such as the labels of a metric, are
 			// strings without our prefix.
@@ -79,9 +82,20 @@ func (c *check) reserved(path string, value any) {
 		}
 	case []any:
 		for i, item := range v {
-			c.reserved(path+"["+strconv.Itoa(i)+"]", item)
+			if holds(item) {
+				c.reserved(path+"["+strconv.Itoa(i)+"]", item)
+			}
 		}
 	}
+}
+
+// holds says that a value may hold others: of those that do not, most of an object, no path is put together.
+func holds(value any) bool {
+	switch value.(type) {
+	case map[string]any, []any:
+		return true
+	}
+	return false
 }
 
 func (c *check) reservedLabels(path string, labels map[string]any) {

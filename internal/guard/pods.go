@@ -32,6 +32,13 @@ type podTemplate struct {
 // templates finds the pod templates of the object. In a kind that is not Kubernetes' own it is any
 // object whose spec has containers, at any depth.
 func (c *check) templates() []podTemplate {
+	if !c.searched {
+		c.found, c.searched = c.findTemplates(), true
+	}
+	return c.found
+}
+
+func (c *check) findTemplates() []podTemplate {
 	if fields, ok := templatePaths[c.gvk.GroupKind()]; ok {
 		return []podTemplate{{path: strings.Join(fields, "."), object: nested(c.object.Object, fields...), labelled: true}}
 	}
@@ -49,11 +56,15 @@ func findTemplates(path string, value any) []podTemplate {
 			found = append(found, podTemplate{path: path, object: map[string]any{"spec": v}})
 		}
 		for key, item := range v {
-			found = append(found, findTemplates(field(path, key), item)...)
+			if holds(item) {
+				found = append(found, findTemplates(field(path, key), item)...)
+			}
 		}
 	case []any:
 		for i, item := range v {
-			found = append(found, findTemplates(path+"["+strconv.Itoa(i)+"]", item)...)
+			if holds(item) {
+				found = append(found, findTemplates(path+"["+strconv.Itoa(i)+"]", item)...)
+			}
 		}
 	}
 	return found
