@@ -251,7 +251,7 @@ func (s *stop) broken() string {
 	return ""
 }
 
-// recorded are the decisions that fit into the status: approvals last.
+// recorded are the decisions that fit into the status: rejections first, which must outlast their Approvals, and approvals last.
 func recorded(all []platformv1alpha1.ReleaseDecision) []platformv1alpha1.ReleaseDecision {
 	if len(all) <= maxDecisions {
 		return all
@@ -264,10 +264,13 @@ func recorded(all []platformv1alpha1.ReleaseDecision) []platformv1alpha1.Release
 }
 
 func rank(d platformv1alpha1.Decision) int {
-	if d == platformv1alpha1.DecisionApprove {
-		return 1
+	switch d {
+	case platformv1alpha1.DecisionReject:
+		return 0
+	case platformv1alpha1.DecisionApprove:
+		return 2
 	}
-	return 0
+	return 1
 }
 
 // ofApproval maps an Approval to the Component of its Release.
