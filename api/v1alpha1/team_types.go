@@ -127,8 +127,8 @@ type TeamSpec struct {
 	// adoptNamespace is the name of a namespace that exists already, and becomes the home namespace in place of
 	// team-<name>. It must bear the annotation platform.towpath.dev/adopt-by with the name of the Team, so that nobody
 	// takes what is another's; so must a namespace team-<name> that exists before its Team does, also where it bears
-	// the label of the team. A namespace that was
-	// adopted is never deleted with its Team. Default: a new namespace team-<name>.
+	// the label of the team. Whoever sets the annotation must be allowed to update the Team: who has rights in the
+	// namespace keeps them. A namespace that was adopted is never deleted with its Team. Default: a new namespace team-<name>.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63

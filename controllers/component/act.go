@@ -44,10 +44,7 @@ type NamespacedFunc func(schema.GroupKind) (namespaced, known bool)
 
 // act makes the Releases that the plan asks for, and deletes those that nobody needs.
 func (r *Reconciler) act(ctx context.Context, s *scope) error {
-	var errs []error
-	for _, stray := range s.strays {
-		errs = append(errs, r.deleteRelease(ctx, stray))
-	}
+	errs := []error{r.dropStrays(ctx, s)}
 	for i := range s.stops {
 		if err := r.keepRejections(ctx, &s.stops[i]); err != nil {
 			return errors.Join(append(errs, err)...)

@@ -151,9 +151,11 @@ func distinct(users []string) []string {
 }
 
 // checksCame says whether the checks that the Component asks for are those that came with the last Release here which passed the
-// gate with what it asked for. A rollback has none, and a revision of the template those of what ran before.
+// gate with what it asked for. A rollback has none, and a revision of the template those of what ran before. Where something was
+// rolled back, they may also be those that came with what runs again: whoever takes all back that failed asks for these.
 func (s *stop) checksCame() bool {
-	brought := s.current()
+	current := s.current()
+	brought := current
 	for _, release := range slices.Backward(s.releases) {
 		cause := release.Spec.Cause
 		if changes(cause) || release.Spec.Gate != nil && cause != platformv1alpha1.CauseRollback && cause != platformv1alpha1.CauseAdoption {
@@ -161,6 +163,15 @@ func (s *stop) checksCame() bool {
 			break
 		}
 	}
+	if s.cameWithChecks(brought) {
+		return true
+	}
+	origin := s.origin(current)
+	return current.Spec.Cause == platformv1alpha1.CauseRollback && origin != nil && s.cameWithChecks(origin)
+}
+
+// cameWithChecks says whether the checks that the Component asks for came with a Release.
+func (s *stop) cameWithChecks(brought *platformv1alpha1.Release) bool {
 	var came []platformv1alpha1.ReleaseCheck
 	for i := range brought.Spec.Checks {
 		if c := &brought.Spec.Checks[i]; c.Origin == platformv1alpha1.CheckOfComponent {

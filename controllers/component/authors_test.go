@@ -313,6 +313,8 @@ func TestRequested_IsWhoChangedTheChecks(t *testing.T) {
 		"nobody, where they came":              {alices, "bob", "v1", own, []*platformv1alpha1.Release{made(1, "v1", brings, own...)}, nil},
 		"nobody, where they came long ago":     {nil, "bob", "v1", own, []*platformv1alpha1.Release{made(1, "v1", brings, own...), made(2, "v1", follows, own...)}, nil},
 		"nobody after a rollback":              {nil, "bob", "v1", own, []*platformv1alpha1.Release{made(1, "v1", brings), made(2, "v2", brings, own...), made(3, "v1", back)}, nil},
+		"nor who asks for all of before that":  {alices, "bob", "v1", nil, []*platformv1alpha1.Release{made(1, "v1", brings), made(2, "v2", brings, other...), made(3, "v1", back)}, nil},
+		"who changes them after a rollback":    {nil, "alice", "v1", other, []*platformv1alpha1.Release{made(1, "v1", brings), made(2, "v2", brings, own...), made(3, "v1", back)}, alices},
 		"who changes them":                     {nil, "alice", "v1", other, []*platformv1alpha1.Release{made(1, "v1", brings, own...)}, alices},
 		"who adds the first":                   {nil, "alice", "v1", other, []*platformv1alpha1.Release{made(1, "v1", brings)}, alices},
 		"who takes them out":                   {nil, "ann", "v1", nil, []*platformv1alpha1.Release{made(1, "v1", brings, own...)}, &platformv1alpha1.RequestedVersion{Version: "v1", Requester: "ann", By: []string{"ann"}}},

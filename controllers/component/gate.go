@@ -3,6 +3,7 @@ package component
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -71,7 +72,6 @@ func (r *Reconciler) findGates(ctx context.Context, s *scope) error {
 // the place of what waits: from then on only what it says itself is known. Who rejects one that waits no more means the version
 // all the same.
 func (r *Reconciler) keepRejections(ctx context.Context, st *stop) error {
-	rejects := func(d platformv1alpha1.ReleaseDecision) bool { return d.Decision == platformv1alpha1.DecisionReject }
 	for _, release := range st.unopened {
 		if wasRejected(release) {
 			continue
@@ -83,17 +83,49 @@ func (r *Reconciler) keepRejections(ctx context.Context, st *stop) error {
 				return err
 			}
 		}
-		if !slices.ContainsFunc(decisions, rejects) {
-			continue
-		}
-		before := release.DeepCopy()
-		release.Status.Decisions = recorded(decisions)
-		err := r.Status().Patch(ctx, release, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
-		if err != nil && !apierrors.IsNotFound(err) {
-			return fmt.Errorf("writing down that Release %s was rejected: %w", release.Name, err)
+		if err := r.keepRejection(ctx, release, decisions); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// keepRejection writes down what people decided on a Release, where one of them rejected it.
+func (r *Reconciler) keepRejection(ctx context.Context, release *platformv1alpha1.Release, decisions []platformv1alpha1.ReleaseDecision) error {
+	if !slices.ContainsFunc(decisions, func(d platformv1alpha1.ReleaseDecision) bool { return d.Decision == platformv1alpha1.DecisionReject }) {
+		return nil
+	}
+	before := release.DeepCopy()
+	release.Status.Decisions = recorded(decisions)
+	err := r.Status().Patch(ctx, release, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("writing down that Release %s was rejected: %w", release.Name, err)
+	}
+	return nil
+}
+
+// dropStrays deletes the Releases in environments that are no longer in the path, or that were made anew. One that never entered,
+// and was rejected so lately that no pass has written that down, stays as those do of which it is known.
+func (r *Reconciler) dropStrays(ctx context.Context, s *scope) error {
+	var errs []error
+	for _, stray := range s.strays {
+		left := !slices.ContainsFunc(s.stops, func(st stop) bool { return st.name == stray.Spec.Environment.Name })
+		if left && !stray.Opened() && stray.DeletionTimestamp.IsZero() {
+			decisions, err := r.decisions(ctx, stray)
+			if err == nil {
+				err = r.keepRejection(ctx, stray, decisions)
+			}
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			if wasRejected(stray) {
+				continue
+			}
+		}
+		errs = append(errs, r.deleteRelease(ctx, stray))
+	}
+	return errors.Join(errs...)
 }
 
 // soaks tells the environments in which a version soaks before it enters one for how long that is: checks go on until then.
@@ -251,7 +283,7 @@ func (s *stop) broken() string {
 	return ""
 }
 
-// recorded are the decisions that fit into the status: approvals last.
+// recorded are the decisions that fit into the status: rejections first, which must outlast their Approvals, and approvals last.
 func recorded(all []platformv1alpha1.ReleaseDecision) []platformv1alpha1.ReleaseDecision {
 	if len(all) <= maxDecisions {
 		return all
@@ -264,10 +296,13 @@ func recorded(all []platformv1alpha1.ReleaseDecision) []platformv1alpha1.Release
 }
 
 func rank(d platformv1alpha1.Decision) int {
-	if d == platformv1alpha1.DecisionApprove {
-		return 1
+	switch d {
+	case platformv1alpha1.DecisionReject:
+		return 0
+	case platformv1alpha1.DecisionApprove:
+		return 2
 	}
-	return 0
+	return 1
 }
 
 // ofApproval maps an Approval to the Component of its Release.

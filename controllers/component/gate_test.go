@@ -57,3 +57,18 @@ func TestFindGates_SoaksInTheTierOfTheClass(t *testing.T) {
 		}
 	}
 }
+
+// A status keeps some decisions alone, and a rejection is what must outlast its Approval.
+func TestRecorded_KeepsEachRejectionBeforeAllElse(t *testing.T) {
+	t.Parallel()
+	var all []platformv1alpha1.ReleaseDecision
+	for range maxDecisions {
+		all = append(all, platformv1alpha1.ReleaseDecision{Approver: "glenn", Decision: platformv1alpha1.DecisionBreakGlass},
+			platformv1alpha1.ReleaseDecision{Approver: "ann", Decision: platformv1alpha1.DecisionApprove})
+	}
+	all = append(all, platformv1alpha1.ReleaseDecision{Approver: "bob", Decision: platformv1alpha1.DecisionReject})
+	kept := recorded(all)
+	if len(kept) != maxDecisions || kept[0].Approver != "bob" || kept[1].Decision != platformv1alpha1.DecisionBreakGlass {
+		t.Errorf("it keeps %+v", kept)
+	}
+}

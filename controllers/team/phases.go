@@ -142,7 +142,7 @@ func (s *scope) mayKeep(live *corev1.Namespace) *problem {
 			name, bears, platformv1alpha1.LabelTeam), true}
 	case live.Annotations[platformv1alpha1.AnnotationAdoptBy] != s.team.Name:
 		return &problem{platformv1alpha1.ReasonConsentMissing, fmt.Sprintf(
-			"Namespace %s exists, and nobody who may change namespaces has given it to the team. If it is to be the home: %s", name, s.consent(name)), true}
+			"Namespace %s exists, and nobody who may update the Team has given it to that. If it is to be the home: %s", name, s.consent(name)), true}
 	case !live.DeletionTimestamp.IsZero():
 		return &problem{platformv1alpha1.ReasonNamespaceTerminating, fmt.Sprintf("Namespace %s is being deleted; the Team waits until it is gone.", name), false}
 	}

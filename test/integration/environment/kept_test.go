@@ -46,6 +46,18 @@ var _ = Describe("What an Environment keeps", func() {
 			HaveKeyWithValue("pod-security.kubernetes.io/enforce", "baseline"), HaveKeyWithValue("istio-injection", "enabled"))))
 	})
 
+	It("is the namespace that it has, also where one that is made now would be called otherwise", func(ctx context.Context) {
+		p := newPlace(ctx)
+		had := p.team + "-deadbeef" // as before names that end in a hash were told apart
+		environment := framework.Environment(p.home, "deadbeef", p.class.Name)
+		Expect(cluster.StopManager()).To(Succeed())
+		Expect(admin.Create(ctx, environment)).To(Succeed())
+		Expect(cluster.ManagerClient.Status().Patch(ctx, environment, merge(`{"status":{"namespace":"`+had+`","team":"`+p.team+`"}}`))).To(Succeed())
+		Expect(cluster.StartManager(ctx)).To(Succeed())
+		Expect(awaitReady(ctx, environment).Status.Namespace).To(Equal(had))
+		Expect(read(ctx, workload(had)).Labels).To(HaveKeyWithValue(platformv1alpha1.LabelOwnerUID, string(environment.UID)))
+	})
+
 	It("is the namespace itself, made anew when it was deleted", func(ctx context.Context) {
 		environment := newPlace(ctx).ready(ctx, "dev")
 		name := environment.Status.Namespace

@@ -70,6 +70,29 @@ var _ = Describe("A workload namespace", func() {
 		}
 	})
 
+	It("is not given to a Team as its home by who may make namespaces, but by who may update that Team", func(ctx context.Context) {
+		given := func(name, to string) *unstructured.Unstructured {
+			u := object("v1", "Namespace", "", name, nil, nil)
+			u.SetAnnotations(map[string]string{platformv1alpha1.AnnotationAdoptBy: to})
+			return u
+		}
+		patch := func(to string) client.Patch {
+			return mergePatch(`{"metadata":{"annotations":{"` + platformv1alpha1.AnnotationAdoptBy + `":"` + to + `"}}}`)
+		}
+		Expect(admin.Create(ctx, namespace("team-squat", nil))).To(Succeed())
+		Expect(provisioner.Create(ctx, given("team-shop-early", "shop-early"))).To(And(
+			beDeniedBy("towpath-namespaces"), MatchError(ContainSubstring("must be allowed to update that Team"))))
+		Expect(provisioner.Patch(ctx, namespace("team-squat", nil), patch("squat"))).To(beDeniedBy("towpath-namespaces"))
+		Expect(provisioner.Patch(ctx, namespace("team-squat", nil), patch("team-shop/prod"), client.DryRunAll)).To(Succeed(), "an Environment, which names the namespace itself")
+		Expect(provisioner.Create(ctx, given("team-own", "own"), client.DryRunAll)).To(Succeed())
+
+		By("what somebody gave who may, and others leave as it is or take back")
+		Expect(platform.Patch(ctx, namespace("team-squat", nil), patch("squat"))).To(Succeed())
+		Expect(provisioner.Patch(ctx, namespace("team-squat", nil), mergePatch(`{"metadata":{"labels":{"a":"b"}}}`))).To(Succeed())
+		Expect(provisioner.Patch(ctx, namespace("team-squat", nil), patch("other"))).To(beDeniedBy("towpath-namespaces"))
+		Expect(provisioner.Patch(ctx, namespace("team-squat", nil), patch(""))).To(Succeed())
+	})
+
 	It("is deleted by people", func(ctx context.Context) {
 		Expect(platform.Delete(ctx, namespace(work, nil), client.DryRunAll)).To(Succeed())
 	})
