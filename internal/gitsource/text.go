@@ -46,9 +46,9 @@ func file(path string) (string, bool) {
 
 // merged are the ways in which forges write the number of a pull request into the message of a commit that merges it.
 var merged = []*regexp.Regexp{
-	regexp.MustCompile(`^Merge pull request #([1-9][0-9]{0,9}) from `),    // GitHub
+	regexp.MustCompile(`^Merge pull request #([1-9][0-9]{0,9}) from `),     // GitHub
 	regexp.MustCompile(`^Merge pull request '.*' \(#([1-9][0-9]{0,9})\) `), // Gitea
-	regexp.MustCompile(` \(#([1-9][0-9]{0,9})\)$`),                        // both, squashed
+	regexp.MustCompile(` \(#([1-9][0-9]{0,9})\)$`),                         // both, squashed
 }
 
 // numbered finds GitLab's, which stands in a line of its own.

@@ -56,7 +56,9 @@ func (c *Client) begin(ctx context.Context, t transport, r Repository) (*session
 		if greeting.left <= 0 {
 			return nil, errTooLarge
 		}
-		if heard, ok := talk.(interface{ heard(ctx context.Context) error }); ok {
+		if heard, ok := talk.(interface {
+			heard(ctx context.Context) error
+		}); ok {
 			if err := heard.heard(ctx); err != nil {
 				return nil, err
 			}
