@@ -126,7 +126,7 @@ func rules(t *testing.T) map[string][]rbacv1.PolicyRule {
 }
 
 // mayBeBound are the ClusterRoles that may be bound by who does not hold them.
-var mayBeBound = []string{"towpath-applier", "towpath-applier-extra", "towpath-owner", "towpath-developer", "towpath-viewer", "towpath-alert-reader"}
+var mayBeBound = []string{"towpath-applier", "towpath-applier-extra", "towpath-owner", "towpath-developer", "towpath-viewer", "towpath-alert-reader", "towpath-git-reader"}
 
 func TestNoRoleHoldsWildcardsOrEscalates(t *testing.T) {
 	for name, list := range rules(t) {
@@ -139,7 +139,9 @@ func TestNoRoleHoldsWildcardsOrEscalates(t *testing.T) {
 			secrets := slices.Contains(rule.Resources, "secrets")
 			// It is bound in the homes of Teams alone, and to the manager: the policy towpath-bindings holds it to that.
 			alerts := name == "ClusterRole//"+platformv1alpha1.AlertReaderClusterRole && slices.Equal(rule.ResourceNames, []string{platformv1alpha1.AlertSecret})
-			if secrets && !alerts && name != "Role/towpath-system/towpath-manager" {
+			// It is bound in workload namespaces alone, and to the manager, too.
+			repositories := name == "ClusterRole//"+platformv1alpha1.GitReaderClusterRole && slices.Equal(rule.ResourceNames, []string{platformv1alpha1.GitSecret})
+			if secrets && !alerts && !repositories && name != "Role/towpath-system/towpath-manager" {
 				t.Errorf("%s reaches secrets", name)
 			}
 			if slices.Contains(rule.Verbs, "bind") && !slices.Equal(rule.ResourceNames, mayBeBound) {

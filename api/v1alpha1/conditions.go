@@ -272,3 +272,24 @@ const (
 	// ReasonAlertsWaiting: an alert is yet to be delivered, or a target of alerts cannot be used.
 	ReasonAlertsWaiting = "AlertsWaiting"
 )
+
+// Reasons of status.source of a Component: why its repository cannot be asked, or not be built from. They are no reasons of conditions.
+// CredentialsRefused, NotReachable, EnvironmentNotFound and EnvironmentNotReady stand there, too.
+const (
+	// ReasonAddressRefused: the repository's address must not be reached, is none, or leads elsewhere.
+	ReasonAddressRefused = "AddressRefused"
+	// ReasonBranchNotFound: the repository has no such branch.
+	ReasonBranchNotFound = "BranchNotFound"
+	// ReasonCredentialsMissing: the repository asks for credentials, which are not there or cannot be read.
+	ReasonCredentialsMissing = "CredentialsMissing"
+	// ReasonCredentialsUnreadable: the manager may not read the Secret with the credentials.
+	ReasonCredentialsUnreadable = "CredentialsUnreadable"
+	// ReasonHostKeyRefused: the server of SSH has another key than known_hosts says, or none that it says.
+	ReasonHostKeyRefused = "HostKeyRefused"
+	// ReasonPathNotFound: the branch has nothing at the path that is built from.
+	ReasonPathNotFound = "PathNotFound"
+	// ReasonRepositoryNotFound: there is no such repository, or the credentials do not see it.
+	ReasonRepositoryNotFound = "RepositoryNotFound"
+	// ReasonRepositoryUnsupported: the server lacks what is needed, or answers more than is read.
+	ReasonRepositoryUnsupported = "RepositoryUnsupported"
+)

@@ -46,6 +46,10 @@ const (
 	AlertReaderClusterRole = "towpath-alert-reader"
 	// AlertSecret is the Secret that holds what is secret of targets of alerts.
 	AlertSecret = "towpath-alerts" //nolint:gosec // the name of one
+	// GitReaderClusterRole lets the manager read the Secret GitSecret in a workload namespace, where it is bound.
+	GitReaderClusterRole = "towpath-git-reader"
+	// GitSecret is the Secret with the credentials of repositories that the manager may read by itself.
+	GitSecret = "towpath-git" //nolint:gosec // the name of one
 	// ApplierNamespace holds the service accounts that the manager writes as, one for each
 	// Environment. No tenant has rights here, so no tenant can mint their tokens.
 	ApplierNamespace = "towpath-appliers"

@@ -88,7 +88,7 @@ func (s *scope) namespaceAnnotations(live *corev1.Namespace, taking bool) (map[s
 // letGo takes the rights of the applier and of the team's members, and the labels of Towpath off a namespace, gives one that was taken over back
 // the labels that it bore, and leaves everything else in it as it is.
 func (r *Reconciler) letGo(ctx context.Context, s *scope, namespace *corev1.Namespace) error {
-	for _, role := range slices.Concat(applierRoles, team.ClusterRoles) {
+	for _, role := range slices.Concat(applierRoles, team.ClusterRoles, []string{platformv1alpha1.GitReaderClusterRole}) {
 		if err := r.bindings().Delete(ctx, namespace.Name, role); err != nil {
 			return err
 		}

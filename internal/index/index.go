@@ -28,10 +28,10 @@ const (
 	ComponentEnvironment = "component.environment"
 	// ComponentUses finds Components by the names of those that they use.
 	ComponentUses = "component.uses"
-	// ApprovalRelease finds Approvals by the UID of their Release.
-	ApprovalRelease = "approval.release"
 	// BuildComponent finds Builds by the name of their Component.
 	BuildComponent = "build.component"
+	// ApprovalRelease finds Approvals by the UID of their Release.
+	ApprovalRelease = "approval.release"
 	// EnvironmentClass finds Environments by the name of their class.
 	EnvironmentClass = "environment.class"
 	// EnvironmentTeam finds Environments by the name of their team.
@@ -63,8 +63,8 @@ func Register(ctx context.Context, indexer client.FieldIndexer) error {
 		{&platformv1alpha1.Component{}, ComponentTemplate, one(func(c *platformv1alpha1.Component) string { return c.Spec.TemplateRef.Name })},
 		{&platformv1alpha1.Component{}, ComponentEnvironment, path},
 		{&platformv1alpha1.Component{}, ComponentUses, uses},
-		{&platformv1alpha1.Approval{}, ApprovalRelease, one(func(a *platformv1alpha1.Approval) string { return string(a.Spec.ReleaseRef.UID) })},
 		{&platformv1alpha1.Build{}, BuildComponent, one(func(b *platformv1alpha1.Build) string { return b.Spec.Component })},
+		{&platformv1alpha1.Approval{}, ApprovalRelease, one(func(a *platformv1alpha1.Approval) string { return string(a.Spec.ReleaseRef.UID) })},
 		{&platformv1alpha1.Environment{}, EnvironmentClass, one(func(e *platformv1alpha1.Environment) string { return e.Spec.ClassRef.Name })},
 		{&platformv1alpha1.Environment{}, EnvironmentTeam, one(func(e *platformv1alpha1.Environment) string { return e.Status.Team })},
 		{&platformv1alpha1.Team{}, TeamHome, one(team.Home)},

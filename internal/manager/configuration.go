@@ -80,6 +80,17 @@ type Configuration struct {
 	Alerts AlertsConfiguration `json:"alerts"`
 	// CostSources is how bills are read.
 	CostSources CostSourcesConfiguration `json:"costSources"`
+	// Sources is how the repositories of Components are asked.
+	Sources SourcesConfiguration `json:"sources"`
+}
+
+// SourcesConfiguration is how the repositories of Components are asked. Their addresses are for tenants to choose.
+type SourcesConfiguration struct {
+	// AllowedHosts are where repositories may be beside public addresses, such as git.internal.example or 10.20.0.0/16; written as in
+	// alerts. Addresses at which clouds give out credentials are never allowed. Default: none. At most 64.
+	AllowedHosts []string `json:"allowedHosts,omitempty"`
+	// PlainHTTP also allows repositories by http://, over which credentials and commits travel unprotected. Default: false.
+	PlainHTTP bool `json:"plainHTTP,omitempty"`
 }
 
 // CostSourcesConfiguration is how bills are read. Their addresses are for the platform team to choose.
@@ -270,6 +281,7 @@ func (c *Configuration) Validate() error {
 		errs = append(errs, field.Forbidden(field.NewPath("history"), "name sqlite or postgresqlAddressFile, and not both"))
 	}
 	errs = append(errs, c.validateAlerts()...)
+	errs = append(errs, c.validateSources()...)
 	if err := errs.ToAggregate(); err != nil {
 		return fmt.Errorf("the manager's configuration is invalid: %w", err)
 	}

@@ -64,6 +64,8 @@ type Options struct {
 	Clock clock.PassiveClock
 	// History is where daily costs are kept in place of what the configuration says, as a test does that fills one.
 	History history.Store
+	// PollSecond is how long a second of spec.source.intervalSeconds lasts, for a test that has no time. If zero, a second.
+	PollSecond time.Duration
 	// Wrap changes the manager to which controllers and webhooks are added, as a test does that runs controllers by
 	// hand. If nil, it stays as it is.
 	Wrap func(ctrl.Manager) ctrl.Manager
@@ -246,7 +248,11 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 			Clock: clock.RealClock{}, Recorder: recorder,
 		},
 	}
-	controllers = append(controllers, money.controllers...)
+	repositories, err := newSources(mgr, o)
+	if err != nil {
+		return err
+	}
+	controllers = append(append(controllers, money.controllers...), repositories...)
 	collect().sources.Store(&sources{reader: mgr.GetClient(), certificate: certificateFile(&o.Configuration)})
 	for _, c := range controllers {
 		if err := c.SetupWithManager(mgr); err != nil {

@@ -19,7 +19,7 @@ import (
 	"github.com/towpath-dev/towpath/internal/outbound"
 )
 
-// maxAllowedHosts bounds alerts.allowedHosts and costSources.allowedHosts.
+// maxAllowedHosts bounds alerts.allowedHosts, costSources.allowedHosts and sources.allowedHosts.
 const maxAllowedHosts = 64
 
 // defaultSource is whom events name where nothing else is configured.

@@ -138,8 +138,10 @@ func kindOf(crd *unstructured.Unstructured) (schema.GroupVersionKind, error) {
 // and whoever made some of these names again would give rights there unawares.
 func (u *uninstaller) unbind(ctx context.Context) error {
 	return each(ctx, u, roleBindings, func(object *metav1.PartialObjectMetadata) error {
-		name := object.GetName()
-		if name != platformv1alpha1.ApplierClusterRole && name != platformv1alpha1.ApplierExtraClusterRole && !slices.Contains(team.ClusterRoles, name) {
+		ours := append([]string{
+			platformv1alpha1.ApplierClusterRole, platformv1alpha1.ApplierExtraClusterRole, platformv1alpha1.AlertReaderClusterRole, platformv1alpha1.GitReaderClusterRole,
+		}, team.ClusterRoles...)
+		if !slices.Contains(ours, object.GetName()) {
 			return nil
 		}
 		return client.IgnoreNotFound(u.Delete(ctx, object))

@@ -77,6 +77,8 @@ type Options struct {
 	Wrap func(ctrl.Manager) ctrl.Manager
 	// Clock tells the manager when overrides expire and environments end. If nil, it goes by the real one.
 	Clock clock.PassiveClock
+	// PollSecond is how long a second of the interval lasts at which repositories are asked. If zero, a second.
+	PollSecond time.Duration
 	// History is where the manager reads daily costs; nil for nowhere.
 	History history.Store
 }
@@ -258,7 +260,10 @@ func (c *Cluster) StartManager(ctx context.Context) error {
 	}
 	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	r := &run{cancel: cancel, done: make(chan struct{})}
-	mgr, err := manager.New(runCtx, c.ManagerConfig(), manager.Options{Configuration: *c.configuration(), Again: true, Clock: c.options.Clock, History: c.options.History, Wrap: c.options.Wrap})
+	mgr, err := manager.New(runCtx, c.ManagerConfig(), manager.Options{
+		Configuration: *c.configuration(), Again: true, Clock: c.options.Clock, History: c.options.History,
+		PollSecond: c.options.PollSecond, Wrap: c.options.Wrap,
+	})
 	if err != nil {
 		cancel()
 		return err

@@ -1,0 +1,225 @@
+package source
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/gitsource"
+	"github.com/towpath-dev/towpath/internal/index"
+)
+
+// finding is what came of a turn.
+type finding struct {
+	// head is where the branch is; empty where that is not known.
+	head string
+	// failed says that the repository could not be asked, or not be built from: then there are a reason and a message.
+	failed  bool
+	reason  gitsource.Reason
+	message string
+	// soon has it asked again after a moment, without anything written. Zero is not so.
+	soon time.Duration
+}
+
+// look asks the repository, and makes a Build where there is none of what it has.
+func (r *Reconciler) look(ctx context.Context, c *platformv1alpha1.Component, t *turn) (*finding, error) {
+	repository, err := r.repository(ctx, c, t)
+	if err != nil {
+		return found("", err)
+	}
+	head, err := r.Git.Head(ctx, repository)
+	if err != nil {
+		return found("", err)
+	}
+	builds, err := r.builds(ctx, c, t)
+	if err != nil {
+		return nil, err
+	}
+	if builds.of(head.SHA) {
+		return &finding{head: head.SHA}, nil
+	}
+	path, from := c.Spec.Source.Path, builds.last()
+	if t.skipped.sha == head.SHA && t.skipped.from == from && t.skipped.path == path {
+		return &finding{head: head.SHA}, nil
+	}
+	news, err := r.Git.Range(ctx, repository, gitsource.Question{From: from, Path: path})
+	if err != nil {
+		return found(head.SHA, err)
+	}
+	if news.Missing {
+		return found(news.SHA, &gitsource.Problem{Reason: platformv1alpha1.ReasonPathNotFound, Message: fmt.Sprintf(
+			"branch %s of %s has nothing at spec.source.path %s, so nothing is built: correct the path, or push it", repository.Branch, repository.URL, path)})
+	}
+	// The branch may have moved on since it was asked the first time.
+	if builds.of(news.SHA) {
+		return &finding{head: news.SHA}, nil
+	}
+	if path != "" && news.Compared && !news.Changed {
+		t.skipped.sha, t.skipped.from, t.skipped.path = news.SHA, from, path
+		return &finding{head: news.SHA}, nil
+	}
+	if t.built, err = r.create(ctx, c, r.build(c, &news, from, t.pull(news.SHA))); err != nil {
+		return nil, err
+	}
+	return &finding{head: news.SHA}, nil
+}
+
+// found is a finding of a problem; any other error is one.
+func found(head string, err error) (*finding, error) {
+	if lag, ok := err.(*lagError); ok { //nolint:errorlint // it is never wrapped
+		return &finding{soon: lag.wait}, nil
+	}
+	problem := gitsource.ProblemOf(err)
+	if problem == nil {
+		return nil, err
+	}
+	return &finding{head: head, failed: true, reason: problem.Reason, message: problem.Message}, nil
+}
+
+// known are the Builds of the branch of a Component.
+type known struct{ items []*platformv1alpha1.Build }
+
+// builds lists them, with the one that was made last, which the cache may not show yet.
+func (r *Reconciler) builds(ctx context.Context, c *platformv1alpha1.Component, t *turn) (*known, error) {
+	var list platformv1alpha1.BuildList
+	if err := r.List(ctx, &list, client.InNamespace(c.Namespace), client.MatchingFields{index.BuildComponent: c.Name}, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing Builds: %w", err)
+	}
+	k := &known{}
+	add := func(b *platformv1alpha1.Build) {
+		owner := metav1.GetControllerOf(b)
+		if b.Spec.Branch == branch(c) && (owner == nil || owner.UID == c.UID) {
+			k.items = append(k.items, b)
+		}
+	}
+	cached := false
+	for i := range list.Items {
+		add(&list.Items[i])
+		cached = cached || t.built != nil && list.Items[i].Name == t.built.Name
+	}
+	if cached {
+		t.built = nil
+	}
+	if t.built != nil {
+		add(t.built)
+	}
+	return k, nil
+}
+
+// of says whether there is a Build of a commit.
+func (k *known) of(sha string) bool {
+	for _, b := range k.items {
+		if b.Spec.Commit.SHA == sha {
+			return true
+		}
+	}
+	return false
+}
+
+// last is the commit of the Build that was made last; empty where there is none.
+func (k *known) last() string {
+	var last *platformv1alpha1.Build
+	for _, b := range k.items {
+		if last == nil || last.CreationTimestamp.Before(&b.CreationTimestamp) || last.CreationTimestamp.Equal(&b.CreationTimestamp) && b.Name > last.Name {
+			last = b
+		}
+	}
+	if last == nil {
+		return ""
+	}
+	return last.Spec.Commit.SHA
+}
+
+// branch is the one that is built.
+func branch(c *platformv1alpha1.Component) string {
+	if c.Spec.Source.Branch == "" {
+		return "main"
+	}
+	return c.Spec.Source.Branch
+}
+
+// managerUser is who makes the Build, as the policy towpath-requesters asks for.
+const managerUser = "system:serviceaccount:" + platformv1alpha1.SystemNamespace + ":" + platformv1alpha1.ManagerAccount
+
+// build is the Build of what came to a branch.
+func (r *Reconciler) build(c *platformv1alpha1.Component, news *gitsource.Range, from string, pull *platformv1alpha1.BuildPullRequest) *platformv1alpha1.Build {
+	b := &platformv1alpha1.Build{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: c.Namespace, Name: c.Name + "-" + news.SHA[:12],
+			Labels: map[string]string{"app.kubernetes.io/managed-by": platformv1alpha1.ManagedBy, platformv1alpha1.LabelComponent: c.Name},
+		},
+		Spec: platformv1alpha1.BuildSpec{
+			Component: c.Name, Branch: branch(c), Tag: news.Tag, ChangedPaths: news.Paths, PullRequest: pull,
+			// The commit says who wrote it; whoever lets nobody approve their own change looks for that author among the team.
+			RequestedBy: managerUser,
+			Commit: platformv1alpha1.BuildCommit{
+				SHA: news.SHA, CommittedAt: r.believed(news.Commit.CommittedAt), Author: news.Commit.Author, Message: news.Commit.Message,
+			},
+		},
+	}
+	if pull == nil && news.Commit.PullRequest > 0 {
+		b.Spec.PullRequest = &platformv1alpha1.BuildPullRequest{Number: news.Commit.PullRequest}
+	}
+	if news.Counted {
+		if news.Forced {
+			from = "" // what is on the branch no more is no beginning
+		}
+		b.Spec.Commits = &platformv1alpha1.CommitRange{From: from, Count: &news.Count, OldestCommittedAt: r.believed(news.Oldest)}
+	}
+	return b
+}
+
+// ahead is by how much the clock of who commits may be before ours: such a commit was made now.
+const ahead = 5 * time.Minute
+
+// believed is the time of a commit, nil where it cannot be true: whoever commits writes any time.
+func (r *Reconciler) believed(when time.Time) *metav1.Time {
+	now := r.Clock.Now().UTC()
+	if when.Year() < 2000 || when.After(now.Add(ahead)) {
+		return nil
+	}
+	if when.After(now) {
+		when = now
+	}
+	return &metav1.Time{Time: when.UTC().Truncate(time.Second)}
+}
+
+// create makes a Build. Its name tells the commit, so that nobody makes it twice; where another commit, or another branch, has that
+// name already, a hash of both follows.
+func (r *Reconciler) create(ctx context.Context, c *platformv1alpha1.Component, b *platformv1alpha1.Build) (*platformv1alpha1.Build, error) {
+	if err := controllerutil.SetControllerReference(c, b, r.Scheme()); err != nil {
+		return nil, fmt.Errorf("owning Build %s: %w", b.Name, err)
+	}
+	sum := sha256.Sum256([]byte(b.Spec.Commit.SHA + " " + b.Spec.Branch))
+	for _, name := range []string{b.Name, b.Name + "-" + hex.EncodeToString(sum[:4])} {
+		made := b.DeepCopy()
+		made.Name = name
+		err := r.Create(ctx, made, fieldOwner)
+		if err == nil {
+			r.tell(c, "Normal", "BuildCreated", fmt.Sprintf("Build %s of commit %s on branch %s", name, made.Spec.Commit.SHA, made.Spec.Branch))
+			return made, nil
+		}
+		if !apierrors.IsAlreadyExists(err) {
+			return nil, fmt.Errorf("creating Build %s: %w", name, err)
+		}
+		var live platformv1alpha1.Build
+		if err := r.Live.Get(ctx, types.NamespacedName{Namespace: b.Namespace, Name: name}, &live); err != nil {
+			return nil, fmt.Errorf("reading Build %s: %w", name, err)
+		}
+		owner := metav1.GetControllerOf(&live)
+		if live.Spec.Component == b.Spec.Component && live.Spec.Commit.SHA == b.Spec.Commit.SHA && live.Spec.Branch == b.Spec.Branch &&
+			(owner == nil || owner.UID == c.UID) {
+			return &live, nil
+		}
+	}
+	return nil, fmt.Errorf("the names of Build %s/%s are taken by other Builds", b.Namespace, b.Name)
+}

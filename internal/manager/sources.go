@@ -1,0 +1,38 @@
+package manager
+
+import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/towpath-dev/towpath/controllers/source"
+	"github.com/towpath-dev/towpath/internal/gitsource"
+	"github.com/towpath-dev/towpath/internal/outbound"
+)
+
+// validateSources checks where repositories may be.
+func (c *Configuration) validateSources() field.ErrorList {
+	path := field.NewPath("sources", "allowedHosts")
+	var errs field.ErrorList
+	if len(c.Sources.AllowedHosts) > maxAllowedHosts {
+		errs = append(errs, field.TooMany(path, len(c.Sources.AllowedHosts), maxAllowedHosts))
+	}
+	if _, err := outbound.NewRules(c.Sources.AllowedHosts...); err != nil {
+		errs = append(errs, field.Invalid(path, c.Sources.AllowedHosts, err.Error()))
+	}
+	return errs
+}
+
+// newSources puts together what hears of new commits.
+func newSources(mgr ctrl.Manager, o *Options) ([]interface{ SetupWithManager(ctrl.Manager) error }, error) {
+	rules, err := outbound.NewRules(o.Configuration.Sources.AllowedHosts...)
+	if err != nil {
+		return nil, fmt.Errorf("sources.allowedHosts: %w", err)
+	}
+	return []interface{ SetupWithManager(ctrl.Manager) error }{&source.Reconciler{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: o.Clock, Recorder: mgr.GetEventRecorder("towpath"),
+		Git:      &gitsource.Client{Rules: rules, PlainHTTP: o.Configuration.Sources.PlainHTTP, Limits: gitsource.DefaultLimits()},
+		Schedule: &source.Schedule{Second: o.PollSecond},
+	}}, nil
+}
