@@ -30,6 +30,8 @@ const (
 	ComponentUses = "component.uses"
 	// BuildComponent finds Builds by the name of their Component.
 	BuildComponent = "build.component"
+	// BuildPlace finds Builds that run or ran here by BuildKey.
+	BuildPlace = "build.place"
 	// ApprovalRelease finds Approvals by the UID of their Release.
 	ApprovalRelease = "approval.release"
 	// EnvironmentClass finds Environments by the name of their class.
@@ -46,6 +48,9 @@ const (
 func OwnerKey(component types.UID, environment string) string {
 	return string(component) + "/" + environment
 }
+
+// BuildKey is the value of BuildPlace: a workload namespace, and the name of a Build.
+func BuildKey(namespace, name string) string { return namespace + "/" + name }
 
 // Register adds every index to a cache. It must be called before the cache starts.
 func Register(ctx context.Context, indexer client.FieldIndexer) error {
@@ -64,6 +69,12 @@ func Register(ctx context.Context, indexer client.FieldIndexer) error {
 		{&platformv1alpha1.Component{}, ComponentEnvironment, path},
 		{&platformv1alpha1.Component{}, ComponentUses, uses},
 		{&platformv1alpha1.Build{}, BuildComponent, one(func(b *platformv1alpha1.Build) string { return b.Spec.Component })},
+		{&platformv1alpha1.Build{}, BuildPlace, one(func(b *platformv1alpha1.Build) string {
+			if b.Status.Place == nil {
+				return ""
+			}
+			return BuildKey(b.Status.Place.Namespace, b.Name)
+		})},
 		{&platformv1alpha1.Approval{}, ApprovalRelease, one(func(a *platformv1alpha1.Approval) string { return string(a.Spec.ReleaseRef.UID) })},
 		{&platformv1alpha1.Environment{}, EnvironmentClass, one(func(e *platformv1alpha1.Environment) string { return e.Spec.ClassRef.Name })},
 		{&platformv1alpha1.Environment{}, EnvironmentTeam, one(func(e *platformv1alpha1.Environment) string { return e.Status.Team })},
