@@ -260,7 +260,7 @@ vet: ## Run go vet.
 .PHONY: lint
 lint: $(BIN)/golangci-lint $(BIN)/actionlint ## Run the linters.
 	$(BIN)/golangci-lint run
-	$(BIN)/actionlint -shellcheck= -pyflakes= .github/workflows/*.yml
+	$(BIN)/actionlint -shellcheck= -pyflakes= .github/workflows/*.yml internal/scaffold/testdata/*.yaml
 
 .PHONY: lint-fix
 lint-fix: $(BIN)/golangci-lint ## Run the linters, and mend what they can mend.
