@@ -19,7 +19,7 @@ import (
 )
 
 //go:embed crd/bases/*.yaml namespaces/*.yaml rbac/*.yaml policy/*.yaml webhook/*.yaml manager/*.yaml
-//go:embed catalog/*/template.yaml catalog/classes/*.yaml
+//go:embed catalog/*/template.yaml catalog/*/component.yaml catalog/classes/*.yaml
 var files embed.FS
 
 // Manifests are the manifests of one version of Towpath. The zero value is those of this one.
@@ -87,6 +87,9 @@ func Manager() []*unstructured.Unstructured { return Manifests{}.read("manager/*
 
 // Catalog are the golden paths of this version.
 func Catalog() []*unstructured.Unstructured { return Manifests{}.Catalog() }
+
+// Examples are a Component of each golden path of this version, as its README shows one.
+func Examples() []*unstructured.Unstructured { return Manifests{}.read("catalog/*/component.yaml") }
 
 // Classes are the EnvironmentClasses of this version.
 func Classes() []*unstructured.Unstructured { return Manifests{}.Classes() }

@@ -65,3 +65,13 @@ const (
 	DeveloperClusterRole = "towpath-developer"
 	ViewerClusterRole    = "towpath-viewer"
 )
+
+// Annotations of a ServiceTemplate, by which Components of the golden path appear in a software catalogue.
+const (
+	// AnnotationCatalogKind is Resource for what others use and nobody writes code for, such as a database. Default:
+	// Component.
+	AnnotationCatalogKind = LabelPrefix + "catalog-kind"
+	// AnnotationCatalogType is the type within the kind, such as website or database: lower case letters, digits and
+	// hyphens. Default: service.
+	AnnotationCatalogType = LabelPrefix + "catalog-type"
+)

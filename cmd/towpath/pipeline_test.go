@@ -36,16 +36,6 @@ func fixture(t *testing.T, name string) string {
 	return string(text)
 }
 
-func put(t *testing.T, path, text string) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func sync(t *testing.T, dir string, args ...string) call {
 	t.Helper()
 	return offlineCall(t, "", append([]string{"pipeline", "sync", "--config", "testdata/pipeline/platform.yaml", "--templates", "testdata/pipeline/template.yaml", "--dir", dir}, args...)...)

@@ -104,8 +104,8 @@ func newRoot(program string, connect cluster.Connector, std streams) *cobra.Comm
 		Short: "Check, render and watch services on Towpath's golden paths",
 		Long: `Check, render and watch services on Towpath's golden paths.
 
-lint, render, cost, convert and pipeline work on files, without a cluster, and so does diff --from-dir.
-status, why, cost report, cost export, diff, adoption, adopt, capabilities and version read the cluster of your
+lint, render, cost, convert, pipeline and new work on files, without a cluster, and so does diff --from-dir.
+status, why, cost report, cost export, diff, adoption, adopt, capabilities, catalog and version read the cluster of your
 kubeconfig with your own rights; approve, reject, promote, rollback, rollout, env, build record, eject --yes and uninstall change it.
 
 Exit codes: 0 in order, 1 findings, 2 the command could not do its work.`,
@@ -125,7 +125,7 @@ Exit codes: 0 in order, 1 findings, 2 the command could not do its work.`,
 		newStatus(connect, std), newWhy(connect, std), newDiff(connect, std),
 		newApprove(connect, std), newReject(connect, std), newPromote(connect, std), newRollback(connect, std), newRollout(connect, std),
 		newEnv(connect, std), newAdoption(connect, std), newAdopt(connect, std), newEject(connect, std),
-		newCapabilities(connect, std), newUninstall(connect, std), newVersion(connect, std),
+		newCapabilities(connect, std), newNew(connect, std), newCatalog(connect, std), newUninstall(connect, std), newVersion(connect, std),
 	)
 	root.SetHelpCommand(&cobra.Command{Hidden: true})
 	return root

@@ -37,6 +37,10 @@ var files = map[string]func(ctx context.Context, text string){
 	"kustomize":   built,
 	"the manager": func(context.Context, string) {},
 	"Prometheus":  func(context.Context, string) {},
+	// What they mean to Towpath is checked in config/argocd and docs.
+	"Argo CD":    func(context.Context, string) {},
+	"Flux":       func(context.Context, string) {},
+	"pre-commit": func(context.Context, string) {},
 }
 
 // built builds a kustomization, with the tree here in the place of the repository that it names.

@@ -3,7 +3,9 @@ package offline
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -77,4 +79,42 @@ func (w *World) AddObjects(ctx context.Context, source string, objects []*unstru
 	}
 	w.AddCRDs(documents)
 	w.add(ctx, documents, false)
+}
+
+// Templates are the names of the golden paths that the world has, sorted.
+func (w *World) Templates() []string { return slices.Sorted(maps.Keys(w.templates)) }
+
+// Manifest is a golden path as a file of the caller's would have it: without what a cluster adds. Nil where the world has none
+// of the name.
+func (w *World) Manifest(name string) map[string]any {
+	t := w.templates[name]
+	if t == nil {
+		return nil
+	}
+	object := t.document.Object
+	metadata := map[string]any{"name": object.GetName()}
+	if annotations := w.Annotations(name); len(annotations) > 0 {
+		metadata["annotations"] = annotations
+	}
+	return map[string]any{
+		"apiVersion": object.GetAPIVersion(), "kind": object.GetKind(), "metadata": metadata, "spec": object.Object["spec"],
+	}
+}
+
+// Annotations are those of Towpath on a golden path.
+func (w *World) Annotations(name string) map[string]string {
+	found := map[string]string{}
+	if t := w.templates[name]; t != nil {
+		for key, value := range t.document.Object.GetAnnotations() {
+			if strings.HasPrefix(key, platformv1alpha1.LabelPrefix) {
+				found[key] = value
+			}
+		}
+	}
+	return found
+}
+
+// FindingsOf are the findings about one file.
+func (w *World) FindingsOf(file string) []Finding {
+	return slices.DeleteFunc(slices.Clone(w.Findings), func(f Finding) bool { return f.File != file })
 }
