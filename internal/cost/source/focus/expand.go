@@ -50,7 +50,7 @@ func (c *content) check() error {
 		return nil
 	}
 	switch c.encoding {
-	case format.PlainDictionary, format.RLEDictionary:
+	case oldDictionary, format.RLEDictionary:
 		return c.runs(data[1:], uint64(data[0]))
 	case format.RLE:
 		return c.runs(data, 0)
@@ -71,6 +71,9 @@ func (c *content) check() error {
 	}
 	return nil // what is plain is as large as it is
 }
+
+// oldDictionary is what old writers, and Spark among those of today, call RLEDictionary.
+const oldDictionary format.Encoding = 2
 
 // width is how many bits a level takes.
 func width(deepest int) uint64 {
