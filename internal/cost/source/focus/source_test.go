@@ -267,7 +267,7 @@ func TestSource_WaitsNotForEver(t *testing.T) {
 	}{{0, "0", false}, {time.Hour, "0", true}, {59 * time.Minute, "0", true}, {time.Minute, "3", false}, {time.Hour, "3", true}} {
 		p.task.Now = p.task.Now.Add(step.after)
 		write(t, p.dir, map[string]string{"11/a.csv": bill(cost("2026-11-01", "shop", fmt.Sprint(i)))})
-		if err := os.Chtimes(filepath.Join(p.dir, "11/a.csv"), p.task.Now, p.task.Now); err != nil {
+		if err := os.Chtimes(filepath.Join(p.dir, "11", "a.csv"), p.task.Now, p.task.Now); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := p.read(); step.waits != (err != nil) {
