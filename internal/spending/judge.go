@@ -114,7 +114,7 @@ func (f *Figures) breaks(change *Change, today forecast.Day) string {
 		waits = "It is not let in"
 	}
 	if change.Unknown {
-		return fmt.Sprintf("What %s costs cannot be estimated, so nobody can say that %s holds. %s: correct the quantity that cannot be read, which the manager's log names.",
+		return fmt.Sprintf("What %s costs cannot be estimated, so nobody can say that %s holds. %s: correct the quantity that cannot be read or is too large; towpath cost -f with the Component's file names it, and so does the manager's log.",
 			change.Place, l.Title, waits)
 	}
 	if change.Currency != l.Currency {

@@ -48,7 +48,7 @@ func (r *reader) checkPages(content io.ReaderAt, meta *format.FileMetaData, leav
 			if l.index >= len(columns) {
 				return r.fail(l.column, fmt.Errorf("%w: group %d of rows lacks it; fetch the file again", ErrIncomplete, g+1))
 			}
-			size, err := r.checkChunk(content, &columns[l.index].MetaData, unpack)
+			size, err := r.checkChunk(content, &columns[l.index].MetaData, l.deepest, unpack)
 			if err != nil {
 				return r.fail(l.column, err)
 			}
@@ -61,7 +61,7 @@ func (r *reader) checkPages(content io.ReaderAt, meta *format.FileMetaData, leav
 }
 
 // checkChunk goes from header to header, over all that the library might read, and says how much there is once it is unpacked.
-func (r *reader) checkChunk(content io.ReaderAt, chunk *format.ColumnMetaData, unpack *unpacker) (int64, error) {
+func (r *reader) checkChunk(content io.ReaderAt, chunk *format.ColumnMetaData, deepest [2]int, unpack *unpacker) (int64, error) {
 	begin := chunk.DataPageOffset
 	if chunk.DictionaryPageOffset != 0 {
 		begin = chunk.DictionaryPageOffset
@@ -85,7 +85,7 @@ func (r *reader) checkChunk(content io.ReaderAt, chunk *format.ColumnMetaData, u
 		case !declares(chunk.Codec) && full/r.options.Limits.Ratio > size+freeOfPageRatio:
 			return 0, fmt.Errorf("%w: a page unpacks to more than %d times its size", ErrLimit, r.options.Limits.Ratio)
 		}
-		if err := r.checkPage(io.NewSectionReader(content, at+length, size), chunk.Codec, header, unpack); err != nil {
+		if err := r.checkPage(io.NewSectionReader(content, at+length, size), chunk.Codec, header, deepest, unpack); err != nil {
 			return 0, err
 		}
 		unpacked += full
@@ -97,36 +97,52 @@ func (r *reader) checkChunk(content io.ReaderAt, chunk *format.ColumnMetaData, u
 // freeOfPageRatio is added to a page's size before its ratio is looked at: a page of one value many times over is tiny.
 const freeOfPageRatio = 64 << 10
 
-// checkPage looks at how many values a page says that it has, and at what it unpacks to. What a page is, the library takes from its type
-// alone, whatever else its header holds.
-func (r *reader) checkPage(page *io.SectionReader, codec format.CompressionCodec, header *format.PageHeader, unpack *unpacker) error {
+// checkPage looks at how many values a page says that it has, at what it unpacks to, and at what that stands for. What a page is, the library
+// takes from its type alone, whatever else its header holds.
+func (r *reader) checkPage(page *io.SectionReader, codec format.CompressionCodec, header *format.PageHeader, deepest [2]int, unpack *unpacker) error {
+	// Each value takes four bytes at least, where it is the number of one in the dictionary.
+	const least = 4
 	full, values := int64(header.UncompressedPageSize), int32(-1)
-	switch v2 := &header.DataPageHeaderV2; {
-	case header.Type == format.DataPage && header.DataPageHeader.Valid:
-		values = header.DataPageHeader.V.NumValues
+	is := content{deepest: deepest, most: r.options.Limits.Page / least, bytes: r.options.Limits.Page, encoding: format.Plain}
+	switch v1, v2 := &header.DataPageHeader, &header.DataPageHeaderV2; {
+	case header.Type == format.DataPage && v1.Valid:
+		values, is.encoding = v1.V.NumValues, v1.V.Encoding
+		is.bits = [2]bool{v1.V.RepetitionLevelEncoding == format.BitPacked, v1.V.DefinitionLevelEncoding == format.BitPacked}
 	case header.Type == format.DictionaryPage && header.DictionaryPageHeader.Valid:
-		values = header.DictionaryPageHeader.V.NumValues
+		values, is.deepest = header.DictionaryPageHeader.V.NumValues, [2]int{}
 	case header.Type == format.DataPageV2 && v2.Valid:
-		values = v2.V.NumValues
+		values, is.encoding, is.version2 = v2.V.NumValues, v2.V.Encoding, true
 		// Levels stand before what is packed.
-		levels := int64(v2.V.RepetitionLevelsByteLength) + int64(v2.V.DefinitionLevelsByteLength)
-		if v2.V.RepetitionLevelsByteLength < 0 || v2.V.DefinitionLevelsByteLength < 0 || levels > page.Size() || levels > full {
+		repetition, definition := int64(v2.V.RepetitionLevelsByteLength), int64(v2.V.DefinitionLevelsByteLength)
+		levels := repetition + definition
+		if repetition < 0 || definition < 0 || levels > page.Size() || levels > full {
 			return fmt.Errorf("%w: a page has more levels than bytes; fetch it again", ErrIncomplete)
 		}
 		if v2.V.IsCompressed.Valid && !v2.V.IsCompressed.V {
 			codec = format.Uncompressed
 		}
+		b, err := packed(io.NewSectionReader(page, 0, levels))
+		if err != nil {
+			return err
+		}
+		is.levels = [2][]byte{b[:repetition], b[repetition:]}
 		page, full = io.NewSectionReader(page, levels, page.Size()-levels), full-levels
 	}
-	// Each value takes four bytes at least, where it is the number of one in the dictionary.
-	const least = 4
-	switch most := r.options.Limits.Page / least; {
+	switch {
 	case values < 0:
 		return fmt.Errorf("%w: a page is of an unknown kind; fetch it again", ErrIncomplete)
-	case int64(values) > most:
-		return fmt.Errorf("%w: a page has %d values, and may have %d", ErrLimit, values, most)
+	case int64(values) > is.most:
+		return is.tooMany(uint64(values))
 	}
-	return unpack.check(codec, page, full)
+	wanted := is.encoding != format.Plain || !is.version2 && is.deepest != [2]int{}
+	var err error
+	if is.data, err = unpack.unpack(codec, page, full, wanted); err != nil {
+		return err
+	}
+	if !wanted {
+		is.data = nil
+	}
+	return is.check()
 }
 
 // pageHeader is the header at a place, and how long it is. It is a few bytes mostly, but may hold the largest and smallest values.

@@ -47,6 +47,8 @@ type leaf struct {
 	index  int
 	role   role
 	read   func(parquet.Value, *cell) error
+	// deepest are the highest levels of repetition and definition.
+	deepest [2]int
 }
 
 type role uint8
@@ -92,10 +94,12 @@ func (r *reader) leavesOf(file *parquet.File) ([]leaf, error) {
 		if found.Repeated() {
 			return nil, &Error{Place: r.place, Column: names[at[c]], Err: errors.New("it must have one value in each row, but is repeated")}
 		}
-		leaves = append(leaves, leaf{column: c, index: found.Index(), read: read})
+		leaves = append(leaves, leaf{column: c, index: found.Index(), read: read, deepest: deepest(found)})
 	}
 	return leaves, nil
 }
+
+func deepest(c *parquet.Column) [2]int { return [2]int{c.MaxRepetitionLevel(), c.MaxDefinitionLevel()} }
 
 // mapLeaves are the keys and values of a map, as AWS has tags.
 func mapLeaves(c column, found *parquet.Column) ([]leaf, error) {
@@ -114,8 +118,8 @@ func mapLeaves(c column, found *parquet.Column) ([]leaf, error) {
 		}
 	}
 	return []leaf{
-		{column: c, index: both[0].Index(), role: mapKey},
-		{column: c, index: both[1].Index(), role: mapValue},
+		{column: c, index: both[0].Index(), role: mapKey, deepest: deepest(both[0])},
+		{column: c, index: both[1].Index(), role: mapValue, deepest: deepest(both[1])},
 	}, nil
 }
 

@@ -45,6 +45,8 @@ type note struct {
 	Warnings    []string `json:"warnings,omitempty"`
 	// Said has a sketch of what the bill says of each billing period that was stored.
 	Said map[string]source.Sketch `json:"said,omitempty"`
+	// Young is when files of the bill were found that were just written, in seconds since 1970; 0 where it is not waited for.
+	Young int64 `json:"young,omitempty"`
 }
 
 // maxNoted is how many unknown teams are remembered of one bill, and maxWarnings how many warnings come of all.
@@ -175,19 +177,23 @@ func (r *session) all(ctx context.Context, bills []Bill, before map[string]note)
 	return failed, nil
 }
 
+// patience is how long a bill is waited for whose files are always new, as those are that a server makes when it is asked.
+const patience = time.Hour
+
 // young says whether a bill that counts already may be on its way: a run that is being uploaded would take the place of one that is
 // whole. Times that are ahead of the manager's by more than clocks differ say nothing.
 func (r *session) young(bill Bill) bool {
-	age := r.task.Now.Sub(newest(bill.Files))
-	if age >= together || age <= -together {
+	n, now := r.now.Bills[bill.Name], r.task.Now
+	age := now.Sub(newest(bill.Files))
+	stored := func(slice history.Slice) bool { return slice.Part == bill.Name }
+	if age >= together || age <= -together || !slices.ContainsFunc(slices.Collect(maps.Keys(r.stored)), stored) {
 		return false
 	}
-	for slice := range r.stored {
-		if slice.Part == bill.Name {
-			return true
-		}
+	if n.Young == 0 {
+		n.Young = now.Unix()
+		r.now.Bills[bill.Name] = n
 	}
-	return false
+	return now.Sub(time.Unix(n.Young, 0)) < patience
 }
 
 // keep stores what a bill says, and notes that it was read.

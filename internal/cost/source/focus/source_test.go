@@ -257,6 +257,28 @@ func TestSource_WarnsOfABillThatIsThereTwice(t *testing.T) {
 	}
 }
 
+// TestSource_WaitsNotForEver has files that are always new, as those are that a server makes when it is asked.
+func TestSource_WaitsNotForEver(t *testing.T) {
+	p := newPlace(t)
+	for i, step := range []struct {
+		after time.Duration
+		want  string
+		waits bool
+	}{{0, "0", false}, {time.Hour, "0", true}, {59 * time.Minute, "0", true}, {time.Minute, "3", false}, {time.Hour, "3", true}} {
+		p.task.Now = p.task.Now.Add(step.after)
+		write(t, p.dir, map[string]string{"11/a.csv": bill(cost("2026-11-01", "shop", fmt.Sprint(i)))})
+		if err := os.Chtimes(filepath.Join(p.dir, "11", "a.csv"), p.task.Now, p.task.Now); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.read(); step.waits != (err != nil) {
+			t.Errorf("step %d: %v", i, err)
+		}
+		if diff := cmp.Diff("2026-11-01 shopUSD "+step.want+"\n", p.days()); diff != "" {
+			t.Errorf("step %d: %s", i, diff)
+		}
+	}
+}
+
 func TestSource_SaysWhichFilesAreTakenForOlderRuns(t *testing.T) {
 	p := newPlace(t)
 	write(t, p.dir, map[string]string{

@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/snappy"
 	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go/format"
 	"github.com/pierrec/lz4/v4"
@@ -21,43 +22,58 @@ type unpacker struct {
 	zstd *zstd.Decoder
 }
 
-// check unpacks what is packed of a page to nowhere; full is how much its header says that there is.
-func (u *unpacker) check(codec format.CompressionCodec, page *io.SectionReader, full int64) error {
+// unpack returns what a page unpacks to; full is how much its header says that there is. Where the content is not wanted, it returns none if it
+// can tell how much it is without.
+func (u *unpacker) unpack(codec format.CompressionCodec, page *io.SectionReader, full int64, wanted bool) ([]byte, error) {
 	if page.Size() == 0 {
-		return nil
+		return nil, nil
 	}
 	switch codec {
+	case format.Uncompressed:
+		if !wanted {
+			return nil, nil
+		}
+		return packed(page)
 	case format.Snappy:
-		return checkSnappy(page, full)
+		return unpackSnappy(page, full, wanted)
 	case format.Lz4Raw:
-		return checkLZ4(page, full)
+		return unpackLZ4(page, full)
 	case format.Gzip:
 		unpacked, err := gzip.NewReader(page)
 		if err != nil {
-			return incomplete(err)
+			return nil, damaged(err)
 		}
 		return drain(unpacked, full)
 	case format.Brotli:
 		return drain(brotli.NewReader(page), full)
 	case format.Zstd:
-		return u.checkZstd(page, full)
+		return u.unpackZstd(page, full)
 	}
-	return nil // what is not packed is as large as it is, and the library knows no others
+	return nil, fmt.Errorf("its pages are packed by %s; they must be packed by gzip, Snappy, Zstandard, LZ4_RAW or Brotli, or not at all", codec)
 }
 
-// checkZstd bounds the window too, which is the decoder's memory.
-func (u *unpacker) checkZstd(page *io.SectionReader, full int64) error {
+// packed is a page as it is.
+func packed(page *io.SectionReader) ([]byte, error) {
+	b := make([]byte, page.Size())
+	if _, err := io.ReadFull(page, b); err != nil {
+		return nil, incomplete(err)
+	}
+	return b, nil
+}
+
+// unpackZstd bounds the window too, which is the decoder's memory.
+func (u *unpacker) unpackZstd(page *io.SectionReader, full int64) ([]byte, error) {
 	const window = 8 << 20 // what encoders use, also for pages that are smaller
 	if u.zstd == nil {
 		decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
 			zstd.WithDecoderMaxWindow(uint64(max(window, u.most)))) //nolint:gosec // it is positive
 		if err != nil {
-			return err
+			return nil, err
 		}
 		u.zstd = decoder
 	}
 	if err := u.zstd.Reset(page); err != nil {
-		return damaged(err)
+		return nil, damaged(err)
 	}
 	return drain(u.zstd, full)
 }
@@ -69,45 +85,56 @@ func (u *unpacker) close() {
 	}
 }
 
-// checkSnappy reads the length that a block of Snappy begins with: as much room is made for it.
-func checkSnappy(page *io.SectionReader, full int64) error {
+// unpackSnappy reads the length that a block of Snappy begins with: as much room is made for it.
+func unpackSnappy(page *io.SectionReader, full int64, wanted bool) ([]byte, error) {
 	var begin [binary.MaxVarintLen64]byte
 	n, err := page.ReadAt(begin[:], 0)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return err
+		return nil, err
 	}
 	length, read := binary.Uvarint(begin[:n])
 	switch {
 	case read <= 0:
-		return damaged(errors.New("a block of Snappy has no length"))
+		return nil, damaged(errors.New("a block of Snappy has no length"))
 	case length > uint64(full): //nolint:gosec // it is not negative
-		return tooMuch(full)
+		return nil, tooMuch(full)
+	case !wanted:
+		return nil, nil
 	}
-	return nil
+	b, err := packed(page)
+	if err != nil {
+		return nil, err
+	}
+	if b, err = snappy.Decode(nil, b); err != nil {
+		return nil, damaged(err)
+	}
+	return b, nil
 }
 
-// checkLZ4 unpacks a block, which says nowhere how large it is.
-func checkLZ4(page *io.SectionReader, full int64) error {
-	packed := make([]byte, page.Size())
-	if _, err := io.ReadFull(page, packed); err != nil {
-		return incomplete(err)
+// unpackLZ4 unpacks a block, which says nowhere how large it is.
+func unpackLZ4(page *io.SectionReader, full int64) ([]byte, error) {
+	b, err := packed(page)
+	if err != nil {
+		return nil, err
 	}
-	if _, err := lz4.UncompressBlock(packed, make([]byte, full)); err != nil {
-		return fmt.Errorf("%w: a page is damaged, or unpacks to more than the %d bytes that it says: %w; fetch it again", ErrIncomplete, full, err)
+	unpacked := make([]byte, full)
+	n, err := lz4.UncompressBlock(b, unpacked)
+	if err != nil {
+		return nil, fmt.Errorf("%w: a page is damaged, or unpacks to more than the %d bytes that it says: %w; fetch it again", ErrIncomplete, full, err)
 	}
-	return nil
+	return unpacked[:n], nil
 }
 
-// drain reads to nowhere, and a byte more than there should be.
-func drain(unpacked io.Reader, full int64) error {
-	n, err := io.Copy(io.Discard, io.LimitReader(unpacked, full+1))
+// drain reads all that there should be, and a byte more.
+func drain(unpacked io.Reader, full int64) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(unpacked, full+1))
 	switch {
-	case n > full:
-		return tooMuch(full)
+	case int64(len(b)) > full:
+		return nil, tooMuch(full)
 	case err != nil:
-		return damaged(err)
+		return nil, damaged(err)
 	}
-	return nil
+	return b, nil
 }
 
 func tooMuch(full int64) error {
