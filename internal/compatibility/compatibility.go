@@ -47,6 +47,9 @@ func Compare(before, after *platformv1alpha1.ServiceTemplateSpec) ([]Change, err
 	}
 	c.outputs(before, after)
 	c.overrides(before.Overrides, after.Overrides)
+	if text(before.Pipeline) != text(after.Pipeline) {
+		c.safe("pipeline", "changed: it counts for Builds that begin from now on, and nothing that runs is touched")
+	}
 	slices.SortStableFunc(c.changes, func(a, b Change) int {
 		return cmp.Or(cmp.Compare(weight[b.Level], weight[a.Level]), cmp.Compare(a.Path, b.Path))
 	})

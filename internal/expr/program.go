@@ -38,6 +38,12 @@ func (p *Program) Members(name string) (literals []string, complete bool) {
 	return p.members[name], !slices.Contains(p.loose, name)
 }
 
+// Unknown is the value of a variable that is not known. An expression whose value does not depend on it has that value all the same.
+var Unknown any = types.NewUnknown(1, nil)
+
+// ErrUnknown is the error of an evaluation whose value depends on a variable that is Unknown.
+var ErrUnknown = errors.New("the value of the expression is unknown")
+
 // run evaluates, and tells the cost. A panic of the interpreter is an error.
 func (p *Program) run(variables map[string]any) (value ref.Val, cost uint64, err error) {
 	var tracker *interpreter.CostTracker
@@ -72,7 +78,7 @@ func (p *Program) run(variables map[string]any) (value ref.Val, cost uint64, err
 	case *types.Err:
 		return nil, 0, v
 	case *types.Unknown:
-		return nil, 0, errors.New("the value of the expression is unknown")
+		return nil, 0, ErrUnknown
 	}
 	return value, 0, nil
 }

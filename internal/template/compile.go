@@ -18,6 +18,7 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/expr"
 	"github.com/towpath-dev/towpath/internal/openapi"
+	"github.com/towpath-dev/towpath/internal/pipeline"
 )
 
 // compiler is the state of one Compile.
@@ -91,6 +92,7 @@ func (c *compiler) run() {
 	}
 	c.provide(at)
 	c.open(at.Child("overrides", "allow"))
+	c.build(at.Child("pipeline"))
 	c.checkNames()
 	if len(c.errs) == 0 {
 		c.order()
@@ -99,6 +101,22 @@ func (c *compiler) run() {
 	}
 	slices.Sort(c.template.capabilities)
 	c.template.capabilities = slices.Compact(c.template.capabilities)
+}
+
+// build compiles the pipeline.
+func (c *compiler) build(at *field.Path) {
+	if c.spec.Pipeline == nil {
+		return
+	}
+	compiled, errs := pipeline.Compile(c.spec.Pipeline, c.params, at)
+	c.errs = append(c.errs, errs...)
+	if compiled == nil {
+		return
+	}
+	c.template.pipeline = compiled
+	for _, path := range compiled.Reads() {
+		c.reads[path] = true
+	}
 }
 
 // read decodes the resources and finds out about their kinds.

@@ -16,6 +16,7 @@ import (
 	"github.com/towpath-dev/towpath/internal/expr"
 	"github.com/towpath-dev/towpath/internal/openapi"
 	"github.com/towpath-dev/towpath/internal/override"
+	"github.com/towpath-dev/towpath/internal/pipeline"
 )
 
 // Template is a compiled ServiceTemplate. It is immutable and safe for concurrent use.
@@ -27,6 +28,8 @@ type Template struct {
 	endpoint     *endpoint
 	// targets are the resources with what overrides may set.
 	targets override.Targets
+	// pipeline is nil where the template has none.
+	pipeline *pipeline.Compiled
 }
 
 // resource is one compiled resource.
@@ -92,6 +95,9 @@ func Hash(spec *platformv1alpha1.ServiceTemplateSpec) (string, error) {
 	sum := sha256.Sum256(canonical)
 	return hex.EncodeToString(sum[:]), nil
 }
+
+// Pipeline returns the compiled pipeline; nil where the template has none.
+func (t *Template) Pipeline() *pipeline.Compiled { return t.pipeline }
 
 // Capabilities returns the optional APIs that expressions of the template ask for, as
 // group/version/Kind, sorted.
