@@ -197,6 +197,10 @@ type BuildStage struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	Job string `json:"job,omitempty"`
+	// image is what the stage says that it pushed: the repository of the Component with a digest. Absent where it pushed nothing.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Image string `json:"image,omitempty"`
 	// message says why it failed, or was left out. It holds no line of a log.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024

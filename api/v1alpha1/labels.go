@@ -24,6 +24,8 @@ const (
 	LabelPreviewOf = LabelPrefix + "preview-of"
 	// LabelCheck names, on the Job of a check and on its pods, the check.
 	LabelCheck = LabelPrefix + "check"
+	// LabelBuild names, on the Jobs and the claim of a Build and on its pods, the Build.
+	LabelBuild = LabelPrefix + "build"
 	// LabelOwnerUID is the UID of the Component (or of the Environment, for what the
 	// Environment makes) that owns the object. It stands on the object itself, never on pod
 	// templates, and decides who may change the object.

@@ -28,6 +28,10 @@ const (
 	ComponentEnvironment = "component.environment"
 	// ComponentUses finds Components by the names of those that they use.
 	ComponentUses = "component.uses"
+	// BuildComponent finds Builds by the name of their Component.
+	BuildComponent = "build.component"
+	// BuildPlace finds Builds that run or ran here by BuildKey.
+	BuildPlace = "build.place"
 	// ApprovalRelease finds Approvals by the UID of their Release.
 	ApprovalRelease = "approval.release"
 	// BuildComponent finds Builds by the name of their Component.
@@ -47,6 +51,9 @@ func OwnerKey(component types.UID, environment string) string {
 	return string(component) + "/" + environment
 }
 
+// BuildKey is the value of BuildPlace: a workload namespace, and the name of a Build.
+func BuildKey(namespace, name string) string { return namespace + "/" + name }
+
 // Register adds every index to a cache. It must be called before the cache starts.
 func Register(ctx context.Context, indexer client.FieldIndexer) error {
 	for _, i := range []struct {
@@ -63,6 +70,13 @@ func Register(ctx context.Context, indexer client.FieldIndexer) error {
 		{&platformv1alpha1.Component{}, ComponentTemplate, one(func(c *platformv1alpha1.Component) string { return c.Spec.TemplateRef.Name })},
 		{&platformv1alpha1.Component{}, ComponentEnvironment, path},
 		{&platformv1alpha1.Component{}, ComponentUses, uses},
+		{&platformv1alpha1.Build{}, BuildComponent, one(func(b *platformv1alpha1.Build) string { return b.Spec.Component })},
+		{&platformv1alpha1.Build{}, BuildPlace, one(func(b *platformv1alpha1.Build) string {
+			if b.Status.Place == nil {
+				return ""
+			}
+			return BuildKey(b.Status.Place.Namespace, b.Name)
+		})},
 		{&platformv1alpha1.Approval{}, ApprovalRelease, one(func(a *platformv1alpha1.Approval) string { return string(a.Spec.ReleaseRef.UID) })},
 		{&platformv1alpha1.Build{}, BuildComponent, one(func(b *platformv1alpha1.Build) string { return b.Spec.Component })},
 		{&platformv1alpha1.Environment{}, EnvironmentClass, one(func(e *platformv1alpha1.Environment) string { return e.Spec.ClassRef.Name })},

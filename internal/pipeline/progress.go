@@ -1,0 +1,121 @@
+package pipeline
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+)
+
+// Outcome is how a step that ran has ended.
+type Outcome struct {
+	Succeeded bool
+	// Message says why it failed.
+	Message string
+	// Image is what it says that it pushed; empty for nothing.
+	Image string
+	// At is when it ended.
+	At time.Time
+}
+
+// Begin gives the stages of a Build that has not begun any.
+func Begin(plan *Plan) []platformv1alpha1.BuildStage {
+	stages := make([]platformv1alpha1.BuildStage, len(plan.Steps))
+	for i := range plan.Steps {
+		stages[i] = platformv1alpha1.BuildStage{Name: plan.Steps[i].Name, State: platformv1alpha1.StageWaiting}
+		if plan.Steps[i].Skipped {
+			stages[i].State, stages[i].Message = platformv1alpha1.StageSkipped, "Its condition leaves it out."
+		}
+	}
+	return stages
+}
+
+// Advance takes into the stages what has ended, and begins those that nothing keeps any more. It changes the stages in place. What
+// stands in the plan and not in the stages is not run: a Build keeps the stages with which it began.
+func Advance(plan *Plan, stages []platformv1alpha1.BuildStage, ended map[string]Outcome, now time.Time) {
+	at := metav1.NewTime(now.Truncate(time.Second))
+	index := map[string]int{}
+	for i := range stages {
+		s := &stages[i]
+		index[s.Name] = i
+		outcome, ok := ended[s.Name]
+		if s.State != platformv1alpha1.StageRunning || !ok {
+			continue
+		}
+		s.State, s.Message, s.Image = platformv1alpha1.StageFailed, outcome.Message, ""
+		if outcome.Succeeded {
+			s.State, s.Image = platformv1alpha1.StageSucceeded, outcome.Image
+		}
+		completed := metav1.NewTime(outcome.At.Truncate(time.Second))
+		if outcome.At.IsZero() || s.StartedAt != nil && completed.Before(s.StartedAt) {
+			completed = at
+		}
+		s.CompletedAt = &completed
+	}
+	for i := range plan.Steps { // each stands behind what it needs
+		step := &plan.Steps[i]
+		known, ok := index[step.Name]
+		if !ok || stages[known].State != platformv1alpha1.StageWaiting {
+			continue
+		}
+		s, ready := &stages[known], true
+		for _, name := range step.Needs {
+			need, ok := index[name]
+			if !ok {
+				continue
+			}
+			switch stages[need].State {
+			case platformv1alpha1.StageFailed, platformv1alpha1.StageCancelled:
+				s.State, s.Message, ready = platformv1alpha1.StageCancelled, fmt.Sprintf("Stage %s, which it needs, did not succeed.", name), false
+			case platformv1alpha1.StageWaiting, platformv1alpha1.StageRunning:
+				ready = false
+			}
+		}
+		if ready {
+			s.State, s.StartedAt = platformv1alpha1.StageRunning, at.DeepCopy()
+		}
+	}
+}
+
+// Cancel ends every stage that has not ended.
+func Cancel(stages []platformv1alpha1.BuildStage, message string, now time.Time) {
+	at := metav1.NewTime(now.Truncate(time.Second))
+	for i := range stages {
+		s := &stages[i]
+		switch s.State {
+		case platformv1alpha1.StageRunning:
+			s.State, s.Message, s.CompletedAt = platformv1alpha1.StageCancelled, message, at.DeepCopy()
+		case platformv1alpha1.StageWaiting:
+			s.State, s.Message = platformv1alpha1.StageCancelled, message
+		}
+	}
+}
+
+// Result says how the stages ended together; empty while one has not.
+func Result(stages []platformv1alpha1.BuildStage) platformv1alpha1.BuildResult {
+	is := func(states ...platformv1alpha1.StageState) bool {
+		return slices.ContainsFunc(stages, func(s platformv1alpha1.BuildStage) bool { return slices.Contains(states, s.State) })
+	}
+	switch {
+	case is(platformv1alpha1.StageRunning, platformv1alpha1.StageWaiting):
+		return ""
+	case is(platformv1alpha1.StageFailed):
+		return platformv1alpha1.BuildFailed
+	case is(platformv1alpha1.StageCancelled):
+		return platformv1alpha1.BuildCancelled
+	}
+	return platformv1alpha1.BuildSucceeded
+}
+
+// Pushed is the image that the stages say they pushed: the last that one of them names, in their order; empty for none.
+func Pushed(stages []platformv1alpha1.BuildStage) string {
+	for i := len(stages) - 1; i >= 0; i-- {
+		if stages[i].Image != "" {
+			return stages[i].Image
+		}
+	}
+	return ""
+}
