@@ -34,8 +34,6 @@ const (
 	BuildPlace = "build.place"
 	// ApprovalRelease finds Approvals by the UID of their Release.
 	ApprovalRelease = "approval.release"
-	// BuildComponent finds Builds by the name of their Component.
-	BuildComponent = "build.component"
 	// EnvironmentClass finds Environments by the name of their class.
 	EnvironmentClass = "environment.class"
 	// EnvironmentTeam finds Environments by the name of their team.
@@ -78,7 +76,6 @@ func Register(ctx context.Context, indexer client.FieldIndexer) error {
 			return BuildKey(b.Status.Place.Namespace, b.Name)
 		})},
 		{&platformv1alpha1.Approval{}, ApprovalRelease, one(func(a *platformv1alpha1.Approval) string { return string(a.Spec.ReleaseRef.UID) })},
-		{&platformv1alpha1.Build{}, BuildComponent, one(func(b *platformv1alpha1.Build) string { return b.Spec.Component })},
 		{&platformv1alpha1.Environment{}, EnvironmentClass, one(func(e *platformv1alpha1.Environment) string { return e.Spec.ClassRef.Name })},
 		{&platformv1alpha1.Environment{}, EnvironmentTeam, one(func(e *platformv1alpha1.Environment) string { return e.Status.Team })},
 		{&platformv1alpha1.Team{}, TeamHome, one(team.Home)},

@@ -80,6 +80,8 @@ type Configuration struct {
 	Alerts AlertsConfiguration `json:"alerts"`
 	// CostSources is how bills are read.
 	CostSources CostSourcesConfiguration `json:"costSources"`
+	// Pipeline is what the pipelines of golden paths run with.
+	Pipeline PipelineConfiguration `json:"pipeline,omitzero"`
 }
 
 // CostSourcesConfiguration is how bills are read. Their addresses are for the platform team to choose.
@@ -270,6 +272,7 @@ func (c *Configuration) Validate() error {
 		errs = append(errs, field.Forbidden(field.NewPath("history"), "name sqlite or postgresqlAddressFile, and not both"))
 	}
 	errs = append(errs, c.validateAlerts()...)
+	errs = append(errs, c.Pipeline.validate(field.NewPath("pipeline"))...)
 	if err := errs.ToAggregate(); err != nil {
 		return fmt.Errorf("the manager's configuration is invalid: %w", err)
 	}
