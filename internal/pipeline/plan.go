@@ -67,7 +67,7 @@ type Step struct {
 	// Stage is the name of the stage, and Standard which of the standard ones it is, if any.
 	Stage    string
 	Standard platformv1alpha1.StandardStage
-	// Needs are the names of the steps that must have succeeded or been skipped before.
+	// Needs are the names of the steps that must have succeeded or been skipped before. Where one is skipped, what that needs is among them.
 	Needs []string
 	// Skipped says that its condition leaves it out.
 	Skipped bool

@@ -48,6 +48,11 @@ func (c *Compiled) Plan(in Input) (plan Plan, err error) {
 			return Plan{}, err
 		}
 		names[s.Name] = s.steps()
+		if steps[0].Skipped {
+			// What needs it waits for what it would have waited for: else a stage that is left out would let others run where, before
+			// it, something failed.
+			names[s.Name] = append(names[s.Name], steps[0].Needs...)
+		}
 		plan.Steps = append(plan.Steps, steps...)
 	}
 	return plan, nil
