@@ -80,6 +80,8 @@ type Configuration struct {
 	Alerts AlertsConfiguration `json:"alerts"`
 	// CostSources is how bills are read.
 	CostSources CostSourcesConfiguration `json:"costSources"`
+	// Pipeline is what the pipelines of golden paths run with.
+	Pipeline PipelineConfiguration `json:"pipeline,omitzero"`
 	// Sources is how the repositories of Components are asked.
 	Sources SourcesConfiguration `json:"sources"`
 }
@@ -282,6 +284,7 @@ func (c *Configuration) Validate() error {
 	}
 	errs = append(errs, c.validateAlerts()...)
 	errs = append(errs, c.validateSources()...)
+	errs = append(errs, c.Pipeline.validate(field.NewPath("pipeline"))...)
 	if err := errs.ToAggregate(); err != nil {
 		return fmt.Errorf("the manager's configuration is invalid: %w", err)
 	}

@@ -83,9 +83,7 @@ func WithClone(plan pipeline.Plan, in *pipeline.Input) (pipeline.Plan, error) {
 		},
 	})
 	for _, step := range plan.Steps {
-		if len(step.Needs) == 0 {
-			step.Needs = []string{pipeline.Clone}
-		}
+		step.Needs = append([]string{pipeline.Clone}, step.Needs...) // what needs but a skipped stage would not wait else
 		steps = append(steps, step)
 	}
 	plan.Steps = steps
@@ -107,7 +105,7 @@ func cut(name string) string {
 }
 
 // ClaimName is the name of the volume of a Build.
-func ClaimName(component string, build types.UID) string { return Name(component, build, "/") }
+func ClaimName(component string, build types.UID) string { return Name(component, build, "sources") }
 
 // Policy is what the guard holds the objects of a Build to, but for the scope of kinds, which the caller knows: the strictest rules,
 // whatever the class allows to golden paths.

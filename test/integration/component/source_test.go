@@ -9,7 +9,6 @@ import (
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/test/framework"
@@ -29,13 +28,11 @@ func built(component *platformv1alpha1.Component, letter string, ago time.Durati
 	}
 }
 
-// record makes a Build, and has it succeed.
+// record makes a Build, and waits until it counts.
 func record(ctx context.Context, build *platformv1alpha1.Build) {
 	GinkgoHelper()
 	Expect(developer.Create(ctx, build)).To(Succeed())
-	before := build.DeepCopy()
-	build.Status.Result, build.Status.Image = build.Spec.Result, build.Spec.Image
-	Expect(admin.Status().Patch(ctx, build, client.MergeFrom(before))).To(Succeed())
+	Eventually(ctx, framework.Read(admin, build)).Should(HaveField("Status.Image", build.Spec.Image))
 }
 
 // sourced is a Component that runs what is built of its source.
