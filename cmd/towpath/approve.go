@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -75,10 +76,10 @@ func newDecide(connect cluster.Connector, std streams, decision platformv1alpha1
 				return &trouble{err: explained, next: next}
 			}
 			_, err = fmt.Fprintf(std.out, "%s: %s of release %s for %s\n", user, decision, release.Name, release.Spec.Environment.Name)
-			if why := stillWaits(cmd.Context(), connection, release); err == nil && why != "" {
-				_, err = fmt.Fprintf(std.out, "it still waits: %s\n", why)
+			if err != nil {
+				return err
 			}
-			return err
+			return sayWhy(cmd.Context(), connection, std.out, release, decision)
 		},
 	}
 	flags.Bind(cmd)
@@ -93,24 +94,38 @@ func newDecide(connect cluster.Connector, std streams, decision platformv1alpha1
 // patience is how long the manager has to take a decision in, before it is said what the Release still waits for.
 const patience = 3 * time.Second
 
+// sayWhy says why a Release has not entered though something was decided on it.
+func sayWhy(ctx context.Context, connection *cluster.Cluster, out io.Writer, release *platformv1alpha1.Release, decision platformv1alpha1.Decision) error {
+	why, rejected := stillWaits(ctx, connection, release)
+	switch {
+	case why == "", rejected && decision == platformv1alpha1.DecisionReject:
+		return nil
+	case rejected:
+		why = "it does not enter: " + why
+	default:
+		why = "it still waits: " + why
+	}
+	_, err := fmt.Fprintln(out, why)
+	return err
+}
+
 // stillWaits is what a Release waits for though something was decided on it: more of the same, something else, or one who
-// may decide, which the author of a change may not be. Empty where it has entered, was rejected, or nobody can say.
-func stillWaits(ctx context.Context, connection *cluster.Cluster, release *platformv1alpha1.Release) string {
-	why := ""
+// may decide, which the author of a change may not be; or who rejected it. Empty where it has entered, or nobody can say.
+func stillWaits(ctx context.Context, connection *cluster.Cluster, release *platformv1alpha1.Release) (why string, rejected bool) {
 	_ = wait.PollUntilContextTimeout(ctx, patience/10, patience, true, func(ctx context.Context) (bool, error) {
 		component := &platformv1alpha1.Component{}
 		if err := connection.Get(ctx, client.ObjectKey{Namespace: release.Namespace, Name: release.Spec.Component.Name}, component); err != nil {
 			return false, err // what was known last is said, as where time is up
 		}
-		why = ""
+		why, rejected = "", false
 		for _, state := range component.Status.Environments {
-			if state.Name == release.Spec.Environment.Name && state.Pending == release.Name && state.Reason != platformv1alpha1.ReasonRejected {
-				why = state.Message
+			if state.Name == release.Spec.Environment.Name && state.Pending == release.Name {
+				why, rejected = state.Message, state.Reason == platformv1alpha1.ReasonRejected
 			}
 		}
-		return why == "", nil
+		return why == "" || rejected, nil
 	})
-	return why
+	return why, rejected
 }
 
 // waitingRelease reads a Release, and makes sure that it waits for a gate.

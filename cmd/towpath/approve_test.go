@@ -203,3 +203,27 @@ func TestApprove_SaysWhatTheReleaseStillWaitsFor(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
+
+func TestApproveAndPromote_SayThatSomebodyRejectedIt(t *testing.T) {
+	const message = "eve rejected the version for prod (Release shop-prod-3), since: It is broken."
+	rejected := inProd(func(c *platformv1alpha1.Component) {
+		c.Status.Environments[1].Reason, c.Status.Environments[1].Message = platformv1alpha1.ReasonRejected, message
+	})
+	for verb, says := range map[string]bool{"approve": true, "promote": true, "reject": false} {
+		got, _ := asBob(t, []client.Object{rejected.DeepCopy(), numbered(3, "shop-prod-3", "v2", waits)}, verb, "shop-prod-3")
+		if got.code != exitOK || strings.Contains(got.out, "it does not enter: "+message) != says || strings.Contains(got.out, "still waits") {
+			t.Errorf("%s: got %+v", verb, got)
+		}
+	}
+}
+
+func TestPromote_SaysWhatTheReleaseStillWaitsFor(t *testing.T) {
+	const message = "The version must have been Ready in dev for 1h0m0s."
+	waiting := inProd(func(c *platformv1alpha1.Component) { c.Status.Environments[1].Message = message })
+	for _, args := range [][]string{{"shop-prod-3"}, {"shop", "prod"}} {
+		got, _ := asBob(t, []client.Object{waiting.DeepCopy(), numbered(3, "shop-prod-3", "v2", waits)}, append([]string{"promote"}, args...)...)
+		if got.code != exitOK || !strings.Contains(got.out, "promoted release shop-prod-3 into prod\nit still waits: "+message) {
+			t.Errorf("%v: got %+v", args, got)
+		}
+	}
+}

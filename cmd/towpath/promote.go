@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -71,8 +72,12 @@ func promote(ctx context.Context, connection *cluster.Cluster, flags cluster.Fla
 	if err != nil {
 		return err
 	}
-	_, err = io.WriteString(out, said)
-	return err
+	if _, err = io.WriteString(out, said); err != nil || release == "" {
+		return err
+	}
+	promoted := &platformv1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Namespace: connection.Namespace, Name: release}}
+	promoted.Spec.Component.Name, promoted.Spec.Environment.Name = component, environment
+	return sayWhy(ctx, connection, out, promoted, "")
 }
 
 // changeStep changes one environment of a Component's path, of the state that was looked at.

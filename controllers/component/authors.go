@@ -74,8 +74,10 @@ func (s *scope) requested(st *stop) (*platformv1alpha1.RequestedVersion, error) 
 	}
 	unnamed := by == "" || slices.Contains(asked, "")
 	if release := st.brought(pin); release != nil && (before == nil || inherited) {
-		by = release.Spec.RequestedBy // asked for before there was a status, or before it was rolled back
-		unnamed = by == "" && !release.Opened()
+		// It was asked for before there was a status, or before it was rolled back or taken back. Whoever asks for it again without a
+		// name is not known by that.
+		by = release.Spec.RequestedBy
+		unnamed = by == "" && !release.Opened() || slices.Contains(asked, "")
 	}
 	now := &platformv1alpha1.RequestedVersion{Version: st.version, Revision: pin, Checks: checks, Requester: by}
 	if before != nil {
