@@ -231,10 +231,10 @@ func (o *newOptions) complete(world *offline.World) (filled, notes []string, err
 		notes = append(notes, "no source and no Dockerfile: "+o.Template+" runs what others wrote; --language go makes them")
 	}
 	if o.Team == "" {
-		o.Team = strings.TrimPrefix(o.Input.Namespace, "team-")
-		if o.Team == "" {
-			o.Team = "unknown"
-			notes = append(notes, "not told, so to be changed in catalog-info.yaml: the team (--team)")
+		var home bool
+		if o.Team, home = strings.CutPrefix(o.Input.Namespace, "team-"); !home || o.Team == "" {
+			o.Team = cmp.Or(o.Team, "unknown") // a home that a Team adopted has a name of its own
+			notes = append(notes, "not told, so to be changed in catalog-info.yaml where it is another: the team, "+o.Team+" (--team)")
 		}
 	}
 	if o.Image == "" {

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -88,17 +90,22 @@ func TestTheServiceBuildsServesAndStops(t *testing.T) {
 	if err := service.Start(); err != nil {
 		t.Fatal(err)
 	}
-	// The first line tells the port.
-	buffer := make([]byte, 4096)
-	count, err := out.Read(buffer)
+	lines := bufio.NewReader(out)
+	first, err := lines.ReadBytes('\n')
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, port, _ := strings.Cut(string(buffer[:count]), "[::]:")
-	port, _, _ = strings.Cut(port, `"`)
+	var said struct{ Address string }
+	if err := json.Unmarshal(first, &said); err != nil {
+		t.Fatal(err)
+	}
+	_, port, err := net.SplitHostPort(said.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
 	client := &http.Client{Timeout: 10 * time.Second}
 	for _, path := range []string{"healthz", "livez", "readyz", ""} {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("http://localhost:%s/%s", port, path), nil)
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:"+port+"/"+path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +121,7 @@ func TestTheServiceBuildsServesAndStops(t *testing.T) {
 	if err := service.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	rest, err := io.ReadAll(out)
+	rest, err := io.ReadAll(lines)
 	if err != nil || !strings.Contains(string(rest), `"stopped"`) {
 		t.Errorf("got %s, %v", rest, err)
 	}
