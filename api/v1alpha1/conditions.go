@@ -229,6 +229,26 @@ const (
 	ReasonHistoryUnavailable = "HistoryUnavailable"
 )
 
+// Reasons of a Build.
+const (
+	// ReasonBuilt: the image is there.
+	ReasonBuilt = "Built"
+	// ReasonBuilding: stages run.
+	ReasonBuilding = "Building"
+	// ReasonBuildQueued: another Build of the Component comes first.
+	ReasonBuildQueued = "BuildQueued"
+	// ReasonBuildFailed: a stage failed, or the Build took too long.
+	ReasonBuildFailed = "BuildFailed"
+	// ReasonBuildCancelled: a newer commit, or the end of what it belongs to, took the Build back.
+	ReasonBuildCancelled = "BuildCancelled"
+	// ReasonPipelineInvalid: what the golden path says cannot be run for this Component.
+	ReasonPipelineInvalid = "PipelineInvalid"
+	// ReasonComponentNotFound: the Component of the Build does not exist (yet).
+	ReasonComponentNotFound = "ComponentNotFound"
+	// ReasonWaitingForRecord: another engine builds, and has not recorded what it built.
+	ReasonWaitingForRecord = "WaitingForRecord"
+)
+
 // Reasons of a CostSource.
 const (
 	// ReasonImported: the source was read to the end, and what it says is in the history.

@@ -43,6 +43,8 @@ func Of(object any) []metav1.Condition {
 	switch o := object.(type) {
 	case *platformv1alpha1.Budget:
 		return o.Status.Conditions
+	case *platformv1alpha1.Build:
+		return o.Status.Conditions
 	case *platformv1alpha1.Component:
 		return o.Status.Conditions
 	case *platformv1alpha1.Environment:

@@ -82,6 +82,8 @@ type Configuration struct {
 	CostSources CostSourcesConfiguration `json:"costSources"`
 	// Sources is how the repositories of Components are asked.
 	Sources SourcesConfiguration `json:"sources"`
+	// Pipeline is what the pipelines of golden paths run with.
+	Pipeline PipelineConfiguration `json:"pipeline,omitzero"`
 }
 
 // SourcesConfiguration is how the repositories of Components are asked. Their addresses are for tenants to choose.
@@ -282,6 +284,7 @@ func (c *Configuration) Validate() error {
 	}
 	errs = append(errs, c.validateAlerts()...)
 	errs = append(errs, c.validateSources()...)
+	errs = append(errs, c.Pipeline.validate(field.NewPath("pipeline"))...)
 	if err := errs.ToAggregate(); err != nil {
 		return fmt.Errorf("the manager's configuration is invalid: %w", err)
 	}

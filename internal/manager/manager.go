@@ -31,6 +31,7 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/controllers/approval"
+	"github.com/towpath-dev/towpath/controllers/build"
 	"github.com/towpath-dev/towpath/controllers/check"
 	"github.com/towpath-dev/towpath/controllers/component"
 	"github.com/towpath-dev/towpath/controllers/environment"
@@ -242,6 +243,11 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 		&check.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Writer: writer, Clock: clock.RealClock{}, Workers: reconcilers,
 			Prometheus: prometheus.New(prometheus.NewSecret(mgr.GetAPIReader(), clock.RealClock{})),
+		},
+		&build.Reconciler{
+			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Writer: writer, Revisions: revisions, Clock: o.Clock, Recorder: recorder,
+			Standard: o.Configuration.Pipeline.standard(), Workspace: o.Configuration.Pipeline.workspace(),
+			LabelAliases: o.Configuration.LabelAliases, Workers: reconcilers,
 		},
 		&rollout.Reconciler{
 			Client: mgr.GetClient(), Revisions: revisions, Capabilities: capabilities, Namespaced: writer.Namespaced,

@@ -192,7 +192,7 @@ func TestPlan_RefusesStandardStagesThatNobodyConfigured(t *testing.T) {
 		change func(*pipeline.Input)
 		want   string
 	}{
-		{func(in *pipeline.Input) { in.Standard.Images = nil }, "pipeline.images.Image in the manager's configuration"},
+		{func(in *pipeline.Input) { in.Standard.Images = nil }, "pipeline.images.image in the manager's configuration"},
 		{func(in *pipeline.Input) { in.Standard.Buildkitd = "" }, "pipeline.buildkitd in the manager's configuration"},
 		{func(in *pipeline.Input) { in.Image = "" }, "set spec.source.image of Component checkout"},
 	} {

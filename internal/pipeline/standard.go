@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -58,7 +59,7 @@ func (step *Step) standard(in *Input, at *field.Path) error {
 		return nil
 	case step.Image == "":
 		return &Error{Path: at.Child("image").String(), Err: fmt.Errorf(
-			"nobody says with which image the standard stage %s runs: name one here, or have whoever runs Towpath set pipeline.images.%s in the manager's configuration", step.Standard, step.Standard)}
+			"nobody says with which image the standard stage %s runs: name one here, or have whoever runs Towpath set pipeline.images.%s in the manager's configuration", step.Standard, strings.ToLower(string(step.Standard)))}
 	case in.Image == "":
 		return &Error{Path: at.String(), Err: fmt.Errorf("the standard stage %s needs an image to push or read: set spec.source.image of Component %s", step.Standard, in.Component.Name)}
 	case step.Standard == platformv1alpha1.StageImage && in.Standard.Buildkitd == "":

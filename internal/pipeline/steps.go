@@ -106,7 +106,9 @@ func (s *stage) wanted(in *Input, variables map[string]any, budget *expr.Budget,
 }
 
 // pathsKnown says whether all paths that changed are known.
-func (b *Build) pathsKnown() bool { return b.ChangedPaths != nil && len(b.ChangedPaths) < maxChangedPaths }
+func (b *Build) pathsKnown() bool {
+	return b.ChangedPaths != nil && len(b.ChangedPaths) < maxChangedPaths
+}
 
 // fill gives a step what depends on the values of expressions.
 func (s *stage) fill(step *Step, in *Input, run map[string]string, variables map[string]any, budget *expr.Budget, at *field.Path) (err error) {

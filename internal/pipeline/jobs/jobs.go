@@ -107,7 +107,7 @@ func cut(name string) string {
 }
 
 // ClaimName is the name of the volume of a Build.
-func ClaimName(component string, build types.UID) string { return Name(component, build, "/") }
+func ClaimName(component string, build types.UID) string { return Name(component, build, "sources") }
 
 // Policy is what the guard holds the objects of a Build to, but for the scope of kinds, which the caller knows: the strictest rules,
 // whatever the class allows to golden paths.

@@ -1,0 +1,259 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/build"
+	"github.com/towpath-dev/towpath/internal/condition"
+	"github.com/towpath-dev/towpath/internal/pipeline"
+)
+
+// advance brings the status of a Build a step further.
+func (r *Reconciler) advance(ctx context.Context, s *scope) error {
+	switch {
+	case s.build.Status.Result != "":
+		return r.trim(ctx, s)
+	case s.build.Spec.Result != "":
+		s.record()
+		return nil
+	case s.build.Status.Place != nil:
+		return r.follow(ctx, s)
+	}
+	err := r.begin(ctx, s)
+	var o *obstacle
+	if !errors.As(err, &o) {
+		return err
+	}
+	if o.final {
+		return s.end(platformv1alpha1.BuildFailed, o.reason, o.message)
+	}
+	s.progressing(o.reason, o.message)
+	return nil
+}
+
+// record takes over what was built elsewhere.
+func (s *scope) record() {
+	spec, status := &s.build.Spec, &s.build.Status
+	at := metav1.NewTime(s.build.CreationTimestamp.Time)
+	status.StartedAt, status.CompletedAt, status.Result = &at, &at, spec.Result
+	by := ""
+	if spec.RequestedBy != "" {
+		by = " by " + spec.RequestedBy
+	}
+	switch spec.Result {
+	case platformv1alpha1.BuildSucceeded:
+		status.Image = spec.Image
+		s.ready("It was built elsewhere, and recorded" + by + ".")
+	case platformv1alpha1.BuildFailed:
+		s.stalled(platformv1alpha1.ReasonBuildFailed, "It failed elsewhere, as recorded"+by+where(spec.URL)+".")
+	default:
+		s.stalled(platformv1alpha1.ReasonBuildCancelled, "It was cancelled elsewhere, as recorded"+by+where(spec.URL)+".")
+	}
+}
+
+func where(url string) string {
+	if url == "" {
+		return ""
+	}
+	return ": see " + url
+}
+
+// begin decides whether, where and with which stages a Build runs. An obstacle says why it does not.
+func (r *Reconciler) begin(ctx context.Context, s *scope) error {
+	if s.component == nil || !s.component.DeletionTimestamp.IsZero() {
+		return &obstacle{reason: platformv1alpha1.ReasonComponentNotFound, message: fmt.Sprintf(
+			"Component %s does not exist in namespace %s. Create it, or delete the Build.", s.build.Spec.Component, s.build.Namespace)}
+	}
+	source := s.component.Spec.Source
+	if source == nil {
+		return &obstacle{final: true, reason: platformv1alpha1.ReasonPipelineInvalid, message: fmt.Sprintf(
+			"Component %s has no spec.source: nobody says from where it is built. Set it, or record what was built elsewhere.", s.component.Name)}
+	}
+	switch engine := engineOf(source); engine {
+	case platformv1alpha1.EngineJobs:
+	case platformv1alpha1.EngineTekton:
+		return &obstacle{final: true, reason: platformv1alpha1.ReasonPipelineInvalid, message: fmt.Sprintf(
+			"This manager runs no stages by engine %s: set spec.source.engine of Component %s to Jobs.", engine, s.component.Name)}
+	default:
+		if recorded := build.Recorded(s.build, s.builds); recorded != nil {
+			return s.end(platformv1alpha1.BuildCancelled, platformv1alpha1.ReasonBuildCancelled, fmt.Sprintf("Build %s records what was built of the commit.", recorded.Name))
+		}
+		return &obstacle{reason: platformv1alpha1.ReasonWaitingForRecord, message: fmt.Sprintf(
+			"Engine %s builds Component %s elsewhere: its last step records a Build of the commit (towpath build record), and this one ends then.", engine, s.component.Name)}
+	}
+	if err := r.placed(ctx, s); err != nil {
+		return err
+	}
+	number, err := r.planned(ctx, s)
+	if err != nil {
+		return err
+	}
+	turn := build.TurnOf(s.build, s.builds, s.plan.Concurrency)
+	switch {
+	case turn.Overtaken != "":
+		return s.end(platformv1alpha1.BuildCancelled, platformv1alpha1.ReasonBuildCancelled, fmt.Sprintf("Build %s of a newer commit takes its place.", turn.Overtaken))
+	case turn.Behind != "":
+		return &obstacle{reason: platformv1alpha1.ReasonBuildQueued, message: fmt.Sprintf("Build %s of the same Component comes first.", turn.Behind)}
+	}
+	at := metav1.NewTime(s.now.Truncate(time.Second))
+	s.build.Status.StartedAt = &at
+	s.build.Status.Place = &platformv1alpha1.BuildPlace{
+		Environment: s.environment.Name, Namespace: s.environment.Status.Namespace,
+		Template: s.run.Input.Template, Revision: number, Engine: engineOf(source),
+	}
+	s.build.Status.Stages = pipeline.Begin(&s.plan)
+	s.progressing(platformv1alpha1.ReasonBuilding, s.soFar())
+	return nil // the first stages begin once it is written where they run
+}
+
+// follow takes in what has ended, begins what may begin, and ends the Build.
+func (r *Reconciler) follow(ctx context.Context, s *scope) error {
+	if why, err := r.over(ctx, s); err != nil {
+		return err
+	} else if why != nil {
+		return r.cancel(ctx, s, why)
+	}
+	err := r.runStages(ctx, s)
+	switch result := pipeline.Result(s.build.Status.Stages); result {
+	case "":
+		var o *obstacle
+		if errors.As(err, &o) {
+			s.progressing(o.reason, o.message)
+			s.lookAgain(retryLater)
+			return nil
+		}
+		s.progressing(platformv1alpha1.ReasonBuilding, s.soFar())
+		return err
+	case platformv1alpha1.BuildSucceeded:
+		if err := r.clean(ctx, s.build, false); err != nil {
+			return err
+		}
+		s.build.Status.Image = pipeline.Pushed(s.build.Status.Stages)
+		if s.build.Status.Image == "" {
+			s.build.Status.Image = s.input.Reference()
+		}
+		if s.build.Status.Image == "" {
+			return s.end(platformv1alpha1.BuildFailed, platformv1alpha1.ReasonPipelineInvalid, fmt.Sprintf(
+				"All stages succeeded, and nobody says which image they made: set spec.source.image of Component %s.", s.component.Name))
+		}
+		return s.end(result, platformv1alpha1.ReasonBuilt, fmt.Sprintf("All stages succeeded: %s.", s.build.Status.Image))
+	default:
+		if err := r.clean(ctx, s.build, false); err != nil {
+			return err
+		}
+		return s.end(result, platformv1alpha1.ReasonBuildFailed, s.failed())
+	}
+}
+
+// over says why a Build that runs must not go on; nil where it may.
+func (r *Reconciler) over(ctx context.Context, s *scope) (*obstacle, error) {
+	place := s.build.Status.Place
+	if s.component == nil || !s.component.DeletionTimestamp.IsZero() || s.component.Spec.Source == nil {
+		return &obstacle{reason: platformv1alpha1.ReasonBuildCancelled, message: fmt.Sprintf("Component %s, or its source, is gone.", s.build.Spec.Component)}, nil
+	}
+	err := r.placed(ctx, s)
+	var o *obstacle
+	if err != nil && !errors.As(err, &o) {
+		return nil, err
+	}
+	if s.environment == nil || !s.environment.DeletionTimestamp.IsZero() || s.environment.Status.Namespace != place.Namespace {
+		return &obstacle{reason: platformv1alpha1.ReasonBuildCancelled, message: fmt.Sprintf("Environment %s, in which it ran, is gone.", place.Environment)}, nil
+	}
+	if _, err := r.planned(ctx, s); err != nil {
+		if errors.As(err, &o) && o.final {
+			return o, nil
+		}
+		return nil, err
+	}
+	if turn := build.TurnOf(s.build, s.builds, s.plan.Concurrency); turn.Overtaken != "" {
+		return &obstacle{reason: platformv1alpha1.ReasonBuildCancelled, message: fmt.Sprintf("Build %s of a newer commit takes its place.", turn.Overtaken)}, nil
+	}
+	left := s.build.Status.StartedAt.Add(s.plan.Timeout).Sub(s.now)
+	if left <= 0 {
+		return &obstacle{final: true, reason: platformv1alpha1.ReasonBuildFailed, message: fmt.Sprintf("It did not end within %s (timeoutSeconds of the pipeline).", s.plan.Timeout)}, nil
+	}
+	s.lookAgain(left)
+	return nil, nil
+}
+
+// cancel ends a Build that has begun.
+func (r *Reconciler) cancel(ctx context.Context, s *scope, why *obstacle) error {
+	if err := r.clean(ctx, s.build, true); err != nil {
+		return err
+	}
+	pipeline.Cancel(s.build.Status.Stages, condition.Clip(why.message, maxMessage), s.now)
+	result := platformv1alpha1.BuildCancelled
+	if why.final {
+		result = platformv1alpha1.BuildFailed
+	}
+	return s.end(result, why.reason, why.message)
+}
+
+// maxMessage bounds what the status says of a stage.
+const maxMessage = 1024
+
+// end ends a Build.
+func (s *scope) end(result platformv1alpha1.BuildResult, reason, message string) error {
+	at := metav1.NewTime(s.now.Truncate(time.Second))
+	s.build.Status.CompletedAt, s.build.Status.Result = &at, result
+	s.after = 0
+	if result == platformv1alpha1.BuildSucceeded {
+		s.ready(message)
+		return nil
+	}
+	s.build.Status.Image = ""
+	s.stalled(reason, message)
+	return nil
+}
+
+func (s *scope) ready(message string) {
+	condition.Ready(&s.build.Status.Conditions, s.build.Generation, platformv1alpha1.ReasonBuilt, message)
+}
+
+func (s *scope) stalled(reason, message string) {
+	condition.Stalled(&s.build.Status.Conditions, s.build.Generation, reason, message)
+}
+
+func (s *scope) progressing(reason, message string) {
+	condition.Progressing(&s.build.Status.Conditions, s.build.Generation, reason, message)
+}
+
+// soFar says how far the stages are.
+func (s *scope) soFar() string {
+	var running []string
+	ended := 0
+	for _, stage := range s.build.Status.Stages {
+		switch stage.State {
+		case platformv1alpha1.StageRunning:
+			running = append(running, stage.Name)
+		case platformv1alpha1.StageWaiting:
+		default:
+			ended++
+		}
+	}
+	what := "None of its stages runs yet"
+	if len(running) == 1 {
+		what = "Stage " + running[0] + " runs"
+	} else if len(running) > 1 {
+		what = "Stages " + strings.Join(running, ", ") + " run"
+	}
+	return fmt.Sprintf("%s; %d of %d have ended.", what, ended, len(s.build.Status.Stages))
+}
+
+// failed says which stages failed.
+func (s *scope) failed() string {
+	var all []string
+	for _, stage := range s.build.Status.Stages {
+		if stage.State == platformv1alpha1.StageFailed {
+			all = append(all, fmt.Sprintf("Stage %s failed: %s", stage.Name, stage.Message))
+		}
+	}
+	return strings.Join(all, " ")
+}

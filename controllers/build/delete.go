@@ -1,0 +1,113 @@
+package build
+
+import (
+	"context"
+	"fmt"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/apply"
+	"github.com/towpath-dev/towpath/internal/build"
+	"github.com/towpath-dev/towpath/internal/environment"
+	"github.com/towpath-dev/towpath/internal/index"
+	"github.com/towpath-dev/towpath/internal/pipeline/jobs"
+)
+
+// delete lets a Build go once nothing is left of what it made.
+func (r *Reconciler) delete(ctx context.Context, b *platformv1alpha1.Build) error {
+	if !controllerutil.ContainsFinalizer(b, platformv1alpha1.Finalizer) {
+		return nil
+	}
+	if err := r.clean(ctx, b, true); err != nil {
+		return err
+	}
+	before := b.DeepCopy()
+	controllerutil.RemoveFinalizer(b, platformv1alpha1.Finalizer)
+	err := r.Patch(ctx, b, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	if err == nil {
+		r.writes.Wrote(client.ObjectKeyFromObject(b), b.ResourceVersion)
+	}
+	return client.IgnoreNotFound(err)
+}
+
+// clean deletes the volume of a Build, and its Jobs where they must not go on, or stay. Jobs that have ended stay else, for their logs. Names
+// follow from the Build, so that one is found also which was made a moment before a manager died.
+func (r *Reconciler) clean(ctx context.Context, b *platformv1alpha1.Build, all bool) error {
+	place := b.Status.Place
+	if place == nil {
+		return nil
+	}
+	remove := func(kind schema.GroupVersionKind, name string) error {
+		live := &metav1.PartialObjectMetadata{}
+		live.SetGroupVersionKind(kind)
+		err := r.Live.Get(ctx, types.NamespacedName{Namespace: place.Namespace, Name: name}, live)
+		if apierrors.IsNotFound(err) || err == nil && (!ours(live, b) || !live.DeletionTimestamp.IsZero()) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("reading %s %s: %w", kind.Kind, name, err)
+		}
+		apiVersion, k := kind.ToAPIVersionAndKind()
+		err = r.Writer.Delete(ctx, environment.ApplierUser(place.Namespace), place.Namespace, apply.Target{
+			ReleaseObject: platformv1alpha1.ReleaseObject{APIVersion: apiVersion, Kind: k, Name: name}, UID: live.GetUID(),
+		})
+		if apierrors.IsForbidden(err) && r.gone(ctx, b) {
+			ctrl.LoggerFrom(ctx).Info("Leaves what nobody may delete any more, since the Environment is gone", "kind", k, "object", name)
+			return nil
+		}
+		return err
+	}
+	for i := range b.Status.Stages {
+		stage := &b.Status.Stages[i]
+		if all && (stage.State != platformv1alpha1.StageSkipped) && (b.DeletionTimestamp != nil || stage.CompletedAt == nil) {
+			if err := remove(batchv1.SchemeGroupVersion.WithKind("Job"), jobs.Name(b.Spec.Component, b.UID, stage.Name)); err != nil {
+				return err
+			}
+		}
+	}
+	return remove(corev1.SchemeGroupVersion.WithKind("PersistentVolumeClaim"), jobs.ClaimName(b.Spec.Component, b.UID))
+}
+
+// gone says whether the Environment of a Build is gone, and its applier with it.
+func (r *Reconciler) gone(ctx context.Context, b *platformv1alpha1.Build) bool {
+	var env platformv1alpha1.Environment
+	err := r.Live.Get(ctx, types.NamespacedName{Namespace: b.Namespace, Name: b.Status.Place.Environment}, &env)
+	return apierrors.IsNotFound(err)
+}
+
+// trim deletes a Build that has ended where enough newer ones are there, and nothing names it.
+func (r *Reconciler) trim(ctx context.Context, s *scope) error {
+	if !build.Superfluous(s.build, s.builds, nil) {
+		return nil
+	}
+	named := sets.New[string]()
+	if s.component != nil {
+		named.Insert(s.component.Status.Build)
+	}
+	var releases platformv1alpha1.ReleaseList
+	if err := r.List(ctx, &releases, client.InNamespace(s.build.Namespace), client.MatchingFields{index.ReleaseComponent: s.build.Spec.Component},
+		client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("listing Releases: %w", err)
+	}
+	for i := range releases.Items {
+		named.Insert(releases.Items[i].Spec.Build)
+	}
+	if !build.Superfluous(s.build, s.builds, named) {
+		return nil
+	}
+	err := r.Delete(ctx, s.build, client.Preconditions{UID: &s.build.UID, ResourceVersion: &s.build.ResourceVersion})
+	if apierrors.IsConflict(err) {
+		return nil
+	}
+	return client.IgnoreNotFound(err)
+}

@@ -1,0 +1,100 @@
+package manager
+
+import (
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/pipeline"
+	"github.com/towpath-dev/towpath/internal/pipeline/jobs"
+)
+
+// PipelineConfiguration is what the pipelines of golden paths run with. Towpath brings no images: which ones a cluster may run, and from
+// which registry, is for the platform team to say.
+type PipelineConfiguration struct {
+	// Images are those of the standard stages, and the one that fetches sources.
+	Images PipelineImages `json:"images,omitzero"`
+	// Buildkitd is the address of the buildkitd that builds images, outside of the namespaces of tenants, such as
+	// tcp://buildkitd.buildkit:1234. Default: none, so that no pipeline can have the standard stage Image.
+	Buildkitd string `json:"buildkitd,omitempty"`
+	// Workspace is the volume that the stages of a Build share. It goes when the Build ends.
+	Workspace WorkspaceConfiguration `json:"workspace,omitzero"`
+}
+
+// PipelineImages are the images of the standard stages. Each needs /bin/sh, and runs as user 65532. A stage can name another. Default: none, so that a
+// pipeline with a standard stage that names no image cannot run.
+type PipelineImages struct {
+	// Clone fetches the sources: it needs git, and ssh for repositories with ssh:// addresses.
+	Clone string `json:"clone,omitempty"`
+	// Image builds and pushes images: it needs buildctl.
+	Image string `json:"image,omitempty"`
+	// SBOM lists what is in an image: it needs syft.
+	SBOM string `json:"sbom,omitempty"`
+	// Scan looks for known vulnerabilities: it needs grype.
+	Scan string `json:"scan,omitempty"`
+	// Sign signs an image: it needs cosign.
+	Sign string `json:"sign,omitempty"`
+	// Provenance attests how an image was built: it needs cosign.
+	Provenance string `json:"provenance,omitempty"`
+}
+
+// WorkspaceConfiguration is the volume that the stages of a Build share.
+type WorkspaceConfiguration struct {
+	// Size of it, as a quantity. Default: 10Gi.
+	Size string `json:"size,omitempty"`
+	// StorageClass of it. Default: that of the cluster.
+	StorageClass string `json:"storageClass,omitempty"`
+}
+
+// defaultWorkspace is the size of the volume of a Build.
+var defaultWorkspace = resource.MustParse("10Gi")
+
+// standard are the images and settings of the standard stages.
+func (c *PipelineConfiguration) standard() pipeline.Standard {
+	standard := pipeline.Standard{Clone: c.Images.Clone, Buildkitd: c.Buildkitd, Images: map[platformv1alpha1.StandardStage]string{}}
+	for stage, image := range map[platformv1alpha1.StandardStage]string{
+		platformv1alpha1.StageImage: c.Images.Image, platformv1alpha1.StageSBOM: c.Images.SBOM, platformv1alpha1.StageScan: c.Images.Scan,
+		platformv1alpha1.StageSign: c.Images.Sign, platformv1alpha1.StageProvenance: c.Images.Provenance,
+	} {
+		if image != "" {
+			standard.Images[stage] = image
+		}
+	}
+	return standard
+}
+
+// workspace is the volume of a Build.
+func (c *PipelineConfiguration) workspace() jobs.Workspace {
+	w := jobs.Workspace{Size: defaultWorkspace.DeepCopy(), StorageClass: c.Workspace.StorageClass}
+	if size, err := resource.ParseQuantity(c.Workspace.Size); err == nil {
+		w.Size = size
+	}
+	return w
+}
+
+// validate says which values cannot work.
+func (c *PipelineConfiguration) validate(at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for name, image := range map[string]string{
+		"clone": c.Images.Clone, "image": c.Images.Image, "sbom": c.Images.SBOM, "scan": c.Images.Scan, "sign": c.Images.Sign, "provenance": c.Images.Provenance,
+	} {
+		if strings.ContainsAny(image, " \t\n\r") {
+			errs = append(errs, field.Invalid(at.Child("images", name), image, "must be an image, such as registry.example/tools/git@sha256:…"))
+		}
+	}
+	if c.Buildkitd != "" && !strings.Contains(c.Buildkitd, "://") {
+		errs = append(errs, field.Invalid(at.Child("buildkitd"), c.Buildkitd, "must be an address with its scheme, such as tcp://buildkitd.buildkit:1234"))
+	}
+	if c.Workspace.Size != "" {
+		if size, err := resource.ParseQuantity(c.Workspace.Size); err != nil || size.Sign() <= 0 {
+			errs = append(errs, field.Invalid(at.Child("workspace", "size"), c.Workspace.Size, "must be a quantity greater than zero, such as 10Gi"))
+		}
+	}
+	if name := c.Workspace.StorageClass; name != "" && len(validation.IsDNS1123Subdomain(name)) > 0 {
+		errs = append(errs, field.Invalid(at.Child("workspace", "storageClass"), name, "must be the name of a StorageClass"))
+	}
+	return errs
+}
