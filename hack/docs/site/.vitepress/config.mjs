@@ -41,6 +41,7 @@ const sidebar = [
     items: [
       { text: 'Install', link: '/docs/guides/install' },
       { text: 'Write golden paths', link: '/docs/guides/platform-engineer' },
+      { text: 'Pipelines', link: '/docs/guides/pipelines' },
       { text: 'Promotion', link: '/docs/guides/promotion' },
       { text: 'Bills', link: '/docs/guides/bills' },
       { text: 'Showback', link: '/docs/guides/showback' },
