@@ -35,6 +35,9 @@ func (r *Reconciler) advance(ctx context.Context, s *scope) error {
 		return s.end(platformv1alpha1.BuildFailed, o.reason, o.message)
 	}
 	s.progressing(o.reason, o.message)
+	if o.reason == platformv1alpha1.ReasonTemplateNotFound || o.reason == platformv1alpha1.ReasonRevisionNotFound {
+		s.lookAgain(retryLater) // templates wake no Build
+	}
 	return nil
 }
 
