@@ -84,7 +84,7 @@ type Stage struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
 	Image string `json:"image,omitempty"`
-	// script is run by /bin/sh with -e in the directory of the sources. Nothing is put into it: ${…} is the shell's, and what differs from
+	// script is run by /bin/sh with -e in the directory of the Component in its repository. Nothing is put into it: ${…} is the shell's, and what differs from
 	// commit to commit is in the environment variables TOWPATH_COMMIT, TOWPATH_BRANCH, TOWPATH_TAG, TOWPATH_PULL_REQUEST and
 	// TOWPATH_IMAGE.
 	// +optional

@@ -97,7 +97,7 @@ func (r *Reconciler) look(ctx context.Context, s *scope, stage *platformv1alpha1
 	if client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("reading Job %s: %w", stage.Job, err)
 	}
-	if err != nil || !ours(job, s.build) || !job.DeletionTimestamp.IsZero() {
+	if there := err == nil; !there || !ours(job, s.build) || !job.DeletionTimestamp.IsZero() {
 		return &pipeline.Outcome{Message: fmt.Sprintf("Job %s was deleted before it had ended.", stage.Job)}, nil
 	}
 	last := check.Finished(job)

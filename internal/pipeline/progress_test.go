@@ -30,7 +30,9 @@ func TestAdvance(t *testing.T) {
 		result v1alpha1.BuildResult
 	}{
 		{"begins what needs nothing", []map[string]pipeline.Outcome{{}}, "a=Running b=Running skipped=Skipped c=Waiting d=Waiting", ""},
-		{"a skipped stage counts as succeeded", []map[string]pipeline.Outcome{{}, {"b": ok}}, "a=Running b=Succeeded skipped=Skipped c=Running d=Waiting", ""},
+		{"waits for what a skipped stage needs", []map[string]pipeline.Outcome{{}, {"b": ok}}, "a=Running b=Succeeded skipped=Skipped c=Waiting d=Waiting", ""},
+		{"a skipped stage counts as succeeded", []map[string]pipeline.Outcome{{}, {"b": ok, "a": ok}}, "a=Succeeded b=Succeeded skipped=Skipped c=Running d=Waiting", ""},
+		{"does not run where a stage failed before a skipped one", []map[string]pipeline.Outcome{{}, {"a": failed}}, "a=Failed b=Running skipped=Skipped c=Cancelled d=Cancelled", ""},
 		{"waits for all", []map[string]pipeline.Outcome{{}, {"a": ok}}, "a=Succeeded b=Running skipped=Skipped c=Waiting d=Waiting", ""},
 		{"all that need a failed one", []map[string]pipeline.Outcome{{}, {"b": failed}}, "a=Running b=Failed skipped=Skipped c=Cancelled d=Cancelled", ""},
 		{"a failure ends when the others have", []map[string]pipeline.Outcome{{}, {"b": failed}, {"a": ok}}, "a=Succeeded b=Failed skipped=Skipped c=Cancelled d=Cancelled", v1alpha1.BuildFailed},

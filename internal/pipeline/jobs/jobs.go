@@ -83,9 +83,7 @@ func WithClone(plan pipeline.Plan, in *pipeline.Input) (pipeline.Plan, error) {
 		},
 	})
 	for _, step := range plan.Steps {
-		if len(step.Needs) == 0 {
-			step.Needs = []string{pipeline.Clone}
-		}
+		step.Needs = append([]string{pipeline.Clone}, step.Needs...) // what needs but a skipped stage would not wait else
 		steps = append(steps, step)
 	}
 	plan.Steps = steps

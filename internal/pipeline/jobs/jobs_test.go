@@ -155,7 +155,7 @@ func TestWithClone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if fmt.Sprint(with.Steps[1].Needs, with.Steps[2].Needs) != "[clone] [test]" || len(plan.Steps[0].Needs) > 0 {
+	if fmt.Sprint(with.Steps[1].Needs, with.Steps[2].Needs) != "[clone] [clone test]" || len(plan.Steps[0].Needs) > 0 {
 		t.Errorf("%+v", with.Steps)
 	}
 	clone := with.Steps[0]

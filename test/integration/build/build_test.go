@@ -99,7 +99,7 @@ var _ = Describe("A Build", func() {
 		t := begin(ctx, platformv1alpha1.Pipeline{TimeoutSeconds: 60, Stages: []platformv1alpha1.Stage{stage("test")}})
 		b := t.create(ctx)
 		t.job(ctx, b, "clone")
-		later(ctx, t, b, 61*time.Second)
+		later(ctx, b, 61*time.Second)
 		Eventually(ctx, framework.Read(admin, b)).Should(framework.BeStalled(platformv1alpha1.ReasonBuildFailed, "did not end within 1m0s"))
 		Expect(states(b)(ctx)).To(Equal("clone=Cancelled test=Cancelled"))
 		Eventually(ctx, t.left).Should(BeEmpty())
@@ -160,7 +160,7 @@ func gone(ctx context.Context, b *platformv1alpha1.Build) {
 }
 
 // later moves the manager's clock, and has it look at a Build: a fake clock wakes nobody.
-func later(ctx context.Context, t *team, b *platformv1alpha1.Build, by time.Duration) {
+func later(ctx context.Context, b *platformv1alpha1.Build, by time.Duration) {
 	GinkgoHelper()
 	now.SetTime(now.Now().Add(by))
 	touch(ctx, b)
