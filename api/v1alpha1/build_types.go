@@ -201,7 +201,7 @@ type BuildStage struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	Image string `json:"image,omitempty"`
-	// message says why it failed, or was left out. It holds no line of a log.
+	// message says why it failed, was left out, or does not run yet. It holds no line of a log.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message,omitempty"`

@@ -247,7 +247,13 @@ func (s *scope) soFar() string {
 	} else if len(running) > 1 {
 		what = "Stages " + strings.Join(running, ", ") + " run"
 	}
-	return fmt.Sprintf("%s; %d of %d have ended.", what, ended, len(s.build.Status.Stages))
+	so := fmt.Sprintf("%s; %d of %d have ended.", what, ended, len(s.build.Status.Stages))
+	for _, stage := range s.build.Status.Stages {
+		if stage.State == platformv1alpha1.StageRunning && stage.Message != "" {
+			return so + " Stage " + stage.Name + ": " + stage.Message
+		}
+	}
+	return so
 }
 
 // failed says which stages failed.

@@ -71,7 +71,7 @@ type Reconciler struct {
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=components;environments;releases;servicetemplates;servicetemplaterevisions,verbs=get;list;watch
 // +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get
-// +kubebuilder:rbac:groups="",resources=pods,verbs=list
+// +kubebuilder:rbac:groups="",resources=pods;events,verbs=list
 
 // SetupWithManager adds the controller, and the cache of the Jobs that it runs, to the manager.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {

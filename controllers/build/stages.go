@@ -103,7 +103,7 @@ func (r *Reconciler) look(ctx context.Context, s *scope, stage *platformv1alpha1
 	last := check.Finished(job)
 	switch {
 	case last == nil:
-		return r.overdue(s, stage, job), nil
+		return r.overdue(s, stage, job), r.diagnose(ctx, s, stage, job)
 	case last.Type == batchv1.JobFailed:
 		message := fmt.Sprintf("Job %s failed: %s.", job.Name, last.Reason)
 		if last.Reason == batchv1.JobReasonBackoffLimitExceeded {

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,8 +83,12 @@ func WithClone(plan pipeline.Plan, in *pipeline.Input) (pipeline.Plan, error) {
 			{Name: "TOWPATH_COMMIT", Value: in.Build.SHA}, {Name: "TOWPATH_REPOSITORY", Value: in.Component.Repository},
 		},
 	})
+	skipped := map[string]bool{}
 	for _, step := range plan.Steps {
-		step.Needs = append([]string{pipeline.Clone}, step.Needs...) // what needs but a skipped stage would not wait else
+		skipped[step.Name] = step.Skipped
+		if !slices.ContainsFunc(step.Needs, func(name string) bool { return !skipped[name] }) {
+			step.Needs = append([]string{pipeline.Clone}, step.Needs...)
+		}
 		steps = append(steps, step)
 	}
 	plan.Steps = steps

@@ -146,7 +146,8 @@ func TestJob_BoundsTriesAndAll(t *testing.T) {
 
 func TestWithClone(t *testing.T) {
 	in := &pipeline.Input{Component: pipeline.Component{Name: "checkout", Repository: "--upload-pack=id"}, Build: pipeline.Build{SHA: "abc", Branch: "$(id)"}}
-	plan := pipeline.Plan{Steps: []pipeline.Step{{Name: "test"}, {Name: "image", Needs: []string{"test"}}}}
+	plan := pipeline.Plan{Steps: []pipeline.Step{{Name: "test"}, {Name: "image", Needs: []string{"test"}},
+		{Name: "left", Skipped: true}, {Name: "after", Needs: []string{"left"}}}}
 	if _, err := jobs.WithClone(plan, in); err == nil || !strings.Contains(err.Error(), "pipeline.images.clone") {
 		t.Error(err)
 	}
@@ -155,7 +156,7 @@ func TestWithClone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if fmt.Sprint(with.Steps[1].Needs, with.Steps[2].Needs) != "[clone] [clone test]" || len(plan.Steps[0].Needs) > 0 {
+	if fmt.Sprint(with.Steps[1].Needs, with.Steps[2].Needs, with.Steps[4].Needs) != "[clone] [test] [clone left]" || len(plan.Steps[0].Needs) > 0 {
 		t.Errorf("%+v", with.Steps)
 	}
 	clone := with.Steps[0]
@@ -176,7 +177,7 @@ func TestWithClone(t *testing.T) {
 		t.Error("credentials of the repository are for the step that fetches it alone")
 	}
 	in.Component.Repository = ""
-	if without, err := jobs.WithClone(plan, in); err != nil || len(without.Steps) != 2 {
+	if without, err := jobs.WithClone(plan, in); err != nil || len(without.Steps) != 4 {
 		t.Error(without, err)
 	}
 }

@@ -2,6 +2,8 @@ package build_test
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -113,6 +115,33 @@ var _ = Describe("A full namespace", func() {
 		touch(ctx, b)
 		t.succeeds(ctx, b, "clone", "test")
 		Eventually(ctx, framework.Read(admin, b)).Should(framework.BeReady())
+	})
+})
+
+var _ = Describe("A stage whose pod does not run", func() {
+	It("says why", func(ctx context.Context) {
+		t := begin(ctx, platformv1alpha1.Pipeline{Stages: []platformv1alpha1.Stage{stage("test")}})
+		b := t.create(ctx)
+		job := t.job(ctx, b, "clone")
+		Eventually(ctx, func(ctx context.Context) error {
+			var pods corev1.PodList
+			if err := admin.List(ctx, &pods, client.InNamespace(t.workload), client.MatchingLabels{"batch.kubernetes.io/job-name": job.Name}); err != nil {
+				return err
+			}
+			if len(pods.Items) != 1 {
+				return errors.New("no pod yet")
+			}
+			before := pods.Items[0].DeepCopy()
+			pods.Items[0].Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "stage", Image: "registry.example/git:1", State: corev1.ContainerState{
+				Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "Back-off pulling image"},
+			}}}
+			return admin.Status().Patch(ctx, &pods.Items[0], client.MergeFrom(before))
+		}).Should(Succeed(), "the kubelet cannot pull the image")
+		later(ctx, b, time.Minute)
+		Eventually(ctx, framework.Read(admin, b)).Should(framework.HaveCondition(platformv1alpha1.ConditionReady, "False", platformv1alpha1.ReasonBuilding,
+			"Stage clone runs; 0 of 2 have ended. Stage clone: ", "registry.example/git:1"))
+		t.succeeds(ctx, b, "clone", "test")
+		Eventually(ctx, framework.Read(admin, b)).Should(And(framework.BeReady(), HaveField("Status.Stages", HaveEach(HaveField("Message", BeEmpty())))))
 	})
 })
 
