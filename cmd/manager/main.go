@@ -12,6 +12,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
+	"github.com/towpath-dev/towpath/internal/lazylog"
 	"github.com/towpath-dev/towpath/internal/manager"
 	"github.com/towpath-dev/towpath/internal/version"
 )
@@ -28,7 +29,7 @@ func main() {
 	logging := zap.Options{TimeEncoder: zapcore.RFC3339TimeEncoder}
 	logging.BindFlags(flag.CommandLine)
 	configuration, err := configure(flag.CommandLine, os.Args[1:])
-	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logging)))
+	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logging), zap.RawZapOpts(lazylog.Option())))
 	log := ctrl.Log.WithName("setup")
 	log.Info("Starting", "version", version.Version, "commit", version.Commit)
 	if err == nil {

@@ -27,6 +27,7 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/apply"
 	"github.com/towpath-dev/towpath/internal/freshness"
+	"github.com/towpath-dev/towpath/internal/intern"
 )
 
 // Annotations of cached children only.
@@ -83,6 +84,7 @@ func strip(in any) (any, error) {
 	delete(annotations, corev1.LastAppliedConfigAnnotation)
 	o.SetAnnotations(annotations)
 	o.SetManagedFields(nil)
+	intern.Metadata(o)
 	switch o := o.(type) {
 	case *unstructured.Unstructured:
 		lighten(o.Object)

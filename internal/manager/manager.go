@@ -47,6 +47,7 @@ import (
 	"github.com/towpath-dev/towpath/internal/fairness"
 	"github.com/towpath-dev/towpath/internal/history"
 	"github.com/towpath-dev/towpath/internal/index"
+	"github.com/towpath-dev/towpath/internal/intern"
 	"github.com/towpath-dev/towpath/internal/openapi/live"
 	"github.com/towpath-dev/towpath/internal/prometheus"
 	"github.com/towpath-dev/towpath/internal/revision"
@@ -174,7 +175,7 @@ func managerOptions(o *Options) ctrl.Options {
 		Client:                        client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}}}},
 		Controller:                    config.Controller{SkipNameValidation: &o.Again},
 		Cache: cache.Options{
-			DefaultTransform: cache.TransformStripManagedFields(),
+			DefaultTransform: lighten,
 			ByObject: map[client.Object]cache.ByObject{
 				// The manager may read service accounts where its own appliers are, and nowhere else.
 				&corev1.ServiceAccount{}: {Namespaces: map[string]cache.Config{platformv1alpha1.ApplierNamespace: {}}},
@@ -188,6 +189,15 @@ func managerOptions(o *Options) ctrl.Options {
 			},
 		},
 	}
+}
+
+// lighten takes managed fields out of what is cached, and keeps one copy of what stands in many objects.
+func lighten(object any) (any, error) {
+	object, err := cache.TransformStripManagedFields()(object)
+	if err != nil {
+		return nil, err
+	}
+	return intern.Transform(object)
 }
 
 // newWebhookServer returns a server that answers 404 to what no webhook takes. Its multiplexer is made by

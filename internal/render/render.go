@@ -5,7 +5,6 @@ package render
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -198,7 +197,7 @@ func Render(t *template.Template, in Input) ([]Object, error) {
 		if err := finish(object, in, labels); err != nil {
 			return &Error{Resource: e.Resource, Path: "metadata", Err: err}
 		}
-		raw, err := json.Marshal(e.Object)
+		length, err := sizeOf(e.Object)
 		if err != nil {
 			return &Error{Resource: e.Resource, Err: err}
 		}
@@ -209,7 +208,7 @@ func Render(t *template.Template, in Input) ([]Object, error) {
 		}
 		seen[identity] = e.Resource
 		objects = append(objects, Object{Resource: e.Resource, Wave: e.Wave, Object: object})
-		if size += len(raw); size > maxBytes || len(objects) > maxObjects {
+		if size += length; size > maxBytes || len(objects) > maxObjects {
 			return &Error{Resource: e.Resource, Err: fmt.Errorf("a Release must not make more than %d objects, and not more than %d bytes: make less of it", maxObjects, maxBytes)}
 		}
 		return nil

@@ -37,6 +37,7 @@ type parameters struct {
 	structural *structuralschema.Structural
 	validator  validation.SchemaCreateValidator
 	rules      *schemacel.Validator
+	known      known
 }
 
 // ParameterError says that parameters do not fit a template's schema.
@@ -155,6 +156,10 @@ func (t *Template) ResolveParameters(values map[string]any, at *field.Path) (map
 	if at == nil {
 		at = field.NewPath("parameters")
 	}
+	key := keyOf(values)
+	if resolved, ok := t.parameters.known.get(key, values); ok {
+		return resolved, nil
+	}
 	resolved := runtime.DeepCopyJSON(values)
 	if resolved == nil {
 		resolved = map[string]any{}
@@ -165,6 +170,7 @@ func (t *Template) ResolveParameters(values map[string]any, at *field.Path) (map
 	if len(errs) > 0 {
 		return nil, ordered(errs)
 	}
+	t.parameters.known.put(key, values, resolved)
 	return resolved, nil
 }
 
