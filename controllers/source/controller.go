@@ -80,6 +80,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
 	found, err := r.look(ctx, component, turn)
+	count(found, err)
 	if err == nil {
 		err = r.report(ctx, component, found)
 	}

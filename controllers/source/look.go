@@ -70,19 +70,32 @@ func (r *Reconciler) look(ctx context.Context, c *platformv1alpha1.Component, t 
 	if t.built, err = r.create(ctx, c, r.build(c, &news, from, t.pull(news.SHA))); err != nil {
 		return nil, err
 	}
+	t.builtAt = time.Now()
 	return &finding{head: news.SHA}, nil
 }
 
 // found is a finding of a problem; any other error is one.
 func found(head string, err error) (*finding, error) {
+	f := refusal(err)
+	if f == nil {
+		return nil, err
+	}
+	if f.failed {
+		f.head = head
+	}
+	return f, nil
+}
+
+// refusal is what an error says of the repository; nil where it says nothing.
+func refusal(err error) *finding {
 	if lag, ok := err.(*lagError); ok { //nolint:errorlint // it is never wrapped
-		return &finding{soon: lag.wait}, nil
+		return &finding{soon: lag.wait}
 	}
 	problem := gitsource.ProblemOf(err)
 	if problem == nil {
-		return nil, err
+		return nil
 	}
-	return &finding{head: head, failed: true, reason: problem.Reason, message: problem.Message}, nil
+	return &finding{failed: true, reason: problem.Reason, message: problem.Message}
 }
 
 // known are the Builds of the branch of a Component.
@@ -106,7 +119,9 @@ func (r *Reconciler) builds(ctx context.Context, c *platformv1alpha1.Component, 
 		add(&list.Items[i])
 		cached = cached || t.built != nil && list.Items[i].Name == t.built.Name
 	}
-	if cached {
+	// One that the cache does not show for longer was deleted meanwhile.
+	const unseen = 10 * time.Second
+	if cached || time.Since(t.builtAt) > unseen {
 		t.built = nil
 	}
 	if t.built != nil {

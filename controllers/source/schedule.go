@@ -44,7 +44,8 @@ type turn struct {
 	called bool
 
 	// built is the Build that was made last, which the cache may not show yet.
-	built *platformv1alpha1.Build
+	built   *platformv1alpha1.Build
+	builtAt time.Time
 	// skipped is the commit that changes nothing below a path.
 	skipped struct{ sha, from, path string }
 	// written is the status that was written last, and version the resource version that came of it.

@@ -95,7 +95,7 @@ func TestHead_IsWhereTheBranchIs(t *testing.T) {
 	if head, err = s.client.Head(t.Context(), s.source); err != nil || head.SHA != sha || head.Tag != "v2" {
 		t.Errorf("with tags it is %+v (%v)", head, err)
 	}
-	if posts := s.server.Asked(http.MethodPost); posts != 0 {
+	if posts := s.server.Asked(http.MethodPost, "checkout"); posts != 0 {
 		t.Errorf("it fetched %d times", posts)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/storage/memory"
+
+	"github.com/towpath-dev/towpath/internal/gittext"
 )
 
 // looking is one question under way.
@@ -133,17 +135,17 @@ func believable(when time.Time) bool { return when.Year() >= 2000 && when.Year()
 // describe is a commit as it is shown.
 func describe(c *object.Commit) Commit {
 	const maxAuthor, maxMessage = 254, 256
-	author := line(c.Author.Name, maxAuthor)
-	if address := line(c.Author.Email, maxAuthor); address != "" {
-		author = line(author+" <"+address+">", maxAuthor)
+	author := gittext.Line(c.Author.Name, maxAuthor)
+	if address := gittext.Line(c.Author.Email, maxAuthor); address != "" {
+		author = gittext.Line(author+" <"+address+">", maxAuthor)
 	}
 	out := Commit{SHA: c.Hash.String(), CommittedAt: c.Committer.When.UTC(), Author: author, PullRequest: pullRequest(c.Message)}
 	for i, r := range c.Message {
 		if r == '\n' {
-			out.Message = line(c.Message[:i], maxMessage)
+			out.Message = gittext.Line(c.Message[:i], maxMessage)
 			return out
 		}
 	}
-	out.Message = line(c.Message, maxMessage)
+	out.Message = gittext.Line(c.Message, maxMessage)
 	return out
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	"github.com/towpath-dev/towpath/internal/gittext"
 )
 
 const (
@@ -73,7 +75,7 @@ func (h *overHTTP) do(request *http.Request, accept string) (*http.Response, err
 	if got := answer.Header.Get("Content-Type"); got != accept {
 		_ = answer.Body.Close()
 		return nil, problem(RepositoryNotFound, "%s answers with %q, which is not Git's protocol: check that the URL is that of the repository, not of its page",
-			h.place, line(got, 60))
+			h.place, gittext.Line(got, 60))
 	}
 	return answer, nil
 }
@@ -94,7 +96,7 @@ func (h *overHTTP) refusal(answer *http.Response) error {
 	case code >= 300 && code < 400:
 		return problem(AddressRefused, "%s has moved (%d to %s); redirects are not followed, so set the URL that it has now", h.place, code, moved(answer))
 	default:
-		return problem(NotReachable, "%s answers %s", h.place, line(answer.Status, 60))
+		return problem(NotReachable, "%s answers %s", h.place, gittext.Line(answer.Status, 60))
 	}
 }
 
@@ -104,5 +106,5 @@ func moved(answer *http.Response) string {
 	if err != nil {
 		return "nowhere"
 	}
-	return line(strings.ToLower(to.Scheme+"://"+to.Host), 253)
+	return gittext.Line(strings.ToLower(to.Scheme+"://"+to.Host), 253)
 }

@@ -13,6 +13,8 @@ import (
 	"sync"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/towpath-dev/towpath/internal/gittext"
 )
 
 // knownHosts are the lines of a file known_hosts. It is read here, since the library's own reader takes files alone.
@@ -152,5 +154,5 @@ func (t *tail) Write(p []byte) (int, error) {
 func (t *tail) text() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return line(string(t.data), maxRemoteText)
+	return gittext.Line(string(t.data), maxRemoteText)
 }

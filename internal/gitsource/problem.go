@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/towpath-dev/towpath/internal/gittext"
 	"github.com/towpath-dev/towpath/internal/outbound"
 )
 
@@ -61,7 +62,7 @@ func said(text string, secrets []string) string {
 	for _, s := range secrets {
 		text = strings.ReplaceAll(text, s, "[hidden]")
 	}
-	return line(text, maxRemoteText)
+	return gittext.Line(text, maxRemoteText)
 }
 
 // explain makes any error a Problem, but for that of a context that was cancelled. Errors of net/http name the URL, and those of

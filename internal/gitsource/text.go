@@ -4,45 +4,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 )
-
-// line is a text that somebody else wrote, fit to be shown: valid UTF-8 in one line, without characters that do not print or that
-// turn around what follows, and of at most so many bytes.
-func line(text string, limit int) string {
-	text = strings.ToValidUTF8(text[:min(len(text), 4*limit)], "\uFFFD")
-	text = strings.TrimSpace(strings.Map(func(r rune) rune {
-		if r == '\t' || r == '\n' || r == '\r' {
-			return ' '
-		}
-		if !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, text))
-	if len(text) <= limit {
-		return text
-	}
-	end := limit - len("…")
-	for !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return text[:end] + "…"
-}
-
-// file is the path of one, fit to be shown and to be matched: what does not print becomes one sign, and nothing is cut off, so
-// that a path which is too long is none.
-func file(path string) (string, bool) {
-	const maxFile = 512
-	path = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '\uFFFD'
-		}
-		return r
-	}, strings.ToValidUTF8(path, "\uFFFD"))
-	return path, len(path) <= maxFile
-}
 
 // merged are the ways in which forges write the number of a pull request into the message of a commit that merges it.
 var merged = []*regexp.Regexp{

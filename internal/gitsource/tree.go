@@ -10,6 +10,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/storage/memory"
+
+	"github.com/towpath-dev/towpath/internal/gittext"
 )
 
 // maxLevels is how deep directories are compared; what is below counts as a change of the directory.
@@ -88,7 +90,7 @@ func (d *difference) entries(path string, before, after *object.TreeEntry, level
 	d.changed = true
 	wasDir, isDir := before != nil && before.Mode == filemode.Dir, after != nil && after.Mode == filemode.Dir
 	if before != nil && !wasDir || after != nil && !isDir || level == maxLevels {
-		if shown, ok := file(path); ok {
+		if shown, ok := gittext.File(path); ok {
 			d.paths = append(d.paths, shown)
 		}
 	}

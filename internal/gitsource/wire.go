@@ -15,6 +15,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
 	"github.com/go-git/go-git/v5/storage/memory"
+
+	"github.com/towpath-dev/towpath/internal/gittext"
 )
 
 // go-git's own transports are not used: they go through proxies of the environment and the manager's own ~/.ssh, follow redirects,
@@ -84,7 +86,7 @@ func (s *session) head(p place, branch string) (Head, error) {
 		if peeled, ok := s.refs.Peeled[name]; ok {
 			at = peeled
 		}
-		if isTag && at == hash && tag > head.Tag && len(tag) <= maxBranch && line(tag, maxBranch) == tag {
+		if isTag && at == hash && tag > head.Tag && len(tag) <= maxBranch && gittext.Line(tag, maxBranch) == tag {
 			head.Tag = tag
 		}
 	}

@@ -93,6 +93,9 @@ type SourcesConfiguration struct {
 	AllowedHosts []string `json:"allowedHosts,omitempty"`
 	// PlainHTTP also allows repositories by http://, over which credentials and commits travel unprotected. Default: false.
 	PlainHTTP bool `json:"plainHTTP,omitempty"`
+	// WebhookBindAddress is where webhooks of repositories are taken, as host:port, by HTTP without TLS: something that ends TLS, such as
+	// a Gateway, has to stand before it. "0" for nowhere. Default: "0".
+	WebhookBindAddress string `json:"webhookBindAddress,omitempty"`
 }
 
 // CostSourcesConfiguration is how bills are read. Their addresses are for the platform team to choose.
@@ -184,6 +187,7 @@ func DefaultConfiguration() *Configuration {
 		Metrics:   MetricsConfiguration{BindAddress: noAddress},
 		Health:    HealthConfiguration{BindAddress: ":8081"},
 		Profiling: ProfilingConfiguration{BindAddress: noAddress},
+		Sources:   SourcesConfiguration{WebhookBindAddress: noAddress},
 		Webhook:   WebhookConfiguration{Port: 9443, CertDir: filepath.Join(os.TempDir(), "towpath-webhook-cert")},
 		LeaderElection: LeaderElectionConfiguration{
 			Enabled: true, LeaseDurationSeconds: 15, RenewDeadlineSeconds: 10, RetryPeriodSeconds: 2,
@@ -296,6 +300,8 @@ func (c *Configuration) validateServers() field.ErrorList {
 	metrics, health, webhook := field.NewPath("metrics", "bindAddress"), field.NewPath("health", "bindAddress"), field.NewPath("webhook")
 	profiling := field.NewPath("profiling", "bindAddress")
 	errs := append(address(metrics, c.Metrics.BindAddress), address(health, c.Health.BindAddress)...)
+	hooks := field.NewPath("sources", "webhookBindAddress")
+	errs = append(errs, address(hooks, c.Sources.WebhookBindAddress)...)
 	errs = append(errs, loopback(profiling, c.Profiling.BindAddress)...)
 	if c.Webhook.Host != "" && len(validation.IsDNS1123Subdomain(c.Webhook.Host)) > 0 && net.ParseIP(c.Webhook.Host) == nil {
 		errs = append(errs, field.Invalid(webhook.Child("host"), c.Webhook.Host, "must be a name or an IP, without a port"))
@@ -312,7 +318,7 @@ func (c *Configuration) validateServers() field.ErrorList {
 	for _, server := range []struct {
 		path *field.Path
 		bind string
-	}{{metrics, c.Metrics.BindAddress}, {health, c.Health.BindAddress}, {profiling, c.Profiling.BindAddress}} {
+	}{{metrics, c.Metrics.BindAddress}, {health, c.Health.BindAddress}, {profiling, c.Profiling.BindAddress}, {hooks, c.Sources.WebhookBindAddress}} {
 		if server.bind == noAddress {
 			continue
 		}

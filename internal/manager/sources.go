@@ -30,9 +30,14 @@ func newSources(mgr ctrl.Manager, o *Options) ([]interface{ SetupWithManager(ctr
 	if err != nil {
 		return nil, fmt.Errorf("sources.allowedHosts: %w", err)
 	}
-	return []interface{ SetupWithManager(ctrl.Manager) error }{&source.Reconciler{
+	reconciler := &source.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: o.Clock, Recorder: mgr.GetEventRecorder("towpath"),
 		Git:      &gitsource.Client{Rules: rules, PlainHTTP: o.Configuration.Sources.PlainHTTP, Limits: gitsource.DefaultLimits()},
 		Schedule: &source.Schedule{Second: o.PollSecond},
-	}}, nil
+	}
+	all := []interface{ SetupWithManager(ctrl.Manager) error }{reconciler}
+	if address := o.Configuration.Sources.WebhookBindAddress; address != noAddress {
+		all = append(all, source.NewReceiver(reconciler, address))
+	}
+	return all, nil
 }

@@ -44,7 +44,8 @@ func Start(root string) (*Server, error) {
 	s := &Server{Root: root, asked: map[string]int{}}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
-		s.asked[r.Method]++
+		name, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), ".git/")
+		s.asked[r.Method+" "+name]++
 		password, before := s.password, s.before
 		s.mu.Unlock()
 		if before != nil && before(w, r) {
@@ -75,11 +76,11 @@ func (s *Server) Before(handler func(http.ResponseWriter, *http.Request) bool) {
 	s.before = handler
 }
 
-// Asked says how many requests of a method there were.
-func (s *Server) Asked(method string) int {
+// Asked says how many requests of a method there were to a repository.
+func (s *Server) Asked(method, name string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.asked[method]
+	return s.asked[method+" "+name]
 }
 
 // URL is that of a repository.

@@ -2,13 +2,26 @@ package source_test
 
 import (
 	"context"
+	"net/http"
+	"strings"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	. "github.com/onsi/gomega/gstruct"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/gitsource/gittest"
+	"github.com/towpath-dev/towpath/test/framework"
 )
+
+// asked waits until a repository was asked several times more.
+func asked(ctx context.Context, name string) {
+	GinkgoHelper()
+	before := server.Asked(http.MethodGet, name)
+	Eventually(ctx, func() int { return server.Asked(http.MethodGet, name) }).Should(BeNumerically(">=", before+3), "it is asked at an interval")
+}
 
 var _ = Describe("A repository that is polled", func() {
 	It("gives a Build of what it has, and of what is pushed", func(ctx SpecContext) {
@@ -16,25 +29,196 @@ var _ = Describe("A repository that is polled", func() {
 		c := component(name, nil)
 		create(ctx, c)
 		b := build(ctx, c, first)
-		Expect(b.Spec.Commit).To(MatchFields(IgnoreExtras, Fields{
-			"SHA": Equal(first), "Author": Equal("Ada <ada@shop.example>"), "Message": Equal("First"), "CommittedAt": Not(BeNil()),
+		Expect(b.Spec).To(MatchFields(IgnoreExtras, Fields{
+			"Branch": Equal("main"), "RequestedBy": BeEmpty(), "ChangedPaths": BeEmpty(),
+			"Commit": MatchFields(IgnoreExtras, Fields{
+				"SHA": Equal(first), "Author": Equal("Ada <ada@shop.example>"), "Message": Equal("First"), "CommittedAt": Not(BeNil()),
+			}),
+			"Commits": PointTo(MatchFields(IgnoreExtras, Fields{"From": BeEmpty(), "Count": HaveValue(BeEquivalentTo(1))})),
 		}))
-		Expect(b.Spec.Branch).To(Equal("main"))
-		Expect(b.OwnerReferences).To(HaveLen(1))
-		Eventually(ctx, status(c)).Should(HaveField("Head", first))
+		Expect(metav1.GetControllerOf(b)).To(HaveField("UID", c.UID))
+		Eventually(ctx, status(c)).Should(HaveField("Head", first), "what was seen is written")
 
-		push(ctx, r, gittest.Change{Files: map[string]string{"a": "1"}, Message: "Second"})
-		third := push(ctx, r, gittest.Change{Files: map[string]string{"b": "1"}, Message: "Third"})
+		By("pushing two commits, and then one")
+		_, err := r.Git(ctx, "commit", "--quiet", "--allow-empty", "-m", "Not pushed yet")
+		Expect(err).NotTo(HaveOccurred())
+		third := push(ctx, r, gittest.Change{Files: map[string]string{"b": "1"}, Message: "Third (#12)"})
 		b = build(ctx, c, third)
-		Expect(b.Spec.ChangedPaths).To(ContainElement("b"))
-		Eventually(ctx, status(c)).Should(HaveField("Head", third))
+		Expect(b.Spec).To(MatchFields(IgnoreExtras, Fields{
+			"ChangedPaths": HaveExactElements("b"),
+			"PullRequest":  HaveValue(HaveField("Number", BeEquivalentTo(12))),
+			"Commits":      PointTo(MatchFields(IgnoreExtras, Fields{"From": Equal(first), "Count": HaveValue(BeEquivalentTo(2)), "OldestCommittedAt": Not(BeNil())})),
+		}))
+		fourth := push(ctx, r, gittest.Change{Files: map[string]string{"c": "1"}, Message: "Fourth"})
+		Expect(build(ctx, c, fourth).Spec.Commits.From).To(Equal(third))
+		Eventually(ctx, status(c)).Should(HaveField("Head", fourth), "the branch has moved")
+		Expect(builds(c)(ctx)).To(HaveLen(3))
 	})
 
-	It("writes nothing while nothing is pushed, and makes nothing twice when the manager begins anew", func(ctx context.Context) {
-		name, _, first := repository(ctx)
+	It("writes nothing while nothing is pushed, and makes nothing twice when the manager begins anew", Serial, func(ctx SpecContext) {
+		name, r, first := repository(ctx)
+		c := component(name, func(s *platformv1alpha1.Source) { s.Path = "services/checkout" })
+		first = push(ctx, r, gittest.Change{Files: map[string]string{"services/checkout/main.go": "1"}, Message: "Checkout"})
+		create(ctx, c)
+		build(ctx, c, first)
+		Eventually(ctx, status(c)).Should(HaveField("Head", first), "what was seen is written")
+		elsewhere := push(ctx, r, gittest.Change{Files: map[string]string{"services/orders/main.go": "1"}, Message: "Orders"})
+		Eventually(ctx, status(c)).Should(HaveField("Head", elsewhere), "it is seen, and not built")
+		asked(ctx, name)
+		since := time.Now()
+		asked(ctx, name)
+		log, err := cluster.Audit()
+		Expect(err).NotTo(HaveOccurred())
+		Expect(log.ByTowpath().Since(since).About(c.Name)).To(BeEmpty())
+
+		By("beginning anew")
+		Expect(cluster.StopManager()).To(Succeed())
+		since = time.Now()
+		Expect(cluster.StartManager(ctx)).To(Succeed())
+		asked(ctx, name)
+		Expect(builds(c)(ctx)).To(HaveLen(1))
+		log, err = cluster.Audit()
+		Expect(err).NotTo(HaveOccurred())
+		for _, request := range log.ByTowpath().Since(since) {
+			Expect(request.Resource).NotTo(HavePrefix("builds"), "%s", request)
+		}
+
+		By("pushing what is below the path")
+		last := push(ctx, r, gittest.Change{Files: map[string]string{"services/checkout/main.go": "2"}, Message: "Checkout again"})
+		b := build(ctx, c, last)
+		Expect(b.Spec.ChangedPaths).To(HaveExactElements("services/checkout/main.go"))
+		Expect(b.Spec.Commits).To(HaveValue(MatchFields(IgnoreExtras, Fields{"From": Equal(first), "Count": HaveValue(BeEquivalentTo(2))})))
+	})
+
+	It("builds the head after a force-push, from no commit that is gone", func(ctx SpecContext) {
+		name, r, first := repository(ctx)
 		c := component(name, nil)
 		create(ctx, c)
 		build(ctx, c, first)
-		Eventually(ctx, status(c)).Should(HaveField("Head", first))
+		gone := push(ctx, r, gittest.Change{Files: map[string]string{"a": "1"}, Message: "Gone"})
+		build(ctx, c, gone)
+		_, err := r.Git(ctx, "reset", "--quiet", "--hard", first)
+		Expect(err).NotTo(HaveOccurred())
+		instead := push(ctx, r, gittest.Change{Files: map[string]string{"b": "1"}, Message: "In its place"})
+		b := build(ctx, c, instead)
+		Expect(b.Spec.Commits).To(Or(BeNil(), HaveValue(HaveField("From", ""))))
+	})
+
+	It("builds a commit for another branch, too", func(ctx SpecContext) {
+		name, r, first := repository(ctx)
+		c := component(name, nil)
+		create(ctx, c)
+		build(ctx, c, first)
+		_, err := r.Git(ctx, "push", "--quiet", "origin", "HEAD:refs/heads/release/1.2")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(admin.Patch(ctx, c, merge(`{"spec":{"source":{"branch":"release/1.2"}}}`))).To(Succeed())
+		Eventually(ctx, builds(c)).Should(ContainElement(SatisfyAll(
+			HaveField("Spec.Branch", "release/1.2"), HaveField("Spec.Commit.SHA", first), HaveField("Name", HavePrefix(c.Name+"-"+first[:12]+"-")),
+		)), "a Build is of a branch")
+	})
+
+	It("shows what a commit says as text, and believes no time that cannot be", func(ctx SpecContext) {
+		name, r, _ := repository(ctx)
+		hostile := "$(reboot) `id` ${{ secrets.TOKEN }} '; rm -rf / #\x1b[2J\u202e" + strings.Repeat("é", 400)
+		sha := push(ctx, r, gittest.Change{Files: map[string]string{"a": "1"}, Message: hostile, Author: strings.Repeat("$(x)", 90) + " <a@b>", At: time.Unix(0, 0)})
+		c := component(name, nil)
+		create(ctx, c)
+		b := build(ctx, c, sha)
+		Expect(b.Spec.Commit.CommittedAt).To(BeNil())
+		Expect(b.Spec.Commits.OldestCommittedAt).To(BeNil())
+		Expect(b.Spec.Commit.Message).To(HavePrefix("$(reboot) `id` ${{ secrets.TOKEN }} '; rm -rf / #[2Jé"))
+		Expect(len(b.Spec.Commit.Message)).To(BeNumerically("<=", 256))
+		Expect(len(b.Spec.Commit.Author)).To(BeNumerically("<=", 254))
+		future := push(ctx, r, gittest.Change{Files: map[string]string{"a": "2"}, Message: "From tomorrow", At: time.Now().Add(24 * time.Hour)})
+		Expect(build(ctx, c, future).Spec.Commit.CommittedAt).To(BeNil())
+	})
+
+	It("is left alone where nothing is built of it", func(ctx SpecContext) {
+		name, _, first := repository(ctx)
+		c := component(name, func(s *platformv1alpha1.Source) { s.Trigger = platformv1alpha1.TriggerNone })
+		recorded := component(name, func(s *platformv1alpha1.Source) { s.Engine = platformv1alpha1.EngineExternal })
+		copied := component(name, nil)
+		copied.Labels = map[string]string{platformv1alpha1.LabelPreviewOf: "other"}
+		polled := component(name, nil)
+		for _, one := range []*platformv1alpha1.Component{c, recorded, copied, polled} {
+			create(ctx, one)
+		}
+		build(ctx, polled, first)
+		Eventually(ctx, status(polled)).Should(HaveField("Head", first), "what was seen is written")
+		for _, one := range []*platformv1alpha1.Component{c, recorded, copied} {
+			Expect(builds(one)(ctx)).To(BeEmpty())
+			Expect(status(one)(ctx)).To(BeZero())
+		}
+		By("taking the source away")
+		Expect(admin.Patch(ctx, polled, merge(`{"spec":{"source":null}}`))).To(Succeed())
+		Eventually(ctx, framework.Read(admin, polled)).Should(HaveField("Status.Source", BeNil()), "there is nothing to say of it")
+	})
+
+	It("makes a Build of the same commit again once it was deleted", func(ctx SpecContext) {
+		name, _, first := repository(ctx)
+		c := component(name, nil)
+		create(ctx, c)
+		b := build(ctx, c, first)
+		Expect(admin.Delete(ctx, b)).To(Succeed())
+		Eventually(ctx, builds(c)).Should(HaveExactElements(SatisfyAll(HaveField("Name", b.Name), HaveField("UID", Not(Equal(b.UID))))), "that is how one builds again")
+	})
+})
+
+var _ = Describe("A repository that cannot be asked", func() {
+	DescribeTable("says why", func(ctx SpecContext, change func(*platformv1alpha1.Source), matches OmegaMatcher) {
+		name, _, _ := repository(ctx)
+		c := component(name, change)
+		create(ctx, c)
+		Eventually(ctx, status(c)).Should(matches, "the status has the reason")
+		Expect(builds(c)(ctx)).To(BeEmpty())
+	},
+		Entry("of a branch that is not there", func(s *platformv1alpha1.Source) { s.Branch = "master" }, failing("BranchNotFound", `no branch "master"`)),
+		Entry("of a repository that is not there", func(s *platformv1alpha1.Source) { s.Repository = server.URL("nothing") }, failing("RepositoryNotFound", "404")),
+		Entry("of a path that is not there", func(s *platformv1alpha1.Source) { s.Path = "services/orders" }, failing("PathNotFound", "services/orders")),
+		Entry("of metadata of the cloud", func(s *platformv1alpha1.Source) { s.Repository = "http://169.254.169.254/latest" }, failing("AddressRefused", "never reached")),
+		Entry("of an address inside", func(s *platformv1alpha1.Source) { s.Repository = "https://10.0.0.1/a" }, failing("AddressRefused", "ask the platform team")),
+		Entry("of a query", func(s *platformv1alpha1.Source) { s.Repository += "?x=y" }, failing("AddressRefused", "neither ? nor #")),
+		Entry("of a Secret that is not there", func(s *platformv1alpha1.Source) {
+			s.SecretRef = &platformv1alpha1.SourceSecretReference{Name: "towpath-git"}
+			s.Environment = "empty"
+		}, failing("EnvironmentNotFound", "empty")),
+		Entry("of a Secret that the manager may not read", func(s *platformv1alpha1.Source) {
+			s.SecretRef = &platformv1alpha1.SourceSecretReference{Name: "mine"}
+		}, failing("CredentialsUnreadable", "kubectl -n shop-dev create role towpath-git-mine", "--resource-name=mine")),
+		Entry("of SSH without keys", func(s *platformv1alpha1.Source) { s.Repository = "ssh://git@127.0.0.1:1/a" }, failing("CredentialsMissing", "identity")),
+	)
+
+	It("is asked again with credentials, which nobody sees", Serial, func(ctx SpecContext) {
+		server.SetPassword(password)
+		DeferCleanup(server.SetPassword, "")
+		name, r, first := repository(ctx)
+		c := component(name, nil)
+		create(ctx, c)
+		Eventually(ctx, status(c)).Should(failing("CredentialsMissing", "secretRef"), "it asks for credentials")
+		Expect(admin.Patch(ctx, c, merge(`{"spec":{"source":{"secretRef":{"name":"towpath-git"}}}}`))).To(Succeed())
+		Eventually(ctx, status(c)).Should(failing("CredentialsMissing", "Secret towpath-git is not in namespace shop-dev"), "there is no Secret")
+
+		credentials := secret("towpath-git", map[string]string{"username": gittest.Username, "password": password + "\n"})
+		create(ctx, credentials)
+		DeferCleanup(func(ctx SpecContext) { Expect(admin.Delete(ctx, credentials)).To(Succeed()) })
+		build(ctx, c, first)
+		Eventually(ctx, status(c)).Should(HaveField("Reason", ""), "it is as it should be")
+
+		By("having them expire")
+		server.SetPassword("another")
+		Eventually(ctx, status(c)).Should(failing("CredentialsRefused", "401", "expired"), "the server refuses them")
+		Expect(status(c)(ctx)).To(HaveField("Head", first))
+		second := push(ctx, r, gittest.Change{Files: map[string]string{"a": "1"}, Message: "Meanwhile"})
+		server.SetPassword(password)
+		Expect(build(ctx, c, second).Spec.Commits.From).To(Equal(first))
+
+		By("meaning them for another repository")
+		Expect(admin.Patch(ctx, credentials, merge(`{"stringData":{"repository":"https://git.example/shop/"}}`))).To(Succeed())
+		Eventually(ctx, status(c)).Should(failing("CredentialsRefused", "not for this repository"), "they are sent nowhere else")
+
+		By("looking for them")
+		live, err := framework.Read(admin, c)(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(live.Status.Source.Message).NotTo(ContainSubstring(password))
 	})
 })

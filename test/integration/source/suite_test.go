@@ -3,6 +3,8 @@ package source_test
 
 import (
 	"context"
+	"net"
+	"strconv"
 	"testing"
 	"time"
 
@@ -28,6 +30,8 @@ var (
 	cluster *framework.Cluster
 	admin   client.Client
 	server  *gittest.Server
+	// hooks is where the manager takes webhooks.
+	hooks string
 )
 
 func TestSource(t *testing.T) {
@@ -46,8 +50,11 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() { Expect(cluster.Stop()).To(Succeed()) })
 	admin = cluster.Client
+	var port int
+	Expect(framework.FreePorts(&port)).To(Succeed())
+	hooks = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	cluster.Configure = func(c *manager.Configuration) {
-		c.Sources.AllowedHosts, c.Sources.PlainHTTP = []string{"127.0.0.0/8"}, true
+		c.Sources = manager.SourcesConfiguration{AllowedHosts: []string{"127.0.0.0/8"}, PlainHTTP: true, WebhookBindAddress: hooks}
 	}
 	Expect(cluster.StartManager(ctx)).To(Succeed())
 	Expect(admin.Create(ctx, framework.TeamNamespace("shop"))).To(Succeed())
