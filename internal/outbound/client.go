@@ -35,6 +35,11 @@ func (r Rules) Client(roots *x509.CertPool, timeout time.Duration) *http.Client 
 	}
 }
 
+// DialContext connects under these rules, for protocols other than HTTP. It goes through no proxy.
+func (r Rules) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	return r.dial(ctx, network, address)
+}
+
 // dial connects, and asks the rules about each address once the name is resolved: there is no time in between in which the name
 // could come to mean another one.
 func (r Rules) dial(ctx context.Context, network, address string) (net.Conn, error) {
