@@ -48,41 +48,41 @@ var (
 // namespace (the workload namespace), class and tier, at most one between two slashes. It must have {component}, and
 // {namespace} or both {team} and {environment}: so no two Components can meet in one directory.
 func ParseLayout(pattern string) (Layout, error) {
-	refuse := func(format string, args ...any) (Layout, error) {
-		return Layout{}, fmt.Errorf("the layout %.80q %s; write for example %s", pattern, fmt.Sprintf(format, args...), DefaultLayout)
+	refuse := func(format string, args ...any) error {
+		return fmt.Errorf("the layout %.80q %s; write for example %s", pattern, fmt.Sprintf(format, args...), DefaultLayout)
 	}
 	if pattern == "" || len(pattern) > maxPattern {
-		return refuse("must have 1 to %d characters", maxPattern)
+		return Layout{}, refuse("must have 1 to %d characters", maxPattern)
 	}
 	if strings.HasPrefix(pattern, "/") || strings.HasSuffix(pattern, "/") {
-		return refuse("must be a path inside of the repository, which neither begins nor ends with a slash")
+		return Layout{}, refuse("must be a path inside of the repository, which neither begins nor ends with a slash")
 	}
 	layout, used := Layout{pattern: pattern}, map[string]bool{}
 	for name := range strings.SplitSeq(pattern, "/") {
 		s := segment{before: name}
 		if found := placeholder.FindAllStringSubmatchIndex(name, -1); len(found) > 1 {
-			return refuse("has more than one variable in %q: put a slash between them, or a-b and c would meet a and b-c", name)
+			return Layout{}, refuse("has more than one variable in %q: put a slash between them, or a-b and c would meet a and b-c", name)
 		} else if len(found) == 1 {
 			at := found[0]
 			s = segment{before: name[:at[0]], variable: name[at[2]:at[3]], after: name[at[1]:]}
 			if variables[s.variable] == nil {
-				return refuse("has the variable {%s}; there are %s", s.variable, strings.Join(slices.Sorted(maps.Keys(variables)), ", "))
+				return Layout{}, refuse("has the variable {%s}; there are %s", s.variable, strings.Join(slices.Sorted(maps.Keys(variables)), ", "))
 			}
 			used[s.variable] = true
 		}
 		if !plainText.MatchString(s.before+s.after) || !plainName.MatchString(s.name("x")) {
-			return refuse("has %q between two slashes: only letters, digits, hyphens, underscores and dots may stand there, "+
+			return Layout{}, refuse("has %q between two slashes: only letters, digits, hyphens, underscores and dots may stand there, "+
 				"with no dot or hyphen first and no dot last", name)
 		}
 		layout.segments = append(layout.segments, s)
 	}
 	switch {
 	case len(layout.segments) > maxDepth:
-		return refuse("must have at most %d directories", maxDepth)
+		return Layout{}, refuse("must have at most %d directories", maxDepth)
 	case !used["component"]:
-		return refuse("must have {component}: each Component needs a directory of its own")
-	case !used["namespace"] && !(used["team"] && used["environment"]):
-		return refuse("must have {team} and {environment}, or {namespace}: each Environment needs directories of its own")
+		return Layout{}, refuse("must have {component}: each Component needs a directory of its own")
+	case !used["namespace"] && (!used["team"] || !used["environment"]):
+		return Layout{}, refuse("must have {team} and {environment}, or {namespace}: each Environment needs directories of its own")
 	}
 	return layout, nil
 }

@@ -154,18 +154,14 @@ func (r *Repository) headOf(s *session) (plumbing.Hash, error) {
 	return plumbing.ZeroHash, nil
 }
 
-// fetch reads a commit of the server, and lets it leave out what another one holds.
+// fetch reads a commit of the server.
 func (r *Repository) fetch(ctx context.Context, into *memory.Storage, want, have plumbing.Hash, depth int64) error {
 	s, err := begin(ctx, r.transport, readService, r.hide)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	var haves []plumbing.Hash
-	if !have.IsZero() {
-		haves = []plumbing.Hash{have}
-	}
-	return s.fetch(ctx, into, []plumbing.Hash{want}, haves, haves, depth, r.options.MaxFetch)
+	return s.fetch(ctx, into, want, have, depth, r.options.MaxFetch)
 }
 
 // identity is a name or an address for a commit's header, in which a line break or a bracket would begin another field.

@@ -30,7 +30,10 @@ type store struct {
 
 func newStore() *store { return &store{objects: memory.NewStorage()} }
 
-// fetcher reads commits of a server.
+// errNothingInCommon says that a server does not know the commit that is here.
+var errNothingInCommon = errors.New("the server does not know the commit that was read before")
+
+// fetcher reads a commit of a server: of its history so many generations or, where another commit is here, what came since.
 type fetcher func(ctx context.Context, into *memory.Storage, want, have plumbing.Hash, depth int64) error
 
 // follow makes a commit the one that is here.
@@ -45,22 +48,23 @@ func (s *store) follow(ctx context.Context, head plumbing.Hash, fetch fetcher) e
 		*s = *newStore()
 		return nil
 	}
-	// Claiming the commit that is here spares reading again what both have in common. Its history is not claimed: of that,
-	// nothing was kept.
-	fresh := memory.NewStorage()
-	if err := fetch(ctx, fresh, head, s.head, 1); err != nil {
-		return err
-	}
-	err := s.keep(head, fresh)
-	if errors.Is(err, plumbing.ErrObjectNotFound) && !s.head.IsZero() {
-		// A server that leaves out more than it should is asked for everything.
-		fresh = memory.NewStorage()
-		if err := fetch(ctx, fresh, head, plumbing.ZeroHash, 1); err != nil {
+	if !s.head.IsZero() {
+		// A server that knows the commit which is here gives what came since, history and all, because only so it leaves out what
+		// both have in common. After a forced push that may be a lot; then the newest commit alone is less.
+		fresh := memory.NewStorage()
+		err := fetch(ctx, fresh, head, s.head, 0)
+		if err == nil {
+			err = s.keep(head, fresh)
+		}
+		if err == nil || ctx.Err() != nil || !(errors.Is(err, errNothingInCommon) || errors.Is(err, plumbing.ErrObjectNotFound) || ReasonOf(err) == ReasonTooLarge) {
 			return err
 		}
-		err = s.keep(head, fresh)
 	}
-	return err
+	fresh := memory.NewStorage()
+	if err := fetch(ctx, fresh, head, plumbing.ZeroHash, 1); err != nil {
+		return err
+	}
+	return s.keep(head, fresh)
 }
 
 // borrow makes another commit readable, with its parents, until the branch moves.
@@ -69,11 +73,18 @@ func (s *store) borrow(ctx context.Context, commit plumbing.Hash, fetch fetcher)
 		return nil
 	}
 	fresh := memory.NewStorage()
-	if err := fetch(ctx, fresh, commit, s.head, 2); err != nil {
+	if err := fetch(ctx, fresh, commit, plumbing.ZeroHash, 2); err != nil {
 		return err
 	}
-	for _, o := range fresh.Objects {
-		if _, err := s.objects.SetEncodedObject(o); err != nil {
+	if err := collect(s.objects, commit, fresh); err != nil {
+		return err
+	}
+	borrowed, err := s.commit(commit)
+	if err != nil {
+		return err
+	}
+	for _, parent := range borrowed.ParentHashes {
+		if err := collect(s.objects, parent, s.objects, fresh); err != nil && !errors.Is(err, plumbing.ErrObjectNotFound) {
 			return err
 		}
 	}
@@ -85,35 +96,48 @@ func (s *store) borrow(ctx context.Context, commit plumbing.Hash, fetch fetcher)
 // of them is missing, nothing changes.
 func (s *store) keep(head plumbing.Hash, fresh *memory.Storage) error {
 	next := memory.NewStorage()
+	from := []*memory.Storage{s.objects}
+	if fresh != nil {
+		from = append(from, fresh)
+	}
+	if err := collect(next, head, from...); err != nil {
+		return err
+	}
+	s.objects, s.head, s.pushes = next, head, 0
+	return nil
+}
+
+// collect copies a commit with its trees and its markers, wherever they are.
+func collect(into *memory.Storage, head plumbing.Hash, from ...*memory.Storage) error {
 	take := func(hash plumbing.Hash) (plumbing.EncodedObject, error) {
-		o, found := s.objects.Objects[hash]
-		if !found && fresh != nil {
-			o, found = fresh.Objects[hash]
+		for _, objects := range from {
+			if o, found := objects.Objects[hash]; found {
+				_, err := into.SetEncodedObject(o)
+				return o, err
+			}
 		}
-		if !found {
-			return nil, fmt.Errorf("the object %s: %w", hash, plumbing.ErrObjectNotFound)
-		}
-		_, err := next.SetEncodedObject(o)
-		return o, err
+		return nil, fmt.Errorf("the object %s: %w", hash, plumbing.ErrObjectNotFound)
 	}
 	o, err := take(head)
 	if err != nil {
 		return err
 	}
-	commit, err := object.DecodeCommit(next, o)
+	commit, err := object.DecodeCommit(into, o)
 	if err != nil {
 		return err
 	}
+	seen := map[plumbing.Hash]bool{}
 	for trees := []plumbing.Hash{commit.TreeHash}; len(trees) > 0; {
 		hash := trees[len(trees)-1]
 		trees = trees[:len(trees)-1]
-		if next.HasEncodedObject(hash) == nil {
+		if seen[hash] {
 			continue
 		}
+		seen[hash] = true
 		if o, err = take(hash); err != nil {
 			return err
 		}
-		tree, err := object.DecodeTree(next, o)
+		tree, err := object.DecodeTree(into, o)
 		if err != nil {
 			return err
 		}
@@ -128,7 +152,6 @@ func (s *store) keep(head plumbing.Hash, fresh *memory.Storage) error {
 			}
 		}
 	}
-	s.objects, s.head, s.pushes = next, head, 0
 	return nil
 }
 

@@ -78,10 +78,19 @@ func begin(ctx context.Context, t transport, service string, hide hider) (*sessi
 	return s, nil
 }
 
-// fetch reads commits into a store, of each so many generations, and what they hold that commits already there do not.
-func (s *session) fetch(ctx context.Context, into storer.Storer, want, have, shallow []plumbing.Hash, depth, limit int64) error {
+// maxSince is how much is read of what came since a commit before the newest one is read alone.
+const maxSince = 16 << 20
+
+// fetch reads a commit into a store, with so many generations of its history; or, where another one is here already, all that
+// came since.
+func (s *session) fetch(ctx context.Context, into storer.Storer, want, have plumbing.Hash, depth, limit int64) error {
 	request := packp.NewUploadPackRequest()
-	request.Wants, request.Haves, request.Shallows, request.Depth = want, have, shallow, packp.DepthCommits(depth)
+	request.Wants, request.Depth = []plumbing.Hash{want}, packp.DepthCommits(depth)
+	if !have.IsZero() {
+		// Of the commit that is here, nothing before it was kept.
+		request.Haves, request.Shallows = []plumbing.Hash{have}, []plumbing.Hash{have}
+		limit = min(limit, maxSince)
+	}
 	if !s.offers.Supports(capability.Shallow) {
 		return problem(ReasonUnsupported, "the server cannot give the newest commit alone (the capability shallow), without which a whole history would be read")
 	}
@@ -109,6 +118,9 @@ func (s *session) fetch(ctx context.Context, into storer.Storer, want, have, sha
 	response := packp.NewUploadPackResponse(request)
 	if err := response.Decode(bounded); err != nil {
 		return err
+	}
+	if !have.IsZero() && len(response.ACKs) == 0 {
+		return errNothingInCommon
 	}
 	return packfile.UpdateObjectStorage(into, demux(response, nil))
 }
