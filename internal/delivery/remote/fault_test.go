@@ -319,10 +319,13 @@ func TestCommit_IsDeclined(t *testing.T) {
 // TestCommit_ThatIsTooLarge asks for less than the repository has.
 func TestCommit_ThatIsTooLarge(t *testing.T) {
 	s := startGit(t)
-	s.write("main", map[string]string{"README.md": strings.Repeat(noon.String(), 1000)})
-	options := remote.Options{Rules: rulesOf(t, "127.0.0.0/8"), PlainHTTP: true, Retry: quick, MaxFetch: 64}
-	_, err := open(t, remote.NewPool(options), s.source(remote.Push)).Commit(t.Context(), releaseOf("checkout", 1), noon)
-	refused(t, err, remote.ReasonTooLarge, "for deliveries alone")
+	s.write("main", map[string]string{"README.md": strings.Repeat("a", 1<<20)})
+	// The second one is more than what is sent, and less than what that becomes.
+	for _, limit := range []int64{64, 1 << 19} {
+		options := remote.Options{Rules: rulesOf(t, "127.0.0.0/8"), PlainHTTP: true, Retry: quick, MaxFetch: limit}
+		_, err := open(t, remote.NewPool(options), s.source(remote.Push)).Commit(t.Context(), releaseOf("checkout", 1), noon)
+		refused(t, err, remote.ReasonTooLarge, "for deliveries alone")
+	}
 }
 
 func TestCommit_RefusesWhatCannotBeDelivered(t *testing.T) {

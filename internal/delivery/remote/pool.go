@@ -16,8 +16,8 @@ import (
 const (
 	// requestTimeout is how long one request may take, with its answer.
 	requestTimeout = 2 * time.Minute
-	// defaultFetch is how many bytes the newest commit of a branch may have as the server sends it, compressed.
-	defaultFetch = 256 << 20
+	// defaultFetch is how many bytes the files of the newest commit of a branch may have.
+	defaultFetch = 64 << 20
 )
 
 // Retry says how often, and after how long, a commit is tried again: when somebody else was first, or the server cannot be
@@ -50,7 +50,8 @@ type Options struct {
 	Retry     Retry
 	// Name and Email are those of the committer. Defaults: Towpath, and towpath@localhost.
 	Name, Email string
-	// MaxFetch is how many compressed bytes the newest commit of a branch may have. Default: 256 MiB.
+	// MaxFetch is how many bytes the files of the newest commit of a branch may have together: they are in memory while they are
+	// read. Default: 64 MiB.
 	MaxFetch int64
 }
 

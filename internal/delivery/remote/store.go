@@ -56,7 +56,7 @@ func (s *store) follow(ctx context.Context, head plumbing.Hash, fetch fetcher) e
 		if err == nil {
 			err = s.keep(head, fresh)
 		}
-		if err == nil || ctx.Err() != nil || !(errors.Is(err, errNothingInCommon) || errors.Is(err, plumbing.ErrObjectNotFound) || ReasonOf(err) == ReasonTooLarge) {
+		if reason := ReasonOf(err); err == nil || ctx.Err() != nil || reason != "" && reason != ReasonTooLarge {
 			return err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
 	"github.com/go-git/go-git/v5/plumbing/storer"
+	"github.com/go-git/go-git/v5/storage/memory"
 )
 
 // go-git's own transports are not used: they go through proxies of the environment and the manager's own ~/.ssh, follow
@@ -83,7 +84,7 @@ const maxSince = 16 << 20
 
 // fetch reads a commit into a store, with so many generations of its history; or, where another one is here already, all that
 // came since.
-func (s *session) fetch(ctx context.Context, into storer.Storer, want, have plumbing.Hash, depth, limit int64) error {
+func (s *session) fetch(ctx context.Context, into *memory.Storage, want, have plumbing.Hash, depth, limit int64) error {
 	request := packp.NewUploadPackRequest()
 	request.Wants, request.Depth = []plumbing.Hash{want}, packp.DepthCommits(depth)
 	if !have.IsZero() {
@@ -122,7 +123,20 @@ func (s *session) fetch(ctx context.Context, into storer.Storer, want, have plum
 	if !have.IsZero() && len(response.ACKs) == 0 {
 		return errNothingInCommon
 	}
-	return packfile.UpdateObjectStorage(into, demux(response, nil))
+	return packfile.UpdateObjectStorage(&inflated{Storage: into, left: limit}, demux(response, nil))
+}
+
+// inflated is a store that takes at most so many bytes: little that is sent can become much.
+type inflated struct {
+	*memory.Storage
+	left int64
+}
+
+func (i *inflated) SetEncodedObject(o plumbing.EncodedObject) (plumbing.Hash, error) {
+	if i.left -= o.Size(); i.left < 0 {
+		return plumbing.ZeroHash, tooLarge("its newest commit")
+	}
+	return i.Storage.SetEncodedObject(o)
 }
 
 // push asks the server to move branches, each from where it is to where it should be, and gives it what it lacks for that. The
@@ -229,10 +243,14 @@ type limited struct {
 
 func (l *limited) Read(p []byte) (int, error) {
 	if l.left <= 0 {
-		return 0, problem(ReasonTooLarge, "the server sends more than may be read of %s: use a repository for deliveries alone, "+
-			"or ask the platform team to raise the limit", l.what)
+		return 0, tooLarge(l.what)
 	}
 	n, err := l.r.Read(p[:min(int64(len(p)), l.left)])
 	l.left -= int64(n)
 	return n, err
+}
+
+func tooLarge(what string) error {
+	return problem(ReasonTooLarge, "the server sends more than may be read of %s: use a repository for deliveries alone, "+
+		"or ask the platform team to raise the limit", what)
 }
