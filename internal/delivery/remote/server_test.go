@@ -3,6 +3,7 @@ package remote_test
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/cgi"
@@ -70,6 +71,12 @@ func startGit(t testing.TB) *gitServer {
 			http.Error(w, "who are you, "+password+"?", http.StatusUnauthorized)
 			return
 		}
+		// git http-backend waits for ever for the rest of a body that was cut, so it gets none of that.
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 		if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "git-receive-pack") {
 			s.pushes.Add(1)
 		}
