@@ -477,6 +477,11 @@ BACKTEST ?=
 .PHONY: backtest
 backtest: ## Measure how good forecasts and anomalies are, on series whose truth is known; fails where docs/forecast.md promises more.
 	go run ./hack/backtest $(BACKTEST)
+
+.PHONY: bench-delivery
+bench-delivery: ## Measure a commit to a Git repository of 10,000 files, by a real server.
+	go test -run='^$$' -bench='^BenchmarkCommit$$' -benchtime=20x -benchmem ./internal/delivery/remote
+
 # How many rows the bill has, and where the bills are made and kept; without it they are deleted.
 ROWS ?= 1000000
 BILLS ?=

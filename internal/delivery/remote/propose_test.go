@@ -1,0 +1,146 @@
+package remote_test
+
+import (
+	"testing"
+
+	"github.com/towpath-dev/towpath/internal/delivery/remote"
+)
+
+func TestPropose_MakesABranchOfItsOwn(t *testing.T) {
+	s := startGit(t)
+	s.write("main", map[string]string{"README.md": "mine"})
+	r := s.open(remote.Propose)
+	result := commit(t, r, releaseOf("checkout", 1))
+	if result.State != remote.Proposed || result.Branch != "towpath/shop/prod/checkout-prod-1" || !result.Made || result.Commit != s.git("rev-parse", result.Branch) {
+		t.Errorf("the result is %+v", result)
+	}
+	if s.count("main") != 1 || s.count(result.Branch) != 2 || s.git("merge-base", "main", result.Branch) != s.git("rev-parse", "main") {
+		t.Error("the branch does not begin at main")
+	}
+	// Another Release has another branch, and holds nothing of this one.
+	other := commit(t, r, releaseOf("basket", 1))
+	same(t, s.files(other.Branch), "README.md", "shop/prod/basket/.towpath", "shop/prod/basket/deployment-basket.yaml")
+
+	// While it waits it is left alone, also where main goes on elsewhere, and by whoever starts anew.
+	s.write("main", map[string]string{"README.md": "mine, newer"})
+	for _, again := range []*remote.Repository{r, s.open(remote.Propose)} {
+		if got := commit(t, again, releaseOf("checkout", 1)); got.Made || got.State != remote.Proposed || got.Commit != result.Commit {
+			t.Errorf("again the result is %+v", got)
+		}
+		if held, _, err := again.ReleaseAt(t.Context(), releaseOf("checkout", 1).Target); held != nil || err != nil {
+			t.Errorf("main holds %v, %v", held, err)
+		}
+	}
+	s.git("update-ref", "refs/heads/main", merge(t, s, "main", result.Branch))
+	s.git("branch", "-D", result.Branch)
+	if got := commit(t, r, releaseOf("checkout", 1)); got.Made || got.State != remote.Delivered || got.Branch != "main" {
+		t.Errorf("merged, the result is %+v", got)
+	}
+	if held, _, err := r.ReleaseAt(t.Context(), releaseOf("checkout", 1).Target); held == nil || held.Number != 1 || err != nil {
+		t.Errorf("main holds %v, %v", held, err)
+	}
+}
+
+// merge does what a forge does where nothing conflicts, and returns the commit.
+func merge(t *testing.T, s *gitServer, into, from string) string {
+	t.Helper()
+	work := t.TempDir()
+	run(t, work, nil, "clone", "--quiet", s.dir, "work")
+	work += "/work"
+	run(t, work, nil, "checkout", "--quiet", into)
+	run(t, work, nil, "merge", "--quiet", "--no-ff", "--no-edit", "origin/"+from)
+	run(t, work, nil, "push", "--quiet", "origin", "HEAD:refs/merged/latest")
+	return s.git("rev-parse", "refs/merged/latest")
+}
+
+// TestPropose_StaysMergeable has the Release before merged only after a newer one was proposed upon what was before both.
+func TestPropose_StaysMergeable(t *testing.T) {
+	s := startGit(t)
+	s.write("main", map[string]string{"README.md": "mine"})
+	r := s.open(remote.Propose)
+	first := commit(t, r, releaseOf("checkout", 1, "old"))
+	second := commit(t, r, releaseOf("checkout", 2))
+	s.git("update-ref", "refs/heads/main", merge(t, s, "main", first.Branch))
+	for _, again := range []*remote.Repository{s.open(remote.Propose), r} {
+		got := commit(t, again, releaseOf("checkout", 2))
+		if got.State != remote.Proposed || got.Made != (again != r) {
+			t.Errorf("the result is %+v", got)
+		}
+	}
+	if s.git("merge-base", "--is-ancestor", second.Commit, second.Branch); s.count(second.Branch) != 5 {
+		t.Errorf("the branch has %d commits", s.count(second.Branch))
+	}
+	s.git("update-ref", "refs/heads/main", merge(t, s, "main", second.Branch))
+	same(t, s.files("main"), "README.md", "shop/prod/checkout/.towpath", "shop/prod/checkout/deployment-checkout.yaml")
+	if got := commit(t, r, releaseOf("checkout", 2)); got.State != remote.Delivered || got.Made {
+		t.Errorf("the result is %+v", got)
+	}
+	// The older one cannot come back.
+	_, err := r.Commit(t.Context(), releaseOf("checkout", 1, "old"), noon)
+	refused(t, err, remote.ReasonSuperseded)
+	s.git("fsck", "--strict", "--full")
+}
+
+func TestPropose_PutsBackWhatSomebodyPushedToItsBranch(t *testing.T) {
+	s := startGit(t)
+	s.write("main", map[string]string{"README.md": "mine"})
+	r := s.open(remote.Propose)
+	first := commit(t, r, releaseOf("checkout", 1))
+	tree := s.git("rev-parse", first.Branch+":shop")
+	s.write(first.Branch, map[string]string{"shop/prod/checkout/deployment-checkout.yaml": "kind: Other"})
+	for i, again := range []*remote.Repository{s.open(remote.Propose), r} {
+		if got := commit(t, again, releaseOf("checkout", 1)); got.Made != (i == 0) {
+			t.Errorf("the result is %+v", got)
+		}
+	}
+	if s.git("rev-parse", first.Branch+":shop") != tree {
+		t.Error("the files are not as they were")
+	}
+	s.git("merge-base", "--is-ancestor", first.Commit, first.Branch)
+}
+
+func TestPropose_Removes(t *testing.T) {
+	s := startGit(t)
+	commit(t, s.open(remote.Push), releaseOf("checkout", 1))
+	commit(t, s.open(remote.Push), releaseOf("basket", 1))
+	got, err := s.open(remote.Propose).Remove(t.Context(), releaseOf("checkout", 1).Target, noon)
+	if err != nil || got.State != remote.Proposed || got.Branch != "towpath/shop/prod/checkout-removal" {
+		t.Errorf("the result is %+v, %v", got, err)
+	}
+	same(t, s.files(got.Branch), "shop/prod/basket/.towpath", "shop/prod/basket/deployment-basket.yaml")
+}
+
+func TestPropose_NeedsABranchToBeginAt(t *testing.T) {
+	_, err := startGit(t).open(remote.Propose).Commit(t.Context(), releaseOf("checkout", 1), noon)
+	refused(t, err, remote.ReasonNoBranch, "first commit")
+}
+
+func TestWithdraw_DeletesTheBranchOfARelease(t *testing.T) {
+	s := startGit(t)
+	s.write("main", map[string]string{"README.md": "mine"})
+	r := s.open(remote.Propose)
+	first := commit(t, r, releaseOf("checkout", 1))
+	second := commit(t, r, releaseOf("checkout", 2))
+	for range 2 {
+		if err := r.Withdraw(t.Context(), releaseOf("checkout", 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := s.git("for-each-ref", "--format=%(refname:short)", "refs/heads"); got != "main\n"+second.Branch {
+		t.Errorf("there are %q", got)
+	}
+	// A branch that somebody else made is left to them.
+	s.write(first.Branch, map[string]string{"README.md": "mine"})
+	if err := r.Withdraw(t.Context(), releaseOf("checkout", 1)); err != nil {
+		t.Fatal(err)
+	}
+	s.git("rev-parse", "--verify", first.Branch)
+	// And one to which somebody pushed is not: the Release is superseded whoever wrote last.
+	s.write(second.Branch, map[string]string{"shop/prod/checkout/note.txt": "mine"})
+	if err := r.Withdraw(t.Context(), releaseOf("checkout", 2)); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.git("for-each-ref", "--format=%(refname:short)", "refs/heads"); got != "main\n"+first.Branch {
+		t.Errorf("there are %q", got)
+	}
+}
