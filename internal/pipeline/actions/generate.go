@@ -1,0 +1,288 @@
+package actions
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/pipeline"
+)
+
+const (
+	// planJob decides what runs and until when, recordJob records the Build. Names of stages have no underscore.
+	planJob, recordJob = "towpath_plan", "towpath_record"
+	// sources is where containers find the sources.
+	sources = "/workspace"
+	// slack is what a job may take besides its stage: to fetch the sources, artifacts and the image.
+	slack = 15 * time.Minute
+	// maxJobMinutes is how long GitHub lets a job run on its own runners.
+	maxJobMinutes = 360
+)
+
+// Input is all that the files depend on.
+type Input struct {
+	// Component that is built, and the parameters that its conditions know.
+	Component  pipeline.Component
+	Parameters map[string]any
+	// Branch whose commits are built. Pushes to it, tags, and pull requests into it start the workflow.
+	Branch string
+	// Image is where the pipeline pushes to, without a tag.
+	Image string
+	// Plan of a Build of which nothing is known: what it skips does not count, the workflow evaluates conditions anew.
+	Plan pipeline.Plan
+	// Config is the platform's.
+	Config Config
+}
+
+// Files are the contents of files by their paths in the repository, with slashes.
+type Files map[string][]byte
+
+// Folder is where what belongs to the workflow of a Component stands in its repository.
+func Folder(component string) string { return ".github/towpath/" + component }
+
+// Workflow is the path of the workflow of a Component.
+func Workflow(component string) string { return ".github/workflows/towpath-" + component + ".yaml" }
+
+// header is the first line of all that is generated: Drift knows by it what was.
+func header(component string) string {
+	return "# Made by towpath pipeline sync for Component " + component + ": changes are overwritten. Change the ServiceTemplate instead.\n"
+}
+
+// stage is what the steps of one stage have in common, and the steps: of a matrix one a combination.
+type stage struct {
+	*pipeline.Step
+	runs []pipeline.Step
+	// before are all stages that it needs, directly or not, in the order of the plan.
+	before []*stage
+}
+
+// generator is the state of one Generate.
+type generator struct {
+	*Input
+	stages []*stage
+	files  Files
+}
+
+// Generate gives the files by which GitHub Actions carries out the pipeline of a Component.
+func Generate(in Input) (Files, error) {
+	if in.Image == "" {
+		return nil, fmt.Errorf("component %s: spec.source.image must be set: it is where the workflow pushes to", in.Component.Name)
+	}
+	if in.Branch == "" {
+		return nil, fmt.Errorf("component %s: spec.source.branch must be set: it is whose commits the workflow builds", in.Component.Name)
+	}
+	g := &generator{Input: &in, stages: group(in.Plan.Steps), files: Files{}}
+	for _, s := range g.stages {
+		if err := s.check(); err != nil {
+			return nil, fmt.Errorf("component %s: stage %s: %w", in.Component.Name, s.Stage, err)
+		}
+	}
+	w := g.workflow()
+	plan, err := g.planJob()
+	if err != nil {
+		return nil, err
+	}
+	w.Jobs = append(w.Jobs, named{planJob, plan})
+	for _, s := range g.stages {
+		one, err := g.stageJob(s)
+		if err != nil {
+			return nil, err
+		}
+		w.Jobs = append(w.Jobs, named{s.Stage, one})
+	}
+	record, err := g.recordJob()
+	if err != nil {
+		return nil, err
+	}
+	w.Jobs = append(w.Jobs, named{recordJob, record})
+	text, err := w.encode(header(in.Component.Name))
+	if err != nil {
+		return nil, err
+	}
+	g.files[Workflow(in.Component.Name)] = text
+	return g.files, g.conditions()
+}
+
+// group puts the steps of each stage together, and finds out what comes before it.
+func group(steps []pipeline.Step) []*stage {
+	var stages []*stage
+	byStage, byStep := map[string]*stage{}, map[string]*stage{}
+	for i := range steps {
+		s := byStage[steps[i].Stage]
+		if s == nil {
+			s = &stage{Step: &steps[i]}
+			byStage[s.Stage], stages = s, append(stages, s)
+		}
+		s.runs = append(s.runs, steps[i])
+		byStep[steps[i].Name] = s
+	}
+	before := map[*stage]map[*stage]bool{}
+	for _, s := range stages {
+		before[s] = map[*stage]bool{}
+		for _, name := range s.Needs {
+			needed := byStep[name]
+			before[s][needed] = true
+			maps.Copy(before[s], before[needed])
+		}
+		for _, other := range stages {
+			if before[s][other] {
+				s.before = append(s.before, other)
+			}
+		}
+	}
+	return stages
+}
+
+// check refuses what GitHub Actions cannot carry out.
+func (s *stage) check() error {
+	for _, one := range s.runs {
+		if one.Image == "" || one.Skipped && one.Image == "none" {
+			return fmt.Errorf("no image is known for it: name one in the template, or in the platform's configuration of standard stages")
+		}
+		if strings.HasPrefix(one.Image, "-") {
+			return fmt.Errorf("image %q must not begin with -", one.Image)
+		}
+		for _, e := range one.Env {
+			if err := variable(e.Name); err != nil {
+				return err
+			}
+		}
+	}
+	for _, e := range s.SecretEnv {
+		if err := variable(e.Name); err != nil {
+			return err
+		}
+		key := e.SecretKeyRef.Key
+		if !secretPattern.MatchString(key) || strings.HasPrefix(strings.ToUpper(key), "GITHUB_") {
+			return fmt.Errorf("secretEnv[%s].secretKeyRef.key: %q must be the name of a secret of the repository: letters, digits and _, not beginning with a digit or GITHUB_; choose a key that is one",
+				e.Name, key)
+		}
+	}
+	for _, paths := range [][]string{s.Artifacts, s.Cache} {
+		for _, one := range paths {
+			if one != path.Clean(one) || path.IsAbs(one) || one == ".." || strings.HasPrefix(one, "../") || strings.ContainsAny(one, "\n\r*?[]!\\~$") {
+				return fmt.Errorf("path %q must be plain, and below the sources", one)
+			}
+		}
+	}
+	return nil
+}
+
+// hostVariables are what bash, docker and the runner itself read: a stage's value for them would not reach its container alone.
+var hostVariables = []string{"PATH", "BASH_ENV", "BASHOPTS", "SHELLOPTS", "ENV", "IFS", "HOME", "POSIXLY_CORRECT", "NODE_OPTIONS", "TMPDIR"}
+
+func variable(name string) error {
+	prefixes := []string{"LD_", "GITHUB_", "RUNNER_", "ACTIONS_", "DOCKER_", "BASH_FUNC_"}
+	of := func(prefix string) bool { return strings.HasPrefix(name, prefix) }
+	taken := slices.Contains(hostVariables, name) || slices.ContainsFunc(prefixes, of)
+	if taken && name != "GITHUB_TOKEN" && name != "DOCKER_AUTH_CONFIG" {
+		return fmt.Errorf("the environment variable %s is read by the runner of GitHub Actions itself: set it in the script, or choose another name", name)
+	}
+	return nil
+}
+
+// What differs from commit to commit. These are values of environment variables alone, and in no line that a shell reads. A branch of a
+// fork is shown with its owner and a colon before it, which no name of a branch holds: it cannot pass for one of ours.
+const (
+	commitOf = "${{ github.event.pull_request.head.sha || github.sha }}"
+	branchOf = "${{ github.event_name != 'pull_request' && (github.ref_type == 'branch' && github.ref_name || '') || " +
+		"github.event.pull_request.head.repo.full_name == github.repository && github.head_ref || github.event.pull_request.head.label }}"
+	tagOf         = "${{ github.ref_type == 'tag' && github.ref_name || '' }}"
+	pullRequestOf = "${{ github.event.pull_request.number }}"
+	runURL        = "${{ github.server_url }}/${{ github.repository }}/actions/runs/${{ github.run_id }}"
+)
+
+// buildVariables are the names of the variables that tell a stage what is built, the same for all: the workflow sets them once.
+var buildVariables = []string{"TOWPATH_BRANCH", "TOWPATH_COMMIT", "TOWPATH_IMAGE", "TOWPATH_PULL_REQUEST", "TOWPATH_TAG"}
+
+func (g *generator) workflow() *workflow {
+	w := &workflow{
+		Name: "towpath-" + g.Component.Name,
+		On: triggers{
+			Push:        push{Branches: []string{pattern(g.Branch)}, Tags: []string{"**"}},
+			PullRequest: pullRequest{Branches: []string{pattern(g.Branch)}},
+		},
+		Permissions: map[string]string{},
+		Concurrency: concurrency{
+			Group:            "towpath-" + g.Component.Name + "-${{ github.ref }}",
+			CancelInProgress: g.Plan.Concurrency != platformv1alpha1.ConcurrencyQueue,
+		},
+		Env: map[string]string{
+			"TOWPATH_COMMIT": commitOf, "TOWPATH_BRANCH": branchOf, "TOWPATH_TAG": tagOf, "TOWPATH_PULL_REQUEST": pullRequestOf,
+			"TOWPATH_IMAGE": literal(g.Image) + ":" + commitOf,
+		},
+	}
+	w.Defaults.Run.Shell = "bash"
+	if g.Component.Path != "" {
+		paths := []string{pattern(g.Component.Path) + "/**"}
+		w.On.Push.Paths, w.On.PullRequest.Paths = paths, paths
+	}
+	return w
+}
+
+// checkout fetches the sources of the commit, and leaves no credentials behind.
+func (g *generator) checkout(depth string) (step, error) {
+	uses, err := g.Config.use(actionCheckout)
+	if err != nil {
+		return step{}, err
+	}
+	with := map[string]string{"ref": "${{ env.TOWPATH_COMMIT }}", "persist-credentials": "false"}
+	if depth != "" {
+		with["fetch-depth"] = depth
+	}
+	return step{Name: "Fetch the sources", Uses: uses, With: with}, nil
+}
+
+// Conditions is the file that tells towpath pipeline when what the conditions of stages depend on, besides the commit.
+type Conditions struct {
+	Component  ConditionsComponent `json:"component"`
+	Parameters map[string]any      `json:"parameters"`
+	// Stages that have a condition.
+	Stages []ConditionsStage `json:"stages"`
+}
+
+// ConditionsComponent is what conditions know of the Component.
+type ConditionsComponent struct {
+	Name       string `json:"name"`
+	Namespace  string `json:"namespace"`
+	Team       string `json:"team"`
+	Repository string `json:"repository"`
+	Path       string `json:"path"`
+}
+
+// ConditionsStage is the condition of one stage.
+type ConditionsStage struct {
+	Name string `json:"name"`
+	When string `json:"when"`
+}
+
+func conditionsFile(component string) string { return Folder(component) + "/conditions.json" }
+
+// conditions writes the file of the conditions, where there are any.
+func (g *generator) conditions() error {
+	c := Conditions{Component: ConditionsComponent(g.Component), Parameters: g.Parameters}
+	for _, s := range g.stages {
+		if s.When != "" {
+			c.Stages = append(c.Stages, ConditionsStage{Name: s.Stage, When: s.When})
+		}
+	}
+	if len(c.Stages) == 0 {
+		return nil
+	}
+	text, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return err
+	}
+	g.files[conditionsFile(g.Component.Name)] = append(text, '\n')
+	return nil
+}
+
+// minutes rounds up, since GitHub counts minutes, and never beyond what it allows.
+func minutes(d time.Duration) int {
+	return min(int((d+time.Minute-1)/time.Minute), maxJobMinutes)
+}

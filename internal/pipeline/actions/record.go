@@ -1,0 +1,108 @@
+package actions
+
+import (
+	"encoding/json"
+	"strings"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+)
+
+// recordScript tells the cluster what became of the commit. The token is kept from the command line, and from everything that runs
+// before it: no other job has it.
+const recordScript = `umask 077
+mkdir "$RUNNER_TEMP/towpath"
+if [[ -n ${TOWPATH_AUDIENCE:-} ]]; then
+  printf 'header = "Authorization: bearer %s"\n' "$ACTIONS_ID_TOKEN_REQUEST_TOKEN" |
+    curl --fail --silent --show-error --retry 3 --config - --get --data-urlencode "audience=$TOWPATH_AUDIENCE" "$ACTIONS_ID_TOKEN_REQUEST_URL" |
+    jq --join-output --exit-status .value >"$RUNNER_TEMP/towpath/token"
+else
+  printf '%s' "$TOWPATH_TOKEN" >"$RUNNER_TEMP/towpath/token"
+fi
+printf '%s' "$TOWPATH_KUBECONFIG" >"$RUNNER_TEMP/towpath/config"
+arguments=(build record "--namespace=$TOWPATH_NAMESPACE" "--component=$TOWPATH_COMPONENT"
+  "--commit=$TOWPATH_COMMIT" "--result=$TOWPATH_RESULT" "--url=$TOWPATH_RUN_URL"
+  "--committed-at=$(git log -1 --format=%cI "$TOWPATH_COMMIT" --)"
+  "--author=$(git log -1 --format='%an <%ae>' "$TOWPATH_COMMIT" --)")
+if [[ -n $TOWPATH_BRANCH ]]; then
+  arguments+=("--branch=$TOWPATH_BRANCH")
+fi
+if [[ -n $TOWPATH_TAG ]]; then
+  arguments+=("--tag=$TOWPATH_TAG")
+fi
+if [[ -n $TOWPATH_PULL_REQUEST ]]; then
+  arguments+=("--pull-request=$TOWPATH_PULL_REQUEST")
+fi
+if [[ $TOWPATH_RESULT == Succeeded ]]; then
+  arguments+=("--image=${TOWPATH_BUILT_IMAGE:-$TOWPATH_IMAGE}")
+fi
+docker run --rm --read-only --user "$(id -u):$(id -g)" --cap-drop ALL --security-opt no-new-privileges \
+  --volume "$RUNNER_TEMP/towpath:/towpath:ro" --env KUBECONFIG=/towpath/config "$TOWPATH_CLI" "${arguments[@]}"
+`
+
+// kubeconfig says where the cluster is. It is JSON, which YAML holds, and the token stands in a file of its own.
+type kubeconfig struct {
+	APIVersion     string           `json:"apiVersion"`
+	Kind           string           `json:"kind"`
+	CurrentContext string           `json:"current-context"`
+	Clusters       []map[string]any `json:"clusters"`
+	Users          []map[string]any `json:"users"`
+	Contexts       []map[string]any `json:"contexts"`
+}
+
+// recordJob records the Build, however it ended. Pull requests are not recorded: their commits are not what the branch runs, and those
+// from forks must not reach the cluster.
+func (g *generator) recordJob() (*job, error) {
+	j := g.job("Record the Build", 10)
+	j.Needs = []string{planJob}
+	var images, outputs []string
+	for _, s := range g.stages {
+		j.Needs = append(j.Needs, s.Stage)
+		outputs = append([]string{"needs." + s.Stage + ".outputs.image"}, outputs...)
+		if s.Standard == platformv1alpha1.StageImage {
+			images = append(images, "needs."+s.Stage+".result == 'success'")
+		}
+	}
+	j.If = "always() && github.event_name == 'push'"
+	if len(images) > 0 {
+		// Where the condition of the stage that builds the image left it out, there is nothing that could run.
+		j.If += " && (" + strings.Join(images, " || ") + " || contains(needs.*.result, 'failure') || contains(needs.*.result, 'cancelled'))"
+	}
+	j.If = "${{ " + j.If + " }}"
+	checkout, err := g.checkout("")
+	if err != nil {
+		return nil, err
+	}
+	config, err := g.Config.Record.kubeconfig()
+	if err != nil {
+		return nil, err
+	}
+	env := map[string]string{
+		"TOWPATH_CLI": literal(g.Config.Image), "TOWPATH_KUBECONFIG": literal(config),
+		"TOWPATH_NAMESPACE": g.Component.Namespace, "TOWPATH_COMPONENT": g.Component.Name, "TOWPATH_RUN_URL": runURL,
+		"TOWPATH_RESULT":      "${{ contains(needs.*.result, 'failure') && 'Failed' || contains(needs.*.result, 'cancelled') && 'Cancelled' || 'Succeeded' }}",
+		"TOWPATH_BUILT_IMAGE": "${{ " + strings.Join(outputs, " || ") + " }}",
+	}
+	if secret := g.Config.Record.tokenSecret(); secret != "" {
+		env["TOWPATH_TOKEN"] = "${{ secrets." + secret + " }}"
+	} else {
+		env["TOWPATH_AUDIENCE"] = literal(g.Config.Record.Audience)
+		j.Permissions["id-token"] = "write"
+	}
+	j.Steps = []step{checkout, {Name: "Record the Build", Run: recordScript, Env: env}}
+	return j, nil
+}
+
+func (r *Record) kubeconfig() (string, error) {
+	const name = "towpath"
+	server := map[string]any{"server": r.Server}
+	if r.CertificateAuthority != "" {
+		server["certificate-authority-data"] = []byte(r.CertificateAuthority)
+	}
+	text, err := json.Marshal(kubeconfig{
+		APIVersion: "v1", Kind: "Config", CurrentContext: name,
+		Clusters: []map[string]any{{"name": name, "cluster": server}},
+		Users:    []map[string]any{{"name": name, "user": map[string]any{"tokenFile": "/towpath/token"}}},
+		Contexts: []map[string]any{{"name": name, "context": map[string]any{"cluster": name, "user": name}}},
+	})
+	return string(text), err
+}
