@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -70,11 +71,8 @@ type generator struct {
 
 // Generate gives the files by which GitHub Actions carries out the pipeline of a Component.
 func Generate(in Input) (Files, error) {
-	if in.Image == "" {
-		return nil, fmt.Errorf("component %s: spec.source.image must be set: it is where the workflow pushes to", in.Component.Name)
-	}
-	if in.Branch == "" {
-		return nil, fmt.Errorf("component %s: spec.source.branch must be set: it is whose commits the workflow builds", in.Component.Name)
+	if err := in.check(); err != nil {
+		return nil, fmt.Errorf("component %s: %w", in.Component.Name, err)
 	}
 	g := &generator{Input: &in, stages: group(in.Plan.Steps), files: Files{}}
 	for _, s := range g.stages {
@@ -106,6 +104,46 @@ func Generate(in Input) (Files, error) {
 	}
 	g.files[Workflow(in.Component.Name)] = text
 	return g.files, g.conditions()
+}
+
+// check refuses what would lead out of the files or the meaning that it should have.
+func (in *Input) check() error {
+	c := &in.Component
+	switch {
+	case !namePattern.MatchString(c.Name) || !namePattern.MatchString(c.Namespace):
+		return fmt.Errorf("metadata.name %q and metadata.namespace %q must be DNS labels: they stand in paths of files", c.Name, c.Namespace)
+	case in.Image == "":
+		return fmt.Errorf("spec.source.image must be set: it is where the workflow pushes to")
+	case in.Branch == "":
+		return fmt.Errorf("spec.source.branch must be set: it is whose commits the workflow builds")
+	case !branchName(in.Branch):
+		return fmt.Errorf("spec.source.branch %q must be a name that git allows to a branch, without ${{, which GitHub evaluates", in.Branch)
+	case c.Path != "" && !plain(c.Path):
+		return fmt.Errorf("spec.source.path %q must be of letters, digits and _.@+-/ alone: it stands in filters and paths of the workflow", c.Path)
+	}
+	return nil
+}
+
+var (
+	namePattern = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+	pathPattern = regexp.MustCompile(`^[A-Za-z0-9_.@+][-A-Za-z0-9_.@+/]*$`)
+)
+
+// branchName says whether git allows a name to a branch, and GitHub takes it for what it is.
+func branchName(name string) bool {
+	bad := func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune(`~^:?*[\`, r) }
+	for _, part := range []string{"..", "@{", "//", "${{"} {
+		if strings.Contains(name, part) {
+			return false
+		}
+	}
+	return !strings.ContainsFunc(name, bad) && !strings.HasPrefix(name, "-") && !strings.HasPrefix(name, "/") &&
+		!strings.HasSuffix(name, "/") && !strings.HasSuffix(name, ".") && !strings.HasSuffix(name, ".lock")
+}
+
+// plain says whether a path stays below the directory that it is relative to, and holds nothing that shells or filters give a meaning.
+func plain(one string) bool {
+	return pathPattern.MatchString(one) && one == path.Clean(one) && one != "." && one != ".." && !strings.HasPrefix(one, "../")
 }
 
 // group puts the steps of each stage together, and finds out what comes before it.
@@ -165,8 +203,8 @@ func (s *stage) check() error {
 	}
 	for _, paths := range [][]string{s.Artifacts, s.Cache} {
 		for _, one := range paths {
-			if one != path.Clean(one) || path.IsAbs(one) || one == ".." || strings.HasPrefix(one, "../") || strings.ContainsAny(one, "\n\r*?[]!\\~$") {
-				return fmt.Errorf("path %q must be plain, and below the sources", one)
+			if !plain(one) {
+				return fmt.Errorf("path %q must be of letters, digits and _.@+-/ alone, and below the sources", one)
 			}
 		}
 	}
@@ -236,29 +274,6 @@ func (g *generator) checkout(depth string) (step, error) {
 		with["fetch-depth"] = depth
 	}
 	return step{Name: "Fetch the sources", Uses: uses, With: with}, nil
-}
-
-// Conditions is the file that tells towpath pipeline when what the conditions of stages depend on, besides the commit.
-type Conditions struct {
-	Component  ConditionsComponent `json:"component"`
-	Parameters map[string]any      `json:"parameters"`
-	// Stages that have a condition.
-	Stages []ConditionsStage `json:"stages"`
-}
-
-// ConditionsComponent is what conditions know of the Component.
-type ConditionsComponent struct {
-	Name       string `json:"name"`
-	Namespace  string `json:"namespace"`
-	Team       string `json:"team"`
-	Repository string `json:"repository"`
-	Path       string `json:"path"`
-}
-
-// ConditionsStage is the condition of one stage.
-type ConditionsStage struct {
-	Name string `json:"name"`
-	When string `json:"when"`
 }
 
 func conditionsFile(component string) string { return Folder(component) + "/conditions.json" }

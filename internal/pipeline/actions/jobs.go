@@ -2,6 +2,7 @@ package actions
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,14 +33,16 @@ docker run --rm --network none --read-only --user "$(id -u):$(id -g)" --cap-drop
   "${volumes[@]}" "$TOWPATH_CLI" "${arguments[@]}" >>"$GITHUB_OUTPUT"
 `
 
-	unpackScript = `for name in $TOWPATH_ARTIFACTS; do
+	unpackScript = `mkdir -p "./$TOWPATH_FOLDER"
+for name in $TOWPATH_ARTIFACTS; do
   if [[ -f $RUNNER_TEMP/artifacts/$name.tar ]]; then
-    tar -xf "$RUNNER_TEMP/artifacts/$name.tar"
+    tar -C "./$TOWPATH_FOLDER" -xf "$RUNNER_TEMP/artifacts/$name.tar"
   fi
 done
 `
 
-	packScript = `paths=()
+	packScript = `cd "./$TOWPATH_FOLDER"
+paths=()
 for path in $TOWPATH_ARTIFACTS; do
   if [[ -e $path ]]; then
     paths+=("$path")
@@ -51,7 +54,7 @@ tar -cf "$RUNNER_TEMP/$TOWPATH_STEP.tar" --files-from /dev/null -- "${paths[@]}"
 	// Values go to the container by the names of their variables, so that none stands in a command line. The image's own entry point
 	// gets the arguments; a script is run by /bin/sh.
 	stageScript = `arguments=(run --rm --name towpath-stage --user "$(id -u):$(id -g)" --cap-drop ALL --security-opt no-new-privileges
-  --volume "$GITHUB_WORKSPACE:/workspace" --workdir /workspace --volume "$RUNNER_TEMP/result:/towpath/result"
+  --volume "$GITHUB_WORKSPACE:/workspace" --workdir "/workspace/$TOWPATH_FOLDER" --volume "$RUNNER_TEMP/result:/towpath/result"
   --env HOME=/tmp --env TOWPATH_RESULT=/towpath/result/image)
 for name in $TOWPATH_VARIABLES; do
   arguments+=(--env "$name")
@@ -85,15 +88,18 @@ for ((try = 0; ; try++)); do
   echo "Try $((try + 1)) of $((TOWPATH_RETRIES + 1)) ended with exit code $code."
 done
 if [[ -s $RUNNER_TEMP/result/image ]]; then
-  IFS= read -r image <"$RUNNER_TEMP/result/image" || true
-  if [[ $image == sha256:* ]]; then
-    image="${TOWPATH_IMAGE%:*}@$image"
+  IFS= read -r written <"$RUNNER_TEMP/result/image" || true
+  image="${TOWPATH_IMAGE%:*}"
+  digest="${written##*@}"
+  name="${written%@*}"
+  if [[ $name == "$digest" ]]; then
+    name="$image"
   fi
-  if [[ ! $image =~ ^[-A-Za-z0-9._:/]{1,400}@sha256:[0-9a-f]{64}$ ]]; then
-    echo "::error::What the stage wrote to TOWPATH_RESULT is no image with a digest."
-    exit 1
+  if [[ $digest =~ ^sha256:[0-9a-f]{64}$ && ($name == "$image" || ${name%:*} == "$image") ]]; then
+    echo "image=$image@$digest" >>"$GITHUB_OUTPUT"
+  else
+    echo "::warning::What the stage wrote to TOWPATH_RESULT is no digest of the image that it should push."
   fi
-  echo "image=$image" >>"$GITHUB_OUTPUT"
 fi
 `
 )
@@ -185,7 +191,7 @@ func (g *generator) stageJob(s *stage) (*job, error) {
 		}
 		key := "towpath-" + g.Component.Name + "-" + name + "-"
 		j.Steps = append(j.Steps, step{Name: "Fetch the cache", Uses: uses, With: map[string]string{
-			"path": strings.Join(s.Cache, "\n"), "key": key + "${{ github.sha }}", "restore-keys": key,
+			"path": strings.Join(g.below(s.Cache), "\n"), "key": key + "${{ github.sha }}", "restore-keys": key,
 		}})
 	}
 	j.Steps = append(j.Steps, g.run(j, s))
@@ -215,7 +221,7 @@ func (g *generator) collect(j *job, s *stage) error {
 	}
 	if len(names) > 0 {
 		j.Steps = append(j.Steps, step{Name: "Put the artifacts where they were", Run: unpackScript,
-			Env: map[string]string{"TOWPATH_ARTIFACTS": strings.Join(names, " ")}})
+			Env: map[string]string{"TOWPATH_ARTIFACTS": strings.Join(names, " "), "TOWPATH_FOLDER": g.Component.Path}})
 	}
 	return nil
 }
@@ -230,7 +236,9 @@ func (g *generator) keep(j *job, s *stage, name string) error {
 		return err
 	}
 	j.Steps = append(j.Steps,
-		step{Name: "Pack the artifacts", Run: packScript, Env: map[string]string{"TOWPATH_ARTIFACTS": strings.Join(s.Artifacts, " "), "TOWPATH_STEP": name}},
+		step{Name: "Pack the artifacts", Run: packScript, Env: map[string]string{
+			"TOWPATH_ARTIFACTS": strings.Join(s.Artifacts, " "), "TOWPATH_STEP": name, "TOWPATH_FOLDER": g.Component.Path,
+		}},
 		step{Name: "Keep the artifacts", Uses: uses, With: map[string]string{
 			"name": "towpath." + g.Component.Name + "." + s.Stage + "." + name, "path": "${{ runner.temp }}/" + name + ".tar",
 			"retention-days": "1", "if-no-files-found": "error", "overwrite": "true",
@@ -241,6 +249,7 @@ func (g *generator) keep(j *job, s *stage, name string) error {
 // run is the step that runs the stage itself.
 func (g *generator) run(j *job, s *stage) step {
 	env := map[string]string{
+		"TOWPATH_FOLDER":   g.Component.Path,
 		"TOWPATH_DEADLINE": "${{ needs." + planJob + ".outputs.deadline }}",
 		"TOWPATH_TIMEOUT":  strconv.Itoa(int(s.Timeout / time.Second)), "TOWPATH_RETRIES": strconv.Itoa(int(s.Retries)),
 	}
@@ -301,6 +310,15 @@ func vary(j *job, name string, values []map[string]string) string {
 		j.Strategy.Matrix.Include[i][name] = literal(one[name])
 	}
 	return "${{ matrix." + name + " }}"
+}
+
+// below puts paths that are relative to the Component's directory below it.
+func (g *generator) below(paths []string) []string {
+	all := make([]string, len(paths))
+	for i, one := range paths {
+		all[i] = path.Join(g.Component.Path, one)
+	}
+	return all
 }
 
 // built is an expression for the image that a stage before has pushed; the nearest one counts.

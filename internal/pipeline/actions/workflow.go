@@ -118,14 +118,12 @@ func (w *workflow) encode(header string) ([]byte, error) {
 // gives just that.
 func literal(s string) string { return strings.ReplaceAll(s, "${{", "${{ '${{' }}") }
 
-// pattern has a filter of a trigger match just this name: GitHub gives these characters a meaning.
+// pattern has a filter of a trigger match just this name. Of the characters to which GitHub gives a meaning, no branch and no path of a
+// Component holds any but these.
 func pattern(name string) string {
-	var text strings.Builder
-	for i, r := range name {
-		if strings.ContainsRune(`\*?+[]`, r) || i == 0 && r == '!' {
-			text.WriteByte('\\')
-		}
-		text.WriteRune(r)
+	name = strings.ReplaceAll(name, "+", `\+`)
+	if strings.HasPrefix(name, "!") {
+		name = `\` + name
 	}
-	return text.String()
+	return name
 }

@@ -1,0 +1,59 @@
+package actions
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// State is how a file of a repository differs from what it should be.
+type State string
+
+// The ways in which a file differs.
+const (
+	Missing State = "Missing"
+	Changed State = "Changed"
+	// Stale is a file that was generated once, and belongs to no workflow any more.
+	Stale State = "Stale"
+)
+
+// Difference is a file that differs.
+type Difference struct {
+	Path  string
+	State State
+}
+
+// Drift compares what a repository holds with the files that it should hold, by their paths in order. Of what it holds only generated
+// files count: those below the folders of Components, and workflows that begin as ours do. Files of others are no business of ours.
+func Drift(files, repository Files) []Difference {
+	var differences []Difference
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		switch found, ok := repository[path]; {
+		case !ok:
+			differences = append(differences, Difference{path, Missing})
+		case !bytes.Equal(withoutReturns(found), files[path]):
+			differences = append(differences, Difference{path, Changed})
+		}
+	}
+	for _, path := range slices.Sorted(maps.Keys(repository)) {
+		if _, wanted := files[path]; !wanted && generated(path, repository[path]) {
+			differences = append(differences, Difference{path, Stale})
+		}
+	}
+	slices.SortFunc(differences, func(a, b Difference) int { return strings.Compare(a.Path, b.Path) })
+	return differences
+}
+
+// withoutReturns takes the carriage returns away that Git puts into working trees of Windows.
+func withoutReturns(content []byte) []byte {
+	return bytes.ReplaceAll(content, []byte("\r\n"), []byte("\n"))
+}
+
+// generated says whether a file is one that Generate made once.
+func generated(path string, content []byte) bool {
+	if strings.HasPrefix(path, ".github/towpath/") {
+		return strings.Count(path, "/") == 3
+	}
+	return strings.HasPrefix(path, ".github/workflows/towpath-") && bytes.HasPrefix(content, []byte("# Made by towpath pipeline sync for Component "))
+}
