@@ -320,7 +320,7 @@ test: ## Run everything that CI checks.
 	done
 
 .PHONY: test-unit
-test-unit: $(BIN)/prometheus $(BIN)/promtool $(BIN)/alertmanager $(BIN)/postgres ## Run the tests that need no control plane.
+test-unit: $(BIN)/actionlint $(BIN)/prometheus $(BIN)/promtool $(BIN)/alertmanager $(BIN)/postgres ## Run the tests that need no control plane.
 	@packages=$$($(test_packages) | grep -Ev $(starts_cluster) | $(import_path)); \
 	  go test -race -shuffle=on $(TESTFLAGS) $$packages
 	go -C hack/chart test -shuffle=on $(TESTFLAGS) ./...
@@ -344,6 +344,18 @@ test-duckdb: $(DUCKDB)/node_modules ## Have DuckDB read what towpath cost export
 
 # Suites leave there which rights the manager and the appliers used, and verify-audit compares all of them.
 RIGHTS := $(CURDIR)/build/audit
+
+# GitHub's own parser, of npm as well.
+WORKFLOWS := hack/workflows
+
+$(WORKFLOWS)/node_modules: $(WORKFLOWS)/package.json $(WORKFLOWS)/package-lock.json
+	npm --prefix $(WORKFLOWS) ci --no-fund --no-audit
+	@touch $@
+
+.PHONY: test-workflows
+test-workflows: export TOWPATH_WORKFLOWS_REQUIRED := 1
+test-workflows: $(WORKFLOWS)/node_modules ## Have GitHub's parser read the workflows that Towpath makes (needs Node.js 20 and npm).
+	go test -count=1 $(TESTFLAGS) ./$(WORKFLOWS)
 
 .PHONY: test-integration
 test-integration: export KUBEBUILDER_ASSETS := $(BIN)/kube/current
