@@ -104,7 +104,7 @@ func newRoot(program string, connect cluster.Connector, std streams) *cobra.Comm
 		Short: "Check, render and watch services on Towpath's golden paths",
 		Long: `Check, render and watch services on Towpath's golden paths.
 
-lint, render, cost and convert work on files, without a cluster, and so does diff --from-dir.
+lint, render, cost, convert and pipeline work on files, without a cluster, and so does diff --from-dir.
 status, why, cost report, cost export, diff, adoption, adopt, capabilities and version read the cluster of your
 kubeconfig with your own rights; approve, reject, promote, rollback, rollout, env, build record, eject --yes and uninstall change it.
 
@@ -120,7 +120,7 @@ Exit codes: 0 in order, 1 findings, 2 the command could not do its work.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &trouble{err: err, next: cmd.CommandPath() + " --help"}
 	})
-	root.AddCommand(newLint(std), newRender(std), newCost(connect, std), newConvert(std), newBuild(connect, std), newStatus(connect, std), newWhy(connect, std), newDiff(connect, std), newApprove(connect, std), newReject(connect, std), newPromote(connect, std), newRollback(connect, std), newRollout(connect, std), newEnv(connect, std), newAdoption(connect, std), newAdopt(connect, std), newEject(connect, std), newCapabilities(connect, std), newUninstall(connect, std), newVersion(connect, std))
+	root.AddCommand(newLint(std), newRender(std), newCost(connect, std), newConvert(std), newBuild(connect, std), newStatus(connect, std), newWhy(connect, std), newDiff(connect, std), newApprove(connect, std), newReject(connect, std), newPromote(connect, std), newRollback(connect, std), newRollout(connect, std), newEnv(connect, std), newAdoption(connect, std), newAdopt(connect, std), newEject(connect, std), newCapabilities(connect, std), newPipeline(connect, std), newUninstall(connect, std), newVersion(connect, std))
 	root.SetHelpCommand(&cobra.Command{Hidden: true})
 	return root
 }

@@ -98,7 +98,7 @@ type PinError struct{ Action string }
 
 // Error names the action and where its commit is set.
 func (e *PinError) Error() string {
-	return fmt.Sprintf("the workflow uses %s, and the platform's configuration does not say which commit of it: set actions.pins[%q] to the 40 hexadecimal digits of one that you have reviewed",
+	return fmt.Sprintf("the workflow uses %s, and the platform's configuration does not say which commit of it: set pipeline.actions.pins[%q] to the 40 hexadecimal digits of one that you have reviewed",
 		e.Action, e.Action)
 }
 

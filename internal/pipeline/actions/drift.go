@@ -50,6 +50,20 @@ func withoutReturns(content []byte) []byte {
 	return bytes.ReplaceAll(content, []byte("\r\n"), []byte("\n"))
 }
 
+// Owner is the name of the Component that a path belongs to, by where it is; empty for none.
+func Owner(path string) string {
+	if rest, ok := strings.CutPrefix(path, ".github/towpath/"); ok {
+		name, _, _ := strings.Cut(rest, "/")
+		return name
+	}
+	rest, ok := strings.CutPrefix(path, ".github/workflows/towpath-")
+	name, ended := strings.CutSuffix(rest, ".yaml")
+	if !ok || !ended {
+		return ""
+	}
+	return name
+}
+
 // generated says whether a file is one that Generate made once.
 func generated(path string, content []byte) bool {
 	if strings.HasPrefix(path, ".github/towpath/") {

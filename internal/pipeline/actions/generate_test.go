@@ -134,8 +134,10 @@ func TestGenerate_HostileValuesStayWhatTheyAre(t *testing.T) {
 	var w struct {
 		On   struct{ Push struct{ Branches []string } }
 		Jobs map[string]struct {
-			Strategy struct{ Matrix struct{ Include []map[string]string } }
-			Steps    []struct {
+			Strategy struct {
+				Matrix struct{ Include []map[string]string }
+			}
+			Steps []struct {
 				Env map[string]string
 				Run string
 			}
@@ -168,7 +170,7 @@ func TestGenerate_Refusals(t *testing.T) {
 	}{
 		"an action without a commit": {
 			change: func(in *actions.Input) { delete(in.Config.Pins, "actions/cache") },
-			want:   `set actions.pins["actions/cache"] to the 40 hexadecimal digits`,
+			want:   `set pipeline.actions.pins["actions/cache"] to the 40 hexadecimal digits`,
 		},
 		"a name that leads elsewhere": {
 			change: func(in *actions.Input) { in.Component.Name = "../../etc" },
