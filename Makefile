@@ -342,9 +342,6 @@ test-duckdb: export TOWPATH_DUCKDB_REQUIRED := 1
 test-duckdb: $(DUCKDB)/node_modules ## Have DuckDB read what towpath cost export writes (needs Node.js 20 and npm).
 	go test -count=1 $(TESTFLAGS) ./$(DUCKDB)
 
-# Suites leave there which rights the manager and the appliers used, and verify-audit compares all of them.
-RIGHTS := $(CURDIR)/build/audit
-
 # GitHub's own parser, of npm as well.
 WORKFLOWS := hack/workflows
 
@@ -352,10 +349,18 @@ $(WORKFLOWS)/node_modules: $(WORKFLOWS)/package.json $(WORKFLOWS)/package-lock.j
 	npm --prefix $(WORKFLOWS) ci --no-fund --no-audit
 	@touch $@
 
+# Tekton's validation and substitution bring some two hundred modules, which is why they are in a module of their own.
+.PHONY: test-tekton
+test-tekton: ## Have Tekton's own code judge the objects that Towpath makes for it.
+	go -C hack/tekton test -count=1 $(TESTFLAGS) ./...
+
 .PHONY: test-workflows
 test-workflows: export TOWPATH_WORKFLOWS_REQUIRED := 1
 test-workflows: $(WORKFLOWS)/node_modules ## Have GitHub's parser read the workflows that Towpath makes (needs Node.js 20 and npm).
 	go test -count=1 $(TESTFLAGS) ./$(WORKFLOWS)
+
+# Suites leave there which rights the manager and the appliers used, and verify-audit compares all of them.
+RIGHTS := $(CURDIR)/build/audit
 
 .PHONY: test-integration
 test-integration: export KUBEBUILDER_ASSETS := $(BIN)/kube/current
