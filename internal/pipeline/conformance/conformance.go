@@ -1,0 +1,253 @@
+// Package conformance holds every engine to the same pipelines: the same order, conditions, values, secrets and meaning of a failure. A
+// new engine is one more implementation of Engine, in its own tests.
+package conformance
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/pipeline"
+)
+
+// Engine carries out pipelines.
+type Engine interface {
+	// Run carries out a pipeline, or plays what the engine would do with what is made for it, and tells what came of it.
+	Run(t *testing.T, c *Case) Outcome
+}
+
+// Case is one Build.
+type Case struct {
+	Compiled *pipeline.Compiled
+	Input    pipeline.Input
+	// Failing are the steps that fail, however often they are tried.
+	Failing []string
+}
+
+// Outcome is what came of a Build.
+type Outcome struct {
+	// Began are the steps in the order in which they began.
+	Began []string
+	// Seen is what the container of each of them got.
+	Seen map[string]Seen
+	// States of the steps. What did not run is Skipped where its condition left it out, else Cancelled.
+	States map[string]platformv1alpha1.StageState
+	// Result of all.
+	Result platformv1alpha1.BuildResult
+	// Sent is all that the engine was given.
+	Sent string
+}
+
+// Seen is what the container of a step got.
+type Seen struct {
+	Image, Script string
+	Args          []string
+	// Env holds the plain variables, Secrets the keys of those that come from Secrets.
+	Env, Secrets map[string]string
+	// Tries that it had, or would have at most.
+	Tries int
+}
+
+// fixture is a pipeline with what must come of it.
+type fixture struct {
+	stages  []platformv1alpha1.Stage
+	build   pipeline.Build
+	failing []string
+	// want are the states, as name=State. States with a bar between them are both right: once something has failed, an engine may begin
+	// nothing any more, or what does not need it.
+	want   string
+	result platformv1alpha1.BuildResult
+	// check looks at what containers got.
+	check func(t *testing.T, out *Outcome, in *pipeline.Input)
+}
+
+// Hostile is what somebody may call a branch, a tag or a value to have it run, read or evaluated. Git allows all of it in a branch.
+const Hostile = "x`id`$(id)'\"${{github.token}}$(params.x)$(HOME)$(TOWPATH_IMAGE)$(steps.stage.results.x);id&&id|id#$HOME<>!"
+
+// value is the like for values of a template and parameters of a Component, which may hold more.
+const value = Hostile + "\\ \\\\0044\n- run: id\t%s%0A::add-mask::x\n$${HOME}\n"
+
+func script(name string, needs ...string) platformv1alpha1.Stage {
+	return platformv1alpha1.Stage{Name: name, Image: "shell:1", Script: "true\n", Needs: needs}
+}
+
+func when(stage platformv1alpha1.Stage, condition string) platformv1alpha1.Stage {
+	stage.When = condition
+	return stage
+}
+
+func fixtures() map[string]fixture {
+	main := pipeline.Build{SHA: strings.Repeat("ab", 20), Branch: "main"}
+	matrix := script("matrix", "first")
+	matrix.Matrix = []platformv1alpha1.MatrixAxis{{Name: "go", Values: []string{"1.25", "1.26"}}}
+	retried := script("first")
+	retried.Retries = 2
+	all := map[string]fixture{
+		"stages run once what they need has succeeded": {
+			stages: []platformv1alpha1.Stage{script("last", "left", "right"), script("left", "first"), script("right", "first"), script("first")},
+			build:  main, want: "first=Succeeded last=Succeeded left=Succeeded right=Succeeded", result: platformv1alpha1.BuildSucceeded,
+		},
+		"what a condition leaves out counts as succeeded": {
+			stages: []platformv1alpha1.Stage{script("first"), when(script("left-out", "first"), "${build.branch != 'main'}"), script("last", "left-out")},
+			build:  main, want: "first=Succeeded last=Succeeded left-out=Skipped", result: platformv1alpha1.BuildSucceeded,
+		},
+		"what needs a stage that failed does not run": {
+			stages: []platformv1alpha1.Stage{script("first"), script("second", "first"), script("third", "second"), script("beside"), script("after", "beside")},
+			build:  main, failing: []string{"first"}, result: platformv1alpha1.BuildFailed,
+			want: "after=Succeeded|Cancelled beside=Succeeded first=Failed second=Cancelled third=Cancelled",
+		},
+		"a stage that is left out hides no failure before it": {
+			stages: []platformv1alpha1.Stage{script("first"), when(script("left-out", "first"), "${false}"), when(script("too", "left-out"), "${false}"), script("last", "too")},
+			build:  main, failing: []string{"first"}, result: platformv1alpha1.BuildFailed,
+			want: "first=Failed last=Cancelled left-out=Skipped too=Skipped",
+		},
+		"a matrix has succeeded once all of its runs have": {
+			stages: []platformv1alpha1.Stage{script("first"), matrix, script("last", "matrix")},
+			build:  main, want: "first=Succeeded last=Succeeded matrix-1=Succeeded matrix-2=Succeeded", result: platformv1alpha1.BuildSucceeded,
+			check: func(t *testing.T, out *Outcome, _ *pipeline.Input) {
+				if a, b := out.Seen["matrix-1"].Env["MATRIX_GO"], out.Seen["matrix-2"].Env["MATRIX_GO"]; a != "1.25" || b != "1.26" {
+					t.Errorf("the runs of the matrix have %q and %q", a, b)
+				}
+			},
+		},
+		"a matrix has failed once one of its runs has": {
+			stages: []platformv1alpha1.Stage{script("first"), matrix, script("last", "matrix")},
+			build:  main, failing: []string{"matrix-2"}, result: platformv1alpha1.BuildFailed,
+			want: "first=Succeeded last=Cancelled matrix-1=Succeeded matrix-2=Failed",
+		},
+		"a stage is tried again": {
+			stages: []platformv1alpha1.Stage{retried}, build: main, failing: []string{"first"}, want: "first=Failed", result: platformv1alpha1.BuildFailed,
+			check: func(t *testing.T, out *Outcome, _ *pipeline.Input) {
+				if got := out.Seen["first"].Tries; got != 3 {
+					t.Errorf("it has %d tries", got)
+				}
+			},
+		},
+		"a tag and a pull request": {
+			stages: []platformv1alpha1.Stage{
+				when(script("tagged"), "${build.tag.startsWith('v')}"), when(script("requested"), "${build.pullRequest == 7 && build.branch == 'fix'}"), script("always"),
+			},
+			build: pipeline.Build{SHA: main.SHA, Branch: "fix", PullRequest: 7}, want: "always=Succeeded requested=Succeeded tagged=Skipped",
+			result: platformv1alpha1.BuildSucceeded,
+		},
+	}
+	all["hostile names and values stay what they are"] = hostile()
+	all["secrets are named, and sent nowhere"] = secrets(main)
+	return all
+}
+
+// hostile has everything that others write hold what somebody could want to be run.
+func hostile() fixture {
+	text := "printf '%s' \"$TOWPATH_BRANCH\"\n# " + value
+	withArgs := platformv1alpha1.Stage{
+		Name: "arguments", Image: "tool:1", Args: []string{"${params.value}", "--x=${params.value}"},
+		Matrix: []platformv1alpha1.MatrixAxis{{Name: "x", Values: []string{"plain", strings.TrimSpace(value)[:100]}}},
+		Env:    []platformv1alpha1.EnvVar{{Name: "VALUE", Value: "${params.value}"}},
+	}
+	withScript := platformv1alpha1.Stage{Name: "script", Image: "shell:1", Script: text, Env: []platformv1alpha1.EnvVar{{Name: "VALUE", Value: "${params.value}"}}}
+	return fixture{
+		stages: []platformv1alpha1.Stage{withArgs, withScript}, build: pipeline.Build{SHA: strings.Repeat("ab", 20), Branch: Hostile},
+		want: "arguments-1=Succeeded arguments-2=Succeeded script=Succeeded", result: platformv1alpha1.BuildSucceeded,
+		check: func(t *testing.T, out *Outcome, in *pipeline.Input) {
+			same(t, "the script", strings.TrimSuffix(out.Seen["script"].Script, "\n"), strings.TrimSuffix(text, "\n"))
+			for i, arg := range []string{value, "--x=" + value} {
+				if args := out.Seen["arguments-2"].Args; len(args) != 2 {
+					t.Fatalf("the arguments are %q", args)
+				}
+				same(t, "the argument", out.Seen["arguments-2"].Args[i], arg)
+			}
+			same(t, "the value of the matrix", out.Seen["arguments-2"].Env["MATRIX_X"], strings.TrimSpace(value)[:100])
+			for _, step := range []string{"script", "arguments-1"} {
+				same(t, "VALUE", out.Seen[step].Env["VALUE"], value)
+				same(t, "TOWPATH_BRANCH", out.Seen[step].Env["TOWPATH_BRANCH"], Hostile)
+				same(t, "TOWPATH_COMMIT", out.Seen[step].Env["TOWPATH_COMMIT"], in.Build.SHA)
+				same(t, "TOWPATH_IMAGE", out.Seen[step].Env["TOWPATH_IMAGE"], in.Image+":"+in.Build.SHA)
+				same(t, "TOWPATH_TAG", out.Seen[step].Env["TOWPATH_TAG"], "")
+				same(t, "TOWPATH_PULL_REQUEST", out.Seen[step].Env["TOWPATH_PULL_REQUEST"], "")
+			}
+		},
+	}
+}
+
+func secrets(build pipeline.Build) fixture {
+	stage := script("secret")
+	stage.SecretEnv = []platformv1alpha1.SecretEnvVar{{Name: "TOKEN", SecretKeyRef: platformv1alpha1.SecretKeyReference{Name: "build", Key: "NPM_TOKEN"}}}
+	return fixture{
+		stages: []platformv1alpha1.Stage{stage, script("other", "secret")}, build: build, want: "other=Succeeded secret=Succeeded", result: platformv1alpha1.BuildSucceeded,
+		check: func(t *testing.T, out *Outcome, _ *pipeline.Input) {
+			same(t, "the secret's key", out.Seen["secret"].Secrets["TOKEN"], "NPM_TOKEN")
+			if len(out.Seen["other"].Secrets) > 0 {
+				t.Errorf("a stage that names no secret has %v", out.Seen["other"].Secrets)
+			}
+			if strings.Contains(out.Sent, SecretValue) {
+				t.Error("the value of a secret is in what the engine is given")
+			}
+		},
+	}
+}
+
+// SecretValue is what an engine that runs something for real gives a stage for a secret.
+const SecretValue = "correct-horse-battery-staple"
+
+func same(t *testing.T, what, got, want string) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s is\n%q, want\n%q", what, got, want)
+	}
+}
+
+// Test holds an engine to all pipelines.
+func Test(t *testing.T, engine Engine) {
+	all := fixtures()
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		f := all[name]
+		t.Run(name, func(t *testing.T) { f.test(t, engine) })
+	}
+}
+
+func (f *fixture) test(t *testing.T, engine Engine) {
+	compiled, errs := pipeline.Compile(&platformv1alpha1.Pipeline{Stages: f.stages}, nil, field.NewPath("spec", "pipeline"))
+	if len(errs) > 0 {
+		t.Fatal(errs.ToAggregate())
+	}
+	in := pipeline.Input{
+		Component:  pipeline.Component{Name: "checkout", Namespace: "team-shop", Team: "shop", Repository: "https://git.example/shop/checkout"},
+		Parameters: map[string]any{"value": value}, Build: f.build, Image: "registry.example/shop/checkout",
+	}
+	out := engine.Run(t, &Case{Compiled: compiled, Input: in, Failing: f.failing})
+	for want := range strings.FieldsSeq(f.want) {
+		name, states, _ := strings.Cut(want, "=")
+		if !slices.Contains(strings.Split(states, "|"), string(out.States[name])) {
+			t.Errorf("stage %s is %s, want %s", name, out.States[name], states)
+		}
+	}
+	if got, want := len(out.States), len(strings.Fields(f.want)); got != want {
+		t.Errorf("%d steps, want %d: %v", got, want, out.States)
+	}
+	if out.Result != f.result {
+		t.Errorf("the result is %q, want %q", out.Result, f.result)
+	}
+	plan, err := compiled.Plan(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range plan.Steps {
+		step := &plan.Steps[i]
+		began := slices.Index(out.Began, step.Name)
+		if ran := out.States[step.Name] == platformv1alpha1.StageSucceeded || out.States[step.Name] == platformv1alpha1.StageFailed; ran != (began >= 0) {
+			t.Errorf("stage %s is %s, and what began is %v", step.Name, out.States[step.Name], out.Began)
+		}
+		for _, need := range step.Needs {
+			if before := slices.Index(out.Began, need); began >= 0 && before > began {
+				t.Errorf("stage %s began before %s, which it needs: %v", step.Name, need, out.Began)
+			}
+		}
+	}
+	if f.check != nil {
+		f.check(t, &out, &in)
+	}
+}
