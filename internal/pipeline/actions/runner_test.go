@@ -120,7 +120,7 @@ func docker(args []string) int {
 		}
 		c.Script, c.Args = string(text), nil
 	}
-	file := filepath.Join(volumes["/workspace"], strings.TrimPrefix(c.Folder, "/workspace"), "build/out")
+	file := filepath.Join(volumes["/workspace"], strings.TrimPrefix(c.Folder, "/workspace"), "build", "out")
 	found, _ := os.ReadFile(file) // empty where it is not there
 	c.Found = string(found)
 	if written := os.Getenv("TEST_OUT"); written != "" {

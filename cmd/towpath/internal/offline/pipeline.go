@@ -78,7 +78,7 @@ func (w *World) workflow(component *Component, standard pipeline.Standard, confi
 	if !ok {
 		return nil, false
 	}
-	team, _, _ := w.home(component.Namespace)
+	team, _ := w.home(component.Namespace)
 	in := pipeline.Input{
 		Component: pipeline.Component{
 			Name: component.Name, Namespace: component.Namespace, Team: team, Repository: source.Repository, Path: source.Path,
