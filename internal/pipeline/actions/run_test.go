@@ -66,9 +66,9 @@ func TestRun_WhatWasPushedReachesLaterStagesAndTheRecord(t *testing.T) {
 func TestRun_TheRecordSaysWhatIsKnown(t *testing.T) {
 	r := play(t, pushing(), nil)
 	want := []string{
-		"build", "record", "--namespace=team-shop", "--component=checkout", "--commit=" + strings.Repeat("ab", 20), "--result=Succeeded",
+		"build", "record", "checkout", "--namespace=team-shop", "--commit=" + strings.Repeat("ab", 20), "--branch=main", "--tag=", "--result=Succeeded",
 		"--url=https://github.example/shop/checkout/actions/runs/1", "--committed-at=Mallory $(id) <m@example.com>", "--author=Mallory $(id) <m@example.com>",
-		"--branch=main", "--image=registry.example/shop/checkout:" + strings.Repeat("ab", 20),
+		"--message=Mallory $(id) <m@example.com>", "--image=registry.example/shop/checkout:" + strings.Repeat("ab", 20),
 	}
 	if !slices.Equal(r.recorded, want) {
 		t.Errorf("recorded\n%q, want\n%q", r.recorded, want)
