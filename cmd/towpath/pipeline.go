@@ -91,7 +91,7 @@ files, 2 the command could not do its work.`,
 // platformSettings are the settings of pipelines in the manager's configuration, or in a file of their own.
 type platformSettings struct {
 	Pipeline struct {
-		// Images of the standard stages, by their names.
+		// Images of the standard stages, by their names in lower case, as the manager's configuration has them.
 		Images map[string]string `json:"images"`
 		// Buildkitd is the address of the buildkitd as runners reach it.
 		Buildkitd string         `json:"buildkitd"`
@@ -119,8 +119,10 @@ func readSettings(name string) (actions.Config, pipeline.Standard, error) {
 	}
 	p := &settings.Pipeline
 	standard := pipeline.Standard{Buildkitd: p.Buildkitd, Images: map[platformv1alpha1.StandardStage]string{}}
-	for stage, image := range p.Images {
-		standard.Images[platformv1alpha1.StandardStage(stage)] = image
+	for _, stage := range []platformv1alpha1.StandardStage{
+		platformv1alpha1.StageImage, platformv1alpha1.StageSBOM, platformv1alpha1.StageScan, platformv1alpha1.StageSign, platformv1alpha1.StageProvenance,
+	} {
+		standard.Images[stage] = p.Images[strings.ToLower(string(stage))]
 	}
 	return p.Actions, standard, p.Actions.Check(name + ": pipeline.actions")
 }

@@ -29,7 +29,7 @@ func repository(t *testing.T) (dir string, read func(path string) string) {
 
 func fixture(t *testing.T, name string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("testdata/pipeline", name))
+	text, err := os.ReadFile(filepath.Join("testdata", "pipeline", name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,13 +51,13 @@ wrote .github/workflows/towpath-checkout.yaml
 
 func TestPipelineSyncWritesWhatDiffersAndNothingElse(t *testing.T) {
 	dir, read := repository(t)
-	put(t, filepath.Join(dir, ".github/workflows/own.yaml"), "mine")
+	put(t, filepath.Join(dir, filepath.FromSlash(".github/workflows/own.yaml")), "mine")
 	expect(t, sync(t, dir), exitOK, firstSync, "")
 	expect(t, sync(t, dir), exitOK, "", "")
 	expect(t, sync(t, dir, "--check"), exitOK, "", "")
-	put(t, filepath.Join(dir, ".github/towpath/checkout/test.sh"), "true\n")
-	put(t, filepath.Join(dir, ".github/towpath/checkout/gone.sh"), "true\n")
-	put(t, filepath.Join(dir, ".github/towpath/other/gone.sh"), "true\n")
+	put(t, filepath.Join(dir, filepath.FromSlash(".github/towpath/checkout/test.sh")), "true\n")
+	put(t, filepath.Join(dir, filepath.FromSlash(".github/towpath/checkout/gone.sh")), "true\n")
+	put(t, filepath.Join(dir, filepath.FromSlash(".github/towpath/other/gone.sh")), "true\n")
 	expect(t, sync(t, dir), exitOK, `
 removed .github/towpath/checkout/gone.sh
 wrote .github/towpath/checkout/test.sh
@@ -73,7 +73,7 @@ removed .github/towpath/other/gone.sh
 
 func TestPipelineSyncOfOneFileLeavesOtherComponentsAlone(t *testing.T) {
 	dir, _ := repository(t)
-	put(t, filepath.Join(dir, ".github/towpath/other/test.sh"), "true\n")
+	put(t, filepath.Join(dir, filepath.FromSlash(".github/towpath/other/test.sh")), "true\n")
 	expect(t, sync(t, dir, "-f", filepath.Join(dir, "component.yaml")), exitOK, firstSync, "")
 	expect(t, sync(t, dir, "-f", filepath.Join(dir, "component.yaml"), "--check"), exitOK, "", "")
 }
@@ -82,9 +82,9 @@ func TestPipelineSyncCheckShowsAPatchThatGitTakes(t *testing.T) {
 	dir, read := repository(t)
 	sync(t, dir)
 	want := read(".github/workflows/towpath-checkout.yaml")
-	put(t, filepath.Join(dir, ".github/workflows/towpath-checkout.yaml"), strings.Replace(want, "timeout-minutes: 45", "timeout-minutes: 60", 1))
-	put(t, filepath.Join(dir, ".github/towpath/checkout/gone.sh"), "true\n")
-	if err := os.Remove(filepath.Join(dir, ".github/towpath/checkout/test.sh")); err != nil {
+	put(t, filepath.Join(dir, filepath.FromSlash(".github/workflows/towpath-checkout.yaml")), strings.Replace(want, "timeout-minutes: 45", "timeout-minutes: 60", 1))
+	put(t, filepath.Join(dir, filepath.FromSlash(".github/towpath/checkout/gone.sh")), "true\n")
+	if err := os.Remove(filepath.Join(dir, filepath.FromSlash(".github/towpath/checkout/test.sh"))); err != nil {
 		t.Fatal(err)
 	}
 	got := sync(t, dir, "--check")
@@ -108,7 +108,7 @@ func TestPipelineSyncStaysInTheRepository(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, ".github"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(outside, filepath.Join(dir, ".github/towpath")); err != nil {
+	if err := os.Symlink(outside, filepath.Join(dir, filepath.FromSlash(".github/towpath"))); err != nil {
 		t.Fatal(err)
 	}
 	if got := sync(t, dir); got.code != exitTrouble {
@@ -155,7 +155,7 @@ func TestPipelineSyncSaysWhatIsWrong(t *testing.T) {
 			put(t, filepath.Join(dir, "component.yaml"), strings.Replace(fixture(t, "component.yaml"), "{name: built}", "{name: settings}", 1))
 			return []string{"--templates", "testdata/template.yaml"}
 		}, exitFindings, "ServiceTemplate settings has no pipeline"},
-		"no Component at all": {func(t *testing.T, dir string) []string {
+		"no Component at all": {func(t *testing.T, _ string) []string {
 			return []string{"--dir", t.TempDir()}
 		}, exitTrouble, "has no file component.yaml"},
 		"no settings": {func(*testing.T, string) []string { return []string{"--config", ""} }, exitTrouble, "with --config"},
@@ -180,7 +180,7 @@ func TestPipelineWhenEvaluatesConditions(t *testing.T) {
 	changed := filepath.Join(dir, "changed")
 	put(t, changed, "docs/a b.md\x00main.go\x00")
 	put(t, filepath.Join(dir, "none"), "")
-	conditions := filepath.Join(dir, ".github/towpath/checkout/conditions.json")
+	conditions := filepath.Join(dir, filepath.FromSlash(".github/towpath/checkout/conditions.json"))
 	for name, tt := range map[string]struct {
 		branch, number string
 		args           []string

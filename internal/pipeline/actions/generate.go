@@ -17,8 +17,6 @@ import (
 const (
 	// planJob decides what runs and until when, recordJob records the Build. Names of stages have no underscore.
 	planJob, recordJob = "towpath_plan", "towpath_record"
-	// sources is where containers find the sources.
-	sources = "/workspace"
 	// slack is what a job may take besides its stage: to fetch the sources, artifacts and the image.
 	slack = 15 * time.Minute
 	// maxJobMinutes is how long GitHub lets a job run on its own runners.

@@ -19,19 +19,11 @@ else
   printf '%s' "$TOWPATH_TOKEN" >"$RUNNER_TEMP/towpath/token"
 fi
 printf '%s' "$TOWPATH_KUBECONFIG" >"$RUNNER_TEMP/towpath/config"
-arguments=(build record "--namespace=$TOWPATH_NAMESPACE" "--component=$TOWPATH_COMPONENT"
-  "--commit=$TOWPATH_COMMIT" "--result=$TOWPATH_RESULT" "--url=$TOWPATH_RUN_URL"
+arguments=(build record "$TOWPATH_COMPONENT" "--namespace=$TOWPATH_NAMESPACE"
+  "--commit=$TOWPATH_COMMIT" "--branch=$TOWPATH_BRANCH" "--tag=$TOWPATH_TAG" "--result=$TOWPATH_RESULT" "--url=$TOWPATH_RUN_URL"
   "--committed-at=$(git log -1 --format=%cI "$TOWPATH_COMMIT" --)"
-  "--author=$(git log -1 --format='%an <%ae>' "$TOWPATH_COMMIT" --)")
-if [[ -n $TOWPATH_BRANCH ]]; then
-  arguments+=("--branch=$TOWPATH_BRANCH")
-fi
-if [[ -n $TOWPATH_TAG ]]; then
-  arguments+=("--tag=$TOWPATH_TAG")
-fi
-if [[ -n $TOWPATH_PULL_REQUEST ]]; then
-  arguments+=("--pull-request=$TOWPATH_PULL_REQUEST")
-fi
+  "--author=$(git log -1 --format='%an <%ae>' "$TOWPATH_COMMIT" --)"
+  "--message=$(git log -1 --format=%s "$TOWPATH_COMMIT" --)")
 if [[ $TOWPATH_RESULT == Succeeded ]]; then
   arguments+=("--image=${TOWPATH_BUILT_IMAGE:-$TOWPATH_IMAGE}")
 fi

@@ -168,7 +168,7 @@ spec: {templateRef: {name: web-service}, image: "r/a:1", environments: [{name: d
 `},
 		"another group's object": {text: "apiVersion: v1\nkind: Pod\nspec: 7\n"},
 		"unknown kind": {text: head + "Componnt\nmetadata: {name: a}\n", want: []string{
-			`kind: Unsupported value: "v1alpha1/Componnt": supported values: "v1alpha1/Approval", "v1alpha1/Budget", "v1alpha1/Component", "v1alpha1/CostReport", "v1alpha1/CostSource", "v1alpha1/Environment", "v1alpha1/EnvironmentClass", "v1alpha1/Release", "v1alpha1/ServiceTemplate", "v1alpha1/ServiceTemplateRevision", "v1alpha1/Team"`,
+			`kind: Unsupported value: "v1alpha1/Componnt": supported values: "v1alpha1/Approval", "v1alpha1/Budget", "v1alpha1/Build", "v1alpha1/Component", "v1alpha1/CostReport", "v1alpha1/CostSource", "v1alpha1/Environment", "v1alpha1/EnvironmentClass", "v1alpha1/Release", "v1alpha1/ServiceTemplate", "v1alpha1/ServiceTemplateRevision", "v1alpha1/Team"`,
 		}},
 		"unknown fields, at every level": {text: head + `Component
 metadata: {name: a, lables: {}}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/pipeline"
 	"github.com/towpath-dev/towpath/internal/pipeline/actions"
@@ -66,19 +68,20 @@ func (w *World) workflow(component *Component, standard pipeline.Standard, confi
 		return nil, false
 	}
 	source := component.Spec.Source
-	index := 0
-	if source.Environment != "" {
-		index = slices.IndexFunc(component.Spec.Environments, func(e platformv1alpha1.PathEnvironment) bool { return e.Name == source.Environment })
-	}
-	if index < 0 || len(component.Spec.Environments) == 0 {
-		w.report(component.document, "spec.source.environment", Error, "must be an environment of the path")
+	// Of all environments alike, as for Builds in the cluster.
+	given, err := object(component.Spec.Parameters)
+	if err != nil {
+		w.report(component.document, "spec.parameters", Error, "%v", err)
 		return nil, false
 	}
-	parameters, ok := w.resolve(component, index, compiled)
-	if !ok {
+	parameters, errs := compiled.ResolveParameters(given, field.NewPath("spec", "parameters"))
+	if len(errs) > 0 {
+		for _, err := range errs {
+			w.fieldError(component.document, err)
+		}
 		return nil, false
 	}
-	team, _, _ := w.home(component.Namespace)
+	team, _ := w.home(component.Namespace)
 	in := pipeline.Input{
 		Component: pipeline.Component{
 			Name: component.Name, Namespace: component.Namespace, Team: team, Repository: source.Repository, Path: source.Path,

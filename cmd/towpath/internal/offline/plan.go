@@ -53,7 +53,7 @@ type place struct {
 func (w *World) placeOf(component *Component, name string, settings *Settings) place {
 	found := place{podSecurity: platformv1alpha1.PodSecurityRestricted, tokens: platformv1alpha1.TokensForbidden}
 	found.Name = name
-	team, costCenter, _ := w.home(component.Namespace)
+	team, costCenter := w.home(component.Namespace)
 	known := w.environments[key{component.Namespace, name}]
 	if known != nil {
 		found.Class = known.Spec.ClassRef.Name

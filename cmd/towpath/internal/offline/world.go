@@ -363,7 +363,7 @@ func ownerUID(component *Component, given types.UID) types.UID {
 }
 
 // home returns the labels of a namespace, and whether the files have it.
-func (w *World) home(namespace string) (team, costCenter string, known bool) {
-	labels, known := w.namespaces[namespace]
-	return labels[platformv1alpha1.LabelTeam], labels[platformv1alpha1.LabelCostCenter], known
+func (w *World) home(namespace string) (team, costCenter string) {
+	labels := w.namespaces[namespace]
+	return labels[platformv1alpha1.LabelTeam], labels[platformv1alpha1.LabelCostCenter]
 }

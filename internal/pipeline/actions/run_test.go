@@ -1,0 +1,153 @@
+package actions_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/pipeline"
+	"github.com/towpath-dev/towpath/internal/pipeline/actions"
+)
+
+// play runs the workflow of a pipeline on a push to main, unless change says otherwise.
+func play(t *testing.T, p v1alpha1.Pipeline, change func(*actions.Input, *runner)) *runner {
+	t.Helper()
+	in := input(t, p)
+	in.Config.Record = actions.Record{Server: "https://kubernetes.example"}
+	r := &runner{
+		github:  event(&pipeline.Build{SHA: strings.Repeat("ab", 20), Branch: "main"}),
+		secrets: map[string]any{"TOWPATH_TOKEN": "another secret"}, result: map[string]string{},
+	}
+	if change != nil {
+		change(&in, r)
+	}
+	r.files = generate(t, in)
+	r.run(t, "checkout")
+	return r
+}
+
+var digest = "sha256:" + strings.Repeat("d", 64)
+
+// pushing has a stage of its own that pushes, and the standard one.
+func pushing() v1alpha1.Pipeline {
+	return v1alpha1.Pipeline{Stages: []v1alpha1.Stage{
+		{Name: "image", Standard: v1alpha1.StageImage}, {Name: "after", Image: "shell:1", Script: "true", Needs: []string{"image"}},
+	}}
+}
+
+func TestRun_WhatWasPushedReachesLaterStagesAndTheRecord(t *testing.T) {
+	const ours = "registry.example/shop/checkout"
+	for name, tt := range map[string]struct{ written, want string }{
+		"a digest":               {digest, ours + "@" + digest},
+		"a reference":            {ours + ":1.0@" + digest + "\n", ours + "@" + digest},
+		"an image of others":     {"evil.example/x@" + digest, ""},
+		"ours as a prefix":       {ours + "-evil@" + digest, ""},
+		"something to be run":    {"$(id)@" + digest, ""},
+		"a line of an output":    {"x\nimage=evil.example/x@" + digest, ""},
+		"a digest that is short": {"sha256:dddd", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := play(t, pushing(), func(_ *actions.Input, r *runner) { r.result["image"] = tt.written })
+			if got := r.tries["after"][0].Env["TOWPATH_BUILT_IMAGE"]; got != tt.want {
+				t.Errorf("the stage after it has %q, want %q", got, tt.want)
+			}
+			recorded := "--image=" + tt.want
+			if tt.want == "" {
+				recorded = "--image=" + ours + ":" + strings.Repeat("ab", 20)
+			}
+			if !slices.Contains(r.recorded, recorded) {
+				t.Errorf("recorded is %q, want %q", r.recorded, recorded)
+			}
+		})
+	}
+}
+
+func TestRun_TheRecordSaysWhatIsKnown(t *testing.T) {
+	r := play(t, pushing(), nil)
+	want := []string{
+		"build", "record", "checkout", "--namespace=team-shop", "--commit=" + strings.Repeat("ab", 20), "--branch=main", "--tag=", "--result=Succeeded",
+		"--url=https://github.example/shop/checkout/actions/runs/1", "--committed-at=Mallory $(id) <m@example.com>", "--author=Mallory $(id) <m@example.com>",
+		"--message=Mallory $(id) <m@example.com>", "--image=registry.example/shop/checkout:" + strings.Repeat("ab", 20),
+	}
+	if !slices.Equal(r.recorded, want) {
+		t.Errorf("recorded\n%q, want\n%q", r.recorded, want)
+	}
+}
+
+// What has no image, or did not come to the branch, is not recorded.
+func TestRun_NothingIsRecorded(t *testing.T) {
+	left := pushing()
+	left.Stages[0].When = "${build.branch == 'other'}"
+	for name, r := range map[string]*runner{
+		"where the image was left out": play(t, left, nil),
+		"of a pull request": play(t, pushing(), func(_ *actions.Input, r *runner) {
+			r.github = event(&pipeline.Build{SHA: strings.Repeat("ab", 20), Branch: "main", PullRequest: 7})
+		}),
+	} {
+		if r.recorded != nil {
+			t.Errorf("%s: %q is recorded", name, r.recorded)
+		}
+	}
+}
+
+// A fork may call its branch as ours is called.
+func TestRun_ABranchOfAForkIsNotOurs(t *testing.T) {
+	p := pushing()
+	p.Stages[0].When = "${build.branch == 'main'}"
+	r := play(t, p, func(_ *actions.Input, r *runner) {
+		r.github = event(&pipeline.Build{SHA: strings.Repeat("ab", 20), Branch: "main", PullRequest: 7})
+		r.github["event"].(map[string]any)["pull_request"].(map[string]any)["head"] = map[string]any{
+			"sha": strings.Repeat("ab", 20), "label": "mallory:main", "repo": map[string]any{"full_name": "mallory/checkout"},
+		}
+	})
+	if slices.Contains(r.began, "image") {
+		t.Errorf("the image of a fork was built: %v", r.began)
+	}
+	if got := r.tries["after"][0].Env["TOWPATH_BRANCH"]; got != "mallory:main" {
+		t.Errorf("the branch is %q", got)
+	}
+}
+
+func TestRun_ArtifactsAreWhereTheyWere(t *testing.T) {
+	p := v1alpha1.Pipeline{Stages: []v1alpha1.Stage{
+		{Name: "one", Image: "shell:1", Script: "true", Artifacts: []string{"build/out", "missing"}},
+		{Name: "two", Image: "shell:1", Script: "true", Needs: []string{"one"}},
+		{Name: "three", Image: "shell:1", Script: "true", Needs: []string{"two"}},
+	}}
+	r := play(t, p, func(in *actions.Input, r *runner) {
+		in.Component.Path, r.out = "services/checkout", map[string]string{"one": "made by one"}
+	})
+	if got := r.tries["one"][0].Folder; got != "/workspace/services/checkout" {
+		t.Errorf("the stage runs in %s", got)
+	}
+	if tries := r.tries["three"]; len(tries) != 1 || tries[0].Found != "made by one" {
+		t.Errorf("began %v, the last one found %v\n%s", r.began, tries, r.log.String())
+	}
+}
+
+func TestRun_ABuildThatTakesTooLongFails(t *testing.T) {
+	r := play(t, pushing(), func(in *actions.Input, _ *runner) { in.Plan.Timeout = 0 })
+	if len(r.tries["image"]) > 0 || !slices.Contains(r.recorded, "--result=Failed") {
+		t.Errorf("tries %v, recorded %q", r.tries["image"], r.recorded)
+	}
+	if !strings.Contains(r.log.String(), "taken longer than its pipeline allows") {
+		t.Errorf("the log says\n%s", r.log.String())
+	}
+}
+
+func TestDrift(t *testing.T) {
+	want := actions.Files{".github/towpath/a/x.sh": []byte("x\n"), ".github/workflows/towpath-a.yaml": []byte("y\n"), ".github/towpath/a/same.sh": []byte("same\n")}
+	mark := []byte("# Made by towpath pipeline sync for Component b: changes are overwritten. Change the ServiceTemplate instead.\n")
+	got := actions.Drift(want, actions.Files{
+		".github/towpath/a/x.sh": []byte("z\n"), ".github/towpath/a/same.sh": []byte("same\r\n"), ".github/towpath/b/old.sh": mark,
+		".github/workflows/towpath-b.yaml": mark, ".github/workflows/towpath-own.yaml": []byte("name: mine\n"), ".github/workflows/ci.yaml": mark,
+		".github/towpath/README.md": []byte("mine"),
+	})
+	if want := []actions.Difference{
+		{Path: ".github/towpath/a/x.sh", State: actions.Changed}, {Path: ".github/towpath/b/old.sh", State: actions.Stale},
+		{Path: ".github/workflows/towpath-a.yaml", State: actions.Missing}, {Path: ".github/workflows/towpath-b.yaml", State: actions.Stale},
+	}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
