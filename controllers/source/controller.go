@@ -75,7 +75,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		r.Schedule.Forget(req.NamespacedName)
 		return ctrl.Result{}, r.report(ctx, component, nil)
 	}
-	turn, wait := r.Schedule.Begin(component)
+	turn, wait := r.Schedule.begin(component)
 	if turn == nil {
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}

@@ -57,8 +57,8 @@ type turn struct {
 	pulls map[string]platformv1alpha1.BuildPullRequest
 }
 
-// Begin gives a Component its turn, if it is due. Otherwise it says how long to wait; zero is for ever.
-func (s *Schedule) Begin(c *platformv1alpha1.Component) (*turn, time.Duration) {
+// begin gives a Component its turn, if it is due. Otherwise it says how long to wait; zero is for ever.
+func (s *Schedule) begin(c *platformv1alpha1.Component) (*turn, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.turnOf(c)

@@ -219,5 +219,6 @@ func (c *Client) look(ctx context.Context, l *looking) (Range, error) {
 	if err != nil {
 		return Range{}, err
 	}
-	return out, compare(trees, &out, l.question, depth > 1)
+	err = compare(trees, &out, l.question, depth > 1)
+	return out, err
 }

@@ -9,7 +9,7 @@ import (
 func TestASizeIsThatOfTheJSON(t *testing.T) {
 	for _, value := range []any{
 		nil, true, false, "", "text", "a\"b\\c\n\r\t\b\f\x00\x1f<>&\x7f", "äöü €", "\u2028\u2029", "\xff\xfe", "\ufffd", int64(0), int64(-1), int64(9), int64(10), int64(-10),
-		int64(math.MaxInt64), int64(math.MinInt64), 1.5, 1e30, -0.0, map[string]any{}, []any{}, map[string]any(nil), []any(nil), []any{"a", int64(1), nil},
+		int64(math.MaxInt64), int64(math.MinInt64), 1.5, 1e30, math.Copysign(0, -1), map[string]any{}, []any{}, map[string]any(nil), []any(nil), []any{"a", int64(1), nil},
 		map[string]any{"a": "b", "<c>": []any{map[string]any{"d": 2.25}, false}, "": nil},
 	} {
 		raw, err := json.Marshal(value)

@@ -56,9 +56,9 @@ var _ = Describe("A repository that is polled", func() {
 	})
 
 	It("writes nothing while nothing is pushed, and makes nothing twice when the manager begins anew", Serial, func(ctx SpecContext) {
-		name, r, first := repository(ctx)
+		name, r, _ := repository(ctx)
 		c := component(name, func(s *platformv1alpha1.Source) { s.Path = "services/checkout" })
-		first = push(ctx, r, gittest.Change{Files: map[string]string{"services/checkout/main.go": "1"}, Message: "Checkout"})
+		first := push(ctx, r, gittest.Change{Files: map[string]string{"services/checkout/main.go": "1"}, Message: "Checkout"})
 		create(ctx, c)
 		build(ctx, c, first)
 		Eventually(ctx, status(c)).Should(HaveField("Head", first), "what was seen is written")
