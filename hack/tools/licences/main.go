@@ -43,24 +43,30 @@ func main() {
 }
 
 func run(folder string, packages []string, show bool) error {
-	list := exec.Command("go", append([]string{"list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}@{{.Version}} {{.Dir}}{{end}}{{end}}"}, packages...)...)
+	list := exec.Command("go", append([]string{"list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}@{{.Version}} {{$.ImportPath}} {{.Dir}}{{end}}{{end}}"}, packages...)...)
 	list.Dir, list.Stderr = folder, os.Stderr
 	out, err := list.Output()
 	if err != nil {
 		return fmt.Errorf("go list: %w", err)
 	}
 	modules := map[string]string{}
+	var errs []error
 	for line := range strings.Lines(string(out)) {
-		if name, dir, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
-			modules[name] = dir
+		fields := strings.SplitN(strings.TrimSpace(line), " ", 3)
+		if len(fields) != 3 {
+			continue
+		}
+		name, linked, dir := fields[0], fields[1], fields[2]
+		modules[name] = dir
+		if of, ok := parts[name]; ok && !slices.Contains(of.packages, linked) {
+			errs = append(errs, fmt.Errorf("%s: package %s is under the licence of %s, or was not read", name, linked, of.other))
 		}
 	}
 	if len(modules) == 0 {
 		return errors.New("no module was found")
 	}
-	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(modules)) {
-		found, err := licences(modules[name])
+		found, err := licences(modules[name], parts[name].other)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", name, err))
 		}
@@ -74,8 +80,8 @@ func run(folder string, packages []string, show bool) error {
 	return errors.Join(errs...)
 }
 
-// licences are those of the module in a folder.
-func licences(dir string) ([]string, error) {
+// licences are those of the module in a folder, without a file that is about packages which are not linked.
+func licences(dir, without string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
@@ -83,7 +89,7 @@ func licences(dir string) ([]string, error) {
 	found := map[string]bool{}
 	var errs []error
 	for _, entry := range entries {
-		if entry.IsDir() || !licenceFile.MatchString(entry.Name()) {
+		if entry.IsDir() || entry.Name() == without || !licenceFile.MatchString(entry.Name()) {
 			continue
 		}
 		text, err := os.ReadFile(filepath.Join(dir, entry.Name()))

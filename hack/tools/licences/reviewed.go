@@ -18,6 +18,25 @@ var reviewed = map[string]string{
 	"f597097efe3d97021f89170746bd3a0fb9a8b6fb26b82043ed68a4e0283bee6c": "MIT, BSD-3-Clause",
 	// modernc.org/memory v1.12.1, LICENSE-LOGO: where a picture is from, which no binary holds.
 	"5ae5bee3072a841376451b48d8cfcec7188e10543926d5870828d36c8a750dc5": "none of a binary",
+	// github.com/cyphar/filepath-securejoin v0.6.1, COPYING.md: which of its files are under BSD-3-Clause, and which under MPL-2.0.
+	"83e36e42b3dacc3d447eca3049848b3e2ff66b6e1768a6a3cf3f27a57079bda4": "BSD-3-Clause, for the packages in parts",
+}
+
+// part is a module of which only some packages are under the licence that counts.
+type part struct {
+	// other is the file with the licence of the rest.
+	other string
+	// packages are those that may be linked.
+	packages []string
+}
+
+// parts are the modules, with their versions, that were read so.
+var parts = map[string]part{
+	// Each file says at its beginning which licence it is under. What is below pathrs-lite is under MPL-2.0.
+	"github.com/cyphar/filepath-securejoin@v0.6.1": {
+		other:    "LICENSE.MPL-2.0",
+		packages: []string{"github.com/cyphar/filepath-securejoin", "github.com/cyphar/filepath-securejoin/internal/consts"},
+	},
 }
 
 // wasReviewed is what a file was found to be by whoever read it.
