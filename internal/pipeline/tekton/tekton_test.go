@@ -108,7 +108,7 @@ func TestObjects_WhatNeedsASkippedStageNeedsWhatThatNeeded(t *testing.T) {
 		got[task.(map[string]any)["name"].(string)] = after
 	}
 	want := map[string][]string{
-		"clone": nil, "unit": {"clone"}, "lint-1": {"clone"}, "lint-2": {"clone"}, "image": {"clone", "unit", "lint-1", "lint-2"}, "scan": {"clone", "image"},
+		"clone": nil, "unit": {"clone"}, "lint-1": {"clone"}, "lint-2": {"clone"}, "image": {"unit", "lint-1", "lint-2"}, "scan": {"image"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("needs (-want +got):\n%s", diff)
