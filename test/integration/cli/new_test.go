@@ -7,6 +7,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -53,7 +54,11 @@ var _ = Describe("A new service", func() {
 		By("a golden path of the platform's own")
 		own := framework.Template(framework.Name("own"), framework.ConfigMap("settings"))
 		Expect(cluster.Client.Create(ctx, own)).To(Succeed())
-		DeferCleanup(func(ctx context.Context) error { return client.IgnoreNotFound(cluster.Client.Delete(ctx, own)) })
+		DeferCleanup(func(ctx context.Context) {
+			Expect(client.IgnoreNotFound(cluster.Client.Delete(ctx, own))).To(Succeed())
+			revision := &platformv1alpha1.ServiceTemplateRevision{ObjectMeta: metav1.ObjectMeta{Name: own.Name + "-1"}}
+			Eventually(ctx, framework.Gone(cluster.Client, revision)).Should(BeTrue(), "another spec looks at all that is in the cluster, and at what goes")
+		})
 		dir = filepath.Join(GinkgoT().TempDir(), "ours")
 		code, _, stderr = run(ctx, "new", own.Name, "ours", "-n", home, "--from-cluster", "-o", dir, "--kubeconfig", kubeconfig)
 		Expect(code).To(BeZero(), stderr)

@@ -278,12 +278,13 @@ func accepted(ctx context.Context, object *unstructured.Unstructured) {
 }
 
 // applied waits until the API server has taken all that a Component becomes in the first environment of its path. One that waits
-// for another gets no Release yet.
+// for another, or for its first Build, gets no Release yet.
 func applied(ctx context.Context, object *unstructured.Unstructured) {
 	GinkgoHelper()
 	component := &platformv1alpha1.Component{}
 	Expect(admin.Get(ctx, client.ObjectKeyFromObject(object), component)).To(Succeed())
-	if meta.FindStatusCondition(component.Status.Conditions, platformv1alpha1.ConditionReady).Reason == platformv1alpha1.ReasonWaitingForProvider {
+	switch meta.FindStatusCondition(component.Status.Conditions, platformv1alpha1.ConditionReady).Reason {
+	case platformv1alpha1.ReasonWaitingForProvider, platformv1alpha1.ReasonWaitingForBuild:
 		return
 	}
 	Eventually(ctx, func() (client.Object, error) {

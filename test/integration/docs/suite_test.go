@@ -148,4 +148,4 @@ func text(path string) string {
 }
 
 // onItsWay are those of a Component that a page may show: it is on its way, or there.
-var onItsWay = []string{platformv1alpha1.ReasonReady, platformv1alpha1.ReasonProgressing, platformv1alpha1.ReasonWaitingForProvider}
+var onItsWay = []string{platformv1alpha1.ReasonReady, platformv1alpha1.ReasonProgressing, platformv1alpha1.ReasonWaitingForProvider, platformv1alpha1.ReasonWaitingForBuild}
