@@ -79,10 +79,12 @@ var reconciled = []struct {
 	{&platformv1alpha1.ReleaseList{}, 4},
 	{&batchv1.JobList{}, 0}, // orphans of checks; there is none
 	{&platformv1alpha1.ReleaseList{}, 0},
+	{&platformv1alpha1.BuildList{}, 0}, // there is none
 	{&platformv1alpha1.ServiceTemplateList{}, 1},
 	{&platformv1alpha1.TeamList{}, 0},       // how they stand to their limits
 	{&platformv1alpha1.BudgetList{}, 0},     // there is none
 	{&platformv1alpha1.CostSourceList{}, 0}, // there is none
+	{&platformv1alpha1.ComponentList{}, 0},  // their repositories; there is none
 }
 
 // watched are the resources whose caches stand still now and then.

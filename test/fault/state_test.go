@@ -135,6 +135,9 @@ func reduce(objects []unstructured.Unstructured) (state, error) {
 		for _, field := range []string{"clusterIP", "clusterIPs"} {
 			unstructured.RemoveNestedField(o.Object, "spec", field)
 		}
+		if o.GetKind() == "Environment" {
+			leaveOutCosts(o.Object)
+		}
 		text, err := yaml.Marshal(timeless(o.Object))
 		if err != nil {
 			return nil, err
@@ -142,6 +145,20 @@ func reduce(objects []unstructured.Unstructured) (state, error) {
 		s[key] = uids.Replace(string(text))
 	}
 	return s, nil
+}
+
+// leaveOutCosts takes the sum of estimates out of an Environment: it is written some seconds after all else stands still.
+func leaveOutCosts(environment map[string]any) {
+	unstructured.RemoveNestedField(environment, "status", "estimatedCost")
+	entries, _, _ := unstructured.NestedSlice(environment, "metadata", "managedFields")
+	for i := range entries {
+		if entry, ok := entries[i].(map[string]any); ok {
+			unstructured.RemoveNestedField(entry, "fieldsV1", "f:status", "f:estimatedCost")
+		}
+	}
+	if len(entries) > 0 {
+		_ = unstructured.SetNestedSlice(environment, entries, "metadata", "managedFields")
+	}
 }
 
 // timeless replaces every time, and the hashes of Release statuses, which hold one.

@@ -88,7 +88,7 @@ var _ = Describe("A Component", func() {
 		Entry("a template with an empty name", "{name: web-service}", `{name: ""}`, "spec.templateRef.name"),
 		Entry("a template name that is too long", "web-service", strings.Repeat("a", 41), "spec.templateRef.name: Too long"),
 		Entry("revision zero", "{name: web-service}", "{name: web-service, revision: 0}", "spec.templateRef.revision"),
-		Entry("no image", "image: registry.example/shop/checkout:1.4.2", "", "spec.image: Required"),
+		Entry("no image", "image: registry.example/shop/checkout:1.4.2", "", "image must be set where there is no source to build it from"),
 		Entry("an empty image", "registry.example/shop/checkout:1.4.2", `""`, "spec.image"),
 		Entry("an image with a blank", "registry.example/shop/checkout:1.4.2", `"checkout :1.4.2"`, "spec.image"),
 		Entry("an image with an expression", "registry.example/shop/checkout:1.4.2", `"a${b}"`, "spec.image"),
