@@ -69,7 +69,7 @@ type holder struct {
 
 // holders are the roles of the manager and of the appliers.
 var holders = map[string]holder{
-	"towpath-manager": {"manager", false}, "towpath-alert-reader": {"manager", true}, "towpath-applier": {"applier", true},
+	"towpath-manager": {"manager", false}, "towpath-alert-reader": {"manager", true}, "towpath-git-reader": {"manager", true}, "towpath-applier": {"applier", true},
 }
 
 // given are the rights that config/rbac gives the manager and the appliers, in single parts. What platform teams

@@ -97,8 +97,8 @@ func TestGivenHoldsWhatLimitsTheManager(t *testing.T) {
 			{"a wildcard", r.verb == "*" || r.group == "*" || r.resource == "*"},
 			{"escalate", r.verb == "escalate"},
 			{"bind without a name", r.verb == "bind" && r.name == ""},
-			{"Secrets outside of the manager's namespace, but for where a team's alerts go", r.resource == "secrets" && r.namespace != "towpath-system" &&
-				(r.namespace != "*" || r.verb != "get" || r.name != "towpath-alerts")},
+			{"Secrets outside of the manager's namespace, but for where a team's alerts go, and credentials of repositories", r.resource == "secrets" && r.namespace != "towpath-system" &&
+				(r.namespace != "*" || r.verb != "get" || r.name != "towpath-alerts" && r.name != "towpath-git")},
 			{"impersonation outside of the appliers' namespace", r.verb == "impersonate" && (r.namespace != "towpath-appliers" || r.resource != "serviceaccounts")},
 			{"tokens of accounts", r.resource == "serviceaccounts/token"},
 		} {
