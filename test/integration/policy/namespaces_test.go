@@ -274,6 +274,25 @@ var _ = Describe("The manager", func() {
 		}
 	})
 
+	It("binds who reads credentials of repositories to the manager alone, in workload namespaces", func(ctx context.Context) {
+		ofSources := func(namespace string, subjects ...any) *unstructured.Unstructured {
+			b := roleBinding(namespace, platformv1alpha1.GitReaderClusterRole)
+			b.Object["subjects"] = subjects
+			return b
+		}
+		self := subject("ServiceAccount", platformv1alpha1.SystemNamespace, platformv1alpha1.ManagerAccount)
+		Expect(manager.Apply(ctx, asApply(ofSources(work, self)), owner, client.ForceOwnership)).To(Succeed())
+		for what, subjects := range map[string][]any{
+			"nobody": {}, "two": {self, subject("ServiceAccount", work, "default")}, "a pod of the team": {subject("ServiceAccount", work, "default")},
+			"the applier": {subject("ServiceAccount", platformv1alpha1.ApplierNamespace, work)},
+		} {
+			Expect(manager.Apply(ctx, asApply(ofSources(work, subjects...)), owner, client.ForceOwnership)).To(beDeniedBy("towpath-bindings"), what)
+		}
+		for _, namespace := range []string{home, "kube-system", platformv1alpha1.SystemNamespace} {
+			Expect(manager.Apply(ctx, asApply(ofSources(namespace, self)), owner, client.ForceOwnership)).To(beDeniedBy("towpath-bindings"), namespace)
+		}
+	})
+
 	It("writes guardrails under their name in workload namespaces, for their owner alone", func(ctx context.Context) {
 		ours := map[string]string{ownerUID: "environment-1"}
 		for kind, apiVersion := range map[string]string{"ResourceQuota": "v1", "LimitRange": "v1", "NetworkPolicy": "networking.k8s.io/v1"} {
