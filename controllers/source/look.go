@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/build"
 	"github.com/towpath-dev/towpath/internal/gitsource"
 	"github.com/towpath-dev/towpath/internal/index"
 )
@@ -47,7 +48,7 @@ func (r *Reconciler) look(ctx context.Context, c *platformv1alpha1.Component, t 
 	if builds.of(head.SHA) {
 		return &finding{head: head.SHA}, nil
 	}
-	path, from := c.Spec.Source.Path, builds.last()
+	path, from := c.Spec.Source.Path, builds.last(r.seen(c))
 	if t.skipped.sha == head.SHA && t.skipped.from == from && t.skipped.path == path {
 		return &finding{head: head.SHA}, nil
 	}
@@ -110,7 +111,7 @@ func (r *Reconciler) builds(ctx context.Context, c *platformv1alpha1.Component, 
 	k := &known{}
 	add := func(b *platformv1alpha1.Build) {
 		owner := metav1.GetControllerOf(b)
-		if b.Spec.Branch == branch(c) && (owner == nil || owner.UID == c.UID) {
+		if b.Spec.Branch == build.Branch(c.Spec.Source) && (owner == nil || owner.UID == c.UID) {
 			k.items = append(k.items, b)
 		}
 	}
@@ -140,8 +141,21 @@ func (k *known) of(sha string) bool {
 	return false
 }
 
-// last is the commit of the Build that was made last; empty where there is none.
-func (k *known) last() string {
+// seen is where the branch of a Component was seen last; empty where that is not known.
+func (r *Reconciler) seen(c *platformv1alpha1.Component) string {
+	written := r.Schedule.lastWritten(c)
+	if written == nil || written.Repository != c.Spec.Source.Repository || written.Branch != build.Branch(c.Spec.Source) {
+		return ""
+	}
+	return written.Head
+}
+
+// last is the commit of the Build that was made last; empty where there is none. It is that which was seen last, where there is a Build of it:
+// two may be of one second, and a branch may have been forced back.
+func (k *known) last(seen string) string {
+	if seen != "" && k.of(seen) {
+		return seen
+	}
 	var last *platformv1alpha1.Build
 	for _, b := range k.items {
 		if last == nil || last.CreationTimestamp.Before(&b.CreationTimestamp) || last.CreationTimestamp.Equal(&b.CreationTimestamp) && b.Name > last.Name {
@@ -152,14 +166,6 @@ func (k *known) last() string {
 		return ""
 	}
 	return last.Spec.Commit.SHA
-}
-
-// branch is the one that is built.
-func branch(c *platformv1alpha1.Component) string {
-	if c.Spec.Source.Branch == "" {
-		return "main"
-	}
-	return c.Spec.Source.Branch
 }
 
 // managerUser is who makes the Build, as the policy towpath-requesters asks for.
@@ -173,7 +179,7 @@ func (r *Reconciler) build(c *platformv1alpha1.Component, news *gitsource.Range,
 			Labels: map[string]string{"app.kubernetes.io/managed-by": platformv1alpha1.ManagedBy, platformv1alpha1.LabelComponent: c.Name},
 		},
 		Spec: platformv1alpha1.BuildSpec{
-			Component: c.Name, Branch: branch(c), Tag: news.Tag, ChangedPaths: news.Paths, PullRequest: pull,
+			Component: c.Name, Branch: build.Branch(c.Spec.Source), Tag: news.Tag, ChangedPaths: news.Paths, PullRequest: pull,
 			// The commit says who wrote it; whoever lets nobody approve their own change looks for that author among the team.
 			RequestedBy: managerUser,
 			Commit: platformv1alpha1.BuildCommit{

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/build"
 	"github.com/towpath-dev/towpath/internal/gitevent"
 )
 
@@ -235,7 +236,7 @@ func (r *Receiver) admit(name types.NamespacedName, s *sender, sum [sha256.Size]
 // call has the repositories asked that an event is about: that of its Component, and those of others in the same namespace that
 // are built from the same branch.
 func (r *Receiver) call(ctx context.Context, component *platformv1alpha1.Component, said gitevent.Event) (status int, text string) {
-	if said.Branch == "" || said.Branch != branch(component) || !said.Names(component.Spec.Source.Repository) {
+	if said.Branch == "" || said.Branch != build.Branch(component.Spec.Source) || !said.Names(component.Spec.Source.Repository) {
 		return http.StatusAccepted, answerElse
 	}
 	var all platformv1alpha1.ComponentList
@@ -245,7 +246,7 @@ func (r *Receiver) call(ctx context.Context, component *platformv1alpha1.Compone
 	pull := pullRequest(said.Pull)
 	for i := range all.Items {
 		c := &all.Items[i]
-		if !Builds(c) || c.Spec.Source.Repository != component.Spec.Source.Repository || branch(c) != said.Branch {
+		if !Builds(c) || c.Spec.Source.Repository != component.Spec.Source.Repository || build.Branch(c.Spec.Source) != said.Branch {
 			continue
 		}
 		r.Schedule.Call(c, said.SHA, pull)

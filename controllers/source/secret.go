@@ -13,6 +13,7 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/binding"
+	"github.com/towpath-dev/towpath/internal/build"
 	"github.com/towpath-dev/towpath/internal/gitsource"
 )
 
@@ -43,7 +44,7 @@ func (e *lagError) Error() string { return "a right that was given is not there 
 // repository is what to ask, with the credentials.
 func (r *Reconciler) repository(ctx context.Context, c *platformv1alpha1.Component, t *turn) (gitsource.Repository, error) {
 	source := c.Spec.Source
-	out := gitsource.Repository{URL: source.Repository, Branch: branch(c)}
+	out := gitsource.Repository{URL: source.Repository, Branch: build.Branch(c.Spec.Source)}
 	if source.SecretRef == nil {
 		return out, nil
 	}

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/build"
 	"github.com/towpath-dev/towpath/internal/condition"
 )
 
@@ -71,7 +72,7 @@ func (r *Reconciler) status(c *platformv1alpha1.Component, before *platformv1alp
 	if found == nil {
 		return nil
 	}
-	after := &platformv1alpha1.SourceStatus{Repository: c.Spec.Source.Repository, Branch: branch(c)}
+	after := &platformv1alpha1.SourceStatus{Repository: c.Spec.Source.Repository, Branch: build.Branch(c.Spec.Source)}
 	if before != nil && before.Repository == after.Repository && before.Branch == after.Branch {
 		after.Head, after.HeadSince = before.Head, before.HeadSince
 	}
