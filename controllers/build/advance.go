@@ -79,7 +79,7 @@ func (r *Reconciler) begin(ctx context.Context, s *scope) error {
 		return &obstacle{final: true, reason: platformv1alpha1.ReasonPipelineInvalid, message: fmt.Sprintf(
 			"Component %s has no spec.source: nobody says from where it is built. Set it, or record what was built elsewhere.", s.component.Name)}
 	}
-	switch engine := engineOf(source); engine {
+	switch engine := build.Engine(source); engine {
 	case platformv1alpha1.EngineJobs:
 	case platformv1alpha1.EngineTekton:
 		return &obstacle{final: true, reason: platformv1alpha1.ReasonPipelineInvalid, message: fmt.Sprintf(
@@ -109,7 +109,7 @@ func (r *Reconciler) begin(ctx context.Context, s *scope) error {
 	s.build.Status.StartedAt = &at
 	s.build.Status.Place = &platformv1alpha1.BuildPlace{
 		Environment: s.environment.Name, Namespace: s.environment.Status.Namespace,
-		Template: s.run.Input.Template, Revision: number, Engine: engineOf(source),
+		Template: s.run.Input.Template, Revision: number, Engine: build.Engine(source),
 	}
 	s.build.Status.Stages = pipeline.Begin(&s.plan)
 	s.progressing(platformv1alpha1.ReasonBuilding, s.soFar())

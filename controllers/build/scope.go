@@ -1,7 +1,6 @@
 package build
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/build"
 	"github.com/towpath-dev/towpath/internal/index"
 	"github.com/towpath-dev/towpath/internal/pipeline"
 	"github.com/towpath-dev/towpath/internal/pipeline/jobs"
@@ -103,11 +103,7 @@ func (r *Reconciler) hold(ctx context.Context, s *scope) (bool, error) {
 
 // placed reads the Environment in whose namespace the stages run. An obstacle says what is wrong with it.
 func (r *Reconciler) placed(ctx context.Context, s *scope) error {
-	source, path := s.component.Spec.Source, s.component.Spec.Environments
-	name := source.Environment
-	if name == "" && len(path) > 0 {
-		name = path[0].Name
-	}
+	name := build.Environment(s.component)
 	if s.build.Status.Place != nil {
 		name = s.build.Status.Place.Environment
 	}
@@ -235,9 +231,4 @@ func (r *Reconciler) labelled(s *scope, name string, number int64) render.Input 
 		Environment: render.Environment{Name: env.Name, Namespace: env.Status.Namespace, Class: env.Spec.ClassRef.Name, Tier: env.Status.Tier},
 		Template:    name, Revision: number, Image: s.input.Reference(), LabelAliases: r.LabelAliases,
 	}
-}
-
-// engineOf is the engine that runs a Build.
-func engineOf(source *platformv1alpha1.Source) platformv1alpha1.BuildEngine {
-	return cmp.Or(source.Engine, platformv1alpha1.EngineJobs)
 }

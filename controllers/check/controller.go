@@ -12,11 +12,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -35,6 +32,7 @@ import (
 	"github.com/towpath-dev/towpath/internal/fairness"
 	"github.com/towpath-dev/towpath/internal/freshness"
 	"github.com/towpath-dev/towpath/internal/index"
+	"github.com/towpath-dev/towpath/internal/jobcache"
 	"github.com/towpath-dev/towpath/internal/prometheus"
 )
 
@@ -76,18 +74,8 @@ type Reconciler struct {
 
 // SetupWithManager adds the controller, and the cache of the Jobs that it runs, to the manager.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	ours, err := labels.NewRequirement(platformv1alpha1.LabelCheck, selection.Exists, nil)
-	if err != nil {
-		return err
-	}
-	r.jobs, err = cache.New(mgr.GetConfig(), cache.Options{
-		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
-		DefaultLabelSelector: labels.NewSelector().Add(*ours), DefaultTransform: strip,
-	})
-	if err != nil {
-		return fmt.Errorf("building the cache of the Jobs of checks: %w", err)
-	}
-	if err := mgr.Add(r.jobs); err != nil {
+	var err error
+	if r.jobs, err = jobcache.New(mgr, platformv1alpha1.LabelCheck); err != nil {
 		return err
 	}
 	if r.Workers == 0 {
@@ -111,15 +99,6 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		WatchesRawSource(source.Kind[client.Object](r.jobs, &batchv1.Job{}, handler.EnqueueRequestsFromMapFunc(r.ofJob))).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Workers, ReconciliationTimeout: 5 * time.Minute, NewQueue: fairness.NewQueue(fairness.Share(r.Workers))}).
 		Complete(r)
-}
-
-// strip reduces a Job to its metadata and status.
-func strip(in any) (any, error) {
-	if job, ok := in.(*batchv1.Job); ok {
-		job.SetManagedFields(nil)
-		job.Spec.Template = corev1.PodTemplateSpec{}
-	}
-	return in, nil
 }
 
 // Reconcile measures the checks of one Release that are due.

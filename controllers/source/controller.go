@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/build"
 	"github.com/towpath-dev/towpath/internal/gitsource"
 )
 
@@ -94,8 +95,8 @@ func Builds(c *platformv1alpha1.Component) bool {
 	if source == nil || source.Repository == "" || c.Labels[platformv1alpha1.LabelPreviewOf] != "" {
 		return false
 	}
-	engines := []platformv1alpha1.BuildEngine{"", platformv1alpha1.EngineJobs, platformv1alpha1.EngineTekton}
-	return slices.Contains(engines, source.Engine) && source.Trigger != platformv1alpha1.TriggerNone
+	engines := []platformv1alpha1.BuildEngine{platformv1alpha1.EngineJobs, platformv1alpha1.EngineTekton}
+	return slices.Contains(engines, build.Engine(source)) && source.Trigger != platformv1alpha1.TriggerNone
 }
 
 // key is the name of a Component.

@@ -123,10 +123,7 @@ func meant(secret *corev1.Secret, repository string) error {
 
 // place is the workload namespace where Builds run.
 func (r *Reconciler) place(ctx context.Context, c *platformv1alpha1.Component) (string, error) {
-	name := c.Spec.Source.Environment
-	if name == "" && len(c.Spec.Environments) > 0 {
-		name = c.Spec.Environments[0].Name
-	}
+	name := build.Environment(c)
 	var environment platformv1alpha1.Environment
 	err := r.Get(ctx, types.NamespacedName{Namespace: c.Namespace, Name: name}, &environment)
 	switch {

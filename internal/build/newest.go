@@ -18,6 +18,20 @@ func Branch(source *platformv1alpha1.Source) string {
 	return cmp.Or(source.Branch, "main")
 }
 
+// Engine is who builds a source.
+func Engine(source *platformv1alpha1.Source) platformv1alpha1.BuildEngine {
+	return cmp.Or(source.Engine, platformv1alpha1.EngineJobs)
+}
+
+// Environment is the name of the Environment in whose workload namespace Builds of a Component with a source run; empty where its path is.
+func Environment(component *platformv1alpha1.Component) string {
+	name := component.Spec.Source.Environment
+	if name == "" && len(component.Spec.Environments) > 0 {
+		name = component.Spec.Environments[0].Name
+	}
+	return name
+}
+
 // CommittedAt is when the commit of a Build was made, as far as that can be believed: whoever commits writes any time.
 // False where it is not said, is before 2000, or after the Build was made.
 func CommittedAt(build *platformv1alpha1.Build) (time.Time, bool) {
