@@ -256,7 +256,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 		},
 		&build.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Writer: writer, Revisions: revisions, Clock: o.Clock, Recorder: recorder,
-			Standard: o.Configuration.Pipeline.standard(), Workspace: o.Configuration.Pipeline.workspace(),
+			Standard: o.Configuration.standardStages(), Workspace: o.Configuration.Pipeline.workspace(),
 			LabelAliases: o.Configuration.LabelAliases, Workers: reconcilers,
 		},
 		&rollout.Reconciler{

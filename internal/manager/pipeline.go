@@ -52,18 +52,16 @@ type WorkspaceConfiguration struct {
 // defaultWorkspace is the size of the volume of a Build.
 var defaultWorkspace = resource.MustParse("10Gi")
 
-// standard are the images and settings of the standard stages.
-func (c *PipelineConfiguration) standard() pipeline.Standard {
-	standard := pipeline.Standard{Clone: c.Images.Clone, Buildkitd: c.Buildkitd, Images: map[platformv1alpha1.StandardStage]string{}}
-	for stage, image := range map[platformv1alpha1.StandardStage]string{
-		platformv1alpha1.StageImage: c.Images.Image, platformv1alpha1.StageSBOM: c.Images.SBOM, platformv1alpha1.StageScan: c.Images.Scan,
-		platformv1alpha1.StageSign: c.Images.Sign, platformv1alpha1.StageProvenance: c.Images.Provenance,
-	} {
-		if image != "" {
-			standard.Images[stage] = image
-		}
+// standardStages are the images and settings of the standard stages.
+func (c *Configuration) standardStages() pipeline.Standard {
+	images := &c.Pipeline.Images
+	return pipeline.Standard{
+		Clone: images.Clone, PlainHTTP: c.Sources.PlainHTTP, Buildkitd: c.Pipeline.Buildkitd,
+		Images: map[platformv1alpha1.StandardStage]string{
+			platformv1alpha1.StageImage: images.Image, platformv1alpha1.StageSBOM: images.SBOM, platformv1alpha1.StageScan: images.Scan,
+			platformv1alpha1.StageSign: images.Sign, platformv1alpha1.StageProvenance: images.Provenance,
+		},
 	}
-	return standard
 }
 
 // workspace is the volume of a Build.

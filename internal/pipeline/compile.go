@@ -165,6 +165,8 @@ func (c *compiler) names(s *platformv1alpha1.Stage, at *field.Path) {
 		switch {
 		case strings.HasPrefix(name, ownPrefix):
 			c.errs = append(c.errs, field.Invalid(here, name, "names that begin with "+ownPrefix+" are Towpath's own: choose another"))
+		case name == "HOME" || strings.HasPrefix(name, "GIT_CONFIG_"):
+			c.errs = append(c.errs, field.Invalid(here, name, "is set by Towpath for all stages: set it in the script, by export"))
 		case seen.Has(name):
 			c.errs = append(c.errs, field.Duplicate(here, name))
 		}

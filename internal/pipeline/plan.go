@@ -44,6 +44,8 @@ type Build struct {
 type Standard struct {
 	// Clone is the image that fetches the sources: it needs git and /bin/sh.
 	Clone string
+	// PlainHTTP allows repositories by http://.
+	PlainHTTP bool
 	// Images of the standard stages. Test has none: it runs what the stage says.
 	Images map[platformv1alpha1.StandardStage]string
 	// Buildkitd is the address of the platform's buildkitd, such as tcp://buildkitd.buildkit:1234.

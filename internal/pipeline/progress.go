@@ -110,11 +110,36 @@ func Result(stages []platformv1alpha1.BuildStage) platformv1alpha1.BuildResult {
 	return platformv1alpha1.BuildSucceeded
 }
 
-// Pushed is the image that the stages say they pushed: the last that one of them names, in their order; empty for none.
-func Pushed(stages []platformv1alpha1.BuildStage) string {
+// Pushed is the image that the stages of a plan say they pushed: the last that one of them names, in their order; empty for none. Where
+// the standard stage Image runs, it alone is believed: what comes behind it runs code of the repository, and must not put
+// another image in the place of the one that was looked into.
+func Pushed(plan *Plan, stages []platformv1alpha1.BuildStage) string {
+	return pushed(plan, stages, func(string) bool { return true })
+}
+
+// PushedBefore is what of that a step finds: what those before it that it needs have pushed, whatever runs beside it.
+func PushedBefore(plan *Plan, stages []platformv1alpha1.BuildStage, name string) string {
+	needed := map[string]bool{name: true}
+	for i := len(plan.Steps) - 1; i >= 0; i-- { // what is needed stands before
+		if step := &plan.Steps[i]; needed[step.Name] {
+			for _, need := range step.Needs {
+				needed[need] = true
+			}
+		}
+	}
+	return pushed(plan, stages, func(stage string) bool { return stage != name && needed[stage] })
+}
+
+func pushed(plan *Plan, stages []platformv1alpha1.BuildStage, counts func(stage string) bool) string {
+	builds := func(step Step) bool { return step.Standard == platformv1alpha1.StageImage && !step.Skipped }
+	standard := slices.ContainsFunc(plan.Steps, builds)
 	for i := len(stages) - 1; i >= 0; i-- {
-		if stages[i].Image != "" {
-			return stages[i].Image
+		stage := &stages[i]
+		if stage.Image == "" || !counts(stage.Name) {
+			continue
+		}
+		if !standard || slices.ContainsFunc(plan.Steps, func(step Step) bool { return step.Name == stage.Name && builds(step) }) {
+			return stage.Image
 		}
 	}
 	return ""

@@ -19,16 +19,20 @@ const withCredentials = `if [ -n "${DOCKER_AUTH_CONFIG:-}" ]; then
 fi
 `
 
-// scripts are what the standard stages run. They hold no value: those are in environment variables alone.
+// scripts are what the standard stages run. They hold no value: those are in environment variables alone. What looks into the image runs outside of the
+// sources: tools take settings from where they run, and a commit must not say what of it is overlooked.
 var scripts = map[platformv1alpha1.StandardStage]string{
 	platformv1alpha1.StageImage: withCredentials + `buildctl --addr "$TOWPATH_BUILDKITD" build --frontend dockerfile.v0 \
   --local context=. --local dockerfile=. \
   --output "type=image,name=$TOWPATH_IMAGE,push=true" --metadata-file /tmp/towpath-metadata.json
 sed -n 's/.*"containerimage.digest"[^"]*"\(sha256:[0-9a-f]*\)".*/\1/p' /tmp/towpath-metadata.json | head -n 1 > "$TOWPATH_RESULT"
 `,
-	platformv1alpha1.StageSBOM: withCredentials + `syft scan "registry:${TOWPATH_BUILT_IMAGE:-$TOWPATH_IMAGE}" --output "spdx-json=sbom.spdx.json"
+	platformv1alpha1.StageSBOM: withCredentials + `sources="$PWD"
+cd "$HOME"
+syft scan "registry:${TOWPATH_BUILT_IMAGE:-$TOWPATH_IMAGE}" --output "spdx-json=$sources/sbom.spdx.json"
 `,
-	platformv1alpha1.StageScan: withCredentials + `grype "registry:${TOWPATH_BUILT_IMAGE:-$TOWPATH_IMAGE}" --fail-on "${SCAN_FAIL_ON:-high}"
+	platformv1alpha1.StageScan: withCredentials + `cd "$HOME"
+grype "registry:${TOWPATH_BUILT_IMAGE:-$TOWPATH_IMAGE}" --fail-on "${SCAN_FAIL_ON:-high}"
 `,
 	platformv1alpha1.StageSign: withCredentials + `if [ -n "${COSIGN_PRIVATE_KEY:-}" ]; then
   cosign sign --yes --key env://COSIGN_PRIVATE_KEY "${TOWPATH_BUILT_IMAGE:-$TOWPATH_IMAGE}"

@@ -46,13 +46,19 @@ type kubeconfig struct {
 func (g *generator) recordJob() (*job, error) {
 	j := g.job("Record the Build", 10)
 	j.Needs = []string{planJob}
-	var images, outputs []string
+	var images, all, built []string
 	for _, s := range g.stages {
 		j.Needs = append(j.Needs, s.Stage)
-		outputs = append([]string{"needs." + s.Stage + ".outputs.image"}, outputs...)
+		output := "needs." + s.Stage + ".outputs.image"
+		all = append([]string{output}, all...)
 		if s.Standard == platformv1alpha1.StageImage {
+			built = append([]string{output}, built...)
 			images = append(images, "needs."+s.Stage+".result == 'success'")
 		}
+	}
+	outputs := all
+	if len(built) > 0 {
+		outputs = built // as pipeline.Pushed has it
 	}
 	j.If = "always() && github.event_name == 'push'"
 	if len(images) > 0 {

@@ -75,6 +75,10 @@ func WithClone(plan pipeline.Plan, in *pipeline.Input) (pipeline.Plan, error) {
 		return pipeline.Plan{}, &pipeline.Error{Path: pipeline.Clone, Err: fmt.Errorf(
 			"nobody says with which image sources are fetched: have whoever runs Towpath set pipeline.images.clone in the manager's configuration")}
 	}
+	if strings.HasPrefix(in.Component.Repository, "http://") && !in.Standard.PlainHTTP {
+		return pipeline.Plan{}, &pipeline.Error{Path: pipeline.Clone, Err: fmt.Errorf(
+			"spec.source.repository must begin with https:// or ssh://: http:// would send credentials unprotected; the platform team may allow it by sources.plainHTTP")}
+	}
 	steps := make([]pipeline.Step, 0, len(plan.Steps)+1)
 	steps = append(steps, pipeline.Step{
 		Name: pipeline.Clone, Stage: pipeline.Clone, Image: in.Standard.Clone, Script: cloneScript, Timeout: cloneTimeout, Retries: cloneRetries,

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/guard"
@@ -186,7 +187,7 @@ func TestName_FitsAndDiffers(t *testing.T) {
 	seen := map[string]bool{}
 	for _, step := range []string{"a", "test-1", "test-11", "/", strings.Repeat("x", 40)} {
 		for _, uid := range []string{"1", "2"} {
-			name := jobs.Name(strings.Repeat("c", 40), "uid"+"-"+"x", step+uid)
+			name := jobs.Name(strings.Repeat("c", 40), types.UID("uid-"+uid), step)
 			if len(name) > 63 || seen[name] {
 				t.Errorf("%s", name)
 			}

@@ -51,7 +51,7 @@ func Read(plan *pipeline.Plan, pushesTo string, run *unstructured.Unstructured, 
 		}
 		out.Stages = append(out.Stages, stage)
 	}
-	out.Image = pipeline.Pushed(out.Stages)
+	out.Image = pipeline.Pushed(plan, out.Stages)
 	if !ended {
 		return out
 	}

@@ -190,13 +190,11 @@ func built(plan *pipeline.Plan, name string, needs map[string][]string) string {
 
 // authenticate gives the step that fetches the sources the credentials of the repository, and no other step.
 func (r *Run) authenticate(spec, one map[string]any) {
-	for name, key := range map[string]string{"GIT_USERNAME": "username", "GIT_PASSWORD": "password"} {
-		one["env"] = append(one["env"].([]any), fromSecret(name, r.Secret, key, true))
+	for _, variable := range []struct{ name, key string }{
+		{"GIT_CREDENTIALS_FOR", "repository"}, {"GIT_PASSWORD", "password"}, {"GIT_USERNAME", "username"},
+	} {
+		one["env"] = append(one["env"].([]any), fromSecret(variable.name, r.Secret, variable.key, true))
 	}
-	env := one["env"].([]any)
-	slices.SortStableFunc(env[len(env)-2:], func(a, b any) int {
-		return strings.Compare(a.(map[string]any)["name"].(string), b.(map[string]any)["name"].(string))
-	})
 	one["volumeMounts"] = append(one["volumeMounts"].([]any), map[string]any{"name": "credentials", "mountPath": credentials, "readOnly": true})
 	spec["volumes"] = append(spec["volumes"].([]any), map[string]any{
 		"name": "credentials", "secret": map[string]any{"secretName": r.Secret, "defaultMode": int64(0o440)},
