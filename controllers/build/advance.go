@@ -138,13 +138,9 @@ func (r *Reconciler) follow(ctx context.Context, s *scope) error {
 		if err := r.clean(ctx, s.build, false); err != nil {
 			return err
 		}
-		s.build.Status.Image = pipeline.Pushed(s.build.Status.Stages)
+		s.build.Status.Image = pipeline.Pushed(&s.plan, s.build.Status.Stages)
 		if s.build.Status.Image == "" {
 			s.build.Status.Image = s.input.Reference()
-		}
-		if s.build.Status.Image == "" {
-			return s.end(platformv1alpha1.BuildFailed, platformv1alpha1.ReasonPipelineInvalid, fmt.Sprintf(
-				"All stages succeeded, and nobody says which image they made: set spec.source.image of Component %s.", s.component.Name))
 		}
 		return s.end(result, platformv1alpha1.ReasonBuilt, fmt.Sprintf("All stages succeeded: %s.", s.build.Status.Image))
 	default:

@@ -93,6 +93,14 @@ func (r *Reconciler) trim(ctx context.Context, s *scope) error {
 	named := sets.New[string]()
 	if s.component != nil {
 		named.Insert(s.component.Status.Build)
+		if newest := build.Newest(s.component, s.builds); newest != nil {
+			named.Insert(newest.Name)
+		}
+		for i := range s.builds { // what polls the branch would make it again
+			if known := s.component.Status.Source; known != nil && s.builds[i].Spec.Commit.SHA == known.Head {
+				named.Insert(s.builds[i].Name)
+			}
+		}
 	}
 	var releases platformv1alpha1.ReleaseList
 	if err := r.List(ctx, &releases, client.InNamespace(s.build.Namespace), client.MatchingFields{index.ReleaseComponent: s.build.Spec.Component},

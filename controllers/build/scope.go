@@ -184,6 +184,9 @@ func (r *Reconciler) planned(ctx context.Context, s *scope) (revisionNumber int6
 	if compiled.Pipeline() == nil {
 		return 0, invalid(platformv1alpha1.ReasonPipelineInvalid, "Revision %d of ServiceTemplate %s has no pipeline: give it one, or build elsewhere and set spec.source.engine of Component %s to External.", number, name, component.Name)
 	}
+	if source.Image == "" {
+		return 0, invalid(platformv1alpha1.ReasonPipelineInvalid, "Nobody says which image the stages make: set spec.source.image of Component %s.", component.Name)
+	}
 	given, err := template.DecodeParameters(component.Spec.Parameters)
 	if err != nil {
 		return 0, invalid(platformv1alpha1.ReasonParametersInvalid, "The parameters of Component %s cannot be read: %v", component.Name, err)

@@ -97,11 +97,11 @@ func (r *Reconciler) look(ctx context.Context, s *scope, stage *platformv1alpha1
 	if client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("reading Job %s: %w", stage.Job, err)
 	}
-	if there := err == nil; !there || !ours(job, s.build) || !job.DeletionTimestamp.IsZero() {
-		return &pipeline.Outcome{Message: fmt.Sprintf("Job %s was deleted before it had ended.", stage.Job)}, nil
-	}
+	there := err == nil && ours(job, s.build)
 	last := check.Finished(job)
 	switch {
+	case !there, last == nil && !job.DeletionTimestamp.IsZero():
+		return &pipeline.Outcome{Message: fmt.Sprintf("Job %s was deleted before it had ended.", stage.Job)}, nil
 	case last == nil:
 		return r.overdue(s, stage, job), r.diagnose(ctx, s, stage, job)
 	case last.Type == batchv1.JobFailed:
@@ -166,7 +166,7 @@ func (r *Reconciler) start(ctx context.Context, s *scope, stage *platformv1alpha
 	if step == nil {
 		return "The pipeline does not have it any more.", nil
 	}
-	s.run.BuiltImage = pipeline.Pushed(s.build.Status.Stages)
+	s.run.BuiltImage = pipeline.PushedBefore(&s.plan, s.build.Status.Stages, stage.Name)
 	claim, err := jobs.Claim(&s.run)
 	if err != nil {
 		return "", err

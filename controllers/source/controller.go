@@ -4,7 +4,6 @@ package source
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -95,8 +94,7 @@ func Builds(c *platformv1alpha1.Component) bool {
 	if source == nil || source.Repository == "" || c.Labels[platformv1alpha1.LabelPreviewOf] != "" {
 		return false
 	}
-	engines := []platformv1alpha1.BuildEngine{platformv1alpha1.EngineJobs, platformv1alpha1.EngineTekton}
-	return slices.Contains(engines, build.Engine(source)) && source.Trigger != platformv1alpha1.TriggerNone
+	return build.Engine(source) == platformv1alpha1.EngineJobs && source.Trigger != platformv1alpha1.TriggerNone
 }
 
 // key is the name of a Component.

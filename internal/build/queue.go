@@ -70,8 +70,7 @@ func Recorded(b *platformv1alpha1.Build, all []platformv1alpha1.Build) *platform
 	return nil
 }
 
-// Superfluous says whether a finished Build may go: Kept others of its Component have ended later, and nothing names it. Of those that
-// succeeded the newest stays in any case.
+// Superfluous says whether a finished Build may go: Kept others of its Component were made later and have ended, and nothing names it.
 func Superfluous(b *platformv1alpha1.Build, all []platformv1alpha1.Build, named sets.Set[string]) bool {
 	if b.Status.Result == "" || named.Has(b.Name) {
 		return false
@@ -79,10 +78,5 @@ func Superfluous(b *platformv1alpha1.Build, all []platformv1alpha1.Build, named 
 	ended := slices.DeleteFunc(slices.Clone(all), func(o platformv1alpha1.Build) bool {
 		return o.Status.Result == "" || o.Spec.Component != b.Spec.Component || !o.DeletionTimestamp.IsZero() || made(&o, b) <= 0
 	})
-	if len(ended) < Kept {
-		return false
-	}
-	return b.Status.Result != platformv1alpha1.BuildSucceeded || slices.ContainsFunc(ended, func(o platformv1alpha1.Build) bool {
-		return o.Status.Result == platformv1alpha1.BuildSucceeded && o.Spec.Branch == b.Spec.Branch
-	})
+	return len(ended) >= Kept
 }
