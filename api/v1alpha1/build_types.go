@@ -155,7 +155,8 @@ type BuildSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.startsWith('https://')",message="url must begin with https://"
 	URL string `json:"url,omitempty"`
 	// requestedBy is the user who records the Build, or asks for it: the very one who creates it, as the API server knows them.
-	// Admission refuses any other. It is the manager where Towpath heard of the commit itself: who wrote that, the commit says.
+	// Admission refuses any other. It is empty where Towpath heard of the commit itself: what a commit says of who wrote it is not verified, so that
+	// nobody may approve such a version where authors may not.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	RequestedBy string `json:"requestedBy,omitempty"`

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -298,7 +299,8 @@ func (r *Reconciler) assemble(ctx context.Context, s *scope, st *stop, ref platf
 			Template: component.Spec.TemplateRef.Name, Revision: ref,
 			Version: next.Version, Cause: next.Cause,
 			Capabilities: capabilities, Team: env.Status.Team, CostCenter: env.Status.CostCenter,
-			LabelAliases: r.LabelAliases, PodSecurity: env.Status.PodSecurity, Adopt: st.adopt.DeepCopy(),
+			// What the API server answers is read into the Release, and must not be read into this.
+			LabelAliases: maps.Clone(r.LabelAliases), PodSecurity: env.Status.PodSecurity, Adopt: st.adopt.DeepCopy(),
 			// The status of an Environment that was made before may not have it yet.
 			ServiceAccountTokens: cmp.Or(env.Status.ServiceAccountTokens, platformv1alpha1.TokensForbidden),
 			AllowedKinds:         slices.Clone(env.Status.AllowedKinds),

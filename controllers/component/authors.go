@@ -66,13 +66,11 @@ func (s *scope) requested(st *stop) (*platformv1alpha1.RequestedVersion, error) 
 		return before.DeepCopy(), nil
 	}
 	by, asked := s.component.Spec.RequestedBy, askers(s.edits, st.name)
-	if builder, anew := s.builtBy(); anew {
-		asked = append(asked, builder)
-	}
+	asked = append(s.builtBy(st), asked...)
 	if len(asked) > 0 {
 		by = asked[len(asked)-1] // whoever wrote last may have brought nothing
 	}
-	unnamed := by == "" || slices.Contains(asked, "")
+	unnamed := by == "" && !awaitsBuild(s.component) || slices.Contains(asked, "") // what is yet to be built brings nothing
 	if release := st.brought(pin); release != nil && (before == nil || inherited) {
 		// It was asked for before there was a status, or before it was rolled back or taken back. Whoever asks for it again without a
 		// name is not known by that.
@@ -253,6 +251,9 @@ func (s *scope) requester(st *stop) string {
 	if asked := st.requested; asked != nil && asked.Version == st.version {
 		return asked.Requester
 	}
+	if s.build != nil {
+		return s.build.Spec.RequestedBy
+	}
 	return s.component.Spec.RequestedBy
 }
 
@@ -265,6 +266,9 @@ func (s *scope) authors(st *stop, pending *platformv1alpha1.Release) (users []st
 	for _, release := range s.since(st) {
 		if release.Spec.RequestedBy != "" {
 			users = append(users, release.Spec.RequestedBy)
+		} else if release.Spec.Build != "" {
+			return nil, fmt.Sprintf("Build %s names nobody in spec.requestedBy, as one of a commit that was pushed does not: who pushed is not verified. "+
+				"Where authors may not approve, have those who release record their Builds (towpath build record)", release.Spec.Build)
 		} else if sameCode(release, pending) {
 			return nil, ""
 		}

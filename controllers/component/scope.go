@@ -40,8 +40,9 @@ type scope struct {
 	// were made anew since.
 	strays []*platformv1alpha1.Release
 
-	// build is that whose image the Component runs; nil where it names one itself, or waits for the first.
-	build *platformv1alpha1.Build
+	// builds are those of the Component, build is that whose image it runs; nil where it names one itself, or waits for the first.
+	builds []platformv1alpha1.Build
+	build  *platformv1alpha1.Build
 
 	// team is the Team of the Component, where a gate asks who made a change; nil where there is none.
 	team *platformv1alpha1.Team

@@ -18,15 +18,15 @@ import (
 // Both stand in the Component of this pass alone, before and after: what is written never has them.
 func (r *Reconciler) findBuild(ctx context.Context, s *scope) error {
 	s.component.Status.Build = ""
-	if s.component.Spec.Image != "" || s.component.Spec.Source == nil {
+	if !awaitsBuild(s.component) {
 		return nil
 	}
 	var builds platformv1alpha1.BuildList
 	if err := r.List(ctx, &builds, client.InNamespace(s.component.Namespace),
-		client.MatchingFields{index.BuildComponent: s.component.Name}); err != nil {
+		client.MatchingFields{index.BuildComponent: s.component.Name}, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("listing Builds: %w", err)
 	}
-	s.build = build.Newest(s.component, builds.Items)
+	s.builds, s.build = builds.Items, build.Newest(s.component, builds.Items)
 	if s.build == nil {
 		return nil
 	}
@@ -37,13 +37,18 @@ func (r *Reconciler) findBuild(ctx context.Context, s *scope) error {
 	return nil
 }
 
+// awaitsBuild says that there is no image yet.
+func awaitsBuild(component *platformv1alpha1.Component) bool {
+	return component.Spec.Image == "" && component.Spec.Source != nil
+}
+
 // awaitBuild says what the next version waits for where there is no image yet. What runs already is fine meanwhile, and may be
 // rolled back.
 func (s *scope) awaitBuild() {
-	source := s.component.Spec.Source
-	if s.component.Spec.Image != "" || source == nil {
+	if !awaitsBuild(s.component) {
 		return
 	}
+	source := s.component.Spec.Source
 	message := fmt.Sprintf("No Build of branch %s has succeeded yet: kubectl -n %s get builds shows those that there are, and towpath build record makes one of what was built elsewhere.",
 		build.Branch(source), s.component.Namespace)
 	if status := s.component.Status.Source; status != nil && status.Reason != "" {
@@ -54,12 +59,23 @@ func (s *scope) awaitBuild() {
 	}
 }
 
-// builtBy is who asked for the Build that a pass takes for the first time, and whether it does.
-func (s *scope) builtBy() (requester string, anew bool) {
-	if s.build == nil || s.build.Name == s.before.Status.Build {
-		return "", false
+// builtBy are whom the Builds named that may be in the image which is to run in an environment: that which it is of, and those that succeeded
+// since what runs there came, since another pass may have missed them; empty for nobody. None where the image runs there already. A Build
+// that is made anew under the name of another one is another's.
+func (s *scope) builtBy(st *stop) []string {
+	current := st.current()
+	if s.build == nil || current != nil && current.Spec.Image == s.component.Spec.Image && sha(current.Spec.Commit) == s.build.Spec.Commit.SHA {
+		return nil
 	}
-	return s.build.Spec.RequestedBy, true
+	var users []string
+	for i := range s.builds {
+		b := &s.builds[i]
+		succeeded := b.Spec.Branch == s.build.Spec.Branch && b.Status.Result == platformv1alpha1.BuildSucceeded
+		if b.UID != s.build.UID && succeeded && current != nil && !b.CreationTimestamp.Time.Before(st.cameAt()) {
+			users = append(users, b.Spec.RequestedBy)
+		}
+	}
+	return append(users, s.build.Spec.RequestedBy)
 }
 
 // ofBuild returns the Component that a Build is of.

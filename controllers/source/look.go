@@ -168,9 +168,6 @@ func (k *known) last(seen string) string {
 	return last.Spec.Commit.SHA
 }
 
-// managerUser is who makes the Build, as the policy towpath-requesters asks for.
-const managerUser = "system:serviceaccount:" + platformv1alpha1.SystemNamespace + ":" + platformv1alpha1.ManagerAccount
-
 // build is the Build of what came to a branch.
 func (r *Reconciler) build(c *platformv1alpha1.Component, news *gitsource.Range, from string, pull *platformv1alpha1.BuildPullRequest) *platformv1alpha1.Build {
 	b := &platformv1alpha1.Build{
@@ -180,8 +177,6 @@ func (r *Reconciler) build(c *platformv1alpha1.Component, news *gitsource.Range,
 		},
 		Spec: platformv1alpha1.BuildSpec{
 			Component: c.Name, Branch: build.Branch(c.Spec.Source), Tag: news.Tag, ChangedPaths: news.Paths, PullRequest: pull,
-			// The commit says who wrote it; whoever lets nobody approve their own change looks for that author among the team.
-			RequestedBy: managerUser,
 			Commit: platformv1alpha1.BuildCommit{
 				SHA: news.SHA, CommittedAt: r.believed(news.Commit.CommittedAt), Author: news.Commit.Author, Message: news.Commit.Message,
 			},

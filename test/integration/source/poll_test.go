@@ -30,7 +30,7 @@ var _ = Describe("A repository that is polled", func() {
 		create(ctx, c)
 		b := build(ctx, c, first)
 		Expect(b.Spec).To(MatchFields(IgnoreExtras, Fields{
-			"Branch": Equal("main"), "RequestedBy": Equal(framework.ManagerUser), "ChangedPaths": BeEmpty(),
+			"Branch": Equal("main"), "RequestedBy": BeEmpty(), "ChangedPaths": BeEmpty(),
 			"Commit": MatchFields(IgnoreExtras, Fields{
 				"SHA": Equal(first), "Author": Equal("Ada <ada@shop.example>"), "Message": Equal("First"), "CommittedAt": Not(BeNil()),
 			}),
