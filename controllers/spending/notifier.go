@@ -232,7 +232,12 @@ func (n *Notifier) Deliver(ctx context.Context, state notify.State, targets *Tar
 }
 
 // send sends a batch, if its target can be used.
-func (n *Notifier) send(ctx context.Context, targets *Targets, batch notify.Batch) sent {
+func (n *Notifier) send(ctx context.Context, targets *Targets, batch notify.Batch) (became sent) {
+	defer func() {
+		if p := recover(); p != nil { // nobody else recovers from one in this goroutine
+			became = sent{batch, notify.Result{Failed: len(batch.Alerts)}, fmt.Errorf("sending to target %s: panic: %v", batch.Target, p)}
+		}
+	}()
 	if err := targets.Wrong[batch.Target]; err != nil {
 		return sent{batch, notify.Result{Failed: len(batch.Alerts), Refusal: notify.RefusedTarget}, err}
 	}

@@ -60,3 +60,11 @@ func TestDeliver_OneSlowTargetHoldsUpNoOther(t *testing.T) {
 		}
 	}
 }
+
+// TestSend_OutlivesAPanic has no sender at all.
+func TestSend_OutlivesAPanic(t *testing.T) {
+	became := (&Notifier{}).send(t.Context(), &Targets{ready: map[string]send.Target{}, Wrong: map[string]error{}}, notify.Batch{Target: "slack", Alerts: []notify.Alert{{}}})
+	if became.err == nil || !strings.Contains(became.err.Error(), "slack: panic") || became.result.Failed != 1 {
+		t.Errorf("%+v", became)
+	}
+}

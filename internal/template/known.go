@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	// maxKnown is how many parameters that fit are remembered of a template, and maxKnownBytes how large each may be.
+	// maxKnown is how many parameters that fit are remembered of a template, and maxKnownBytes how large each may be, with the
+	// defaults too: a tenant chooses which there are.
 	maxKnown, maxKnownBytes = 256, 4096
 )
 
@@ -45,7 +46,7 @@ func (k *known) get(key string, values map[string]any) (map[string]any, bool) {
 }
 
 func (k *known) put(key string, values, resolved map[string]any) {
-	if key == "" {
+	if key == "" || keyOf(resolved) == "" {
 		return
 	}
 	entry := resolution{values: runtime.DeepCopyJSON(values), resolved: runtime.DeepCopyJSON(resolved)}

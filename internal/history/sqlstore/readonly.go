@@ -31,7 +31,10 @@ func OpenSQLiteToRead(ctx context.Context, path string) (*Store, error) {
 	}
 	store, err := open(url.Values{})
 	if cannotOpen(err) {
-		// Beside a copy no other process writes, SQLite wants to make a file for those who do. Where it cannot, nobody can.
+		if log, statErr := os.Stat(path + "-wal"); statErr == nil && log.Size() > 0 {
+			return nil, fmt.Errorf("history %s: its newest days stand in %s-wal, and are read only where a file can be made beside it: copy both to a folder that can be written", path, path)
+		}
+		// SQLite wants to make a file beside it for those who write. Where it cannot, and no log is there, nobody does.
 		store, err = open(url.Values{"immutable": {"1"}})
 	}
 	return store, err

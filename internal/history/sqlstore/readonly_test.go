@@ -61,6 +61,10 @@ func TestToRead_ACopyAndAnOlderOne(t *testing.T) {
 	}
 	mustChmod(path, 0o400)
 	mustChmod(dir, 0o500)
+	// Root writes there all the same, but not through a link that leads nowhere.
+	if err := os.Symlink(filepath.Join("none", "none"), path+"-shm"); err != nil && !os.IsPermission(err) {
+		t.Fatal(err)
+	}
 	reader, err := sqlstore.OpenSQLiteToRead(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
@@ -70,6 +74,9 @@ func TestToRead_ACopyAndAnOlderOne(t *testing.T) {
 	}
 	mustChmod(dir, 0o700)
 	mustChmod(path, 0o600)
+	if err := os.Remove(path + "-shm"); err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
 		t.Fatal(err)
@@ -82,5 +89,44 @@ func TestToRead_ACopyAndAnOlderOne(t *testing.T) {
 	}
 	if _, err = sqlstore.OpenSQLiteToRead(t.Context(), path); err == nil || !strings.Contains(err.Error(), "use the towpath of the manager's release") {
 		t.Errorf("it says %v", err)
+	}
+}
+
+// TestToRead_ACopyWithALog copies a history beside which a manager still wrote: its newest days are in the log alone. A link that leads
+// nowhere, in the place of the file that SQLite makes there, is what root, too, cannot write.
+func TestToRead_ACopyWithALog(t *testing.T) {
+	from, to := filepath.Join(t.TempDir(), "history.db"), filepath.Join(t.TempDir(), "history.db")
+	writer, err := sqlstore.OpenSQLite(t.Context(), from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = writer.Close() }()
+	if err := writer.Replace(t.Context(), history.Slice{Source: "aws", Period: "2026-11"}, all(figure(1, "10"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, suffix := range []string{"", "-wal"} {
+		content, err := os.ReadFile(from + suffix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(to+suffix, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(filepath.Join("none", "none"), to+"-shm"); err != nil {
+		t.Fatal(err)
+	}
+	if reader, err := sqlstore.OpenSQLiteToRead(t.Context(), to); err == nil || !strings.Contains(err.Error(), "copy both to a folder that can be written") {
+		t.Errorf("it says %v", err)
+		if reader != nil {
+			_ = reader.Close()
+		}
+	}
+	reader, err := sqlstore.OpenSQLiteToRead(t.Context(), from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := reader.Close(); err != nil {
+		t.Error(err)
 	}
 }
