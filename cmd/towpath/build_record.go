@@ -126,7 +126,7 @@ func (f *recordFlags) build(component string) (*platformv1alpha1.Build, error) {
 	build := &platformv1alpha1.Build{
 		Spec: platformv1alpha1.BuildSpec{
 			Component: component, Branch: f.branch, Tag: f.tag, Result: result, Image: f.image, URL: f.url,
-			Commit: platformv1alpha1.BuildCommit{SHA: strings.ToLower(f.commit), Author: f.author, Message: firstLine(f.message)},
+			Commit: platformv1alpha1.BuildCommit{SHA: strings.ToLower(f.commit), Author: condition.Clip(f.author, 254), Message: firstLine(f.message)},
 		},
 	}
 	var err error
