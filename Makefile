@@ -209,7 +209,7 @@ install: ## Install kinds, namespaces, rights and admission policies, without th
 
 # The image is set in a folder of its own: the tree stays as it is.
 .PHONY: deploy
-deploy: $(BIN)/kustomize ## Install everything, as OVERLAY says (ha, restricted, monitoring), with the manager's image IMG, and wait until it runs.
+deploy: $(BIN)/kustomize ## Install everything, as OVERLAY says (ha, history, restricted, monitoring), with the manager's image IMG, and wait until it runs.
 	@mkdir -p $(BIN)/_deploy
 	@printf '%s\n' 'resources: [../../config/$(if $(OVERLAY),overlays/$(OVERLAY),default)]' 'sortOptions: {order: fifo}' >$(BIN)/_deploy/kustomization.yaml
 	@cd $(BIN)/_deploy && $(BIN)/kustomize edit set image towpath=$(IMG)
@@ -290,8 +290,6 @@ verify-modules: ## Compare the modules that each module of this repository needs
 	  dir=$$(dirname $$file); echo "$$dir: $$(go -C $$dir mod verify)"; go -C $$dir mod tidy -diff; \
 	done
 
-# Compared with a copy rather than with git's index: what counts is that the files
-# fit the sources beside them, also where neither is committed yet.
 # By npm, which CI has not: the rules of Backstage as its own package has them, for what the tests of internal/catalog hold in our
 # words. Nothing of it is kept.
 .PHONY: backstage-schemas
@@ -303,6 +301,8 @@ backstage-schemas: ## Hold the entities that towpath makes to Backstage's own ru
 	go run ./cmd/towpath new postgres hello-db -n team-hello -o build/backstage/hello-db
 	node build/backstage/check.mjs internal/catalog/testdata/everything.yaml build/backstage/*/catalog-info.yaml
 
+# Compared with a copy rather than with git's index: what counts is that the files
+# fit the sources beside them, also where neither is committed yet.
 .PHONY: verify-generated
 verify-generated: $(BIN)/controller-gen
 	@rm -rf $(BIN)/_verify && mkdir -p $(BIN)/_verify

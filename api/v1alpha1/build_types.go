@@ -128,7 +128,8 @@ type BuildSpec struct {
 	// commits are what it brings that the Build before did not have. Default: unknown.
 	// +optional
 	Commits *CommitRange `json:"commits,omitempty"`
-	// changedPaths are the files that the new commits change, the first 256 in their order. Conditions of stages know them. Default: unknown.
+	// changedPaths are the files that the new commits change, the first 256 in their order. Conditions of stages know them, unless there are 256: then
+	// there may be more, and what depends on them runs. Default: unknown.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=256

@@ -27,7 +27,8 @@ const (
 type PipelineConcurrency string
 
 const (
-	// ConcurrencyNewestWins cancels what runs and what waits: only the newest commit matters.
+	// ConcurrencyNewestWins cancels what runs and what waits of the same branch, tag and pull request: only the newest commit matters.
+	// Others wait until what is before them has ended.
 	ConcurrencyNewestWins PipelineConcurrency = "NewestWins"
 	// ConcurrencyQueue lets it wait until what is before it has ended.
 	ConcurrencyQueue PipelineConcurrency = "Queue"
@@ -78,15 +79,17 @@ type Stage struct {
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=30
 	Needs []string `json:"needs,omitempty"`
-	// image of the container. ${…} is an expression as in resources, of params and component. A standard stage takes that of the
+	// image of the container. ${…} is an expression as in resources, of params, component and, in a
+	// matrix, matrix. A standard stage takes that of the
 	// platform's configuration by default.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
 	Image string `json:"image,omitempty"`
 	// script is run by /bin/sh with -e in the directory of the Component in its repository. Nothing is put into it: ${…} is the shell's, and what differs from
-	// commit to commit is in the environment variables TOWPATH_COMMIT, TOWPATH_BRANCH, TOWPATH_TAG, TOWPATH_PULL_REQUEST and
-	// TOWPATH_IMAGE.
+	// commit to commit is in the environment variables TOWPATH_COMMIT, TOWPATH_BRANCH, TOWPATH_TAG, TOWPATH_PULL_REQUEST,
+	// TOWPATH_IMAGE and, where a stage before it has pushed one, TOWPATH_BUILT_IMAGE. TOWPATH_RESULT is the file into which the stage that
+	// pushes the image writes its digest; where the standard stage Image runs, it alone is believed.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=16384
@@ -136,7 +139,7 @@ type Stage struct {
 	// +kubebuilder:validation:items:MaxLength=256
 	Artifacts []string `json:"artifacts,omitempty"`
 	// cache are paths, relative to the sources, that the next Build of the Component finds again, if it can. What is there is a
-	// help, and may be missing at any time. Default: none.
+	// help, and may be missing at any time: of the engines GitHubActions alone keeps it yet. Default: none.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=16

@@ -3,14 +3,12 @@ package v1alpha1
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // BuildEngine is who carries out the stages of a golden path's pipeline.
-// +kubebuilder:validation:Enum=Jobs;Tekton;GitHubActions;External
+// +kubebuilder:validation:Enum=Jobs;GitHubActions;External
 type BuildEngine string
 
 const (
 	// EngineJobs runs each stage as a Job, and needs no other software.
 	EngineJobs BuildEngine = "Jobs"
-	// EngineTekton makes a PipelineRun of them.
-	EngineTekton BuildEngine = "Tekton"
 	// EngineGitHubActions keeps a workflow file in the repository, and has its Builds recorded.
 	EngineGitHubActions BuildEngine = "GitHubActions"
 	// EngineExternal runs nothing: who builds records it.
@@ -24,7 +22,8 @@ type SourceTrigger string
 const (
 	// TriggerPoll asks the repository at an interval, and hears of webhooks too.
 	TriggerPoll SourceTrigger = "Poll"
-	// TriggerWebhook hears of them only when the repository tells.
+	// TriggerWebhook hears of them when the repository tells, and asks once when the manager starts and when the source changes. Without
+	// sources.webhookBindAddress in the manager's configuration nobody can tell.
 	TriggerWebhook SourceTrigger = "Webhook"
 	// TriggerNone makes no Builds: they are recorded, or made by hand.
 	TriggerNone SourceTrigger = "None"

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -50,8 +51,7 @@ them. Without a stage it is those that failed, or where none did, all.`,
 			return nil
 		},
 	}
-	flags.Bind(cmd)
-	cmd.Flags().StringVarP(&flags.Namespace, "namespace", "n", "", "home namespace of the team (default: the context's)")
+	bindHome(cmd, &flags)
 	cmd.Flags().Int64Var(&lines, "lines", 200, "how many lines of each container are shown, the last ones")
 	return cmd
 }
@@ -67,8 +67,7 @@ func findBuild(ctx context.Context, c *cluster.Cluster, flags cluster.Flags, nam
 		}
 	}
 	if err != nil {
-		next, explained := cluster.Explain(err, flags, "read build "+name)
-		return nil, &trouble{err: explained, next: next}
+		return nil, explained(err, flags, "read build "+name)
 	}
 	return build, nil
 }
@@ -113,10 +112,9 @@ func showStage(ctx context.Context, c *cluster.Cluster, flags cluster.Flags, std
 		return nil
 	}
 	var pods corev1.PodList
-	err := c.List(ctx, &pods, client.InNamespace(build.Status.Place.Namespace), client.MatchingLabels{"batch.kubernetes.io/job-name": stage.Job})
+	err := c.List(ctx, &pods, client.InNamespace(build.Status.Place.Namespace), client.MatchingLabels{batchv1.JobNameLabel: stage.Job})
 	if err != nil {
-		next, explained := cluster.Explain(err, flags, "list pods in namespace "+build.Status.Place.Namespace)
-		return &trouble{err: explained, next: next}
+		return explained(err, flags, "list pods in namespace "+build.Status.Place.Namespace)
 	}
 	slices.SortFunc(pods.Items, func(a, b corev1.Pod) int {
 		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(a.Name, b.Name))
@@ -128,9 +126,11 @@ func showStage(ctx context.Context, c *cluster.Cluster, flags cluster.Flags, std
 	for i := range pods.Items {
 		for _, container := range pods.Items[i].Spec.Containers {
 			text, err := c.Logs(ctx, pods.Items[i].Namespace, pods.Items[i].Name, container.Name, false, lines)
+			if apierrors.IsBadRequest(err) || apierrors.IsNotFound(err) { // it does not run yet, or is gone
+				text, err = fmt.Sprintf("pod %s has logged nothing that is there", pods.Items[i].Name), nil
+			}
 			if err != nil {
-				next, explained := cluster.Explain(err, flags, "read the logs of pod "+pods.Items[i].Name)
-				return &trouble{err: explained, next: next}
+				return explained(err, flags, "read the logs of pod "+pods.Items[i].Name)
 			}
 			if text != "" && !strings.HasSuffix(text, "\n") {
 				text += "\n"

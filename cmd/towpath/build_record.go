@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,11 +14,13 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/cluster"
-	"github.com/towpath-dev/towpath/internal/condition"
+	builds "github.com/towpath-dev/towpath/internal/build"
+	"github.com/towpath-dev/towpath/internal/gittext"
 )
 
 // completeSHA is a commit that nobody can take for another.
@@ -28,11 +32,10 @@ type recordFlags struct {
 	commit, committedAt, author, message string
 	branch, tag                          string
 	image, result, url                   string
-	pullRequest                          int64
-	pullRequestTitle                     string
+	pullRequest, pullRequestTitle        string
 	openedAt, mergedAt                   string
 	commitsFrom, oldestCommittedAt       string
-	commits                              int32
+	commits                              string
 	evidence                             map[platformv1alpha1.EvidenceType]*string
 }
 
@@ -76,14 +79,13 @@ pass each one of its variables.`,
 			return err
 		},
 	}
-	flags.Bind(cmd)
+	bindHome(cmd, &flags.Flags)
 	flags.bind(cmd)
 	return cmd
 }
 
 func (f *recordFlags) bind(cmd *cobra.Command) {
 	set := cmd.Flags()
-	set.StringVarP(&f.Namespace, "namespace", "n", "", "home namespace of the team (default: the context's)")
 	set.StringVar(&f.commit, "commit", "", "commit that was built, complete, in hexadecimal (required)")
 	set.StringVar(&f.committedAt, "committed-at", "", "when it was committed, as 2026-11-20T09:14:00Z or with an offset: lead time is counted from there")
 	set.StringVar(&f.author, "author", "", "who wrote it, as an address or Name <address>")
@@ -93,12 +95,12 @@ func (f *recordFlags) bind(cmd *cobra.Command) {
 	set.StringVar(&f.image, "image", "", "image that was built, with a tag or, better, a digest (required unless it failed)")
 	set.StringVar(&f.result, "result", string(platformv1alpha1.BuildSucceeded), "how it ended: Succeeded, Failed or Cancelled")
 	set.StringVar(&f.url, "url", "", "where more is told of it, such as the run of a workflow")
-	set.Int64Var(&f.pullRequest, "pull-request", 0, "number of the pull request by which it came")
+	set.StringVar(&f.pullRequest, "pull-request", "", "number of the pull request by which it came")
 	set.StringVar(&f.pullRequestTitle, "pull-request-title", "", "its title")
 	set.StringVar(&f.openedAt, "opened-at", "", "when the pull request was opened")
 	set.StringVar(&f.mergedAt, "merged-at", "", "when it was merged")
 	set.StringVar(&f.commitsFrom, "commits-from", "", "commit of the Build before: what comes after it is new")
-	set.Int32Var(&f.commits, "commits", 0, "how many commits are new (default: unknown)")
+	set.StringVar(&f.commits, "commits", "", "how many commits are new (default: unknown)")
 	set.StringVar(&f.oldestCommittedAt, "oldest-committed-at", "", "when the oldest of these was committed")
 	for name, kind := range map[string]platformv1alpha1.EvidenceType{
 		"sbom": platformv1alpha1.EvidenceSBOM, "signature": platformv1alpha1.EvidenceSignature,
@@ -116,7 +118,7 @@ func (f *recordFlags) build(component string) (*platformv1alpha1.Build, error) {
 	if !completeSHA.MatchString(f.commit) {
 		return nil, fmt.Errorf("--commit %q: must be complete, 40 or 64 hexadecimal digits, as git rev-parse HEAD gives it", f.commit)
 	}
-	result := platformv1alpha1.BuildResult(f.result)
+	result := platformv1alpha1.BuildResult(cmp.Or(f.result, string(platformv1alpha1.BuildSucceeded)))
 	switch {
 	case result != platformv1alpha1.BuildSucceeded && result != platformv1alpha1.BuildFailed && result != platformv1alpha1.BuildCancelled:
 		return nil, fmt.Errorf("--result %q: must be Succeeded, Failed or Cancelled", f.result)
@@ -126,7 +128,7 @@ func (f *recordFlags) build(component string) (*platformv1alpha1.Build, error) {
 	build := &platformv1alpha1.Build{
 		Spec: platformv1alpha1.BuildSpec{
 			Component: component, Branch: f.branch, Tag: f.tag, Result: result, Image: f.image, URL: f.url,
-			Commit: platformv1alpha1.BuildCommit{SHA: strings.ToLower(f.commit), Author: condition.Clip(f.author, 254), Message: firstLine(f.message)},
+			Commit: platformv1alpha1.BuildCommit{SHA: strings.ToLower(f.commit), Author: gittext.Line(f.author, maxAuthor), Message: firstLine(f.message)},
 		},
 	}
 	var err error
@@ -134,8 +136,14 @@ func (f *recordFlags) build(component string) (*platformv1alpha1.Build, error) {
 	if spec.Commit.CommittedAt, err = timeOf("--committed-at", f.committedAt); err != nil {
 		return nil, err
 	}
-	if f.pullRequest > 0 {
-		request := &platformv1alpha1.BuildPullRequest{Number: f.pullRequest, Title: condition.Clip(firstLine(f.pullRequestTitle), 256)}
+	if err := f.belongTogether(); err != nil {
+		return nil, err
+	}
+	if f.pullRequest != "" {
+		request := &platformv1alpha1.BuildPullRequest{Title: firstLine(f.pullRequestTitle)}
+		if request.Number, err = strconv.ParseInt(f.pullRequest, 10, 64); err != nil || request.Number < 1 {
+			return nil, fmt.Errorf("--pull-request %q: must be the number of a pull request", f.pullRequest)
+		}
 		if request.OpenedAt, err = timeOf("--opened-at", f.openedAt); err != nil {
 			return nil, err
 		}
@@ -144,8 +152,12 @@ func (f *recordFlags) build(component string) (*platformv1alpha1.Build, error) {
 		}
 		spec.PullRequest = request
 	}
-	if f.commits > 0 || f.commitsFrom != "" {
-		spec.Commits = &platformv1alpha1.CommitRange{From: f.commitsFrom, Count: &f.commits}
+	if f.commits != "" {
+		count, err := strconv.ParseInt(f.commits, 10, 32)
+		if err != nil || count < 0 {
+			return nil, fmt.Errorf("--commits %q: must be how many commits are new", f.commits)
+		}
+		spec.Commits = &platformv1alpha1.CommitRange{From: f.commitsFrom, Count: ptr.To(int32(count))}
 		if spec.Commits.OldestCommittedAt, err = timeOf("--oldest-committed-at", f.oldestCommittedAt); err != nil {
 			return nil, err
 		}
@@ -160,10 +172,24 @@ func (f *recordFlags) build(component string) (*platformv1alpha1.Build, error) {
 	return build, nil
 }
 
+// belongTogether refuses what says nothing without another flag.
+func (f *recordFlags) belongTogether() error {
+	if f.pullRequest == "" && (f.pullRequestTitle != "" || f.openedAt != "" || f.mergedAt != "") {
+		return errors.New("--pull-request-title, --opened-at and --merged-at are of a pull request: give its number with --pull-request")
+	}
+	if f.commits == "" && (f.commitsFrom != "" || f.oldestCommittedAt != "") {
+		return errors.New("--commits-from and --oldest-committed-at are of new commits: say how many there are with --commits")
+	}
+	return nil
+}
+
+// As much of what people wrote as a Build may have, in bytes.
+const maxAuthor, maxLine = 254, 256
+
 // firstLine is the first line of a text, as long as a Build may have it.
 func firstLine(text string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
-	return condition.Clip(strings.TrimSpace(line), 256)
+	return gittext.Line(line, maxLine)
 }
 
 // timeOf reads the time of a flag; nil where it is empty.
@@ -184,7 +210,7 @@ const maxRecords = 50
 // record creates the Build by the first name that is free: of the Component and the commit, then with a number. It says whether the very same
 // one is there already.
 func record(ctx context.Context, c *cluster.Cluster, flags *recordFlags, build *platformv1alpha1.Build) (known bool, err error) {
-	base := build.Spec.Component + "-" + build.Spec.Commit.SHA[:12]
+	base := builds.Name(build.Spec.Component, build.Spec.Commit.SHA)
 	for n := 1; n <= maxRecords; n++ {
 		if build.Name = base; n > 1 {
 			build.Name = fmt.Sprintf("%s-%d", base, n)
@@ -194,13 +220,11 @@ func record(ctx context.Context, c *cluster.Cluster, flags *recordFlags, build *
 			return false, nil
 		}
 		if !apierrors.IsAlreadyExists(err) {
-			next, explained := cluster.Explain(err, flags.Flags, "record build "+build.Name)
-			return false, &trouble{err: explained, next: next}
+			return false, explained(err, flags.Flags, "record build "+build.Name)
 		}
 		there := &platformv1alpha1.Build{}
 		if err := c.Get(ctx, client.ObjectKeyFromObject(build), there); err != nil {
-			next, explained := cluster.Explain(err, flags.Flags, "read build "+build.Name)
-			return false, &trouble{err: explained, next: next}
+			return false, explained(err, flags.Flags, "read build "+build.Name)
 		}
 		if equality.Semantic.DeepEqual(there.Spec, build.Spec) {
 			return true, nil

@@ -3,8 +3,6 @@ package main
 import (
 	"strings"
 	"testing"
-
-	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 )
 
 func TestBuildRecord_ReadsItsFlags(t *testing.T) {
@@ -30,23 +28,37 @@ func TestBuildRecord_ReadsItsFlags(t *testing.T) {
 }
 
 func TestBuildRecord_TakesEmptyFlagsForNone(t *testing.T) {
-	none := ""
-	flags := recordFlags{commit: strings.Repeat("3F", 20), image: "registry.example/checkout:1", result: "Succeeded", evidence: map[platformv1alpha1.EvidenceType]*string{
-		platformv1alpha1.EvidenceSBOM: &none, platformv1alpha1.EvidenceSignature: &none, platformv1alpha1.EvidenceScan: &none, platformv1alpha1.EvidenceProvenance: &none,
-	}}
-	build, err := flags.build("checkout")
-	if err != nil {
-		t.Fatal(err)
+	args := []string{"build", "record", "checkout", "--commit", strings.Repeat("3F", 20), "--image", "registry.example/checkout:1"}
+	for _, flag := range []string{
+		"committed-at", "author", "message", "branch", "tag", "result", "url", "pull-request", "pull-request-title", "opened-at", "merged-at",
+		"commits-from", "commits", "oldest-committed-at", "sbom", "signature", "scan", "provenance",
+	} {
+		args = append(args, "--"+flag, "")
 	}
-	spec := build.Spec
-	if spec.Commit.SHA != strings.Repeat("3f", 20) || spec.PullRequest != nil || spec.Commits != nil || spec.Commit.CommittedAt != nil || spec.Evidence != nil {
-		t.Errorf("it is %+v", spec)
+	got := towpath(t, nil, args...)
+	// The fake cluster knows nobody: everything before that was fine.
+	if !strings.Contains(got.err, "who you are") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestBuildRecord_RefusesWhatSaysNothingAlone(t *testing.T) {
+	for want, flags := range map[string][]string{
+		"give its number with --pull-request": {"--merged-at", "2026-11-20T09:14:00Z"},
+		"how many there are with --commits":   {"--commits-from", strings.Repeat("a", 40)},
+		"must be the number":                  {"--pull-request", "seven"},
+		"must be how many":                    {"--commits", "-1"},
+	} {
+		got := towpath(t, nil, append([]string{"build", "record", "checkout", "--commit", strings.Repeat("3F", 20), "--image", "r/c:1"}, flags...)...)
+		if got.code != exitTrouble || !strings.Contains(got.err, want) {
+			t.Errorf("%+v, want %s", got, want)
+		}
 	}
 }
 
 func TestFirstLine(t *testing.T) {
 	for text, want := range map[string]string{
-		"": "", "  fix\nmore": "fix", "a\r\nb": "a", strings.Repeat("ä", 300): strings.Repeat("ä", 126) + "…",
+		"": "", "  fix\nmore": "fix", "a\r\nb": "a", "a\x1b[31m\u202eb": "a[31mb", strings.Repeat("ä", 300): strings.Repeat("ä", 126) + "…",
 	} {
 		if got := firstLine(text); got != want {
 			t.Errorf("of %q it is %q, want %q", text, got, want)

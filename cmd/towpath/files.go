@@ -6,7 +6,13 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/cmd/towpath/internal/cluster"
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/manifest"
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/offline"
 	"github.com/towpath-dev/towpath/config"
@@ -60,4 +66,24 @@ func plural(count int, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", count, what)
+}
+
+// addTemplate takes a golden path of the cluster into the world.
+func addTemplate(ctx context.Context, c *cluster.Cluster, flags cluster.Flags, world *offline.World, name string) error {
+	found := &platformv1alpha1.ServiceTemplate{}
+	err := c.Get(ctx, client.ObjectKey{Name: name}, found)
+	if apierrors.IsNotFound(err) {
+		return &trouble{err: fmt.Errorf("the cluster has no ServiceTemplate %q", name), next: flags.Kubectl() + " get servicetemplates", code: exitFindings}
+	}
+	if err != nil {
+		return explained(err, flags, "read servicetemplate "+name)
+	}
+	found.SetGroupVersionKind(platformv1alpha1.GroupVersion.WithKind("ServiceTemplate"))
+	found.ManagedFields = nil
+	object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(found)
+	if err != nil {
+		return err
+	}
+	world.AddObjects(ctx, "the cluster", []*unstructured.Unstructured{{Object: object}})
+	return nil
 }

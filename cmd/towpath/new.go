@@ -12,10 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -33,12 +31,6 @@ const (
 	defaultBuildImage = "docker.io/library/golang:1.26"
 	defaultRunImage   = "gcr.io/distroless/static-debian12:nonroot"
 )
-
-// pipelineFiles is the seam to the pipelines of golden paths: it makes the files of a pipeline in the team's engine, by their
-// paths in the repository, such as .github/workflows/towpath.yaml. They are written with the others, and `towpath new`
-// refuses where one of them has the path of another file. Nil while there are no pipelines: then nothing is added, and
-// `towpath pipeline sync` adds it later.
-var pipelineFiles func(spec *platformv1alpha1.ServiceTemplateSpec, component *platformv1alpha1.Component) (map[string][]byte, error)
 
 // newOptions are the flags of new.
 type newOptions struct {
@@ -179,21 +171,7 @@ func (o *newOptions) fetch(ctx context.Context, connect cluster.Connector, world
 	if err != nil {
 		return err
 	}
-	found := &platformv1alpha1.ServiceTemplate{}
-	if err := connection.Get(ctx, client.ObjectKey{Name: o.Template}, found); err != nil {
-		if apierrors.IsNotFound(err) {
-			return &trouble{err: fmt.Errorf("the cluster has no ServiceTemplate %q", o.Template), next: o.Kubectl() + " get servicetemplates", code: exitFindings}
-		}
-		return explained(err, o.Flags, "read servicetemplate "+o.Template)
-	}
-	found.SetGroupVersionKind(platformv1alpha1.GroupVersion.WithKind("ServiceTemplate"))
-	found.ManagedFields = nil
-	object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(found)
-	if err != nil {
-		return err
-	}
-	world.AddObjects(ctx, "the cluster", []*unstructured.Unstructured{{Object: object}})
-	return nil
+	return addTemplate(ctx, connection, o.Flags, world, o.Template)
 }
 
 // sameAsShipped says whether a golden path is the one that ships with Towpath, which lint knows without a file.
@@ -249,12 +227,6 @@ func (o *newOptions) complete(world *offline.World) (filled, notes []string, err
 	}
 	if o.dir == "" {
 		o.dir = o.Name
-	}
-	if pipelineFiles != nil {
-		component := &platformv1alpha1.Component{}
-		component.Name, component.Namespace = o.Name, o.Input.Namespace
-		component.Spec.TemplateRef.Name, component.Spec.Image = o.Template, o.Image
-		o.Pipeline, err = pipelineFiles(o.Spec, component)
 	}
 	return filled, notes, err
 }

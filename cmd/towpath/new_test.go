@@ -148,7 +148,7 @@ func TestNewShowsTheTreeAndWritesNothing(t *testing.T) {
 	expect(t, got, exitOK, dir+`/
   .github/
     workflows/
-      towpath-lint.yaml
+      component-lint.yaml
   .pre-commit-config.yaml
   README.md
   catalog-info.yaml
@@ -364,20 +364,6 @@ spec:
 	got := towpath(t, nil, "new", "our-service", "hello", "-f", filepath.Join(dir, "template.yaml"), "-o", filepath.Join(dir, "hello"))
 	if got.code != exitOK || !strings.Contains(got.out, "      our-service.yaml\n") {
 		t.Fatalf("got %+v", got)
-	}
-}
-
-func TestThePipelineIsPartOfTheRepository(t *testing.T) {
-	t.Cleanup(func() { pipelineFiles = nil })
-	pipelineFiles = func(_ *platformv1alpha1.ServiceTemplateSpec, component *platformv1alpha1.Component) (map[string][]byte, error) {
-		return map[string][]byte{".github/workflows/towpath.yaml": []byte("name: " + component.Name + "\n")}, nil
-	}
-	dir := filepath.Join(t.TempDir(), "hello")
-	if got := towpath(t, nil, "new", "web-service", "hello", "-o", dir); got.code != exitOK {
-		t.Fatalf("got %+v", got)
-	}
-	if got := read(t, filepath.Join(dir, ".github", "workflows", "towpath.yaml")); got != "name: hello\n" {
-		t.Errorf("got %q", got)
 	}
 }
 

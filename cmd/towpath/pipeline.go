@@ -13,10 +13,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -62,8 +58,7 @@ Components are read from the files component.yaml of the repository, or those of
 -f. Golden paths come from --templates, with --from-cluster from the cluster, else
 from the catalogue that ships with Towpath. --config names a file with the
 platform's settings below pipeline: which commits of actions may be used, and which
-image holds towpath; the manager's own configuration does. docs/guides/pipelines-github.md
-shows one.
+image holds towpath. docs/guides/pipelines-github.md shows one.
 
 For a Component checkout, .github/workflows/towpath-checkout.yaml is written, and
 the folder .github/towpath/checkout. Files there that belong to no stage any more are
@@ -88,10 +83,10 @@ files, 2 the command could not do its work.`,
 	return cmd
 }
 
-// platformSettings are the settings of pipelines in the manager's configuration, or in a file of their own.
+// platformSettings are the settings of pipelines, in a file of their own.
 type platformSettings struct {
 	Pipeline struct {
-		// Images of the standard stages, by their names in lower case, as the manager's configuration has them.
+		// Images of the standard stages, by their names in lower case, as in the manager's configuration.
 		Images map[string]string `json:"images"`
 		// Buildkitd is the address of the buildkitd as runners reach it.
 		Buildkitd string         `json:"buildkitd"`
@@ -102,19 +97,22 @@ type platformSettings struct {
 // maxSettings is more than any file of settings has.
 const maxSettings = 1 << 20
 
-// readSettings reads the platform's settings. Other parts of the file are none of ours.
+// readSettings reads the platform's settings.
 func readSettings(name string) (actions.Config, pipeline.Standard, error) {
 	file, err := os.Open(name)
 	if err != nil {
 		return actions.Config{}, pipeline.Standard{}, err
 	}
 	defer func() { _ = file.Close() }() // it was only read
-	text, err := io.ReadAll(io.LimitReader(file, maxSettings))
+	text, err := io.ReadAll(io.LimitReader(file, maxSettings+1))
+	if err == nil && len(text) > maxSettings {
+		err = fmt.Errorf("%s has more than %d bytes", name, maxSettings)
+	}
 	if err != nil {
 		return actions.Config{}, pipeline.Standard{}, err
 	}
 	var settings platformSettings
-	if err := yaml.Unmarshal(text, &settings); err != nil {
+	if err := yaml.UnmarshalStrict(text, &settings); err != nil {
 		return actions.Config{}, pipeline.Standard{}, fmt.Errorf("%s: %w", name, err)
 	}
 	p := &settings.Pipeline
@@ -161,9 +159,7 @@ func (f *syncFlags) run(ctx context.Context, connect cluster.Connector, std stre
 	}
 	wanted := actions.Files{}
 	for _, workflow := range workflows {
-		for path, content := range workflow.Files {
-			wanted[path] = content
-		}
+		maps.Copy(wanted, workflow.Files)
 	}
 	found, err := readGenerated(root)
 	if err != nil {
@@ -174,8 +170,13 @@ func (f *syncFlags) run(ctx context.Context, connect cluster.Connector, std stre
 		maps.DeleteFunc(found, func(path string, _ []byte) bool { return !has(world, actions.Owner(path)) })
 	}
 	differences := actions.Drift(wanted, found)
+	for _, difference := range differences {
+		if difference.State == actions.Foreign {
+			return &trouble{err: fmt.Errorf("%s exists, and was not made by towpath pipeline sync: nothing is written over", difference.Path), next: "remove or rename it", code: exitFindings}
+		}
+	}
 	if f.check {
-		return showDrift(std, differences, wanted, found, strings.TrimSuffix(program, " --check"))
+		return showDrift(std, differences, wanted, found, program+" --config "+f.config)
 	}
 	if err := writeWorkflows(root, std.out, differences, wanted); err != nil {
 		return &trouble{err: err, next: "check that the folder .github of the repository can be written, and holds no symbolic links"}
@@ -212,22 +213,9 @@ func (f *syncFlags) world(ctx context.Context, connect cluster.Connector, root *
 		return nil, err
 	}
 	for _, name := range world.TemplatesOf() {
-		found := &platformv1alpha1.ServiceTemplate{}
-		err := connection.Get(ctx, client.ObjectKey{Name: name}, found)
-		if apierrors.IsNotFound(err) {
-			return nil, &trouble{err: fmt.Errorf("the cluster has no ServiceTemplate %q", name), next: f.Kubectl() + " get servicetemplates", code: exitFindings}
-		}
-		if err != nil {
-			next, explained := cluster.Explain(err, f.Flags, "read servicetemplate "+name)
-			return nil, &trouble{err: explained, next: next}
-		}
-		found.SetGroupVersionKind(platformv1alpha1.GroupVersion.WithKind("ServiceTemplate"))
-		found.ManagedFields = nil
-		object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(found)
-		if err != nil {
+		if err := addTemplate(ctx, connection, f.Flags, world, name); err != nil {
 			return nil, err
 		}
-		world.AddObjects(ctx, "the cluster", []*unstructured.Unstructured{{Object: object}})
 	}
 	return world, nil
 }

@@ -91,7 +91,7 @@ func TestPipelineSyncCheckShowsAPatchThatGitTakes(t *testing.T) {
 	if got.code != exitFindings || !strings.Contains(got.out, "-    timeout-minutes: 60\n+    timeout-minutes: 45\n") {
 		t.Errorf("got %+v", got)
 	}
-	if want := "towpath: the repository is behind its golden path in 3 files\nnext: towpath pipeline sync, and commit what it writes\n"; got.err != want {
+	if want := "towpath: the repository is behind its golden path in 3 files\nnext: towpath pipeline sync --config testdata/pipeline/platform.yaml, and commit what it writes\n"; got.err != want {
 		t.Errorf("stderr %q", got.err)
 	}
 	git := exec.CommandContext(t.Context(), "git", "apply", "-")
@@ -115,7 +115,7 @@ func TestPipelineSyncStaysInTheRepository(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 	if entries, err := os.ReadDir(outside); err != nil || len(entries) > 0 {
-		t.Errorf("%v was firstSync outside: %v", entries, err)
+		t.Errorf("%v was written outside: %v", entries, err)
 	}
 }
 

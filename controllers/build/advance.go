@@ -79,12 +79,7 @@ func (r *Reconciler) begin(ctx context.Context, s *scope) error {
 		return &obstacle{final: true, reason: platformv1alpha1.ReasonPipelineInvalid, message: fmt.Sprintf(
 			"Component %s has no spec.source: nobody says from where it is built. Set it, or record what was built elsewhere.", s.component.Name)}
 	}
-	switch engine := build.Engine(source); engine {
-	case platformv1alpha1.EngineJobs:
-	case platformv1alpha1.EngineTekton:
-		return &obstacle{final: true, reason: platformv1alpha1.ReasonPipelineInvalid, message: fmt.Sprintf(
-			"This manager runs no stages by engine %s: set spec.source.engine of Component %s to Jobs.", engine, s.component.Name)}
-	default:
+	if engine := build.Engine(source); engine != platformv1alpha1.EngineJobs {
 		if recorded := build.Recorded(s.build, s.builds); recorded != nil {
 			return s.end(platformv1alpha1.BuildCancelled, platformv1alpha1.ReasonBuildCancelled, fmt.Sprintf("Build %s records what was built of the commit.", recorded.Name))
 		}
@@ -101,7 +96,7 @@ func (r *Reconciler) begin(ctx context.Context, s *scope) error {
 	turn := build.TurnOf(s.build, s.builds, s.plan.Concurrency)
 	switch {
 	case turn.Overtaken != "":
-		return s.end(platformv1alpha1.BuildCancelled, platformv1alpha1.ReasonBuildCancelled, fmt.Sprintf("Build %s of a newer commit takes its place.", turn.Overtaken))
+		return s.end(platformv1alpha1.BuildCancelled, platformv1alpha1.ReasonBuildCancelled, fmt.Sprintf("Build %s is a later one, and takes its place.", turn.Overtaken))
 	case turn.Behind != "":
 		return &obstacle{reason: platformv1alpha1.ReasonBuildQueued, message: fmt.Sprintf("Build %s of the same Component comes first.", turn.Behind)}
 	}
@@ -172,7 +167,7 @@ func (r *Reconciler) over(ctx context.Context, s *scope) (*obstacle, error) {
 		return nil, err
 	}
 	if turn := build.TurnOf(s.build, s.builds, s.plan.Concurrency); turn.Overtaken != "" {
-		return &obstacle{reason: platformv1alpha1.ReasonBuildCancelled, message: fmt.Sprintf("Build %s of a newer commit takes its place.", turn.Overtaken)}, nil
+		return &obstacle{reason: platformv1alpha1.ReasonBuildCancelled, message: fmt.Sprintf("Build %s is a later one, and takes its place.", turn.Overtaken)}, nil
 	}
 	left := s.build.Status.StartedAt.Add(s.plan.Timeout).Sub(s.now)
 	if left <= 0 {

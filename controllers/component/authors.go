@@ -264,12 +264,13 @@ func (s *scope) requester(st *stop) string {
 // which unknown says.
 func (s *scope) authors(st *stop, pending *platformv1alpha1.Release) (users []string, unknown string) {
 	for _, release := range s.since(st) {
-		if release.Spec.RequestedBy != "" {
+		switch {
+		case release.Spec.RequestedBy != "":
 			users = append(users, release.Spec.RequestedBy)
-		} else if release.Spec.Build != "" {
+		case release.Spec.Build != "":
 			return nil, fmt.Sprintf("Build %s names nobody in spec.requestedBy, as one of a commit that was pushed does not: who pushed is not verified. "+
 				"Where authors may not approve, have those who release record their Builds (towpath build record)", release.Spec.Build)
-		} else if sameCode(release, pending) {
+		case sameCode(release, pending):
 			return nil, ""
 		}
 		author := ""

@@ -172,7 +172,7 @@ func (k *known) last(seen string) string {
 func (r *Reconciler) build(c *platformv1alpha1.Component, news *gitsource.Range, from string, pull *platformv1alpha1.BuildPullRequest) *platformv1alpha1.Build {
 	b := &platformv1alpha1.Build{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: c.Namespace, Name: c.Name + "-" + news.SHA[:12],
+			Namespace: c.Namespace, Name: build.Name(c.Name, news.SHA),
 			Labels: map[string]string{"app.kubernetes.io/managed-by": platformv1alpha1.ManagedBy, platformv1alpha1.LabelComponent: c.Name},
 		},
 		Spec: platformv1alpha1.BuildSpec{

@@ -18,6 +18,9 @@ func Branch(source *platformv1alpha1.Source) string {
 	return cmp.Or(source.Branch, "main")
 }
 
+// Name is the first name of a Build of a commit, whose hash is complete: where another one has it, something follows.
+func Name(component, sha string) string { return component + "-" + sha[:12] }
+
 // Engine is who builds a source.
 func Engine(source *platformv1alpha1.Source) platformv1alpha1.BuildEngine {
 	return cmp.Or(source.Engine, platformv1alpha1.EngineJobs)

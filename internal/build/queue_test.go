@@ -24,11 +24,10 @@ func queued(n int, branch string, how ...func(*v1alpha1.Build)) v1alpha1.Build {
 	return b
 }
 
-func begun(b *v1alpha1.Build)     { b.Status.Place = &v1alpha1.BuildPlace{} }
-func ended(b *v1alpha1.Build)     { b.Status.Result = v1alpha1.BuildFailed }
-func succeeded(b *v1alpha1.Build) { b.Status.Result = v1alpha1.BuildSucceeded }
-func recorded(b *v1alpha1.Build)  { b.Spec.Result = v1alpha1.BuildSucceeded }
-func deleted(b *v1alpha1.Build)   { b.DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)} }
+func begun(b *v1alpha1.Build)    { b.Status.Place = &v1alpha1.BuildPlace{} }
+func ended(b *v1alpha1.Build)    { b.Status.Result = v1alpha1.BuildFailed }
+func recorded(b *v1alpha1.Build) { b.Spec.Result = v1alpha1.BuildSucceeded }
+func deleted(b *v1alpha1.Build)  { b.DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)} }
 
 func TestTurnOf(t *testing.T) {
 	const newest, queue = v1alpha1.ConcurrencyNewestWins, v1alpha1.ConcurrencyQueue

@@ -3,7 +3,6 @@ package scaffold
 import (
 	"bytes"
 	"embed"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -65,9 +64,6 @@ type Input struct {
 	Actions []string
 	// Version of Towpath that made the files, such as v0.1.0; anything else stands for a build that nobody can fetch.
 	Version string
-
-	// Pipeline are the files of the golden path's pipeline in the team's engine, by their paths. They are taken as they are.
-	Pipeline map[string][]byte
 }
 
 // Files makes the files of the repository, by their paths with slashes. The error names the value that is at fault.
@@ -95,21 +91,15 @@ func Files(in *Input) (map[string][]byte, error) {
 	if in.OwnTemplate != nil {
 		made[".towpath/templates/"+in.Template+".yaml"] = in.OwnTemplate
 	}
-	for path, text := range in.Pipeline {
-		if _, taken := made[path]; taken {
-			return nil, fmt.Errorf("the pipeline of %s has a file %s, which every repository has", in.Template, path)
-		}
-		made[path] = text
-	}
 	return made, nil
 }
 
 // rendered are the files that come from those embedded, by path.
 func (in *Input) rendered() map[string]string {
 	made := map[string]string{
-		"README.md":                           "README.md.tmpl",
-		".pre-commit-config.yaml":             "pre-commit.yaml.tmpl",
-		".github/workflows/towpath-lint.yaml": "lint.yaml.tmpl",
+		"README.md":                             "README.md.tmpl",
+		".pre-commit-config.yaml":               "pre-commit.yaml.tmpl",
+		".github/workflows/component-lint.yaml": "lint.yaml.tmpl",
 	}
 	if in.Language == None {
 		return made

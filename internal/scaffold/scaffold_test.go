@@ -62,7 +62,7 @@ func TestFilesAreTheSameEachTime(t *testing.T) {
 		}
 	}
 	want := []string{
-		".dockerignore", ".github/workflows/towpath-lint.yaml", ".gitignore", ".pre-commit-config.yaml", "Dockerfile", "README.md",
+		".dockerignore", ".github/workflows/component-lint.yaml", ".gitignore", ".pre-commit-config.yaml", "Dockerfile", "README.md",
 		"catalog-info.yaml", "component.yaml", "go.mod", "main.go", "main_test.go",
 	}
 	if got := slices.Sorted(maps.Keys(first)); !slices.Equal(got, want) {
@@ -75,7 +75,7 @@ func TestEveryFileIsYAMLWhereItsNameSaysSo(t *testing.T) {
 	in.OwnTemplate = []byte("kind: ServiceTemplate\n")
 	in.Repository = "https://git.example/shop/checkout"
 	for name, text := range files(t, in) {
-		if bytes.Contains(text, []byte("<no value>")) || bytes.Contains(text, []byte("{{")) && !strings.HasSuffix(name, "towpath-lint.yaml") {
+		if bytes.Contains(text, []byte("<no value>")) || bytes.Contains(text, []byte("{{")) && !strings.HasSuffix(name, "component-lint.yaml") {
 			t.Errorf("%s has holes:\n%s", name, text)
 		}
 		if strings.HasSuffix(name, ".yaml") {
@@ -96,8 +96,8 @@ func TestAVersionThatNobodyCanFetchIsNotPinned(t *testing.T) {
 		in := input(t)
 		in.Version = version
 		made := files(t, in)
-		if !bytes.Contains(made[".pre-commit-config.yaml"], []byte(want[0])) || !bytes.Contains(made[".github/workflows/towpath-lint.yaml"], []byte(want[1])) {
-			t.Errorf("%s:\n%s%s", version, made[".pre-commit-config.yaml"], made[".github/workflows/towpath-lint.yaml"])
+		if !bytes.Contains(made[".pre-commit-config.yaml"], []byte(want[0])) || !bytes.Contains(made[".github/workflows/component-lint.yaml"], []byte(want[1])) {
+			t.Errorf("%s:\n%s%s", version, made[".pre-commit-config.yaml"], made[".github/workflows/component-lint.yaml"])
 		}
 	}
 }
@@ -105,11 +105,11 @@ func TestAVersionThatNobodyCanFetchIsNotPinned(t *testing.T) {
 func TestActionsComeByDigestOrNotAtAll(t *testing.T) {
 	const checkout = "actions/checkout@0123456789abcdef0123456789abcdef01234567"
 	in := input(t)
-	if text := string(files(t, in)[".github/workflows/towpath-lint.yaml"]); strings.Contains(text, "uses:") {
+	if text := string(files(t, in)[".github/workflows/component-lint.yaml"]); strings.Contains(text, "uses:") {
 		t.Errorf("an action that nobody gave:\n%s", text)
 	}
 	in.Actions = []string{checkout}
-	text := string(files(t, in)[".github/workflows/towpath-lint.yaml"])
+	text := string(files(t, in)[".github/workflows/component-lint.yaml"])
 	if !strings.Contains(text, "    - uses: "+checkout+"\n") || strings.Contains(text, "github.token") {
 		t.Errorf("got:\n%s", text)
 	}
@@ -128,7 +128,7 @@ func TestWorkflowsAreThoseThatActionlintChecks(t *testing.T) {
 	} {
 		in := input(t)
 		change(in)
-		got, path := files(t, in)[".github/workflows/towpath-lint.yaml"], filepath.Join("testdata", name)
+		got, path := files(t, in)[".github/workflows/component-lint.yaml"], filepath.Join("testdata", name)
 		if *update {
 			if err := os.WriteFile(path, got, 0o600); err != nil {
 				t.Fatal(err)
@@ -147,7 +147,7 @@ func TestNothingOfAnEventReachesAScript(t *testing.T) {
 			Steps []struct{ Run string }
 		}
 	}
-	if err := yaml.Unmarshal(files(t, input(t))[".github/workflows/towpath-lint.yaml"], &workflow); err != nil {
+	if err := yaml.Unmarshal(files(t, input(t))[".github/workflows/component-lint.yaml"], &workflow); err != nil {
 		t.Fatal(err)
 	}
 	for _, step := range workflow.Jobs["lint"].Steps {
@@ -176,9 +176,6 @@ func TestHostileValuesAreRefused(t *testing.T) {
 			in.Actions = []string{"evil/action@0123456789abcdef0123456789abcdef01234567"}
 		},
 		"--language": func(in *scaffold.Input) { in.Language = "cobol" },
-		"which every repository has": func(in *scaffold.Input) {
-			in.Pipeline = map[string][]byte{"component.yaml": nil}
-		},
 	} {
 		in := input(t)
 		change(in)

@@ -14,6 +14,8 @@ type State string
 const (
 	Missing State = "Missing"
 	Changed State = "Changed"
+	// Foreign is a workflow of somebody else, where ours should be.
+	Foreign State = "Foreign"
 	// Stale is a file that was generated once, and belongs to no workflow any more.
 	Stale State = "Stale"
 )
@@ -32,6 +34,8 @@ func Drift(files, repository Files) []Difference {
 		switch found, ok := repository[path]; {
 		case !ok:
 			differences = append(differences, Difference{path, Missing})
+		case strings.HasPrefix(path, ".github/workflows/") && !generated(path, withoutReturns(found)):
+			differences = append(differences, Difference{path, Foreign})
 		case !bytes.Equal(withoutReturns(found), files[path]):
 			differences = append(differences, Difference{path, Changed})
 		}

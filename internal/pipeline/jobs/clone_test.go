@@ -26,7 +26,8 @@ func fetch(t *testing.T, repository, sha, branch string, env ...string) (dir, ou
 	}
 	dir = t.TempDir()
 	command := exec.CommandContext(t.Context(), "/bin/sh", "-ec", plan.Steps[0].Script)
-	command.Dir, command.Env = dir, append(env, "PATH="+os.Getenv("PATH"), "HOME="+t.TempDir())
+	command.Dir = dir
+	command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, env...)
 	for _, e := range plan.Steps[0].Env {
 		command.Env = append(command.Env, e.Name+"="+e.Value)
 	}

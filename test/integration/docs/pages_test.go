@@ -37,6 +37,8 @@ var files = map[string]func(ctx context.Context, text string){
 	"kustomize":   built,
 	"the manager": func(context.Context, string) {},
 	"Prometheus":  func(context.Context, string) {},
+	// internal/pipeline/actions checks what it says.
+	"towpath pipeline sync": func(context.Context, string) {},
 	// What they mean to Towpath is checked in config/argocd and docs.
 	"Argo CD":    func(context.Context, string) {},
 	"Flux":       func(context.Context, string) {},
