@@ -48,7 +48,7 @@ func (r *Reconciler) look(ctx context.Context, c *platformv1alpha1.Component, t 
 	if builds.of(head.SHA) {
 		return &finding{head: head.SHA}, nil
 	}
-	path, from := c.Spec.Source.Path, builds.last(r.seen(c))
+	path, from := c.Spec.Source.Path, builds.last(build.Head(r.Schedule.lastWritten(c), c.Spec.Source))
 	if t.skipped.sha == head.SHA && t.skipped.from == from && t.skipped.path == path {
 		return &finding{head: head.SHA}, nil
 	}
@@ -139,15 +139,6 @@ func (k *known) of(sha string) bool {
 		}
 	}
 	return false
-}
-
-// seen is where the branch of a Component was seen last; empty where that is not known.
-func (r *Reconciler) seen(c *platformv1alpha1.Component) string {
-	written := r.Schedule.lastWritten(c)
-	if written == nil || written.Repository != c.Spec.Source.Repository || written.Branch != build.Branch(c.Spec.Source) {
-		return ""
-	}
-	return written.Head
 }
 
 // last is the commit of the Build that was made last; empty where there is none. It is that which was seen last, where there is a Build of it:

@@ -32,6 +32,8 @@ const (
 	remembered = 64
 	// secretAge is how long a secret is used without being read again: else each request would ask the API server.
 	secretAge = 15 * time.Second
+	// failedAge is for how long one that cannot be read is not tried again.
+	failedAge = time.Second
 	// maxSenders is how many Components are remembered.
 	maxSenders = 2000
 )
@@ -56,6 +58,9 @@ type sender struct {
 	uid    types.UID
 	secret []byte
 	read   time.Time
+	// failed is why it could not be read, lags how often a right to read it was not there yet.
+	failed error
+	lags   int
 	limit  *rate.Limiter
 	seen   [][sha256.Size]byte
 }
@@ -164,14 +169,22 @@ func (r *Receiver) take(w http.ResponseWriter, request *http.Request, name types
 	case err != nil:
 		return http.StatusUnauthorized, answerUnproved
 	}
-	// From here on it is known who asks: a stranger can use up nobody's share.
+	// From here on it is known who asks: a stranger can use up nobody's share. What cannot be answered does not count as taken: the sender
+	// tries again.
+	about, err := r.about(request.Context(), component, said)
+	if err != nil {
+		return http.StatusServiceUnavailable, "the Components cannot be read now"
+	}
 	switch fresh, allowed := r.admit(name, s, sha256.Sum256(body)); {
 	case !fresh:
 		return http.StatusAccepted, answerAgain
 	case !allowed:
 		return http.StatusTooManyRequests, answerMany
+	case len(about) == 0:
+		return http.StatusAccepted, answerElse
 	}
-	return r.call(request.Context(), component, said)
+	r.call(about, said)
+	return http.StatusAccepted, answerTaken
 }
 
 // sender is who may tell of a Component; nil where nobody may.
@@ -193,20 +206,27 @@ func (r *Receiver) sender(ctx context.Context, name types.NamespacedName) (*plat
 		s = &sender{uid: component.UID, limit: rate.NewLimiter(rate.Every(each), atOnce)}
 		r.senders[name] = s
 	}
-	secret, fresh := s.secret, r.Clock.Now().Sub(s.read).Abs() < secretAge
+	secret, failed, age := s.secret, s.failed, r.Clock.Now().Sub(s.read).Abs()
+	t := &turn{lags: s.lags}
 	r.mu.Unlock()
-	if !fresh {
-		read, err := r.secret(ctx, component, &turn{})
+	switch {
+	case failed != nil && age < failedAge: // strangers must not have it read each time
+		return nil, nil, failed
+	case failed != nil || age >= secretAge:
+		read, err := r.secret(ctx, component, t)
+		failed, secret = nil, nil
 		if f := refusal(err); err != nil && (f == nil || f.soon > 0) {
-			return nil, nil, err
+			failed = err
 		}
-		secret = nil
 		if err == nil {
 			secret = []byte(text(read, keyWebhookSecret))
 		}
 		r.mu.Lock()
-		s.secret, s.read = secret, r.Clock.Now()
+		s.secret, s.failed, s.lags, s.read = secret, failed, t.lags, r.Clock.Now()
 		r.mu.Unlock()
+		if failed != nil {
+			return nil, nil, failed
+		}
 	}
 	if len(secret) == 0 {
 		return component, nil, nil
@@ -233,29 +253,35 @@ func (r *Receiver) admit(name types.NamespacedName, s *sender, sum [sha256.Size]
 	return true, true
 }
 
-// call has the repositories asked that an event is about: that of its Component, and those of others in the same namespace that
-// are built from the same branch.
-func (r *Receiver) call(ctx context.Context, component *platformv1alpha1.Component, said gitevent.Event) (status int, text string) {
+// about are the Components that an event is about: its own, and others in the same namespace that are built from the same branch.
+func (r *Receiver) about(ctx context.Context, component *platformv1alpha1.Component, said gitevent.Event) ([]*platformv1alpha1.Component, error) {
 	if said.Branch == "" || said.Branch != build.Branch(component.Spec.Source) || !said.Names(component.Spec.Source.Repository) {
-		return http.StatusAccepted, answerElse
+		return nil, nil
 	}
 	var all platformv1alpha1.ComponentList
 	if err := r.List(ctx, &all, client.InNamespace(component.Namespace), client.UnsafeDisableDeepCopy); err != nil {
-		return http.StatusServiceUnavailable, "the Components cannot be read now"
+		return nil, err
 	}
-	pull := pullRequest(said.Pull)
+	var about []*platformv1alpha1.Component
 	for i := range all.Items {
 		c := &all.Items[i]
-		if !Builds(c) || c.Spec.Source.Repository != component.Spec.Source.Repository || build.Branch(c.Spec.Source) != said.Branch {
-			continue
+		if Builds(c) && c.Spec.Source.Repository == component.Spec.Source.Repository && build.Branch(c.Spec.Source) == said.Branch {
+			about = append(about, c)
 		}
+	}
+	return about, nil
+}
+
+// call has the repositories of Components asked.
+func (r *Receiver) call(about []*platformv1alpha1.Component, said gitevent.Event) {
+	pull := pullRequest(said.Pull)
+	for _, c := range about {
 		r.Schedule.Call(c, said.SHA, pull)
 		select {
 		case r.Calls <- event.GenericEvent{Object: c.DeepCopy()}:
 		default: // as many wait as can; the poll comes to it
 		}
 	}
-	return http.StatusAccepted, answerTaken
 }
 
 // pullRequest is one as a Build records it.

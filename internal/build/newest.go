@@ -55,7 +55,7 @@ func Newest(component *platformv1alpha1.Component, builds []platformv1alpha1.Bui
 	if source == nil {
 		return nil
 	}
-	head := headOf(component)
+	head := Head(component.Status.Source, source)
 	var newest *platformv1alpha1.Build
 	for i := range builds {
 		build := &builds[i]
@@ -70,9 +70,8 @@ func Newest(component *platformv1alpha1.Component, builds []platformv1alpha1.Bui
 	return newest
 }
 
-// headOf is the commit that the branch of a Component was seen at last; empty where that is not known.
-func headOf(component *platformv1alpha1.Component) string {
-	known, source := component.Status.Source, component.Spec.Source
+// Head is the commit that the branch of a source was seen at last, by the status; empty where that is not known.
+func Head(known *platformv1alpha1.SourceStatus, source *platformv1alpha1.Source) string {
 	if known == nil || known.Repository != source.Repository || known.Branch != Branch(source) {
 		return ""
 	}

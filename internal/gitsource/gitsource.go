@@ -5,12 +5,14 @@ package gitsource
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"time"
 
+	"github.com/towpath-dev/towpath/internal/gitwire"
 	"github.com/towpath-dev/towpath/internal/outbound"
 )
 
@@ -71,7 +73,7 @@ func (c Credentials) secrets() []string {
 	var all []string
 	for _, s := range []string{c.Password, string(c.Identity)} {
 		if len(s) >= 4 {
-			all = append(all, s, url.QueryEscape(s), url.PathEscape(s))
+			all = append(all, s, url.QueryEscape(s), url.PathEscape(s), base64.StdEncoding.EncodeToString([]byte(c.Username+":"+s)))
 		}
 	}
 	return all
@@ -190,7 +192,7 @@ func (c *Client) Range(ctx context.Context, r Repository, q Question) (Range, er
 func (c *Client) look(ctx context.Context, l *looking) (Range, error) {
 	head, commits, alone, err := c.commits(ctx, l)
 	out := Range{Head: head, Commit: Commit{SHA: head.SHA}}
-	if errors.Is(err, errTooLarge) {
+	if errors.Is(err, gitwire.ErrTooLarge) {
 		return out, nil
 	}
 	if err != nil {
@@ -213,12 +215,12 @@ func (c *Client) look(ctx context.Context, l *looking) (Range, error) {
 		depth = h.distance + 1
 	}
 	trees, err := c.trees(ctx, l, head, depth)
-	if errors.Is(err, errTooLarge) {
+	if errors.Is(err, gitwire.ErrTooLarge) {
 		return out, nil
 	}
 	if err != nil {
 		return Range{}, err
 	}
-	err = compare(trees, &out, l.question, depth > 1)
+	err = compare(ctx, trees, &out, l.question, depth > 1)
 	return out, err
 }

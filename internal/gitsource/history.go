@@ -12,6 +12,7 @@ import (
 	"github.com/go-git/go-git/v5/storage/memory"
 
 	"github.com/towpath-dev/towpath/internal/gittext"
+	"github.com/towpath-dev/towpath/internal/gitwire"
 )
 
 // looking is one question under way.
@@ -38,7 +39,7 @@ func (c *Client) commits(ctx context.Context, l *looking) (head Head, store *mem
 		o.have, o.depth = []plumbing.Hash{plumbing.NewHash(l.question.From)}, MaxCommits+1
 	}
 	store, err = s.fetch(ctx, o)
-	if !errors.Is(err, errTooLarge) || o.depth == 1 {
+	if !errors.Is(err, gitwire.ErrTooLarge) || o.depth == 1 {
 		return head, store, false, err
 	}
 	again, err := c.begin(ctx, l.transport, l.repository)

@@ -42,6 +42,9 @@ func parseKnownHosts(data []byte) (*knownHosts, error) {
 		if err != nil {
 			return nil, fmt.Errorf("its line %d is not of the form `host type key`", n+1)
 		}
+		if marker != "" && marker != "revoked" && marker != "cert-authority" {
+			return nil, fmt.Errorf("its line %d has a marker other than @revoked and @cert-authority", n+1)
+		}
 		if marker == "cert-authority" {
 			continue // certificates of hosts are not supported: their keys have to be listed
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/towpath-dev/towpath/internal/gittext"
+	"github.com/towpath-dev/towpath/internal/gitwire"
 	"github.com/towpath-dev/towpath/internal/outbound"
 )
 
@@ -51,9 +52,6 @@ func problem(reason Reason, format string, args ...any) error {
 	return &Problem{reason, fmt.Sprintf(format, args...)}
 }
 
-// errTooLarge says that there is more to read than the limits allow.
-var errTooLarge = errors.New("there is more of it than is read")
-
 // maxRemoteText is how much of what a server says is shown.
 const maxRemoteText = 300
 
@@ -79,18 +77,8 @@ func (p place) explain(ctx context.Context, err error, secrets []string) error {
 	if refused, ok := errors.AsType[*outbound.RefusedError](err); ok {
 		return problem(AddressRefused, "%s must not be reached: %s", p, refused.Error())
 	}
-	if errors.Is(err, errTooLarge) {
+	if errors.Is(err, gitwire.ErrTooLarge) {
 		return problem(RepositoryUnsupported, "%s lists more branches and tags than are read: delete old ones", p)
 	}
-	return problem(NotReachable, "%s cannot be read: %s", p, said(innermost(err).Error(), secrets))
-}
-
-func innermost(err error) error {
-	for {
-		inner := errors.Unwrap(err)
-		if inner == nil {
-			return err
-		}
-		err = inner
-	}
+	return problem(NotReachable, "%s cannot be read: %s", p, said(outbound.Innermost(err).Error(), secrets))
 }

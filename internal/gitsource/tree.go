@@ -1,8 +1,10 @@
 package gitsource
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -14,11 +16,15 @@ import (
 	"github.com/towpath-dev/towpath/internal/gittext"
 )
 
-// maxLevels is how deep directories are compared; what is below counts as a change of the directory.
-const maxLevels = 64
+const (
+	// maxLevels is how deep directories are compared; what is below counts as a change of the directory.
+	maxLevels = 64
+	// maxCompared is how many entries are compared: directories that hold the same one twice have more than anybody could look at.
+	maxCompared = 1 << 20
+)
 
 // compare finds what differs between the head and the known commit below a path.
-func compare(store *memory.Storage, out *Range, q Question, known bool) error {
+func compare(ctx context.Context, store *memory.Storage, out *Range, q Question, known bool) error {
 	after, err := entry(store, out.SHA, q.Path)
 	if err != nil {
 		return err
@@ -38,9 +44,12 @@ func compare(store *memory.Storage, out *Range, q Question, known bool) error {
 	if err != nil {
 		return err
 	}
-	d := &difference{store: store}
+	d := &difference{ctx: ctx, store: store, left: maxCompared}
 	if err := d.entries(q.Path, before, after, 0); err != nil {
 		return err
+	}
+	if err := ctx.Err(); err != nil || d.left <= 0 {
+		return err // what changed is not known
 	}
 	slices.Sort(d.paths)
 	out.Compared, out.Changed = true, d.changed
@@ -78,7 +87,10 @@ func entry(store *memory.Storage, sha, path string) (*object.TreeEntry, error) {
 
 // difference collects files that differ. It looks at names alone, and into no directory that is the same.
 type difference struct {
-	store   *memory.Storage
+	ctx   context.Context //nolint:containedctx // of one comparison
+	store *memory.Storage
+	// left is how many entries are still compared.
+	left    int
 	changed bool
 	paths   []string
 }
@@ -98,6 +110,9 @@ func (d *difference) entries(path string, before, after *object.TreeEntry, level
 	if (!wasDir && !isDir) || level == maxLevels || len(d.paths) > MaxPaths {
 		return nil
 	}
+	if d.over() {
+		return nil
+	}
 	old, err := d.list(before, wasDir)
 	if err != nil {
 		return err
@@ -106,17 +121,10 @@ func (d *difference) entries(path string, before, after *object.TreeEntry, level
 	if err != nil {
 		return err
 	}
-	names := make([]string, 0, len(old)+len(current))
-	for name := range old {
-		names = append(names, name)
-	}
-	for name := range current {
-		if _, both := old[name]; !both {
-			names = append(names, name)
-		}
-	}
+	d.left -= len(old) + len(current)
+	names := slices.Concat(slices.Collect(maps.Keys(old)), slices.Collect(maps.Keys(current)))
 	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.Compact(names) {
 		below := name
 		if path != "" {
 			below = path + "/" + name
@@ -127,6 +135,9 @@ func (d *difference) entries(path string, before, after *object.TreeEntry, level
 	}
 	return nil
 }
+
+// over says that no more may be looked at.
+func (d *difference) over() bool { return d.left <= 0 || d.ctx.Err() != nil }
 
 // list are the entries of a directory by name.
 func (d *difference) list(e *object.TreeEntry, isDir bool) (map[string]*object.TreeEntry, error) {

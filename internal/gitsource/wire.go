@@ -10,13 +10,13 @@ import (
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
 	"github.com/go-git/go-git/v5/storage/memory"
 
 	"github.com/towpath-dev/towpath/internal/gittext"
+	"github.com/towpath-dev/towpath/internal/gitwire"
 )
 
 // go-git's own transports are not used: they go through proxies of the environment and the manager's own ~/.ssh, follow redirects,
@@ -51,12 +51,12 @@ func (c *Client) begin(ctx context.Context, t transport, r Repository) (*session
 		return nil, err
 	}
 	s := &session{conversation: talk, refs: packp.NewAdvRefs(), limits: c.Limits}
-	greeting := &limited{r: talk.greeting(), left: c.Limits.Refs}
+	greeting := &gitwire.Limited{From: talk.greeting(), Left: c.Limits.Refs}
 	if err := s.refs.Decode(greeting); err != nil && !errors.Is(err, packp.ErrEmptyAdvRefs) {
 		talk.close()
 		// go-git loses what was wrong underneath.
-		if greeting.left <= 0 {
-			return nil, errTooLarge
+		if greeting.Left <= 0 {
+			return nil, gitwire.ErrTooLarge
 		}
 		if heard, ok := talk.(interface {
 			heard(ctx context.Context) error
@@ -138,106 +138,15 @@ func (s *session) fetch(ctx context.Context, o order) (*memory.Storage, error) {
 		return nil, err
 	}
 	defer func() { _ = answer.Close() }()
-	bounded := &limited{r: answer, left: s.limits.Pack}
+	bounded := &gitwire.Limited{From: answer, Left: s.limits.Pack}
 	response := packp.NewUploadPackResponse(request)
 	if err := response.Decode(io.NopCloser(bounded)); err != nil {
-		return nil, bounded.or(err)
+		return nil, bounded.Or(err)
 	}
 	pack, err := io.ReadAll(demux(response))
 	if err != nil {
-		return nil, bounded.or(err)
-	}
-	return unpack(pack, s.limits.Objects)
-}
-
-// unpack reads the objects of a pack, once it is known that all of them together are not too large: a few bytes can become as many
-// as one likes.
-func unpack(pack []byte, limit int64) (*memory.Storage, error) {
-	if err := measure(pack, limit); err != nil {
-		return nil, err
+		return nil, bounded.Or(err)
 	}
 	store := memory.NewStorage()
-	parser, err := packfile.NewParserWithStorage(packfile.NewScanner(bytes.NewReader(pack)), store)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := parser.Parse(); err != nil {
-		return nil, fmt.Errorf("its objects cannot be read: %w", err)
-	}
-	return store, nil
-}
-
-// measure adds up how large the objects of a pack are, those that are made from others included, and stops where it is too much.
-func measure(pack []byte, limit int64) error {
-	scanner := packfile.NewScanner(bytes.NewReader(pack))
-	_, count, err := scanner.Header()
-	if err != nil {
-		return fmt.Errorf("its objects cannot be read: %w", err)
-	}
-	// What is kept of an object besides its content.
-	const each = 256
-	for range count {
-		header, err := scanner.NextObjectHeader()
-		if err != nil {
-			return fmt.Errorf("its objects cannot be read: %w", err)
-		}
-		if limit -= header.Length + each; limit < 0 || header.Length < 0 {
-			return errTooLarge
-		}
-		if !header.Type.IsDelta() {
-			continue // the scanner skips it, and reads no more than the length that it says
-		}
-		var delta bytes.Buffer
-		if _, _, err := scanner.NextObject(&delta); err != nil {
-			return fmt.Errorf("its objects cannot be read: %w", err)
-		}
-		if limit -= target(delta.Bytes()); limit < 0 {
-			return errTooLarge
-		}
-	}
-	return nil
-}
-
-// target is how large the object is that a delta makes: its second number, behind the size of what it is made from. What cannot be
-// read counts as endless.
-func target(delta []byte) int64 {
-	var size int64
-	for range 2 {
-		size = 0
-		for shift := 0; ; shift += 7 {
-			if len(delta) == 0 || shift > 56 {
-				return 1 << 62
-			}
-			b := delta[0]
-			delta = delta[1:]
-			size |= int64(b&0x7f) << shift
-			if b&0x80 == 0 {
-				break
-			}
-		}
-	}
-	return size
-}
-
-// limited reads at most so many bytes, and then fails; io.LimitedReader would end as if that were all.
-type limited struct {
-	r    io.Reader
-	left int64
-}
-
-func (l *limited) Read(p []byte) (int, error) {
-	if l.left <= 0 {
-		return 0, errTooLarge
-	}
-	n, err := l.r.Read(p[:min(int64(len(p)), l.left)])
-	l.left -= int64(n)
-	return n, err
-}
-
-// or is the error of what read from it, unless the limit is why.
-func (l *limited) or(err error) error {
-	if l.left <= 0 {
-		return errTooLarge
-	}
-	return err
+	return store, gitwire.Unpack(store, pack, s.limits.Objects)
 }

@@ -79,3 +79,15 @@ func Roots(bundle []byte) (*x509.CertPool, error) {
 	}
 	return pool, nil
 }
+
+// Innermost is the error at the bottom: those of net/http name the URL, and those of net the address that a name leads to, which is not
+// repeated.
+func Innermost(err error) error {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
+}

@@ -99,7 +99,7 @@ func (h overHTTP) refusal(answer *http.Response, service string) error {
 	case code == http.StatusRequestEntityTooLarge:
 		return problem(ReasonTooLarge, "%s does not take a push of this size (413): raise the limit of the server or of the proxy before it", h.place)
 	case code == http.StatusTooManyRequests, code >= 500:
-		return &unreachableError{place: h.place.String(), why: "it answers " + answer.Status}
+		return &unreachableError{place: h.place.String(), why: "it answers " + delivery.OneLine(answer.Status, 60)}
 	default:
 		return problem(ReasonUnsupported, "%s answers %s to %s", h.place, delivery.OneLine(answer.Status, 60), service)
 	}

@@ -83,7 +83,7 @@ func (p place) connecting(err error, hide hider) error {
 	if refused, ok := errors.AsType[*outbound.RefusedError](err); ok {
 		return problem(ReasonAddress, "%s must not be reached: %s", p, refused.Error())
 	}
-	return &unreachableError{place: p.String(), why: said(innermost(err).Error(), hide), cause: err}
+	return &unreachableError{place: p.String(), why: said(outbound.Innermost(err).Error(), hide), cause: err}
 }
 
 // unreachableError is one that may pass. It unwraps, so that a cancelled context is known, and prints nothing of its cause but
@@ -95,13 +95,3 @@ type unreachableError struct {
 
 func (e *unreachableError) Error() string { return e.place + " cannot be reached: " + e.why }
 func (e *unreachableError) Unwrap() error { return e.cause }
-
-func innermost(err error) error {
-	for {
-		inner := errors.Unwrap(err)
-		if inner == nil {
-			return err
-		}
-		err = inner
-	}
-}

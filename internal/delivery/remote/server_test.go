@@ -53,11 +53,11 @@ func startGit(t testing.TB) *gitServer {
 	t.Helper()
 	path, err := exec.Command("git", "--exec-path").Output()
 	if err != nil {
-		t.Skipf("git is not installed: %v", err)
+		t.Fatalf("git is not installed: %v", err)
 	}
 	backend := filepath.Join(strings.TrimSpace(string(path)), "git-http-backend")
 	if _, err := os.Stat(backend); err != nil {
-		t.Skipf("git http-backend is not installed: %v", err)
+		t.Fatalf("git http-backend is not installed: %v", err)
 	}
 	root := t.TempDir()
 	s := &gitServer{t: t, dir: filepath.Join(root, "deploy.git")}

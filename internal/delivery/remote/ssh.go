@@ -2,6 +2,7 @@ package remote
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha1" //nolint:gosec // known_hosts hashes names with it
@@ -62,7 +63,7 @@ func newSSH(p place, rules outbound.Rules, c Credentials) (overSSH, error) {
 	}
 	return overSSH{place: p, rules: rules, address: address, config: &ssh.ClientConfig{
 		User: p.User.Username(), Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: known.check(p),
-		HostKeyAlgorithms: known.algorithms(), Timeout: sshTimeout,
+		HostKeyAlgorithms: known.algorithms(),
 	}}, nil
 }
 
@@ -77,7 +78,7 @@ func (o overSSH) open(ctx context.Context, service string) (conversation, error)
 	fail := func(err error) (conversation, error) {
 		stop()
 		_ = connection.Close()
-		return nil, errors.Join(err, ctx.Err())
+		return nil, cmp.Or(ctx.Err(), err)
 	}
 	_ = connection.SetDeadline(time.Now().Add(sshTimeout))
 	inner, channels, requests, err := ssh.NewClientConn(connection, o.address, o.config)
@@ -95,7 +96,7 @@ func (o overSSH) open(ctx context.Context, service string) (conversation, error)
 	c.client = ssh.NewClient(inner, channels, requests)
 	if err := c.start(service + " '" + o.place.Path + "'"); err != nil {
 		c.close()
-		return nil, errors.Join(err, ctx.Err())
+		return nil, cmp.Or(ctx.Err(), err)
 	}
 	return c, nil
 }
@@ -152,6 +153,9 @@ func readKnownHosts(data []byte, host, port string) (hostKeys, error) {
 			return keys, errors.New("known_hosts cannot be read: it must have lines such as those of ssh-keyscan")
 		}
 		rest = next
+		if marker != "" && marker != "revoked" && marker != "cert-authority" {
+			return keys, errors.New("known_hosts has a marker other than @revoked and @cert-authority")
+		}
 		if slices.ContainsFunc(hosts, func(h string) bool { return strings.ContainsAny(h, "*?!") }) || marker == "cert-authority" {
 			return keys, errors.New("known_hosts must name hosts in full: patterns (* ? !) and @cert-authority are not supported")
 		}

@@ -115,21 +115,25 @@ func (s *store) checkPlace(levels [][]object.TreeEntry, old *delivery.Marker, c 
 
 func isMarker(e object.TreeEntry) bool { return e.Name == delivery.MarkerName }
 
-// holdsMarker says whether there is a marker in any directory below.
+// holdsMarker says whether there is a marker in any directory below. One that is there many times is looked into once.
 func (s *store) holdsMarker(entries []object.TreeEntry) (bool, error) {
-	for _, e := range entries {
-		if e.Mode != filemode.Dir {
-			continue
-		}
-		below, err := s.entries(e.Hash)
-		if err != nil {
-			return false, err
-		}
-		if slices.ContainsFunc(below, isMarker) {
-			return true, nil
-		}
-		if found, err := s.holdsMarker(below); found || err != nil {
-			return found, err
+	seen := map[plumbing.Hash]bool{}
+	for levels := [][]object.TreeEntry{entries}; len(levels) > 0; {
+		level := levels[len(levels)-1]
+		levels = levels[:len(levels)-1]
+		for _, e := range level {
+			if e.Mode != filemode.Dir || seen[e.Hash] {
+				continue
+			}
+			seen[e.Hash] = true
+			below, err := s.entries(e.Hash)
+			if err != nil {
+				return false, err
+			}
+			if slices.ContainsFunc(below, isMarker) {
+				return true, nil
+			}
+			levels = append(levels, below)
 		}
 	}
 	return false, nil

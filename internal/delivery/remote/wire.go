@@ -16,6 +16,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
 	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/go-git/go-git/v5/storage/memory"
+
+	"github.com/towpath-dev/towpath/internal/gitwire"
 )
 
 // go-git's own transports are not used: they go through proxies of the environment and the manager's own ~/.ssh, follow
@@ -62,12 +64,15 @@ func begin(ctx context.Context, t transport, service string, hide hider) (*sessi
 		return nil, err
 	}
 	refs := packp.NewAdvRefs()
-	greeting := &limited{r: c.greeting(), left: maxRefs, what: "its list of branches"}
+	greeting := &gitwire.Limited{From: c.greeting(), Left: maxRefs}
 	// A repository without any branch says so by an empty list.
 	if err := refs.Decode(greeting); err != nil && !errors.Is(err, packp.ErrEmptyAdvRefs) {
 		c.close()
-		if ReasonOf(err) != "" || ctx.Err() != nil {
-			return nil, errors.Join(err, ctx.Err())
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err := tooLargeOf(greeting.Or(err), "its list of branches"); ReasonOf(err) != "" {
+			return nil, err
 		}
 		return nil, fmt.Errorf("its greeting cannot be read: %s", said(err.Error(), hide))
 	}
@@ -115,28 +120,19 @@ func (s *session) fetch(ctx context.Context, into *memory.Storage, want, have pl
 		return err
 	}
 	defer func() { _ = answer.Close() }()
-	bounded := io.NopCloser(&limited{r: answer, left: limit, what: "its newest commit"})
+	bounded := &gitwire.Limited{From: answer, Left: limit}
 	response := packp.NewUploadPackResponse(request)
-	if err := response.Decode(bounded); err != nil {
-		return err
+	if err := response.Decode(io.NopCloser(bounded)); err != nil {
+		return tooLargeOf(bounded.Or(err), "its newest commit")
 	}
 	if !have.IsZero() && len(response.ACKs) == 0 {
 		return errNothingInCommon
 	}
-	return packfile.UpdateObjectStorage(&inflated{Storage: into, left: limit}, demux(response, nil))
-}
-
-// inflated is a store that takes at most so many bytes: little that is sent can become much.
-type inflated struct {
-	*memory.Storage
-	left int64
-}
-
-func (i *inflated) SetEncodedObject(o plumbing.EncodedObject) (plumbing.Hash, error) {
-	if i.left -= o.Size(); i.left < 0 {
-		return plumbing.ZeroHash, tooLarge("its newest commit")
+	pack, err := io.ReadAll(demux(response, nil))
+	if err != nil {
+		return tooLargeOf(bounded.Or(err), "its newest commit")
 	}
-	return i.Storage.SetEncodedObject(o)
+	return tooLargeOf(gitwire.Unpack(into, pack, limit), "its newest commit")
 }
 
 // push asks the server to move branches, each from where it is to where it should be, and gives it what it lacks for that. The
@@ -173,8 +169,9 @@ func (s *session) push(ctx context.Context, from storer.EncodedObjectStorer, com
 	defer func() { _ = answer.Close() }()
 	var told bytes.Buffer
 	report := packp.NewReportStatus()
-	if err := report.Decode(demux(&limited{r: answer, left: maxReport, what: "its report"}, &told)); err != nil {
-		return fmt.Errorf("its report cannot be read: %w", err)
+	bounded := &gitwire.Limited{From: answer, Left: maxReport}
+	if err := report.Decode(demux(bounded, &told)); err != nil {
+		return fmt.Errorf("its report cannot be read: %w", tooLargeOf(bounded.Or(err), "its report"))
 	}
 	return s.verdict(command, report, told.String())
 }
@@ -219,35 +216,25 @@ func (e *declinedError) passing() bool {
 
 // sidebandOf asks for answers in parts, in which the server can also say what went wrong, and returns what takes them apart.
 func sidebandOf(offers, asked *capability.List) func(io.Reader, io.Writer) io.Reader {
-	for c, kind := range map[capability.Capability]sideband.Type{capability.Sideband64k: sideband.Sideband64k} {
-		if offers.Supports(c) {
-			_ = asked.Set(c)
-			return func(r io.Reader, told io.Writer) io.Reader {
-				d := sideband.NewDemuxer(kind, r)
-				if told != nil {
-					d.Progress = told
-				}
-				return d
-			}
+	if !offers.Supports(capability.Sideband64k) {
+		return func(r io.Reader, _ io.Writer) io.Reader { return r }
+	}
+	_ = asked.Set(capability.Sideband64k)
+	return func(r io.Reader, told io.Writer) io.Reader {
+		d := sideband.NewDemuxer(sideband.Sideband64k, r)
+		if told != nil {
+			d.Progress = told
 		}
+		return d
 	}
-	return func(r io.Reader, _ io.Writer) io.Reader { return r }
 }
 
-// limited reads at most so many bytes, and then fails; io.LimitedReader would end as if that were all.
-type limited struct {
-	r    io.Reader
-	left int64
-	what string
-}
-
-func (l *limited) Read(p []byte) (int, error) {
-	if l.left <= 0 {
-		return 0, tooLarge(l.what)
+// tooLargeOf says of what a server sends more than may be read, where that is the error.
+func tooLargeOf(err error, what string) error {
+	if errors.Is(err, gitwire.ErrTooLarge) {
+		return tooLarge(what)
 	}
-	n, err := l.r.Read(p[:min(int64(len(p)), l.left)])
-	l.left -= int64(n)
-	return n, err
+	return err
 }
 
 func tooLarge(what string) error {

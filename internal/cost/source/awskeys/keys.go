@@ -117,21 +117,10 @@ func Failure(err error, right string) error {
 	case throttled:
 		return source.Fail(source.Throttled, said(), "It is tried again later. If that stays, something else asks too often with this account.")
 	case strings.Contains(err.Error(), "get credentials") || strings.Contains(err.Error(), "get identity"):
-		return source.Fail(source.CredentialsRefused, innermost(err), nextKeys)
+		return source.Fail(source.CredentialsRefused, outbound.Innermost(err), nextKeys)
 	}
 	if broken, ok := errors.AsType[*smithy.DeserializationError](err); ok {
 		return source.Fail(source.Incomplete, fmt.Errorf("the answer was cut off, or is none: %w", broken.Err), "Nothing of it counts; it is asked for again.")
 	}
 	return nil
-}
-
-// innermost is the error that others wrap, which holds neither request nor signature.
-func innermost(err error) error {
-	for {
-		inner := errors.Unwrap(err)
-		if inner == nil {
-			return err
-		}
-		err = inner
-	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/towpath-dev/towpath/internal/cost/source"
 	"github.com/towpath-dev/towpath/internal/cost/source/awskeys"
 	"github.com/towpath-dev/towpath/internal/cost/source/focus"
+	"github.com/towpath-dev/towpath/internal/outbound"
 )
 
 // Options say what is read, and how.
@@ -159,7 +160,7 @@ func (l *Location) failure(err error) error {
 	}
 	api, ok := errors.AsType[smithy.APIError](err)
 	if !ok {
-		return source.Fail(source.NotReachable, fmt.Errorf("the bucket %s cannot be reached: %w", l.options.Bucket, innermost(err)),
+		return source.Fail(source.NotReachable, fmt.Errorf("the bucket %s cannot be reached: %w", l.options.Bucket, outbound.Innermost(err)),
 			"Look at spec.focus.s3.endpoint and region, and whether a NetworkPolicy lets the manager reach it.")
 	}
 	said := fmt.Errorf("the server of bucket %s answers %s: %s", l.options.Bucket, api.ErrorCode(), api.ErrorMessage())
@@ -172,17 +173,6 @@ func (l *Location) failure(err error) error {
 		return source.Fail(source.NotReachable, said, "It is tried again.")
 	}
 	return source.Fail(source.SourceInvalid, said, "Correct bucket, prefix, region, endpoint or addressing in spec.focus.s3.")
-}
-
-// innermost is the error that others wrap, which does not hold the request.
-func innermost(err error) error {
-	for {
-		inner := errors.Unwrap(err)
-		if inner == nil {
-			return err
-		}
-		err = inner
-	}
 }
 
 // Close has nothing to close.

@@ -1,0 +1,45 @@
+package gitsource_test
+
+import (
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/towpath-dev/towpath/internal/gitsource"
+	"github.com/towpath-dev/towpath/internal/gitsource/gittest"
+)
+
+// TestRange_OfDirectoriesThatHoldTheSameOneTwice has 2^50 directories in 50 objects, none of which has a file.
+func TestRange_OfDirectoriesThatHoldTheSameOneTwice(t *testing.T) {
+	s := start(t)
+	first := s.push(t, gittest.Change{Files: files("a"), Message: "First"})
+	git := func(stdin string, args ...string) string {
+		t.Helper()
+		command := exec.CommandContext(t.Context(), "git", append([]string{"--git-dir", s.Bare()}, args...)...)
+		command.Stdin = strings.NewReader(stdin)
+		command.Env = []string{"PATH=/usr/bin:/bin", "GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@b", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@b"}
+		out, err := command.CombinedOutput()
+		if err != nil {
+			t.Fatalf("git %v: %v: %s", args, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	tree := git("", "mktree")
+	for range 50 {
+		tree = git(fmt.Sprintf("040000 tree %s\tx\n040000 tree %s\ty\n", tree, tree), "mktree")
+	}
+	head := git("", "commit-tree", tree, "-p", first, "-m", "Wide")
+	git("", "update-ref", "refs/heads/main", head)
+
+	s.client.Limits.Timeout = time.Minute
+	began := time.Now()
+	got := s.look(t, gitsource.Question{From: first})
+	if got.SHA != head || got.Compared || got.Paths != nil {
+		t.Errorf("%+v: nobody has looked at all of it", got)
+	}
+	if took := time.Since(began); took > 30*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
