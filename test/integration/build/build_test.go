@@ -181,7 +181,7 @@ var _ = Describe("Builds of one Component", func() {
 		old := t.create(ctx)
 		t.job(ctx, old, "clone")
 		newer := t.create(ctx)
-		Eventually(ctx, framework.Read(admin, old)).Should(And(framework.BeStalled(platformv1alpha1.ReasonBuildCancelled, "Build "+newer.Name+" of a newer commit takes its place"),
+		Eventually(ctx, framework.Read(admin, old)).Should(And(framework.BeStalled(platformv1alpha1.ReasonBuildCancelled, "Build "+newer.Name+" is a later one, and takes its place"),
 			HaveField("Status.Result", platformv1alpha1.BuildCancelled)))
 		t.succeeds(ctx, newer, "clone", "test")
 		Eventually(ctx, framework.Read(admin, newer)).Should(framework.BeReady())
