@@ -167,6 +167,14 @@ type ReleaseSpec struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	RequestedBy string `json:"requestedBy,omitempty"`
+	// requesters are other users who asked for what may be part of the version, since what ran there before came: their versions came
+	// to no Release. Where the environment goes back behind this one, they are authors of what comes next. At most 128, the first
+	// by name. Default: none.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=128
+	// +kubebuilder:validation:items:MaxLength=512
+	Requesters []string `json:"requesters,omitempty"`
 	// gate is set where the gate of the environment was not open when the Release was made: it waits, and applies
 	// nothing before status.openedAt is set. It says what was asked for then; what the class and the Component ask
 	// for by now decides. Default: the Release never waits.

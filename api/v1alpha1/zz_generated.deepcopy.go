@@ -2814,6 +2814,11 @@ func (in *ReleaseSpec) DeepCopyInto(out *ReleaseSpec) {
 		*out = new(CommitRange)
 		(*in).DeepCopyInto(*out)
 	}
+	if in.Requesters != nil {
+		in, out := &in.Requesters, &out.Requesters
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.Gate != nil {
 		in, out := &in.Gate, &out.Gate
 		*out = new(Gate)

@@ -319,6 +319,7 @@ func (r *Reconciler) assemble(ctx context.Context, s *scope, st *stop, ref platf
 		}
 		if st.decision.Gated {
 			spec.RequestedBy = s.requester(st) // the version runs: who pins the revision asks for the change
+			spec.Requesters = st.requesters(spec.RequestedBy)
 		}
 	} else {
 		if spec.Parameters, err = template.EncodeParameters(st.parameters); err != nil {
@@ -329,6 +330,7 @@ func (r *Reconciler) assemble(ctx context.Context, s *scope, st *stop, ref platf
 			spec.Build, spec.Commits = s.build.Name, s.build.Spec.Commits.DeepCopy()
 		}
 		spec.Env, spec.SecretEnv, spec.Uses, spec.RequestedBy = component.Spec.Env, component.Spec.SecretEnv, st.uses, s.requester(st)
+		spec.Requesters = st.requesters(spec.RequestedBy)
 	}
 	if st.decision.Gated {
 		spec.Gate = st.gate.DeepCopy()

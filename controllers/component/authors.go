@@ -257,6 +257,15 @@ func (s *scope) requester(st *stop) string {
 	return s.component.Spec.RequestedBy
 }
 
+// requesters are those beside one user who asked for what may be part of a version that is to come into an environment. The status
+// forgets them as the version enters: its Release says it from then on.
+func (s *stop) requesters(beside string) []string {
+	if s.requested == nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(s.requested.By), func(user string) bool { return user == beside })
+}
+
 // authors are the users who asked for a Release that waits, or for any that was made for the Component since what runs
 // in the environment: each of these may be part of what would enter. So may what those asked for of whom no Release is
 // there. The author of a commit is one more, as the members of the Team with that e-mail. None are known where the Release,
@@ -264,6 +273,7 @@ func (s *scope) requester(st *stop) string {
 // which unknown says.
 func (s *scope) authors(st *stop, pending *platformv1alpha1.Release) (users []string, unknown string) {
 	for _, release := range s.since(st) {
+		users = append(users, release.Spec.Requesters...)
 		switch {
 		case release.Spec.RequestedBy != "":
 			users = append(users, release.Spec.RequestedBy)

@@ -107,6 +107,30 @@ func sameSecond(releases []*platformv1alpha1.Release, as *platformv1alpha1.Relea
 }
 
 // Neither a revision of the template nor a rollback in the environment before makes who made what runs an author once more.
+// A part whose version came to no Release is remembered where what it became a part of entered and was rolled back.
+func TestAuthors_CountWhoAskedForAPartOfWhatWasRolledBack(t *testing.T) {
+	made := func(minute int, version string, cause platformv1alpha1.Cause) *platformv1alpha1.Release {
+		r := &platformv1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Name: version, CreationTimestamp: metav1.NewTime(time.Date(2026, 11, 29, 10, minute, 0, 0, time.UTC))}}
+		r.Spec.Image, r.Spec.Version, r.Spec.Cause, r.Spec.Number = version, version, cause, int64(minute)
+		return r
+	}
+	st := stop{name: "prod", requested: &platformv1alpha1.RequestedVersion{Version: "v2", Requester: "bob", By: []string{"ada", "bob"}}}
+	first, second, pending := made(1, "v1", platformv1alpha1.CausePromotion), made(2, "v2", platformv1alpha1.CausePromotion), made(4, "v3", platformv1alpha1.CausePromotion)
+	second.Spec.RequestedBy, pending.Spec.RequestedBy = "bob", "eve"
+	second.Spec.Requesters = st.requesters("bob")
+	back := made(3, "v1", platformv1alpha1.CauseRollback)
+	st.requested, st.unopened = nil, []*platformv1alpha1.Release{pending}
+	st.releases = []*platformv1alpha1.Release{first, second, back}
+	s := &scope{stops: []stop{st}}
+	if users, unknown := s.authors(&s.stops[0], pending); !slices.Equal(users, []string{"ada", "bob", "eve"}) {
+		t.Errorf("the authors are %v (%s): ada's part is in what would enter", users, unknown)
+	}
+	s.stops[0].releases = []*platformv1alpha1.Release{first, second} // and it ran well: what runs there is approved
+	if users, unknown := s.authors(&s.stops[0], pending); !slices.Equal(users, []string{"eve"}) {
+		t.Errorf("the authors are %v (%s), of what runs already", users, unknown)
+	}
+}
+
 func TestAuthors_AreNotThoseWhoseVersionIsMadeAnew(t *testing.T) {
 	made := func(minute int, name, image, by string, cause platformv1alpha1.Cause) *platformv1alpha1.Release {
 		r := &platformv1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Name: name, CreationTimestamp: metav1.NewTime(time.Date(2026, 11, 29, 10, minute, 0, 0, time.UTC))}}

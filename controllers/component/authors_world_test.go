@@ -101,6 +101,7 @@ func (w *authorship) make(s *scope, st *stop, cause platformv1alpha1.Cause, numb
 	r := &platformv1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("shop-%s-%d", st.name, number), CreationTimestamp: metav1.NewTime(w.now)}}
 	r.Spec.Number, r.Spec.Version, r.Spec.Cause, r.Spec.Image, r.Spec.Env = number, st.version, cause, w.live.Spec.Image, w.live.Spec.Env
 	r.Spec.RequestedBy = s.requester(st)
+	r.Spec.Requesters = st.requesters(r.Spec.RequestedBy)
 	r.Spec.Environment.Name = st.name
 	w.writers[r.Name] = w.wrote
 	w.say("%s is made for %q: %s (%s)", r.Name, r.Spec.RequestedBy, r.Spec.Version, cause)
@@ -134,6 +135,10 @@ func (w *authorship) pass() {
 	switch pending := prod.pending(); {
 	case w.failed == prod.version:
 	case prod.runs(prod.version):
+		if origin := prod.origin(prod.current()); origin != nil {
+			w.wrote = w.writers[origin.Name] // who asks for what runs wrote nothing of it
+			w.seenOf = w.wrote
+		}
 		if pending != nil {
 			pending.Status.SupersededAt = &metav1.Time{Time: w.now}
 		}
@@ -172,9 +177,6 @@ func (w *authorship) check(s *scope, st *stop, pending *platformv1alpha1.Release
 	}
 	users, _ := s.authors(st, pending)
 	w.known = len(users) > 0
-	if ran != nil && ran.Spec.Cause == platformv1alpha1.CauseRollback {
-		return // a part that entered once, and was taken back, is its Release's requester's alone
-	}
 	for _, user := range wrote {
 		if len(users) > 0 && user != "" && user != early && !slices.Contains(users, user) {
 			w.t.Fatalf("%s may be approved by %s, who wrote a part of it; authors are %v:%s", pending.Name, user, users, w.log)

@@ -101,13 +101,26 @@ func (s *stop) kept(target int64) map[string]bool {
 	s.keepShown(kept)
 	// What the version has shown counts from when the environment last ran another one.
 	newest(func(r *platformv1alpha1.Release) bool { return r.Spec.Version != s.version })
-	// What was rejected may be asked for again, whatever came in between.
-	for _, release := range s.unopened {
-		if wasRejected(release) {
+	s.keepRejected(kept)
+	return kept
+}
+
+// rejections is how many rejected Releases an environment keeps beyond the limit.
+const rejections = 50
+
+// keepRejected keeps the last ones that were rejected, and that of the version that is asked for: what was rejected may be asked for
+// again, whatever came in between. Of one before these that is not known any more; it then waits at its gate as if it were new.
+func (s *stop) keepRejected(kept map[string]bool) {
+	left := rejections
+	for _, release := range slices.Backward(s.unopened) {
+		if !wasRejected(release) {
+			continue
+		}
+		if left > 0 || release.Spec.Version == s.version {
 			kept[release.Name] = true
 		}
+		left--
 	}
-	return kept
 }
 
 // keepShown keeps what says with which revisions the environment has had its version, or any, Ready: the first and the
@@ -169,8 +182,10 @@ func (s *scope) keptForAuthors() map[string]bool {
 			if release.Spec.RequestedBy == "" && pending != nil && sameCode(release, pending) {
 				who = "hides"
 			}
-			if !known[who] {
-				known[who], kept[release.Name] = true, true
+			for _, one := range append([]string{who}, release.Spec.Requesters...) {
+				if !known[one] {
+					known[one], kept[release.Name] = true, true
+				}
 			}
 		}
 	}

@@ -52,6 +52,9 @@ func happens(random *rand.Rand, st *stop, number int64, at time.Time) {
 	r := &platformv1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("%s-%d", st.name, number), CreationTimestamp: then}}
 	r.Spec.Number, r.Spec.Version, r.Spec.Image = number, fmt.Sprintf("v%d", random.IntN(6)), fmt.Sprintf("i%d", random.IntN(3))
 	r.Spec.RequestedBy = []string{"", "ada", "bob", "eve"}[random.IntN(4)]
+	if random.IntN(4) == 0 {
+		r.Spec.Requesters = []string{[]string{"ada", "bob", "kim"}[random.IntN(3)]}
+	}
 	r.Spec.Revision.Number = 1 + random.Int64N(4)
 	r.Status.SupersededAt = &then
 	if random.IntN(4) == 0 {
@@ -162,6 +165,26 @@ func TestTrimmingChangesNoDecision(t *testing.T) {
 			if most := int(limit) + 24; free > most {
 				t.Fatalf("seed %d: %d Releases are left in %s", seed, free, st.name)
 			}
+		}
+	}
+}
+
+func TestTheHistoryBoundsWhatWasRejected(t *testing.T) {
+	s := &scope{component: &platformv1alpha1.Component{}, stops: []stop{{name: "prod", version: "v3"}}}
+	s.component.Spec.RevisionHistoryLimit = new(int32)
+	for i := range int64(200) {
+		r := &platformv1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("r%d", i+1)}}
+		r.Spec.Number, r.Spec.Version, r.Spec.Gate = i+1, fmt.Sprintf("v%d", i+1), &platformv1alpha1.Gate{Approvals: 1}
+		r.Status.Decisions = []platformv1alpha1.ReleaseDecision{{Approver: "eve", Decision: platformv1alpha1.DecisionReject}}
+		s.stops[0].unopened = append(s.stops[0].unopened, r)
+	}
+	gone := s.superfluous()
+	if left := 200 - len(gone); left != rejections+1 {
+		t.Errorf("%d rejected Releases are left, want the last %d and that of the version that is asked for", left, rejections)
+	}
+	for _, r := range gone {
+		if r.Name == "r3" || r.Name == "r151" {
+			t.Errorf("%s is gone, which is among the last, or is asked for", r.Name)
 		}
 	}
 }
