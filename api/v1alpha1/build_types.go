@@ -1,6 +1,7 @@
 package v1alpha1
 
 import (
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -234,13 +235,42 @@ type BuildPlace struct {
 	Engine BuildEngine `json:"engine,omitempty"`
 }
 
+// BuildInputs are what the stages of a Build run with: taken from the Component when the Build begins, so that a change of the Component counts
+// for the next Build, and not for the stages of this one that come later. They hold no secrets, but the name of one.
+type BuildInputs struct {
+	// repository is the address that the sources come from. Empty where there are none.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Repository string `json:"repository,omitempty"`
+	// path of the Component in the repository. Empty for all of it.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Path string `json:"path,omitempty"`
+	// secret is the name of the Secret with the credentials of the repository, in the namespace of place. Empty for none.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Secret string `json:"secret,omitempty"`
+	// image is where the stages push to, without a tag.
+	// +optional
+	// +kubebuilder:validation:MaxLength=255
+	Image string `json:"image,omitempty"`
+	// parameters of the template, as the Component had them; the defaults of the revision's schema are laid under them each time, which gives the
+	// same each time, since both never change. Absent for none.
+	// +optional
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:pruning:PreserveUnknownFields
+	Parameters *apiextensionsv1.JSON `json:"parameters,omitempty"`
+}
+
 // BuildStatus is what the controller found.
 type BuildStatus struct {
 	// observedGeneration is the generation that the status speaks of.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// conditions are Ready, which is True when the Build has ended well, and Stalled when it has failed.
+	// conditions are Ready, which is True when the Build has ended well, and Stalled when it has failed; DigestKnown says of an image that was named
+	// by its tag whether the registry told the digest.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -249,6 +279,10 @@ type BuildStatus struct {
 	// place is where the stages run, decided when the Build begins. Absent before, and of what was recorded.
 	// +optional
 	Place *BuildPlace `json:"place,omitempty"`
+	// inputs are what the stages run with, taken from the Component when the Build begins; later changes of that count for the next Build. Absent
+	// before, and of what was recorded.
+	// +optional
+	Inputs *BuildInputs `json:"inputs,omitempty"`
 	// stages of the pipeline, in an order in which each stands behind what it needs.
 	// +optional
 	// +listType=map
@@ -264,7 +298,8 @@ type BuildStatus struct {
 	// result is how it ended. Absent before.
 	// +optional
 	Result BuildResult `json:"result,omitempty"`
-	// image that was built: what the Component runs. Absent before the Build has succeeded.
+	// image that was built: what the Component runs. By its digest where a stage wrote that, or who recorded the Build named it, or its registry told
+	// it when the Build succeeded; then a tag stays before it. Absent before the Build has succeeded.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	Image string `json:"image,omitempty"`

@@ -11,6 +11,9 @@ const (
 	// ConditionPromoted is True on a Component when every environment of its path runs the
 	// version that the spec asks for. Waiting for promotion does not make a Component unready.
 	ConditionPromoted = "Promoted"
+	// ConditionDigestKnown is True on a Build whose image was named by a tag, and whose registry told which digest that has; False
+	// where no registry told it. It is absent where a stage, or who recorded the Build, named the digest. It does not make a Build unready.
+	ConditionDigestKnown = "DigestKnown"
 	// ConditionOverridesExpiring is True on a Component when one of its overrides has expired, or will within
 	// 14 days; it is absent otherwise. It does not make a Component unready.
 	ConditionOverridesExpiring = "OverridesExpiring"
@@ -245,6 +248,12 @@ const (
 	ReasonPipelineInvalid = "PipelineInvalid"
 	// ReasonComponentNotFound: the Component of the Build does not exist (yet).
 	ReasonComponentNotFound = "ComponentNotFound"
+	// ReasonResolvingDigest: the Build has succeeded, and its registry is asked which digest the tag of its image has.
+	ReasonResolvingDigest = "ResolvingDigest"
+	// ReasonDigestResolved: the registry told the digest, and Releases name the image by it.
+	ReasonDigestResolved = "DigestResolved"
+	// ReasonDigestUnknown: no registry told the digest, and Releases name the image by its tag.
+	ReasonDigestUnknown = "DigestUnknown"
 	// ReasonWaitingForRecord: another engine builds, and has not recorded what it built.
 	ReasonWaitingForRecord = "WaitingForRecord"
 )

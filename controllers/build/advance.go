@@ -1,6 +1,7 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/build"
@@ -19,9 +21,10 @@ import (
 func (r *Reconciler) advance(ctx context.Context, s *scope) error {
 	switch {
 	case s.build.Status.Result != "":
+		r.digests.forget(client.ObjectKeyFromObject(s.build))
 		return r.trim(ctx, s)
 	case s.build.Spec.Result != "":
-		s.record()
+		r.record(ctx, s)
 		return nil
 	case s.build.Status.Place != nil:
 		return r.follow(ctx, s)
@@ -42,8 +45,15 @@ func (r *Reconciler) advance(ctx context.Context, s *scope) error {
 }
 
 // record takes over what was built elsewhere.
-func (s *scope) record() {
+func (r *Reconciler) record(ctx context.Context, s *scope) {
 	spec, status := &s.build.Spec, &s.build.Status
+	image := spec.Image
+	if spec.Result == platformv1alpha1.BuildSucceeded {
+		var settled bool
+		if image, settled = r.settle(ctx, s, spec.Image); !settled {
+			return
+		}
+	}
 	at := metav1.NewTime(s.build.CreationTimestamp.Time)
 	status.StartedAt, status.CompletedAt, status.Result = &at, &at, spec.Result
 	by := ""
@@ -52,7 +62,7 @@ func (s *scope) record() {
 	}
 	switch spec.Result {
 	case platformv1alpha1.BuildSucceeded:
-		status.Image = spec.Image
+		status.Image = image
 		s.ready("It was built elsewhere, and recorded" + by + ".")
 	case platformv1alpha1.BuildFailed:
 		s.stalled(platformv1alpha1.ReasonBuildFailed, "It failed elsewhere, as recorded"+by+where(spec.URL)+".")
@@ -106,6 +116,7 @@ func (r *Reconciler) begin(ctx context.Context, s *scope) error {
 		Environment: s.environment.Name, Namespace: s.environment.Status.Namespace,
 		Template: s.run.Input.Template, Revision: number, Engine: build.Engine(source),
 	}
+	s.build.Status.Inputs = s.inputs()
 	s.build.Status.Stages = pipeline.Begin(&s.plan)
 	s.progressing(platformv1alpha1.ReasonBuilding, s.soFar())
 	return nil // the first stages begin once it is written where they run
@@ -133,11 +144,12 @@ func (r *Reconciler) follow(ctx context.Context, s *scope) error {
 		if err := r.clean(ctx, s.build, false); err != nil {
 			return err
 		}
-		s.build.Status.Image = pipeline.Pushed(&s.plan, s.build.Status.Stages)
-		if s.build.Status.Image == "" {
-			s.build.Status.Image = s.input.Reference()
+		image, settled := r.settle(ctx, s, cmp.Or(pipeline.Pushed(&s.plan, s.build.Status.Stages), s.input.Reference()))
+		if !settled {
+			return nil
 		}
-		return s.end(result, platformv1alpha1.ReasonBuilt, fmt.Sprintf("All stages succeeded: %s.", s.build.Status.Image))
+		s.build.Status.Image = image
+		return s.end(result, platformv1alpha1.ReasonBuilt, fmt.Sprintf("All stages succeeded: %s.", image))
 	default:
 		if err := r.clean(ctx, s.build, false); err != nil {
 			return err
@@ -152,6 +164,7 @@ func (r *Reconciler) over(ctx context.Context, s *scope) (*obstacle, error) {
 	if s.component == nil || !s.component.DeletionTimestamp.IsZero() || s.component.Spec.Source == nil {
 		return &obstacle{reason: platformv1alpha1.ReasonBuildCancelled, message: fmt.Sprintf("Component %s, or its source, is gone.", s.build.Spec.Component)}, nil
 	}
+	s.build.Status.Inputs = s.inputs()
 	err := r.placed(ctx, s)
 	var o *obstacle
 	if err != nil && !errors.As(err, &o) {
@@ -165,6 +178,9 @@ func (r *Reconciler) over(ctx context.Context, s *scope) (*obstacle, error) {
 			return o, nil
 		}
 		return nil, err
+	}
+	if pipeline.Result(s.build.Status.Stages) != "" {
+		return nil, nil // nothing of it runs any more: only its digest is asked for
 	}
 	if turn := build.TurnOf(s.build, s.builds, s.plan.Concurrency); turn.Overtaken != "" {
 		return &obstacle{reason: platformv1alpha1.ReasonBuildCancelled, message: fmt.Sprintf("Build %s is a later one, and takes its place.", turn.Overtaken)}, nil

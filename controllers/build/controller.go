@@ -33,6 +33,7 @@ import (
 	"github.com/towpath-dev/towpath/internal/jobcache"
 	"github.com/towpath-dev/towpath/internal/pipeline"
 	"github.com/towpath-dev/towpath/internal/pipeline/jobs"
+	"github.com/towpath-dev/towpath/internal/registry"
 	"github.com/towpath-dev/towpath/internal/revision"
 )
 
@@ -55,13 +56,16 @@ type Reconciler struct {
 	// Standard are the images and settings of the standard stages, Workspace is the volume of a Build.
 	Standard  pipeline.Standard
 	Workspace jobs.Workspace
+	// Registry tells which digest a tag has; nil where no registry is to be asked.
+	Registry *registry.Resolver
 	// LabelAliases are further label keys for cost tools, each with the Towpath label whose value it repeats.
 	LabelAliases map[string]string
 	// Workers is how many Builds are reconciled at once. Default: 8.
 	Workers int
 
-	jobs   cache.Cache
-	writes freshness.Tracker[types.NamespacedName]
+	jobs    cache.Cache
+	digests *digests
+	writes  freshness.Tracker[types.NamespacedName]
 }
 
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=builds,verbs=get;list;watch;patch;delete
@@ -80,16 +84,22 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Workers == 0 {
 		r.Workers = 8
 	}
+	if r.Registry != nil {
+		r.digests = newDigests(r.Registry)
+	}
 	generation := builder.WithPredicates(predicate.GenerationChangedPredicate{})
-	return ctrl.NewControllerManagedBy(mgr).
+	controlled := ctrl.NewControllerManagedBy(mgr).
 		Named("build").
 		For(&platformv1alpha1.Build{}).
 		Watches(&platformv1alpha1.Build{}, handler.EnqueueRequestsFromMapFunc(r.siblings), builder.WithPredicates(moved)).
 		Watches(&platformv1alpha1.Component{}, handler.EnqueueRequestsFromMapFunc(r.ofComponent), generation).
 		Watches(&platformv1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.waiting), builder.WithPredicates(environment.MoreThanCosts())).
 		WatchesRawSource(source.Kind[client.Object](r.jobs, &batchv1.Job{}, handler.EnqueueRequestsFromMapFunc(r.ofJob))).
-		WithOptions(controller.Options{MaxConcurrentReconciles: r.Workers, ReconciliationTimeout: 2 * time.Minute, NewQueue: fairness.NewQueue(fairness.Share(r.Workers))}).
-		Complete(r)
+		WithOptions(controller.Options{MaxConcurrentReconciles: r.Workers, ReconciliationTimeout: 2 * time.Minute, NewQueue: fairness.NewQueue(fairness.Share(r.Workers))})
+	if r.digests != nil {
+		controlled = controlled.WatchesRawSource(source.Channel(r.digests.answered, &handler.EnqueueRequestForObject{}))
+	}
+	return controlled.Complete(r)
 }
 
 // moved lets those events of a Build pass after which the turn of another may have come: it is new, it has ended, or it is gone.
@@ -114,6 +124,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	build := &platformv1alpha1.Build{}
 	if err := r.Get(ctx, req.NamespacedName, build); err != nil {
 		r.writes.Forget(req.NamespacedName)
+		r.digests.forget(req.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if r.writes.Stale(req.NamespacedName, build.ResourceVersion) {

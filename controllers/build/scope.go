@@ -160,9 +160,25 @@ func (r *Reconciler) revisionOf(ctx context.Context, s *scope) (int64, error) {
 	return t.Status.LatestRevision.Number, nil
 }
 
+// inputs are what the stages run with: those with which the Build began, else what the Component says now. A Build that an older manager
+// began has none until the next pass writes them.
+func (s *scope) inputs() *platformv1alpha1.BuildInputs {
+	if s.build.Status.Inputs != nil {
+		return s.build.Status.Inputs
+	}
+	source := s.component.Spec.Source
+	inputs := &platformv1alpha1.BuildInputs{
+		Repository: source.Repository, Path: source.Path, Image: source.Image, Parameters: s.component.Spec.Parameters.DeepCopy(),
+	}
+	if source.SecretRef != nil {
+		inputs.Secret = source.SecretRef.Name
+	}
+	return inputs
+}
+
 // planned plans the Build. An obstacle says what is wrong with pipeline, parameters or configuration.
 func (r *Reconciler) planned(ctx context.Context, s *scope) (revisionNumber int64, err error) {
-	component, source, build := s.component, s.component.Spec.Source, s.build
+	component, inputs, build := s.component, s.inputs(), s.build
 	number, err := r.revisionOf(ctx, s)
 	if err != nil {
 		return 0, err
@@ -184,10 +200,10 @@ func (r *Reconciler) planned(ctx context.Context, s *scope) (revisionNumber int6
 	if compiled.Pipeline() == nil {
 		return 0, invalid(platformv1alpha1.ReasonPipelineInvalid, "Revision %d of ServiceTemplate %s has no pipeline: give it one, or build elsewhere and set spec.source.engine of Component %s to External.", number, name, component.Name)
 	}
-	if source.Image == "" {
+	if inputs.Image == "" {
 		return 0, invalid(platformv1alpha1.ReasonPipelineInvalid, "Nobody says which image the stages make: set spec.source.image of Component %s.", component.Name)
 	}
-	given, err := template.DecodeParameters(component.Spec.Parameters)
+	given, err := template.DecodeParameters(inputs.Parameters)
 	if err != nil {
 		return 0, invalid(platformv1alpha1.ReasonParametersInvalid, "The parameters of Component %s cannot be read: %v", component.Name, err)
 	}
@@ -197,9 +213,9 @@ func (r *Reconciler) planned(ctx context.Context, s *scope) (revisionNumber int6
 	}
 	s.input = pipeline.Input{
 		Component: pipeline.Component{
-			Name: component.Name, Namespace: component.Namespace, Team: s.environment.Status.Team, Repository: source.Repository, Path: source.Path,
+			Name: component.Name, Namespace: component.Namespace, Team: s.environment.Status.Team, Repository: inputs.Repository, Path: inputs.Path,
 		},
-		Parameters: parameters, Image: source.Image, Standard: r.Standard,
+		Parameters: parameters, Image: inputs.Image, Standard: r.Standard,
 		Build: pipeline.Build{SHA: build.Spec.Commit.SHA, Branch: build.Spec.Branch, Tag: build.Spec.Tag, ChangedPaths: build.Spec.ChangedPaths},
 	}
 	if build.Spec.PullRequest != nil {
@@ -217,10 +233,7 @@ func (r *Reconciler) planned(ctx context.Context, s *scope) (revisionNumber int6
 		return 0, err
 	}
 	s.run = jobs.Run{
-		Input: r.labelled(s, name, number), Build: build.Name, UID: build.UID, Path: source.Path, Workspace: r.Workspace,
-	}
-	if source.SecretRef != nil {
-		s.run.Secret = source.SecretRef.Name
+		Input: r.labelled(s, name, number), Build: build.Name, UID: build.UID, Path: inputs.Path, Secret: inputs.Secret, Workspace: r.Workspace,
 	}
 	return number, nil
 }

@@ -2,9 +2,7 @@ package build
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -16,7 +14,6 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/apply"
 	"github.com/towpath-dev/towpath/internal/check"
-	"github.com/towpath-dev/towpath/internal/condition"
 	"github.com/towpath-dev/towpath/internal/environment"
 	"github.com/towpath-dev/towpath/internal/pipeline"
 	"github.com/towpath-dev/towpath/internal/pipeline/jobs"
@@ -188,21 +185,11 @@ func (r *Reconciler) start(ctx context.Context, s *scope, stage *platformv1alpha
 			}
 		}
 	}
-	var guarded *apply.RefusedError
-	var unguarded *apply.UnguardedError
-	switch {
-	case err == nil:
-		stage.Job = name
-		return "", nil
-	case errors.As(err, &guarded), apply.Final(err):
-		return condition.Clip(fmt.Sprintf("Job %s cannot be made: %v.", name, err), maxMessage), nil
-	case errors.As(err, &unguarded):
-		s.lookAgain(retryLater)
-		return "", &obstacle{reason: platformv1alpha1.ReasonApplyFailed, message: err.Error()}
-	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "exceeded quota"):
-		return "", &obstacle{reason: platformv1alpha1.ReasonQuotaExceeded, message: fmt.Sprintf("Stage %s waits for room in Environment %s: %v", stage.Name, s.environment.Name, err)}
+	if err != nil {
+		return r.refused(s, stage, name, err)
 	}
-	return "", err
+	stage.Job = name
+	return "", nil
 }
 
 // ours says whether an object is of a Build, by labels that others may not set.

@@ -49,7 +49,7 @@ type Reconciler struct {
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=servicetemplates/status,verbs=patch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=servicetemplaterevisions,verbs=get;list;watch;create;delete
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=servicetemplaterevisions/status,verbs=patch
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases;components,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases;components;builds,verbs=get;list;watch
 // +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,verbs=get;list;watch
 
 // SetupWithManager adds the controller to the manager.
@@ -61,6 +61,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&platformv1alpha1.ServiceTemplateRevision{}, handler.EnqueueRequestsFromMapFunc(ofRevision)).
 		Watches(&platformv1alpha1.Release{}, handler.Funcs{DeleteFunc: released}).
 		Watches(&platformv1alpha1.Component{}, handler.Funcs{UpdateFunc: repinned, DeleteFunc: unpinned}).
+		Watches(&platformv1alpha1.Build{}, handler.Funcs{UpdateFunc: built, DeleteFunc: unbuilt}).
 		WatchesMetadata(crd, r.onKinds()).
 		WithOptions(controller.Options{ReconciliationTimeout: time.Minute}).
 		Complete(r)

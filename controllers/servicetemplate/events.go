@@ -135,6 +135,24 @@ func repinned(_ context.Context, e event.UpdateEvent, q queue) {
 	}
 }
 
+// built wakes the template whose revision a Build held while it ran.
+func built(_ context.Context, e event.UpdateEvent, q queue) {
+	before, ok := e.ObjectOld.(*platformv1alpha1.Build)
+	if !ok || before.Status.Place == nil || before.Status.Result != "" {
+		return
+	}
+	if after, ok := e.ObjectNew.(*platformv1alpha1.Build); ok && after.Status.Result != "" {
+		q.Add(request(before.Status.Place.Template))
+	}
+}
+
+// unbuilt wakes the template of a Build that is gone while it ran.
+func unbuilt(_ context.Context, e event.DeleteEvent, q queue) {
+	if build, ok := e.Object.(*platformv1alpha1.Build); ok && build.Status.Place != nil && build.Status.Result == "" {
+		q.Add(request(build.Status.Place.Template))
+	}
+}
+
 func request(name string) ctrl.Request {
 	return ctrl.Request{NamespacedName: types.NamespacedName{Name: name}}
 }

@@ -250,7 +250,7 @@ func (g *gone) forget(name string) {
 	delete(g.times, name)
 }
 
-// prune deletes revisions that no Release and no pin refers to, but for the newest ones.
+// prune deletes revisions that no Release, no pin and no Build that runs refers to, but for the newest ones.
 func (r *Reconciler) prune(ctx context.Context, name string, revisions []platformv1alpha1.ServiceTemplateRevision, keep int64) error {
 	var newest int64
 	for i := range revisions {
@@ -272,7 +272,7 @@ func (r *Reconciler) prune(ctx context.Context, name string, revisions []platfor
 	return nil
 }
 
-// used returns the numbers of a template's revisions that a Release or a pin refers to.
+// used returns the numbers of a template's revisions that a Release, a pin or a Build that runs refers to.
 func (r *Reconciler) used(ctx context.Context, name string) (map[int64]bool, error) {
 	used := map[int64]bool{}
 	var releases platformv1alpha1.ReleaseList
@@ -290,6 +290,13 @@ func (r *Reconciler) used(ctx context.Context, name string) (map[int64]bool, err
 		if pin := components.Items[i].Spec.TemplateRef.Revision; pin != nil {
 			used[*pin] = true
 		}
+	}
+	var builds platformv1alpha1.BuildList
+	if err := r.List(ctx, &builds, client.MatchingFields{index.BuildRunning: name}, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing Builds: %w", err)
+	}
+	for i := range builds.Items {
+		used[builds.Items[i].Status.Place.Revision] = true
 	}
 	return used, nil
 }

@@ -8,20 +8,26 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 )
 
-// What the API server says when it refuses a pod: the quota plugin, pod security admission, webhooks of others, admission
-// policies and LimitRanges.
+// What the API server says when it refuses an object: the quota plugin, pod security admission, webhooks of others, admission
+// policies, LimitRanges, and its authorizer.
 var (
 	quotaExceeded = regexp.MustCompile(`exceeded quota: ([^,]+), requested: (.+), used: (.+), limited: (.+)$`)
 	podSecurity   = regexp.MustCompile(`violates PodSecurity "([^"]+)": (.+)$`)
 	webhookDenied = regexp.MustCompile(`admission webhook "([^"]+)" denied the request(?:: (.+)| without explanation)?$`)
 	webhookFailed = regexp.MustCompile(`failed calling webhook "([^"]+)"`)
 	policyDenied  = regexp.MustCompile(`ValidatingAdmissionPolicy '([^']+)' with binding '[^']+' denied request: (.+)$`)
-	limitRange    = regexp.MustCompile(`is forbidden: \[?((?:maximum|minimum) .+ per (?:Container|Pod) is .+)$`)
+	limitRange    = regexp.MustCompile(`is forbidden: \[?((?:maximum|minimum) .+ per (?:Container|Pod|PersistentVolumeClaim) is .+)$`)
+	noRight       = regexp.MustCompile(`is forbidden: User "([^"]+)" cannot (\S+) resource "([^"]+)"`)
 	noAccount     = regexp.MustCompile(`error looking up service account [^/]+/([^:]+): serviceaccount "[^"]+" not found`)
 )
 
 // notCreated says why the API server refuses the pods of a workload.
 func notCreated(namespace, message string) *Cause {
+	return Refusal(namespace, "the pods", message)
+}
+
+// Refusal says why the API server refuses something in a namespace: what is its name in a sentence, such as "Job a-b".
+func Refusal(namespace, what, message string) *Cause {
 	message = strings.TrimSpace(strings.Join(strings.Fields(message), " "))
 	refused := &Cause{Reason: platformv1alpha1.ReasonPodsRefused}
 	switch {
@@ -35,31 +41,35 @@ func notCreated(namespace, message string) *Cause {
 	case podSecurity.MatchString(message):
 		found := podSecurity.FindStringSubmatch(message)
 		refused.Final = true
-		refused.Message = fmt.Sprintf("Namespace %s refuses the pods by pod security %q: %s", namespace, found[1], found[2])
+		refused.Message = fmt.Sprintf("Namespace %s refuses %s by pod security %q: %s", namespace, what, found[1], found[2])
 		refused.Next = "Have the golden path meet that level, or choose a class with another one"
 	case webhookDenied.MatchString(message):
 		found := webhookDenied.FindStringSubmatch(message)
 		refused.Final = true
-		refused.Message = fmt.Sprintf("Webhook %s, which is not Towpath's, refuses the pods: %s", found[1], orNothing(found[2]))
+		refused.Message = fmt.Sprintf("Webhook %s, which is not Towpath's, refuses %s: %s", found[1], what, orNothing(found[2]))
 		refused.Next = "Do what it asks for; this may be for the platform team"
 	case webhookFailed.MatchString(message):
 		found := webhookFailed.FindStringSubmatch(message)
-		refused.Message = fmt.Sprintf("Webhook %s, which is not Towpath's, must be asked about pods, and does not answer", found[1])
+		refused.Message = fmt.Sprintf("Webhook %s, which is not Towpath's, must be asked about %s, and does not answer", found[1], strings.TrimPrefix(what, "the "))
 		refused.Next = "This is for the platform team: kubectl get mutatingwebhookconfigurations,validatingwebhookconfigurations"
 	case policyDenied.MatchString(message):
 		found := policyDenied.FindStringSubmatch(message)
 		refused.Final = true
-		refused.Message = fmt.Sprintf("Admission policy %s refuses the pods: %s", found[1], found[2])
+		refused.Message = fmt.Sprintf("Admission policy %s refuses %s: %s", found[1], what, found[2])
 		refused.Next = "Do what it asks for; this may be for the platform team"
 	case limitRange.MatchString(message):
 		refused.Final = true
-		refused.Message = fmt.Sprintf("A LimitRange of namespace %s refuses the pods: %s", namespace, strings.TrimRight(limitRange.FindStringSubmatch(message)[1], "]"))
+		refused.Message = fmt.Sprintf("A LimitRange of namespace %s refuses %s: %s", namespace, what, strings.TrimRight(limitRange.FindStringSubmatch(message)[1], "]"))
 		refused.Next = "Ask for an amount within these bounds by parameters of the golden path"
 	case noAccount.MatchString(message):
 		refused.Message = fmt.Sprintf("ServiceAccount %s does not exist in namespace %s", noAccount.FindStringSubmatch(message)[1], namespace)
 		refused.Next = "Wait for it, or have the golden path make it"
+	case noRight.MatchString(message):
+		found := noRight.FindStringSubmatch(message)
+		refused.Message = fmt.Sprintf("User %s may not %s %s in namespace %s, so that %s cannot be made", found[1], found[2], found[3], namespace, what)
+		refused.Next = fmt.Sprintf("Wait a moment where the Environment is new, else this is for the platform team: kubectl -n %s get rolebindings", namespace)
 	default:
-		refused.Message = "The API server refuses the pods: " + message
+		refused.Message = "The API server refuses " + what + ": " + message
 		refused.Next = fmt.Sprintf("See the events: kubectl -n %s get events --field-selector reason=FailedCreate", namespace)
 	}
 	return refused

@@ -339,3 +339,22 @@ func TestFind_SaysNothingThatACommandPrinted(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
+
+func TestRefusal(t *testing.T) {
+	for message, want := range map[string]struct {
+		message string
+		final   bool
+	}{
+		`jobs.batch "a-b" is forbidden: User "system:serviceaccount:towpath-appliers:shop-dev" cannot patch resource "jobs" in API group "batch" in the namespace "shop-dev"`: {
+			"User system:serviceaccount:towpath-appliers:shop-dev may not patch jobs in namespace shop-dev, so that Job a-b cannot be made", false},
+		`admission webhook "validate.kyverno.svc" denied the request: images must be signed`: {
+			"Webhook validate.kyverno.svc, which is not Towpath's, refuses Job a-b: images must be signed", true},
+		`persistentvolumeclaims "a" is forbidden: maximum storage usage per PersistentVolumeClaim is 1Gi, but request is 10Gi`: {
+			"A LimitRange of namespace shop-dev refuses Job a-b: maximum storage usage per PersistentVolumeClaim is 1Gi, but request is 10Gi", true},
+	} {
+		cause := diagnosis.Refusal("shop-dev", "Job a-b", message)
+		if cause.Message != want.message || cause.Final != want.final || cause.Next == "" {
+			t.Errorf("of %s it is %+v", message, cause)
+		}
+	}
+}

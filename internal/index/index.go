@@ -32,6 +32,8 @@ const (
 	BuildComponent = "build.component"
 	// BuildPlace finds Builds that run or ran here by BuildKey.
 	BuildPlace = "build.place"
+	// BuildRunning finds Builds that have begun and have not ended, by the name of their template.
+	BuildRunning = "build.running"
 	// ApprovalRelease finds Approvals by the UID of their Release.
 	ApprovalRelease = "approval.release"
 	// EnvironmentClass finds Environments by the name of their class.
@@ -74,6 +76,12 @@ func Register(ctx context.Context, indexer client.FieldIndexer) error {
 				return ""
 			}
 			return BuildKey(b.Status.Place.Namespace, b.Name)
+		})},
+		{&platformv1alpha1.Build{}, BuildRunning, one(func(b *platformv1alpha1.Build) string {
+			if b.Status.Place == nil || b.Status.Result != "" {
+				return ""
+			}
+			return b.Status.Place.Template
 		})},
 		{&platformv1alpha1.Approval{}, ApprovalRelease, one(func(a *platformv1alpha1.Approval) string { return string(a.Spec.ReleaseRef.UID) })},
 		{&platformv1alpha1.Environment{}, EnvironmentClass, one(func(e *platformv1alpha1.Environment) string { return e.Spec.ClassRef.Name })},

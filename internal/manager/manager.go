@@ -227,6 +227,10 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 	if err != nil {
 		return err
 	}
+	registries, err := o.Configuration.Pipeline.Digests.registry()
+	if err != nil {
+		return err
+	}
 	// Twice as many as there may be requests under way: while some wait for an answer, others compute.
 	reconcilers := 2 * o.Configuration.Workers
 	controllers := []interface{ SetupWithManager(ctrl.Manager) error }{
@@ -257,7 +261,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 		&build.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Writer: writer, Revisions: revisions, Clock: o.Clock, Recorder: recorder,
 			Standard: o.Configuration.standardStages(), Workspace: o.Configuration.Pipeline.workspace(),
-			LabelAliases: o.Configuration.LabelAliases, Workers: reconcilers,
+			Registry: registries, LabelAliases: o.Configuration.LabelAliases, Workers: reconcilers,
 		},
 		&rollout.Reconciler{
 			Client: mgr.GetClient(), Revisions: revisions, Capabilities: capabilities, Namespaced: writer.Namespaced,

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -29,8 +30,20 @@ const (
 	maxBody = 4 << 20
 )
 
-// ErrUnknown is among the errors where the registry answers that it has no such image.
-var ErrUnknown = errors.New("the registry has no such image")
+var (
+	// ErrUnknown is among the errors where the registry answers that it has no such image.
+	ErrUnknown = errors.New("the registry has no such image")
+	// ErrDenied is among the errors where the registry does not tell whoever asks.
+	ErrDenied = errors.New("it refuses")
+	// ErrNoHost is among the errors where no such registry is known.
+	ErrNoHost = errors.New("its name is not known to DNS: look whether the image is spelt right")
+)
+
+// Final says of an error of Resolve that it would be the same a moment later.
+func Final(err error) bool {
+	var refused *outbound.RefusedError
+	return errors.Is(err, ErrDenied) || errors.Is(err, ErrNoHost) || errors.As(err, &refused) || name.IsErrBadName(err)
+}
 
 // Resolver asks registries. Many may use it at once.
 type Resolver struct {
@@ -86,15 +99,19 @@ func explained(ctx context.Context, err error) error {
 	if errors.As(err, &refused) {
 		return refused
 	}
+	var host *net.DNSError
+	if errors.As(err, &host) && host.IsNotFound {
+		return ErrNoHost
+	}
 	var answer *transport.Error
 	if !errors.As(err, &answer) {
-		return err
+		return outbound.Innermost(err)
 	}
 	switch answer.StatusCode {
 	case http.StatusNotFound:
 		return ErrUnknown
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return fmt.Errorf("it refuses with status %d: look whether the image is there, and whether the manager has credentials for it", answer.StatusCode)
+		return fmt.Errorf("%w with status %d: look whether the image is there, and whether the manager has credentials for it", ErrDenied, answer.StatusCode)
 	}
 	return fmt.Errorf("it answers with status %d", answer.StatusCode)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/towpath-dev/towpath/internal/outbound"
+	"github.com/towpath-dev/towpath/internal/outbound/dnstest"
 	"github.com/towpath-dev/towpath/internal/registry"
 )
 
@@ -161,7 +162,35 @@ func TestResolve_OfARegistryThatAnswersAnything(t *testing.T) {
 }
 
 func TestResolve_OfWhatIsNoImage(t *testing.T) {
-	if _, err := registry.New(registry.Options{}).Resolve(t.Context(), "UPPER/case"); err == nil {
-		t.Error("it is taken for one")
+	if _, err := registry.New(registry.Options{}).Resolve(t.Context(), "UPPER/case"); err == nil || !registry.Final(err) {
+		t.Errorf("it is %v", err)
+	}
+}
+
+func TestFinal(t *testing.T) {
+	dns, err := dnstest.Start() // knows no name
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(dns.Close)
+	denies, _ := serve(t, func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
+	})
+	fails, _ := serve(t, func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
+	})
+	serves, _ := serve(t, nil)
+	rules, err := outbound.NewRules("127.0.0.0/8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for image, final := range map[string]bool{
+		denies + "/shop/checkout:1": true, fails + "/shop/checkout:1": false, serves + "/shop/checkout:2": false,
+		"nowhere.test/shop/checkout:1": true, "169.254.169.254/shop/checkout:1": true,
+	} {
+		_, err := registry.New(registry.Options{Rules: rules.WithResolver(dns.Resolver())}).Resolve(t.Context(), image)
+		if err == nil || registry.Final(err) != final {
+			t.Errorf("of %s it is %v, final: %t", image, err, registry.Final(err))
+		}
 	}
 }

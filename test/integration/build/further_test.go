@@ -109,7 +109,7 @@ var _ = Describe("A full namespace", func() {
 		Expect(admin.Create(ctx, quota)).To(Succeed())
 		Eventually(ctx, framework.Read(admin, quota)).Should(HaveField("Status.Hard", Not(BeEmpty())))
 		b := t.create(ctx)
-		Eventually(ctx, framework.Read(admin, b)).Should(framework.HaveCondition(platformv1alpha1.ConditionReady, "False", platformv1alpha1.ReasonQuotaExceeded, "Stage clone waits for room in Environment dev"))
+		Eventually(ctx, framework.Read(admin, b)).Should(framework.HaveCondition(platformv1alpha1.ConditionReady, "False", platformv1alpha1.ReasonQuotaExceeded, "Stage clone waits: Quota full of namespace "+t.workload+" is used up"))
 		Expect(states(b)(ctx)).To(Equal("clone=Waiting test=Waiting"))
 		Expect(admin.Delete(ctx, quota)).To(Succeed())
 		touch(ctx, b)

@@ -23,6 +23,9 @@ import (
 	"github.com/towpath-dev/towpath/test/framework"
 )
 
+// patience is how long a Build waits until its registry may be asked.
+const patience = time.Minute
+
 // class is that of every environment.
 const class = "suite-development"
 

@@ -1,0 +1,59 @@
+package build
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/apply"
+	"github.com/towpath-dev/towpath/internal/condition"
+	"github.com/towpath-dev/towpath/internal/diagnosis"
+)
+
+// settling is how long after the begin of a Build the rights of its applier may not have reached every API server; meanwhile it is tried again
+// after retrySettling.
+const settling, retrySettling = time.Minute, 5 * time.Second
+
+// refused sorts out why the objects of a stage could not be made. What the API server will never take ends the stage, and refused says
+// why; for what somebody else has to mend, the Build waits, and an obstacle says for what; everything else is an error, and tried again.
+func (r *Reconciler) refused(s *scope, stage *platformv1alpha1.BuildStage, job string, err error) (refused string, _ error) {
+	namespace := s.build.Status.Place.Namespace
+	waits := func(reason, format string, args ...any) error {
+		return &obstacle{reason: reason, message: fmt.Sprintf("Stage %s waits: ", stage.Name) + fmt.Sprintf(format, args...)}
+	}
+	var guarded *apply.RefusedError
+	var unguarded *apply.UnguardedError
+	var status apierrors.APIStatus
+	switch {
+	case errors.As(err, &unguarded):
+		return "", &obstacle{reason: platformv1alpha1.ReasonApplyFailed, message: err.Error()}
+	case errors.As(err, &guarded), apply.Taken(err), !errors.As(err, &status):
+	case apply.Terminating(err):
+		return "", waits(platformv1alpha1.ReasonApplyFailed, "namespace %s is being deleted, and the Build ends with Environment %s.", namespace, s.environment.Name)
+	case apierrors.IsForbidden(err), apply.Denied(err), strings.Contains(status.Status().Message, "failed calling webhook"):
+		what := "Job " + job
+		var object *apply.ObjectError
+		if errors.As(err, &object) {
+			what = object.Kind + " " + object.Name
+		}
+		cause := diagnosis.Refusal(namespace, what, status.Status().Message)
+		message := cause.Message + ". " + cause.Next + "."
+		switch {
+		case cause.Final:
+			return condition.Clip(message, maxMessage), nil
+		case cause.Reason == platformv1alpha1.ReasonQuotaExceeded:
+			return "", waits(cause.Reason, "%s", message)
+		case s.now.Sub(s.build.Status.StartedAt.Time) < settling:
+			s.lookAgain(retrySettling)
+		}
+		return "", waits(platformv1alpha1.ReasonApplyFailed, "%s", message)
+	}
+	if guarded != nil || apply.Final(err) {
+		return condition.Clip(fmt.Sprintf("Job %s cannot be made: %v.", job, err), maxMessage), nil
+	}
+	return "", err
+}
