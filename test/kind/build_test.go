@@ -128,7 +128,7 @@ var _ = Describe("What is pushed to a repository", Ordered, Label("build"), func
 		})).To(Succeed())
 		first = commit(ctx, "checkout", "Sell things: $(id) `id`", "version.txt=eins", "Dockerfile=FROM scratch")
 		shop = framework.Component(t.home, "checkout", template.Name, "dev")
-		shop.Spec.Parameters = framework.JSON(small)
+		shop.Spec.Image, shop.Spec.Parameters = "", framework.JSON(small)
 		shop.Spec.Source = &platformv1alpha1.Source{
 			Repository: "https://" + forgeHost + ":8443/checkout.git", SecretRef: &platformv1alpha1.SourceSecretReference{Name: "towpath-git"},
 			IntervalSeconds: 30, Image: forgeHost + ":5000/shop/checkout",
