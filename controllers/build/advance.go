@@ -130,7 +130,7 @@ func (r *Reconciler) follow(ctx context.Context, s *scope) error {
 		s.progressing(platformv1alpha1.ReasonBuilding, s.soFar())
 		return err
 	case platformv1alpha1.BuildSucceeded:
-		if err := r.clean(ctx, s.build, false); err != nil {
+		if done, err := r.cleanUp(ctx, s, false); err != nil || !done {
 			return err
 		}
 		s.build.Status.Image = pipeline.Pushed(&s.plan, s.build.Status.Stages)
@@ -139,7 +139,7 @@ func (r *Reconciler) follow(ctx context.Context, s *scope) error {
 		}
 		return s.end(result, platformv1alpha1.ReasonBuilt, fmt.Sprintf("All stages succeeded: %s.", s.build.Status.Image))
 	default:
-		if err := r.clean(ctx, s.build, false); err != nil {
+		if done, err := r.cleanUp(ctx, s, false); err != nil || !done {
 			return err
 		}
 		return s.end(result, platformv1alpha1.ReasonBuildFailed, s.failed())
@@ -179,7 +179,7 @@ func (r *Reconciler) over(ctx context.Context, s *scope) (*obstacle, error) {
 
 // cancel ends a Build that has begun.
 func (r *Reconciler) cancel(ctx context.Context, s *scope, why *obstacle) error {
-	if err := r.clean(ctx, s.build, true); err != nil {
+	if done, err := r.cleanUp(ctx, s, true); err != nil || !done {
 		return err
 	}
 	pipeline.Cancel(s.build.Status.Stages, condition.Clip(why.message, maxMessage), s.now)
