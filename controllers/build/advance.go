@@ -141,7 +141,7 @@ func (r *Reconciler) follow(ctx context.Context, s *scope) error {
 		s.progressing(platformv1alpha1.ReasonBuilding, s.soFar())
 		return err
 	case platformv1alpha1.BuildSucceeded:
-		if err := r.clean(ctx, s.build, false); err != nil {
+		if done, err := r.cleanUp(ctx, s, false); err != nil || !done {
 			return err
 		}
 		image, settled := r.settle(ctx, s, cmp.Or(pipeline.Pushed(&s.plan, s.build.Status.Stages), s.input.Reference()))
@@ -151,7 +151,7 @@ func (r *Reconciler) follow(ctx context.Context, s *scope) error {
 		s.build.Status.Image = image
 		return s.end(result, platformv1alpha1.ReasonBuilt, fmt.Sprintf("All stages succeeded: %s.", image))
 	default:
-		if err := r.clean(ctx, s.build, false); err != nil {
+		if done, err := r.cleanUp(ctx, s, false); err != nil || !done {
 			return err
 		}
 		return s.end(result, platformv1alpha1.ReasonBuildFailed, s.failed())
@@ -195,7 +195,7 @@ func (r *Reconciler) over(ctx context.Context, s *scope) (*obstacle, error) {
 
 // cancel ends a Build that has begun.
 func (r *Reconciler) cancel(ctx context.Context, s *scope, why *obstacle) error {
-	if err := r.clean(ctx, s.build, true); err != nil {
+	if done, err := r.cleanUp(ctx, s, true); err != nil || !done {
 		return err
 	}
 	pipeline.Cancel(s.build.Status.Stages, condition.Clip(why.message, maxMessage), s.now)

@@ -37,9 +37,9 @@ binaries() {
   "$root/hack/kube/build.sh" --node
   mkdir -p "$tools"
   local containerd=github.com/containerd/containerd/v2 cni=github.com/containernetworking/plugins/plugins
-  go -C "$here/tools" build -buildvcs=false -o "$tools/" -ldflags "-s -w" sigs.k8s.io/cri-tools/cmd/crictl ./pause ./coredns \
+  go -C "$here/tools" build -buildvcs=false -o "$tools/" -ldflags "-s -w" sigs.k8s.io/cri-tools/cmd/crictl ./pause ./coredns ./volumes \
     $cni/ipam/host-local $cni/main/loopback $cni/main/ptp $cni/meta/portmap
-  step "crictl, pause, coredns, network plugins"
+  step "crictl, pause, coredns, volumes, network plugins"
   go -C "$here/tools" build -buildvcs=false -o "$tools/" -tags "no_aufs no_zfs no_btrfs no_devmapper" \
     -ldflags "-s -w -X $containerd/version.Version=$(module_field tools $containerd Version)" \
     $containerd/cmd/containerd $containerd/cmd/ctr $containerd/cmd/containerd-shim-runc-v2
@@ -107,7 +107,7 @@ iptables_into() {
   done
 }
 
-# The images that kubeadm asks for, by the names it asks for: each a static binary. They never leave the node.
+# The images that kubeadm asks for, by the names it asks for, and one for volumes: each a static binary. They never leave the node.
 pod_images=()
 pod_image() {
   local reference=$1 binary=$2
@@ -128,6 +128,7 @@ make_pod_images() {
   local reference short sandbox
   sandbox=$(sed -nE 's/.*sandbox_image = "(.*)"/\1/p' base/etc/containerd/config.toml)
   pod_image "$sandbox" "$tools/pause" -c 'USER 65535:65535' -c 'ENTRYPOINT ["/usr/local/bin/pause"]'
+  pod_image "$(sed -nE 's/^ +image: (.*)$/\1/p' "$here/node/default-storage.yaml")" "$tools/volumes" -c 'ENTRYPOINT ["/usr/local/bin/volumes"]'
   for reference in $(chroot base kubeadm config images list --kubernetes-version "$(kube_version)"); do
     short=${reference##*/}
     short=${short%%:*}

@@ -3,6 +3,8 @@ package apply
 import (
 	"context"
 	"encoding/json"
+	"slices"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -14,6 +16,9 @@ import (
 
 // ClaimKind is the kind of claims.
 var ClaimKind = corev1.SchemeGroupVersion.WithKind("PersistentVolumeClaim")
+
+// KeepsClaims is the finalizer by which Kubernetes keeps a claim while a pod names it that was placed on a node, be it one that has ended.
+const KeepsClaims = "kubernetes.io/pvc-protection"
 
 // Claim is a live claim as an object of a Release.
 func Claim(name string) platformv1alpha1.ReleaseObject {
@@ -54,6 +59,24 @@ func (w *Writer) LabelClaim(ctx context.Context, user string, claim *metav1.Part
 		return nil
 	}
 	return objectError(claim.Namespace, object, doing, err)
+}
+
+// FreeClaim lets a claim go that is being deleted, and that Kubernetes keeps because pods name it: it takes off the finalizer by which it
+// does. The caller knows that all of them have ended. claim is its metadata as it was just read; one that is gone, not being deleted or not
+// kept counts as let go. The error is an *ObjectError, a conflict in it where the claim has changed, or an *UnguardedError.
+func (w *Writer) FreeClaim(ctx context.Context, user string, claim *metav1.PartialObjectMetadata) error {
+	i := slices.Index(claim.Finalizers, KeepsClaims)
+	if claim.DeletionTimestamp.IsZero() || i < 0 {
+		return nil
+	}
+	_, err := w.patchJSON(ctx, user, claim.Namespace, Claim(claim.Name), "letting go", []operation{
+		{Op: "replace", Path: "/metadata/resourceVersion", Value: claim.ResourceVersion},
+		{Op: "remove", Path: "/metadata/finalizers/" + strconv.Itoa(i)},
+	})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
 }
 
 // bears says whether an object has these labels, and none that we set beside them.

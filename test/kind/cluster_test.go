@@ -59,13 +59,13 @@ func connect() *cluster {
 	return c
 }
 
-// install puts Towpath and its catalogue into the cluster by the targets that users have for it.
+// install puts Towpath and its catalogue into the cluster by the targets that users have for it, with the settings of this suite.
 func (c *cluster) install(ctx context.Context) {
 	GinkgoHelper()
 	for _, target := range []string{"deploy", "catalog"} {
 		// The kinds are served a moment before the manager's webhooks answer at their Service.
 		Eventually(func() error {
-			out, err := c.run(ctx, "make", "--no-print-directory", target, "IMG="+os.Getenv(managerVariable), "KUBECTL="+c.kubectlPath())
+			out, err := c.run(ctx, "make", "--no-print-directory", target, "OVERLAY=../../test/kind/config", "IMG="+os.Getenv(managerVariable), "KUBECTL="+c.kubectlPath())
 			if err != nil {
 				GinkgoWriter.Println(out)
 			}

@@ -22,12 +22,13 @@ const (
 )
 
 // client calls an address without a pause, each time by a connection of its own as a new caller does, and tells at
-// /stats how that went.
+// /stats how that went from the first answer of the app on: a Service that was just made is not known to the node for a moment.
 type client struct {
 	url  string
 	http http.Client
 
 	mu    sync.Mutex
+	begun bool
 	stats Stats
 }
 
@@ -71,9 +72,13 @@ func (c *client) run() error {
 }
 
 func (c *client) call() {
-	answer, err := c.get()
+	answer, served, err := c.get()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.begun = c.begun || served; !c.begun {
+		log.Printf("not begun: %v", err)
+		return
+	}
 	c.stats.Requests++
 	if err == nil {
 		c.stats.Answers[answer]++
@@ -87,22 +92,24 @@ func (c *client) call() {
 	}
 }
 
-func (c *client) get() (string, error) {
+// get asks once; served says whether the app has answered, be it with an error.
+func (c *client) get() (text string, served bool, err error) {
 	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, c.url, http.NoBody)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	answer, err := c.http.Do(request)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	defer func() { _ = answer.Body.Close() }()
+	served = answer.Header.Get(servedBy) != ""
 	body, err := io.ReadAll(answer.Body)
 	if err != nil {
-		return "", err
+		return "", served, err
 	}
 	if answer.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("%s: %s", answer.Status, body)
+		return "", served, fmt.Errorf("%s: %s", answer.Status, body)
 	}
-	return strings.TrimSpace(string(body)), nil
+	return strings.TrimSpace(string(body)), served, nil
 }

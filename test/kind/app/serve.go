@@ -15,6 +15,9 @@ import (
 	"time"
 )
 
+// servedBy is the header by which an answer is known to be the app's.
+const servedBy = "Served-By-Version"
+
 // serve answers requests until SIGTERM, and ends those that it has begun. failure is what it does wrong: "ready" or "live".
 func serve(failure string) error {
 	var draining atomic.Bool
@@ -37,7 +40,10 @@ func serve(failure string) error {
 	})
 	mux.HandleFunc("/call/{name}", callOther)
 
-	server := listen(mux)
+	server := listen(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(servedBy, os.Getenv("VERSION"))
+		mux.ServeHTTP(w, r)
+	}))
 	ended := make(chan error, 1)
 	go func() { ended <- server.ListenAndServe() }()
 	signals := make(chan os.Signal, 1)

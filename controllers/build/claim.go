@@ -1,0 +1,75 @@
+package build
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/apply"
+	"github.com/towpath-dev/towpath/internal/environment"
+	"github.com/towpath-dev/towpath/internal/pipeline/jobs"
+)
+
+// lookForPods is how long after one look at pods that are about to end comes the next; maxWaitForPods is for how long, beyond which a node
+// is lost, or somebody holds them.
+const lookForPods, maxWaitForPods = 2 * time.Second, 2 * time.Minute
+
+// unended are pods whose volumes are in use.
+var unended = fields.AndSelectors(
+	fields.OneTermNotEqualSelector("status.phase", string(corev1.PodSucceeded)), fields.OneTermNotEqualSelector("status.phase", string(corev1.PodFailed)))
+
+// cleanUp deletes what a Build leaves behind that ends. False where it has to wait for pods.
+func (r *Reconciler) cleanUp(ctx context.Context, s *scope, all bool) (bool, error) {
+	if err := r.clean(ctx, s.build, all); err != nil {
+		return false, err
+	}
+	return r.freeVolume(ctx, s)
+}
+
+// freeVolume lets the volume of a Build go, which clean has deleted: Kubernetes would keep it as long as pods name it, and those stay for a
+// day after they have ended, for their logs. False where some have not ended yet: the Build ends once they have, or after a while without.
+func (r *Reconciler) freeVolume(ctx context.Context, s *scope) (bool, error) {
+	place := s.build.Status.Place
+	claim := &metav1.PartialObjectMetadata{}
+	claim.SetGroupVersionKind(apply.ClaimKind)
+	key := types.NamespacedName{Namespace: place.Namespace, Name: jobs.ClaimName(s.build.Spec.Component, s.build.UID)}
+	err := r.Live.Get(ctx, key, claim)
+	if client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("reading PersistentVolumeClaim %s: %w", key.Name, err)
+	}
+	if err != nil || !ours(claim, s.build) || claim.DeletionTimestamp.IsZero() || !slices.Contains(claim.Finalizers, apply.KeepsClaims) {
+		return true, nil
+	}
+	var pods corev1.PodList
+	if err := r.Live.List(ctx, &pods, client.InNamespace(place.Namespace), client.MatchingLabels{platformv1alpha1.LabelBuild: s.build.Name},
+		client.MatchingFieldsSelector{Selector: unended}, client.Limit(1)); err != nil {
+		return false, fmt.Errorf("listing the pods of Build %s: %w", s.build.Name, err)
+	}
+	if len(pods.Items) > 0 {
+		if s.now.Sub(claim.DeletionTimestamp.Time) > maxWaitForPods {
+			return true, nil // it goes with its pods
+		}
+		s.lookAgain(lookForPods)
+		return false, nil
+	}
+	err = r.Writer.FreeClaim(ctx, environment.ApplierUser(place.Namespace), claim)
+	switch {
+	case apierrors.IsForbidden(err):
+		ctrl.LoggerFrom(ctx).Info("Leaves a volume to Kubernetes, which keeps it as long as its pods are there", "claim", key.Name, "reason", err.Error())
+		return true, nil
+	case apierrors.IsConflict(err):
+		s.lookAgain(lookForPods)
+		return false, nil
+	}
+	return err == nil, err
+}
