@@ -19,13 +19,19 @@ import (
 // test/integration/chart installs the chart where no manager runs; here one does.
 var _ = Describe("The Helm chart", Serial, Label("disruptive"), func() {
 	It("installs managers whose webhooks answer, leaves what people own when it goes, and comes back to it", func(ctx context.Context) {
-		DeferCleanup(kind.install)
+		// What Helm applied is Helm's: it goes before Towpath is installed in the other way.
+		restore := func(ctx context.Context) {
+			kind.towpath(ctx, "uninstall", "--workloads=delete", "--yes")
+			kind.install(ctx)
+		}
+		DeferCleanup(restore)
 		kind.towpath(ctx, "uninstall", "--workloads=delete", "--yes")
 		chart := filepath.Join(kind.root, "build", "chart", "towpath")
 		kind.must(ctx, "make", "--no-print-directory", "chart", "VERSION=v0.0.0-kind")
+		kind.kubectl(ctx, "create", "namespace", platformv1alpha1.SystemNamespace)
 		install := func() {
 			repository, tag, _ := strings.Cut(os.Getenv(managerVariable), ":")
-			helm(ctx, "install", "towpath", chart, "--create-namespace", "--take-ownership", "--wait", "--timeout=5m",
+			helm(ctx, "install", "towpath", chart, "--take-ownership", "--wait", "--timeout=5m",
 				"--set", "image.repository="+repository+",image.tag="+tag)
 		}
 		install()
@@ -36,7 +42,7 @@ var _ = Describe("The Helm chart", Serial, Label("disruptive"), func() {
 		Eventually(catalog).WithContext(ctx).Should(Succeed(), "the webhooks answer at their Service")
 
 		t := newTeam(ctx)
-		DeferCleanup(kind.install) // before the Team goes, whose kind may be gone
+		DeferCleanup(restore) // before the Team goes, whose kind may be gone
 		namespace := t.environment(ctx, "dev", "development")
 		web := t.web(ctx, "web", "1", "dev")
 		running(ctx, web)
