@@ -4,6 +4,7 @@ package build
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -59,8 +60,11 @@ type Reconciler struct {
 	LabelAliases map[string]string
 	// Workers is how many Builds are reconciled at once. Default: 8.
 	Workers int
+	// Capabilities tells whether the cluster has what an engine needs.
+	Capabilities Capabilities
 
 	jobs   cache.Cache
+	runs   *runs
 	writes freshness.Tracker[types.NamespacedName]
 }
 
@@ -77,11 +81,14 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.jobs, err = jobcache.New(mgr, platformv1alpha1.LabelBuild); err != nil {
 		return err
 	}
+	if r.runs, err = newRuns(mgr, handler.EnqueueRequestsFromMapFunc(r.ofJob)); err != nil {
+		return err
+	}
 	if r.Workers == 0 {
 		r.Workers = 8
 	}
 	generation := builder.WithPredicates(predicate.GenerationChangedPredicate{})
-	return ctrl.NewControllerManagedBy(mgr).
+	c, err := ctrl.NewControllerManagedBy(mgr).
 		Named("build").
 		For(&platformv1alpha1.Build{}).
 		Watches(&platformv1alpha1.Build{}, handler.EnqueueRequestsFromMapFunc(r.siblings), builder.WithPredicates(moved)).
@@ -89,7 +96,12 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&platformv1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.waiting), builder.WithPredicates(environment.MoreThanCosts())).
 		WatchesRawSource(source.Kind[client.Object](r.jobs, &batchv1.Job{}, handler.EnqueueRequestsFromMapFunc(r.ofJob))).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Workers, ReconciliationTimeout: 2 * time.Minute, NewQueue: fairness.NewQueue(fairness.Share(r.Workers))}).
-		Complete(r)
+		Build(r)
+	if err != nil {
+		return fmt.Errorf("building the controller: %w", err)
+	}
+	r.runs.watch = c.Watch
+	return nil
 }
 
 // moved lets those events of a Build pass after which the turn of another may have come: it is new, it has ended, or it is gone.
@@ -192,7 +204,7 @@ func (r *Reconciler) waiting(ctx context.Context, o client.Object) []ctrl.Reques
 	return requests
 }
 
-// ofJob returns the Build that a Job is of.
+// ofJob returns the Build that a Job, PipelineRun or TaskRun is of.
 func (r *Reconciler) ofJob(ctx context.Context, o client.Object) []ctrl.Request {
 	key := index.BuildKey(o.GetNamespace(), o.GetLabels()[platformv1alpha1.LabelBuild])
 	return r.list(ctx, client.MatchingFields{index.BuildPlace: key})

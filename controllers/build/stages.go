@@ -18,6 +18,7 @@ import (
 	"github.com/towpath-dev/towpath/internal/check"
 	"github.com/towpath-dev/towpath/internal/condition"
 	"github.com/towpath-dev/towpath/internal/environment"
+	"github.com/towpath-dev/towpath/internal/guard"
 	"github.com/towpath-dev/towpath/internal/pipeline"
 	"github.com/towpath-dev/towpath/internal/pipeline/jobs"
 	"github.com/towpath-dev/towpath/internal/render"
@@ -179,7 +180,17 @@ func (r *Reconciler) start(ctx context.Context, s *scope, stage *platformv1alpha
 	name := job.Object.GetName()
 	policy := jobs.Policy(&s.run, s.environment.Status.AllowedKinds)
 	policy.Namespaced = r.Writer.Namespaced
-	results, err := r.Writer.Apply(ctx, apply.Intent{User: environment.ApplierUser(policy.Namespace), Policy: policy, Objects: []render.Object{claim, job}})
+	refused, err = r.write(ctx, s, policy, "Stage "+stage.Name, "Job "+name, []render.Object{claim, job})
+	if err == nil && refused == "" {
+		stage.Job = name
+	}
+	return refused, err
+}
+
+// write writes what runs stages, as the applier. What the API server refuses for good is none to try again; refused says why. waits
+// and object name for people what waits for room, and what is made.
+func (r *Reconciler) write(ctx context.Context, s *scope, policy guard.Policy, waits, object string, objects []render.Object) (refused string, err error) {
+	results, err := r.Writer.Apply(ctx, apply.Intent{User: environment.ApplierUser(policy.Namespace), Policy: policy, Objects: objects})
 	if err == nil {
 		for _, result := range results {
 			if result.Err != nil {
@@ -192,15 +203,14 @@ func (r *Reconciler) start(ctx context.Context, s *scope, stage *platformv1alpha
 	var unguarded *apply.UnguardedError
 	switch {
 	case err == nil:
-		stage.Job = name
 		return "", nil
 	case errors.As(err, &guarded), apply.Final(err):
-		return condition.Clip(fmt.Sprintf("Job %s cannot be made: %v.", name, err), maxMessage), nil
+		return condition.Clip(fmt.Sprintf("%s cannot be made: %v.", object, err), maxMessage), nil
 	case errors.As(err, &unguarded):
 		s.lookAgain(retryLater)
 		return "", &obstacle{reason: platformv1alpha1.ReasonApplyFailed, message: err.Error()}
 	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "exceeded quota"):
-		return "", &obstacle{reason: platformv1alpha1.ReasonQuotaExceeded, message: fmt.Sprintf("Stage %s waits for room in Environment %s: %v", stage.Name, s.environment.Name, err)}
+		return "", &obstacle{reason: platformv1alpha1.ReasonQuotaExceeded, message: fmt.Sprintf("%s waits for room in Environment %s: %v", waits, s.environment.Name, err)}
 	}
 	return "", err
 }
