@@ -120,8 +120,10 @@ func read(stage *platformv1alpha1.BuildStage, step *pipeline.Step, task *unstruc
 
 // hints say what some of Tekton's reasons mean here.
 var hints = map[string]string{
-	"ExceededResourceQuota": "It waits for room in the quota of its Environment.",
-	"ExceededNodeResources": "No node has room for its pod.",
+	"ExceededResourceQuota":      "It waits for room in the quota of its Environment.",
+	"ExceededNodeResources":      "No node has room for its pod.",
+	"TaskRunImagePullFailed":     "Its image cannot be pulled.",
+	"CreateContainerConfigError": "Its container cannot be made: a Secret that it names, or the key of it, is not there.",
 	"PodAdmissionFailed": "The pod security of the namespace refuses the containers that Tekton adds to its pod: have whoever runs Tekton set " +
 		"set-security-context to \"true\" in ConfigMap feature-flags of Tekton's namespace.",
 }

@@ -80,16 +80,16 @@ var _ = Describe("A Build by Tekton", func() {
 					Containers: []corev1.Container{{Name: "affinity-assistant", Image: "registry.example/nop:1"}}}},
 			}}
 		}
+		// Tekton makes such a one, which keeps the pods of a run on one node.
 		with := func(key, value string) map[string]string {
 			changed := maps.Clone(labels)
 			changed[key] = value
 			return changed
 		}
 		Expect(tekton().Create(ctx, assistant(labels, labels), client.DryRunAll)).To(Succeed())
-		Expect(admin.Create(ctx, assistant(labels, labels), client.DryRunAll)).To(MatchError(ContainSubstring("towpath-labels")))
+		Expect(admin.Create(ctx, assistant(labels, labels), client.DryRunAll)).To(MatchError(Or(ContainSubstring("towpath-labels"), ContainSubstring("towpath-templates"))), "and nobody else")
 		for _, forged := range []map[string]string{
 			with(platformv1alpha1.LabelTeam, "other"), with(platformv1alpha1.LabelCostCenter, "other"), with(platformv1alpha1.LabelComponent, "checkout"),
-			{platformv1alpha1.LabelTeam: labels[platformv1alpha1.LabelTeam]},
 		} {
 			Expect(tekton().Create(ctx, assistant(forged, forged), client.DryRunAll)).To(MatchError(ContainSubstring("towpath-labels")), "%v", forged)
 			Expect(tekton().Create(ctx, assistant(labels, forged), client.DryRunAll)).To(MatchError(ContainSubstring("towpath-templates")), "%v", forged)
