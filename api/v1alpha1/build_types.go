@@ -200,6 +200,11 @@ type BuildStage struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	Job string `json:"job,omitempty"`
+	// taskRun is the name of the TaskRun of Tekton, in the workload namespace, whose pods hold the logs: towpath build logs shows them.
+	// Absent for other engines, and before Tekton has made it.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	TaskRun string `json:"taskRun,omitempty"`
 	// image is what the stage says that it pushed: the repository of the Component with a digest. Absent where it pushed nothing.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
@@ -233,6 +238,11 @@ type BuildPlace struct {
 	// engine that runs them.
 	// +optional
 	Engine BuildEngine `json:"engine,omitempty"`
+	// pipelineRun is the name of the PipelineRun of Tekton that runs them, there. It is deleted a day after the Build has ended. Absent for
+	// other engines, and before it is made.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	PipelineRun string `json:"pipelineRun,omitempty"`
 }
 
 // BuildInputs are what the stages of a Build run with: taken from the Component when the Build begins, so that a change of the Component counts

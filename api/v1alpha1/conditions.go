@@ -256,6 +256,8 @@ const (
 	ReasonDigestUnknown = "DigestUnknown"
 	// ReasonWaitingForRecord: another engine builds, and has not recorded what it built.
 	ReasonWaitingForRecord = "WaitingForRecord"
+	// ReasonEngineNotInstalled: the Component is to be built by software that the cluster does not have.
+	ReasonEngineNotInstalled = "EngineNotInstalled"
 )
 
 // Reasons of a CostSource.

@@ -3,12 +3,14 @@ package v1alpha1
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // BuildEngine is who carries out the stages of a golden path's pipeline.
-// +kubebuilder:validation:Enum=Jobs;GitHubActions;External
+// +kubebuilder:validation:Enum=Jobs;Tekton;GitHubActions;External
 type BuildEngine string
 
 const (
 	// EngineJobs runs each stage as a Job, and needs no other software.
 	EngineJobs BuildEngine = "Jobs"
+	// EngineTekton runs all of them as one PipelineRun of Tekton Pipelines, which the cluster must have.
+	EngineTekton BuildEngine = "Tekton"
 	// EngineGitHubActions keeps a workflow file in the repository, and has its Builds recorded.
 	EngineGitHubActions BuildEngine = "GitHubActions"
 	// EngineExternal runs nothing: who builds records it.

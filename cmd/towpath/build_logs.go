@@ -15,6 +15,7 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/cluster"
+	"github.com/towpath-dev/towpath/internal/pipeline/tekton"
 )
 
 func newBuildLogs(connect cluster.Connector, std streams) *cobra.Command {
@@ -81,10 +82,11 @@ func stagesToShow(build *platformv1alpha1.Build, named []string, command string)
 		if len(named) == 1 && stage.Name == named[0] {
 			return []platformv1alpha1.BuildStage{stage}, nil
 		}
-		if stage.Job != "" {
-			ran = append(ran, stage)
+		if name, _ := runner(&stage); name == "" {
+			continue
 		}
-		if stage.Job != "" && stage.State == platformv1alpha1.StageFailed {
+		ran = append(ran, stage)
+		if stage.State == platformv1alpha1.StageFailed {
 			failed = append(failed, stage)
 		}
 	}
@@ -103,16 +105,28 @@ func stagesToShow(build *platformv1alpha1.Build, named []string, command string)
 	return ran, nil
 }
 
+// runner is what runs the pods of a stage, for people, and the label by which they are found; empty where nothing has run.
+func runner(stage *platformv1alpha1.BuildStage) (name string, pods client.MatchingLabels) {
+	switch {
+	case stage.Job != "":
+		return "Job " + stage.Job, client.MatchingLabels{batchv1.JobNameLabel: stage.Job}
+	case stage.TaskRun != "":
+		return "TaskRun " + stage.TaskRun, client.MatchingLabels{tekton.LabelPod: stage.TaskRun}
+	}
+	return "", nil
+}
+
 // showStage prints what the pods of a stage logged: each try is a pod.
 func showStage(ctx context.Context, c *cluster.Cluster, flags cluster.Flags, std streams, build *platformv1alpha1.Build, stage *platformv1alpha1.BuildStage, lines int64) error {
 	if _, err := fmt.Fprintf(std.out, "== %s: %s\n", stage.Name, strings.ToLower(string(stage.State))); err != nil {
 		return err
 	}
-	if stage.Job == "" || build.Status.Place == nil {
+	name, labels := runner(stage)
+	if name == "" || build.Status.Place == nil {
 		return nil
 	}
 	var pods corev1.PodList
-	err := c.List(ctx, &pods, client.InNamespace(build.Status.Place.Namespace), client.MatchingLabels{batchv1.JobNameLabel: stage.Job})
+	err := c.List(ctx, &pods, client.InNamespace(build.Status.Place.Namespace), labels)
 	if err != nil {
 		return explained(err, flags, "list pods in namespace "+build.Status.Place.Namespace)
 	}
@@ -120,7 +134,7 @@ func showStage(ctx context.Context, c *cluster.Cluster, flags cluster.Flags, std
 		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(a.Name, b.Name))
 	})
 	if len(pods.Items) == 0 {
-		_, err = fmt.Fprintf(std.out, "its pods are gone: Job %s in %s\n", stage.Job, build.Status.Place.Namespace)
+		_, err = fmt.Fprintf(std.out, "its pods are gone: %s in %s\n", name, build.Status.Place.Namespace)
 		return err
 	}
 	for i := range pods.Items {

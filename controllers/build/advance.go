@@ -22,6 +22,9 @@ func (r *Reconciler) advance(ctx context.Context, s *scope) error {
 	switch {
 	case s.build.Status.Result != "":
 		r.digests.forget(client.ObjectKeyFromObject(s.build))
+		if err := r.expire(ctx, s); err != nil {
+			return err
+		}
 		return r.trim(ctx, s)
 	case s.build.Spec.Result != "":
 		r.record(ctx, s)
@@ -38,8 +41,9 @@ func (r *Reconciler) advance(ctx context.Context, s *scope) error {
 		return s.end(platformv1alpha1.BuildFailed, o.reason, o.message)
 	}
 	s.progressing(o.reason, o.message)
-	if o.reason == platformv1alpha1.ReasonTemplateNotFound || o.reason == platformv1alpha1.ReasonRevisionNotFound {
-		s.lookAgain(retryLater) // templates wake no Build
+	switch o.reason {
+	case platformv1alpha1.ReasonTemplateNotFound, platformv1alpha1.ReasonRevisionNotFound, platformv1alpha1.ReasonEngineNotInstalled:
+		s.lookAgain(retryLater) // neither templates nor definitions of kinds wake a Build
 	}
 	return nil
 }
@@ -89,7 +93,7 @@ func (r *Reconciler) begin(ctx context.Context, s *scope) error {
 		return &obstacle{final: true, reason: platformv1alpha1.ReasonPipelineInvalid, message: fmt.Sprintf(
 			"Component %s has no spec.source: nobody says from where it is built. Set it, or record what was built elsewhere.", s.component.Name)}
 	}
-	if engine := build.Engine(source); engine != platformv1alpha1.EngineJobs {
+	if engine := build.Engine(source); !build.InCluster(engine) {
 		if recorded := build.Recorded(s.build, s.builds); recorded != nil {
 			return s.end(platformv1alpha1.BuildCancelled, platformv1alpha1.ReasonBuildCancelled, fmt.Sprintf("Build %s records what was built of the commit.", recorded.Name))
 		}
@@ -110,6 +114,9 @@ func (r *Reconciler) begin(ctx context.Context, s *scope) error {
 	case turn.Behind != "":
 		return &obstacle{reason: platformv1alpha1.ReasonBuildQueued, message: fmt.Sprintf("Build %s of the same Component comes first.", turn.Behind)}
 	}
+	if err := r.served(ctx, build.Engine(source), s.component.Name); err != nil {
+		return err
+	}
 	at := metav1.NewTime(s.now.Truncate(time.Second))
 	s.build.Status.StartedAt = &at
 	s.build.Status.Place = &platformv1alpha1.BuildPlace{
@@ -128,6 +135,9 @@ func (r *Reconciler) follow(ctx context.Context, s *scope) error {
 		return err
 	} else if why != nil {
 		return r.cancel(ctx, s, why)
+	}
+	if s.build.Status.Place.Engine == platformv1alpha1.EngineTekton {
+		return r.followTekton(ctx, s)
 	}
 	err := r.runStages(ctx, s)
 	switch result := pipeline.Result(s.build.Status.Stages); result {

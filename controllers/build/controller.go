@@ -4,6 +4,7 @@ package build
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -62,8 +63,11 @@ type Reconciler struct {
 	LabelAliases map[string]string
 	// Workers is how many Builds are reconciled at once. Default: 8.
 	Workers int
+	// Capabilities tells whether the cluster has what an engine needs.
+	Capabilities Capabilities
 
 	jobs    cache.Cache
+	runs    *runs
 	digests *digests
 	writes  freshness.Tracker[types.NamespacedName]
 }
@@ -79,6 +83,9 @@ type Reconciler struct {
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	var err error
 	if r.jobs, err = jobcache.New(mgr, platformv1alpha1.LabelBuild); err != nil {
+		return err
+	}
+	if r.runs, err = newRuns(mgr, handler.EnqueueRequestsFromMapFunc(r.ofJob)); err != nil {
 		return err
 	}
 	if r.Workers == 0 {
@@ -99,7 +106,12 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.digests != nil {
 		controlled = controlled.WatchesRawSource(source.Channel(r.digests.answered, &handler.EnqueueRequestForObject{}))
 	}
-	return controlled.Complete(r)
+	c, err := controlled.Build(r)
+	if err != nil {
+		return fmt.Errorf("building the controller: %w", err)
+	}
+	r.runs.watch = c.Watch
+	return nil
 }
 
 // moved lets those events of a Build pass after which the turn of another may have come: it is new, it has ended, or it is gone.
@@ -203,7 +215,7 @@ func (r *Reconciler) waiting(ctx context.Context, o client.Object) []ctrl.Reques
 	return requests
 }
 
-// ofJob returns the Build that a Job is of.
+// ofJob returns the Build that a Job, PipelineRun or TaskRun is of.
 func (r *Reconciler) ofJob(ctx context.Context, o client.Object) []ctrl.Request {
 	key := index.BuildKey(o.GetNamespace(), o.GetLabels()[platformv1alpha1.LabelBuild])
 	return r.list(ctx, client.MatchingFields{index.BuildPlace: key})

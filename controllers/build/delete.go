@@ -67,9 +67,14 @@ func (r *Reconciler) clean(ctx context.Context, b *platformv1alpha1.Build, all b
 		}
 		return err
 	}
+	if place.Engine == platformv1alpha1.EngineTekton && all {
+		if err := r.stop(ctx, b); err != nil {
+			return err
+		}
+	}
 	for i := range b.Status.Stages {
 		stage := &b.Status.Stages[i]
-		if all && (stage.State != platformv1alpha1.StageSkipped) && (b.DeletionTimestamp != nil || stage.CompletedAt == nil) {
+		if all && place.Engine != platformv1alpha1.EngineTekton && (stage.State != platformv1alpha1.StageSkipped) && (b.DeletionTimestamp != nil || stage.CompletedAt == nil) {
 			if err := remove(batchv1.SchemeGroupVersion.WithKind("Job"), jobs.Name(b.Spec.Component, b.UID, stage.Name)); err != nil {
 				return err
 			}

@@ -18,12 +18,13 @@ import (
 // after retrySettling.
 const settling, retrySettling = time.Minute, 5 * time.Second
 
-// refused sorts out why the objects of a stage could not be made. What the API server will never take ends the stage, and refused says
-// why; for what somebody else has to mend, the Build waits, and an obstacle says for what; everything else is an error, and tried again.
-func (r *Reconciler) refused(s *scope, stage *platformv1alpha1.BuildStage, job string, err error) (refused string, _ error) {
+// refused sorts out why the objects of what waits, a stage or the Build, could not be made; object is the one that people are told of. What
+// the API server will never take ends what waits, and refused says why; for what somebody else has to mend, the Build waits, and an obstacle
+// says for what; everything else is an error, and tried again.
+func (r *Reconciler) refused(s *scope, waiting, object string, err error) (refused string, _ error) {
 	namespace := s.build.Status.Place.Namespace
 	waits := func(reason, format string, args ...any) error {
-		return &obstacle{reason: reason, message: fmt.Sprintf("Stage %s waits: ", stage.Name) + fmt.Sprintf(format, args...)}
+		return &obstacle{reason: reason, message: waiting + " waits: " + fmt.Sprintf(format, args...)}
 	}
 	var guarded *apply.RefusedError
 	var unguarded *apply.UnguardedError
@@ -35,10 +36,10 @@ func (r *Reconciler) refused(s *scope, stage *platformv1alpha1.BuildStage, job s
 	case apply.Terminating(err):
 		return "", waits(platformv1alpha1.ReasonApplyFailed, "namespace %s is being deleted, and the Build ends with Environment %s.", namespace, s.environment.Name)
 	case apierrors.IsForbidden(err), apply.Denied(err), strings.Contains(status.Status().Message, "failed calling webhook"):
-		what := "Job " + job
-		var object *apply.ObjectError
-		if errors.As(err, &object) {
-			what = object.Kind + " " + object.Name
+		what := object
+		var one *apply.ObjectError
+		if errors.As(err, &one) {
+			what = one.Kind + " " + one.Name
 		}
 		cause := diagnosis.Refusal(namespace, what, status.Status().Message)
 		message := cause.Message + ". " + cause.Next + "."
@@ -53,7 +54,7 @@ func (r *Reconciler) refused(s *scope, stage *platformv1alpha1.BuildStage, job s
 		return "", waits(platformv1alpha1.ReasonApplyFailed, "%s", message)
 	}
 	if guarded != nil || apply.Final(err) {
-		return condition.Clip(fmt.Sprintf("Job %s cannot be made: %v.", job, err), maxMessage), nil
+		return condition.Clip(fmt.Sprintf("%s cannot be made: %v.", object, err), maxMessage), nil
 	}
 	return "", err
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/towpath-dev/towpath/internal/apply"
 	"github.com/towpath-dev/towpath/internal/check"
 	"github.com/towpath-dev/towpath/internal/environment"
+	"github.com/towpath-dev/towpath/internal/guard"
 	"github.com/towpath-dev/towpath/internal/pipeline"
 	"github.com/towpath-dev/towpath/internal/pipeline/jobs"
 	"github.com/towpath-dev/towpath/internal/render"
@@ -176,7 +177,17 @@ func (r *Reconciler) start(ctx context.Context, s *scope, stage *platformv1alpha
 	name := job.Object.GetName()
 	policy := jobs.Policy(&s.run, s.environment.Status.AllowedKinds)
 	policy.Namespaced = r.Writer.Namespaced
-	results, err := r.Writer.Apply(ctx, apply.Intent{User: environment.ApplierUser(policy.Namespace), Policy: policy, Objects: []render.Object{claim, job}})
+	refused, err = r.write(ctx, s, policy, "Stage "+stage.Name, "Job "+name, []render.Object{claim, job})
+	if err == nil && refused == "" {
+		stage.Job = name
+	}
+	return refused, err
+}
+
+// write writes what runs stages, as the applier. What the API server refuses for good is none to try again; refused says why. waits
+// and object name for people what waits for room, and what is made.
+func (r *Reconciler) write(ctx context.Context, s *scope, policy guard.Policy, waits, object string, objects []render.Object) (refused string, err error) {
+	results, err := r.Writer.Apply(ctx, apply.Intent{User: environment.ApplierUser(policy.Namespace), Policy: policy, Objects: objects})
 	if err == nil {
 		for _, result := range results {
 			if result.Err != nil {
@@ -186,9 +197,8 @@ func (r *Reconciler) start(ctx context.Context, s *scope, stage *platformv1alpha
 		}
 	}
 	if err != nil {
-		return r.refused(s, stage, name, err)
+		return r.refused(s, waits, object, err)
 	}
-	stage.Job = name
 	return "", nil
 }
 

@@ -94,7 +94,7 @@ func Builds(c *platformv1alpha1.Component) bool {
 	if source == nil || source.Repository == "" || c.Labels[platformv1alpha1.LabelPreviewOf] != "" {
 		return false
 	}
-	return build.Engine(source) == platformv1alpha1.EngineJobs && source.Trigger != platformv1alpha1.TriggerNone
+	return build.InCluster(build.Engine(source)) && source.Trigger != platformv1alpha1.TriggerNone
 }
 
 // key is the name of a Component.

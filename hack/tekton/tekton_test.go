@@ -3,7 +3,6 @@
 package tekton_test
 
 import (
-	"bytes"
 	"context"
 	"maps"
 	"os"
@@ -21,24 +20,20 @@ import (
 
 const folder = "../../internal/pipeline/tekton/testdata"
 
-// read reads the two objects of a golden file, with the defaults that Tekton's webhook gives. Fields that Tekton does not know are errors.
-func read(t *testing.T, name string) (*v1.Pipeline, *v1.PipelineRun) {
+// read reads the PipelineRun of a golden file, with the defaults that Tekton's webhook gives, and the pipeline in it. Fields that Tekton
+// does not know are errors.
+func read(t *testing.T, name string) (*v1.PipelineSpec, *v1.PipelineRun) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(folder, name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	parts := bytes.Split(text, []byte("---\n"))
-	definition, run := &v1.Pipeline{}, &v1.PipelineRun{}
-	if err := yaml.UnmarshalStrict(parts[1], definition); err != nil {
+	run := &v1.PipelineRun{}
+	if err := yaml.UnmarshalStrict(text, run); err != nil {
 		t.Fatal(err)
 	}
-	if err := yaml.UnmarshalStrict(parts[2], run); err != nil {
-		t.Fatal(err)
-	}
-	definition.SetDefaults(t.Context())
 	run.SetDefaults(t.Context())
-	return definition, run
+	return run.Spec.PipelineSpec, run
 }
 
 func TestTektonAcceptsTheObjects(t *testing.T) {
@@ -49,13 +44,10 @@ func TestTektonAcceptsTheObjects(t *testing.T) {
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			definition, run := read(t, filepath.Base(file))
-			if err := definition.Validate(t.Context()); err != nil {
-				t.Errorf("Pipeline: %v", err)
-			}
 			if err := run.Validate(t.Context()); err != nil {
-				t.Errorf("PipelineRun: %v", err)
+				t.Error(err)
 			}
-			if err := pipelinerun.ValidateParamTypesMatching(&definition.Spec, run); err != nil {
+			if err := pipelinerun.ValidateParamTypesMatching(definition, run); err != nil {
 				t.Error(err)
 			}
 		})
@@ -64,14 +56,14 @@ func TestTektonAcceptsTheObjects(t *testing.T) {
 
 // A check that accepts everything would show nothing.
 func TestTektonRefusesWhatIsWrong(t *testing.T) {
-	definition, _ := read(t, "whole.yaml")
-	definition.Spec.Tasks[1].RunAfter = []string{"nothing"}
-	if err := definition.Validate(t.Context()); err == nil {
+	definition, run := read(t, "whole.yaml")
+	definition.Tasks[1].RunAfter = []string{"nothing"}
+	if err := run.Validate(t.Context()); err == nil {
 		t.Error("a task may run after one that is not there")
 	}
-	definition, _ = read(t, "whole.yaml")
-	definition.Spec.Tasks[1].TaskSpec.Steps[0].Script = "echo $(params.nothing)"
-	if err := definition.Validate(t.Context()); err == nil {
+	definition, run = read(t, "whole.yaml")
+	definition.Tasks[1].TaskSpec.Steps[0].Script = "echo $(params.nothing)"
+	if err := run.Validate(t.Context()); err == nil {
 		t.Error("a script may name a parameter that is not there")
 	}
 }
@@ -80,11 +72,11 @@ func TestTektonRefusesWhatIsWrong(t *testing.T) {
 func step(t *testing.T, file, task string) (args []string, env map[string]string) {
 	t.Helper()
 	definition, run := read(t, file)
-	spec, err := pipelinerun.ApplyParameters(&definition.Spec, run)
+	spec, err := pipelinerun.ApplyParameters(definition, run)
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec = pipelinerun.ApplyWorkspaces(pipelinerun.ApplyContexts(spec, definition.Name, run), run)
+	spec = pipelinerun.ApplyWorkspaces(pipelinerun.ApplyContexts(spec, run.Name, run), run)
 	for i := range spec.Tasks {
 		if spec.Tasks[i].Name == task {
 			return kubelet(substitute(t.Context(), &spec.Tasks[i]))
@@ -211,8 +203,8 @@ func mapValues(m map[string]string) []string {
 
 func TestALaterStageLearnsWhatWasPushed(t *testing.T) {
 	definition, _ := read(t, "whole.yaml")
-	for i := range definition.Spec.Tasks {
-		task := &definition.Spec.Tasks[i]
+	for i := range definition.Tasks {
+		task := &definition.Tasks[i]
 		if task.Name != "scan" {
 			continue
 		}

@@ -26,6 +26,11 @@ func Engine(source *platformv1alpha1.Source) platformv1alpha1.BuildEngine {
 	return cmp.Or(source.Engine, platformv1alpha1.EngineJobs)
 }
 
+// InCluster says whether an engine runs the stages of a Build in the cluster, and has nobody else record it.
+func InCluster(engine platformv1alpha1.BuildEngine) bool {
+	return engine == platformv1alpha1.EngineJobs || engine == platformv1alpha1.EngineTekton
+}
+
 // Environment is the name of the Environment in whose workload namespace Builds of a Component with a source run; empty where its path is.
 func Environment(component *platformv1alpha1.Component) string {
 	name := component.Spec.Source.Environment

@@ -51,6 +51,8 @@ type Policy struct {
 	Class string
 	// AllowedKinds are those that the class allows; none allows every kind.
 	AllowedKinds []platformv1alpha1.AllowedKind
+	// PipelineRuns says that a PipelineRun of Tekton may be among the objects, which holds its tasks itself. Builds alone make any.
+	PipelineRuns bool
 	// Namespaced tells the scope of a kind, and whether the kind is known. Nil knows none, so that
 	// everything is refused.
 	Namespaced func(schema.GroupKind) (namespaced, known bool)
@@ -154,6 +156,7 @@ func (c *check) run() {
 		return
 	}
 	c.pods()
+	c.runs()
 	c.account()
 	c.service()
 	c.claims()

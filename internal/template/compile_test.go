@@ -86,6 +86,8 @@ func TestCompileRefuses(t *testing.T) {
 			`spec.resources[ns].object.kind: Invalid value: "Namespace": is cluster-scoped: a template must only make objects of namespaced kinds`},
 		{"a Secret", with("\n- {id: secret, object: {apiVersion: v1, kind: Secret, metadata: {name: a}}}\n"),
 			`spec.resources[secret].object.kind: Invalid value: "Secret": must not be templated: make the Secret in the environment's namespace, and name it in the Component's secretEnv`},
+		{"a run of Tekton", with("\n- {id: run, object: {apiVersion: tekton.dev/v1, kind: PipelineRun, metadata: {name: a}}}\n"),
+			`spec.resources[run].object.kind: Invalid value: "PipelineRun": must not be templated: write the stages of Builds into spec.pipeline`},
 		{"rights", with("\n- {id: role, object: {apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: a}}}\n"),
 			`spec.resources[role].object.kind: Invalid value: "Role": must not be templated: rights are given by the platform team, not by golden paths`},
 		{"a webhook", with("\n- {id: hook, object: {apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingWebhookConfiguration, metadata: {name: a}}}\n"),

@@ -29,6 +29,11 @@ func forbidden(gvk schema.GroupVersionKind) string {
 		case "Endpoints", "Binding", "Event", "Pod", "ReplicationController":
 			return "must not be templated: use a Deployment, StatefulSet or Job, and a Service"
 		}
+	case "tekton.dev":
+		switch gvk.Kind {
+		case "PipelineRun", "TaskRun":
+			return "must not be templated: write the stages of Builds into spec.pipeline"
+		}
 	case "discovery.k8s.io":
 		return "must not be templated: use a Service with a selector"
 	}

@@ -24,19 +24,17 @@ func (engine) Run(t *testing.T, c *conformance.Case) conformance.Outcome {
 	if err != nil {
 		t.Fatal(err)
 	}
-	definition, started, err := tekton.Objects(run(), &plan)
+	made, err := tekton.PipelineRun(run(), &plan)
 	if err != nil {
 		t.Fatal(err)
 	}
 	out := conformance.Outcome{Seen: map[string]conformance.Seen{}, States: map[string]v1alpha1.StageState{}}
-	for _, object := range []*unstructured.Unstructured{definition.Object, started.Object} {
-		text, err := json.Marshal(object.Object)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out.Sent += string(text)
+	text, err := json.Marshal(made.Object.Object)
+	if err != nil {
+		t.Fatal(err)
 	}
-	tasks, _, _ := unstructured.NestedSlice(definition.Object.Object, "spec", "tasks")
+	out.Sent = string(text)
+	tasks, _, _ := unstructured.NestedSlice(made.Object.Object, "spec", "pipelineSpec", "tasks")
 	var ended []*unstructured.Unstructured
 	status, reason := "True", "Completed"
 	for failed := false; !failed; {

@@ -38,7 +38,11 @@ const decode = "for name in $TOWPATH_HIDDEN; do\n" +
 // it. Arguments have no shell to turn them back: a stage with arguments and such a value fails, since there is no such step, and
 // nothing else comes of it.
 func environment(s *pipeline.Step) []any {
-	env := []any{plain(dollar, "$"), plain("HOME", home), plain("TOWPATH_RESULT", "/tekton/results/"+image)}
+	env := []any{
+		// The volume is another user's: git would not touch it.
+		plain("GIT_CONFIG_COUNT", "1"), plain("GIT_CONFIG_KEY_0", "safe.directory"), plain("GIT_CONFIG_VALUE_0", "*"),
+		plain(dollar, "$"), plain("HOME", home), plain("TOWPATH_RESULT", "/tekton/results/"+image),
+	}
 	var hidden []string
 	for _, e := range s.Env {
 		value := literal(e.Value)

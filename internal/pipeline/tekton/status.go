@@ -13,6 +13,9 @@ import (
 // LabelTask stands on each TaskRun of a PipelineRun, with the name of its task.
 const LabelTask = "tekton.dev/pipelineTask"
 
+// LabelRun stands there too, with the name of the PipelineRun; LabelPod on the pods of a TaskRun, with its name.
+const LabelRun, LabelPod = "tekton.dev/pipelineRun", "tekton.dev/taskRun"
+
 // Outcome is what became of a Build.
 type Outcome struct {
 	Stages []platformv1alpha1.BuildStage
@@ -59,6 +62,8 @@ func Read(plan *pipeline.Plan, pushesTo string, run *unstructured.Unstructured, 
 	switch {
 	case cancelled(reason):
 		out.Result = platformv1alpha1.BuildCancelled
+	case status == "True" && out.Result == platformv1alpha1.BuildCancelled:
+		out.Result, out.Message = platformv1alpha1.BuildFailed, fmt.Sprintf("PipelineRun %s says that it succeeded, and not all of its stages have run.", run.GetName())
 	case status != "True" && out.Result != platformv1alpha1.BuildFailed:
 		out.Result, out.Message = platformv1alpha1.BuildFailed, fmt.Sprintf("PipelineRun %s failed (%s).", run.GetName(), reason)
 		if reason == "PipelineRunTimeout" {
@@ -68,13 +73,36 @@ func Read(plan *pipeline.Plan, pushesTo string, run *unstructured.Unstructured, 
 	return out
 }
 
+// Tasks are the names of the TaskRuns that Tekton made for a PipelineRun, by the status of that, which nobody else writes.
+func Tasks(run *unstructured.Unstructured) []string {
+	children, _, _ := unstructured.NestedSlice(run.Object, "status", "childReferences")
+	var names []string
+	for _, one := range children {
+		child, ok := one.(map[string]any)
+		if !ok || child["kind"] != KindOfTask {
+			continue
+		}
+		if name, _ := child["name"].(string); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Ended says whether a PipelineRun or TaskRun has ended.
+func Ended(object *unstructured.Unstructured) bool {
+	ended, _, _ := condition(object)
+	return ended
+}
+
 // read tells one stage by its TaskRun.
 func read(stage *platformv1alpha1.BuildStage, step *pipeline.Step, task *unstructured.Unstructured, pushesTo string) {
+	stage.TaskRun = task.GetName()
 	stage.StartedAt, stage.CompletedAt = moment(task, "startTime"), moment(task, "completionTime")
 	ended, status, reason := condition(task)
 	switch {
 	case !ended:
-		stage.State = platformv1alpha1.StageRunning
+		stage.State, stage.Message = platformv1alpha1.StageRunning, hints[reason]
 		if stage.StartedAt == nil {
 			stage.State = platformv1alpha1.StageWaiting
 		}
@@ -90,6 +118,16 @@ func read(stage *platformv1alpha1.BuildStage, step *pipeline.Step, task *unstruc
 	}
 }
 
+// hints say what some of Tekton's reasons mean here.
+var hints = map[string]string{
+	"ExceededResourceQuota":      "It waits for room in the quota of its Environment.",
+	"ExceededNodeResources":      "No node has room for its pod.",
+	"TaskRunImagePullFailed":     "Its image cannot be pulled.",
+	"CreateContainerConfigError": "Its container cannot be made: a Secret that it names, or the key of it, is not there.",
+	"PodAdmissionFailed": "The pod security of the namespace refuses the containers that Tekton adds to its pod: have whoever runs Tekton set " +
+		"set-security-context to \"true\" in ConfigMap feature-flags of Tekton's namespace.",
+}
+
 // failure says why a stage failed, without a line of its logs.
 func failure(task *unstructured.Unstructured, reason string) string {
 	steps, _, _ := unstructured.NestedSlice(task.Object, "status", "steps")
@@ -100,8 +138,11 @@ func failure(task *unstructured.Unstructured, reason string) string {
 		}
 		code, found, _ := unstructured.NestedInt64(fields, "terminated", "exitCode")
 		if found && code != 0 {
-			return fmt.Sprintf("It ended with exit code %d: kubectl logs -n %s -l tekton.dev/taskRun=%s shows why.", code, task.GetNamespace(), task.GetName())
+			return fmt.Sprintf("It ended with exit code %d: towpath build logs, or kubectl logs -n %s -l tekton.dev/taskRun=%s, shows why.", code, task.GetNamespace(), task.GetName())
 		}
+	}
+	if hint := hints[reason]; hint != "" {
+		return hint
 	}
 	return fmt.Sprintf("TaskRun %s failed (%s).", task.GetName(), reason)
 }

@@ -1,6 +1,9 @@
-// Package tekton makes the Pipeline and the PipelineRun of a Build, and reads what became of them. It is pure.
+// Package tekton makes the PipelineRun of a Build, and reads what became of it. It is pure.
 //
-// The objects are unstructured: Tekton's own types would bring some two hundred modules into the manager. A module of its own,
+// The pipeline stands in the PipelineRun, and is no object of its own: Tekton reads one of those when the run begins, and whoever may
+// write in the namespace could have changed it by then. Tekton lets nobody change the spec of a run.
+//
+// The object is unstructured: Tekton's own types would bring some two hundred modules into the manager. A module of its own,
 // hack/tekton, has Tekton's validation and substitution judge what is made here.
 package tekton
 
@@ -22,6 +25,12 @@ import (
 const (
 	// APIVersion of all objects.
 	APIVersion = "tekton.dev/v1"
+	// Kind of what is made; Tekton makes an object of KindOfTask for each task of it.
+	Kind, KindOfTask = "PipelineRun", "TaskRun"
+	// Cancelled is the spec.status by which a PipelineRun is ended.
+	Cancelled = "Cancelled"
+	// Keep is how long a PipelineRun stays after its end, so that its logs can be read: as long as a Job.
+	Keep = 24 * time.Hour
 	// sources is where the workspace is, home and temporary what each container has for itself.
 	sources, home, temporary = "/towpath/sources", "/towpath/home", "/tmp"
 	// credentials is where the step that fetches the sources finds its Secret.
@@ -32,32 +41,31 @@ const (
 	workspace, container = "sources", "stage"
 	// user is as whom all containers run.
 	user = 65532
+	// account is what the pods run as.
+	account = "default"
 )
 
 // Run is one Build, and where it runs.
 type Run struct {
 	// Input tells labels and place.
 	Input render.Input
-	// Build is its name: that of the Pipeline and of the PipelineRun too.
-	Build string
+	// Build is its name, Name that of the PipelineRun.
+	Build, Name string
 	// Path is the directory of the Component in its repository; empty for all of it.
 	Path string
 	// Image is where the pipeline pushes to, without a tag.
 	Image string
 	// Secret holds the credentials of the repository; empty for none.
 	Secret string
-	// ServiceAccount that the tasks run as, without its token. Empty for the one named default.
-	ServiceAccount string
-	// Size and StorageClass of the volume that the tasks share; an empty class is that of the cluster.
-	Size         resource.Quantity
-	StorageClass string
+	// Claim is the name of the volume that the tasks share.
+	Claim string
 }
 
-// Objects makes the Pipeline of a Build, and the PipelineRun that runs it. What the plan skips is left out, and what needs it needs what
-// that needed.
-func Objects(r *Run, plan *pipeline.Plan) (definition, run render.Object, err error) {
+// PipelineRun makes the PipelineRun of a Build. What the plan skips is left out, and what needs it needs what that needed. An error says
+// what of the pipeline, or of the Component, Tekton cannot run.
+func PipelineRun(r *Run, plan *pipeline.Plan) (run render.Object, err error) {
 	if strings.Contains(r.Path, "$") {
-		return definition, run, fmt.Errorf("spec.source.path %q must hold no $: Tekton would put values there", r.Path)
+		return run, fmt.Errorf("spec.source.path %q must hold no $: Tekton would put values there", r.Path)
 	}
 	var tasks []any
 	needs := rewire(plan)
@@ -67,53 +75,33 @@ func Objects(r *Run, plan *pipeline.Plan) (definition, run render.Object, err er
 		}
 		task, err := r.task(plan, &plan.Steps[i], needs)
 		if err != nil {
-			return definition, run, err
+			return run, err
 		}
 		tasks = append(tasks, task)
 	}
 	if len(tasks) == 0 {
-		return definition, run, fmt.Errorf("every stage is left out by its condition: there is nothing to run")
+		return run, fmt.Errorf("every stage is left out by its condition: there is nothing to run")
 	}
-	if definition, err = r.object("Pipeline", map[string]any{
-		"workspaces": []any{map[string]any{"name": workspace}}, "tasks": tasks,
-	}); err != nil {
-		return definition, run, err
-	}
-	run, err = r.object("PipelineRun", r.run(plan))
-	return definition, run, err
-}
-
-func (r *Run) object(kind string, spec map[string]any) (render.Object, error) {
 	object := &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": APIVersion, "kind": kind, "metadata": map[string]any{"name": r.Build}, "spec": spec,
+		"apiVersion": APIVersion, "kind": Kind, "metadata": map[string]any{"name": r.Name}, "spec": r.spec(plan, tasks),
 	}}
-	return render.BuildObject(r.Input, r.Build, render.Object{Resource: strings.ToLower(kind), Object: object})
+	return render.BuildObject(r.Input, r.Build, render.Object{Resource: "run", Object: object})
 }
 
-// run is the spec of the PipelineRun.
-func (r *Run) run(plan *pipeline.Plan) map[string]any {
-	claim := map[string]any{
-		"accessModes": []any{"ReadWriteOnce"},
-		"resources":   map[string]any{"requests": map[string]any{"storage": r.Size.String()}},
-	}
-	if r.StorageClass != "" {
-		claim["storageClassName"] = r.StorageClass
-	}
-	template := map[string]any{"podTemplate": map[string]any{
+// spec is that of the PipelineRun. Its tasks run as the account that every namespace has and that nobody gives rights, without its token.
+func (r *Run) spec(plan *pipeline.Plan, tasks []any) map[string]any {
+	template := map[string]any{"serviceAccountName": account, "podTemplate": map[string]any{
 		"automountServiceAccountToken": false, "enableServiceLinks": false,
 		"securityContext": map[string]any{
 			"runAsNonRoot": true, "runAsUser": int64(user), "runAsGroup": int64(user), "fsGroup": int64(user),
 			"fsGroupChangePolicy": "OnRootMismatch", "seccompProfile": map[string]any{"type": "RuntimeDefault"},
 		},
 	}}
-	if r.ServiceAccount != "" {
-		template["serviceAccountName"] = r.ServiceAccount
-	}
 	return map[string]any{
-		"pipelineRef":     map[string]any{"name": r.Build},
+		"pipelineSpec":    map[string]any{"workspaces": []any{map[string]any{"name": workspace}}, "tasks": tasks},
 		"taskRunTemplate": template,
 		"timeouts":        map[string]any{"pipeline": plan.Timeout.String()},
-		"workspaces":      []any{map[string]any{"name": workspace, "volumeClaimTemplate": map[string]any{"spec": claim}}},
+		"workspaces":      []any{map[string]any{"name": workspace, "persistentVolumeClaim": map[string]any{"claimName": r.Claim}}},
 	}
 }
 

@@ -44,7 +44,7 @@ func run() *tekton.Run {
 			Environment: render.Environment{Name: "dev", Namespace: "shop-dev", Tier: v1alpha1.TierDevelopment, Class: "development"},
 			Template:    "web-service", Revision: 3,
 		},
-		Build: "checkout-abab", Image: "registry.example/shop/checkout", Secret: "git", Size: resource.MustParse("2Gi"), Path: "services/checkout",
+		Build: "checkout-abab", Name: "checkout-pipeline-0123456789", Image: "registry.example/shop/checkout", Secret: "git", Claim: "checkout-sources-0123456789", Path: "services/checkout",
 	}
 }
 
@@ -84,25 +84,25 @@ func whole() []v1alpha1.Stage {
 	}
 }
 
-func TestObjects_TheWholePipeline(t *testing.T) {
+func TestPipelineRun_TheWholePipeline(t *testing.T) {
 	golden(t, "whole", plan(t, input(), whole()...))
 }
 
 // Whoever pushes chooses the name of the branch. This one is what Tekton's entry point takes for a result of a step.
-func TestObjects_HostileBranch(t *testing.T) {
+func TestPipelineRun_HostileBranch(t *testing.T) {
 	in := input()
 	in.Build.Branch = "$(steps.stage.results.x)" + "`id`$(id)'\"$(params.x)"
 	golden(t, "hostile", plan(t, in, v1alpha1.Stage{Name: "unit", Image: "shell:1", Script: `printf '%s' "$TOWPATH_BRANCH"`}))
 }
 
-func TestObjects_WhatNeedsASkippedStageNeedsWhatThatNeeded(t *testing.T) {
+func TestPipelineRun_WhatNeedsASkippedStageNeedsWhatThatNeeded(t *testing.T) {
 	p := plan(t, input(), whole()...)
-	definition, _, err := tekton.Objects(run(), &p)
+	made, err := tekton.PipelineRun(run(), &p)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := map[string][]string{}
-	tasks, _, _ := unstructured.NestedSlice(definition.Object.Object, "spec", "tasks")
+	tasks, _, _ := unstructured.NestedSlice(made.Object.Object, "spec", "pipelineSpec", "tasks")
 	for _, task := range tasks {
 		after, _, _ := unstructured.NestedStringSlice(task.(map[string]any), "runAfter")
 		got[task.(map[string]any)["name"].(string)] = after
@@ -115,7 +115,7 @@ func TestObjects_WhatNeedsASkippedStageNeedsWhatThatNeeded(t *testing.T) {
 	}
 }
 
-func TestObjects_Refusals(t *testing.T) {
+func TestPipelineRun_Refusals(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change func(*tekton.Run, *pipeline.Plan)
 		want   string
@@ -131,34 +131,30 @@ func TestObjects_Refusals(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r, p := run(), plan(t, input(), whole()...)
 			tt.change(r, &p)
-			if _, _, err := tekton.Objects(r, &p); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if _, err := tekton.PipelineRun(r, &p); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("the error is %v, and should say %q", err, tt.want)
 			}
 		})
 	}
 }
 
-// golden compares the objects with those of testdata, which hack/tekton has Tekton itself judge.
+// golden compares the object with that of testdata, which hack/tekton has Tekton itself judge.
 func golden(t *testing.T, name string, p pipeline.Plan) {
 	t.Helper()
-	definition, pipelineRun, err := tekton.Objects(run(), &p)
+	made, err := tekton.PipelineRun(run(), &p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var text strings.Builder
-	for _, object := range []render.Object{definition, pipelineRun} {
-		document, err := yaml.Marshal(object.Object.Object)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text.WriteString("---\n" + string(document))
+	text, err := yaml.Marshal(made.Object.Object)
+	if err != nil {
+		t.Fatal(err)
 	}
 	file := filepath.Join("testdata", name+".yaml")
 	if *update {
 		if err := os.MkdirAll("testdata", 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(file, []byte(text.String()), 0o644); err != nil {
+		if err := os.WriteFile(file, text, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -166,7 +162,7 @@ func golden(t *testing.T, name string, p pipeline.Plan) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(want), text.String()); diff != "" {
+	if diff := cmp.Diff(string(want), string(text)); diff != "" {
 		t.Errorf("%s (-want +got; -update writes it anew):\n%s", file, diff)
 	}
 }
@@ -289,7 +285,7 @@ func TestRead_TellsTimesAndWhy(t *testing.T) {
 	if took := unit.CompletedAt.Sub(unit.StartedAt.Time); took != time.Minute {
 		t.Errorf("it took %v", took)
 	}
-	if want := "It ended with exit code 7: kubectl logs -n shop-dev -l tekton.dev/taskRun=checkout-abab-unit shows why."; unit.Message != want {
+	if want := "It ended with exit code 7: towpath build logs, or kubectl logs -n shop-dev -l tekton.dev/taskRun=checkout-abab-unit, shows why."; unit.Message != want {
 		t.Errorf("message %q", unit.Message)
 	}
 	if want := "It took longer than 1800 seconds."; out.Stages[3].Message != want {

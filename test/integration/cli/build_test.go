@@ -6,7 +6,9 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/test/framework"
@@ -50,6 +52,28 @@ var _ = Describe("A Build", func() {
 		code, _, stderr = towpath(ctx, "build", "logs", "checkout-aaaaaaaaaaaa", "-n", home.Name)
 		Expect(code).To(Equal(1))
 		Expect(stderr).To(And(ContainSubstring("has run nothing in the cluster"), ContainSubstring("next: open https://ci.example/7")))
+
+		By("showing what a stage that Tekton ran has logged")
+		failed := &platformv1alpha1.Build{ObjectMeta: metav1.ObjectMeta{Namespace: home.Name, Name: "checkout-aaaaaaaaaaaa"}}
+		live, err = framework.Read(cluster.Client, failed)(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		before := live.DeepCopy()
+		live.Status.Place = &platformv1alpha1.BuildPlace{Environment: "dev", Namespace: metav1.NamespaceDefault, Engine: platformv1alpha1.EngineTekton}
+		live.Status.Stages = []platformv1alpha1.BuildStage{
+			{Name: "clone", State: platformv1alpha1.StageSucceeded, TaskRun: "checkout-pipeline-1-clone"},
+			{Name: "test", State: platformv1alpha1.StageFailed, TaskRun: "checkout-pipeline-1-test"},
+		}
+		Expect(cluster.ManagerClient.Status().Patch(ctx, live, client.MergeFrom(before))).To(Succeed())
+		Expect(cluster.Client.Create(ctx, &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: "checkout-pipeline-1-test-pod", Labels: map[string]string{"tekton.dev/taskRun": "checkout-pipeline-1-test"}},
+			Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "step-stage", Image: "registry.example/shell:1"}}},
+		})).To(Succeed())
+		code, out, stderr = towpath(ctx, "build", "logs", "checkout-aaaaaaaaaaaa", "-n", home.Name)
+		Expect(code).To(BeZero(), stderr)
+		Expect(out).To(Equal("== test: failed\npod checkout-pipeline-1-test-pod has logged nothing that is there\n"), "its pod runs nowhere here")
+		code, out, stderr = towpath(ctx, "build", "logs", "checkout-aaaaaaaaaaaa", "clone", "-n", home.Name)
+		Expect(code).To(BeZero(), stderr)
+		Expect(out).To(ContainSubstring("its pods are gone: TaskRun checkout-pipeline-1-clone in default"))
 
 		By("an image that is none")
 		code, _, stderr = towpath(ctx, "build", "record", "checkout", "-n", home.Name, "--commit", strings.Repeat("b", 40), "--image", "Registry/UPPER case")
