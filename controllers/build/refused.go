@@ -52,8 +52,8 @@ func (r *Reconciler) refused(s *scope, stage *platformv1alpha1.BuildStage, job s
 		}
 		return "", waits(platformv1alpha1.ReasonApplyFailed, "%s", message)
 	}
-	if guarded != nil || apply.Final(err) {
-		return condition.Clip(fmt.Sprintf("Job %s cannot be made: %v.", job, err), maxMessage), nil
+	if guarded == nil && !apply.Final(err) {
+		return "", err
 	}
-	return "", err
+	return condition.Clip(fmt.Sprintf("Job %s cannot be made: %v.", job, err), maxMessage), nil
 }
