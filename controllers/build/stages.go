@@ -17,7 +17,6 @@ import (
 	"github.com/towpath-dev/towpath/internal/environment"
 	"github.com/towpath-dev/towpath/internal/pipeline"
 	"github.com/towpath-dev/towpath/internal/pipeline/jobs"
-	"github.com/towpath-dev/towpath/internal/render"
 )
 
 // maxPods is how many pods of a Job are looked at: it has one more than it has retries.
@@ -164,7 +163,7 @@ func (r *Reconciler) start(ctx context.Context, s *scope, stage *platformv1alpha
 		return "The pipeline does not have it any more.", nil
 	}
 	s.run.BuiltImage = pipeline.PushedBefore(&s.plan, s.build.Status.Stages, stage.Name)
-	claim, err := jobs.Claim(&s.run)
+	objects, err := jobs.Claims(&s.run)
 	if err != nil {
 		return "", err
 	}
@@ -176,7 +175,7 @@ func (r *Reconciler) start(ctx context.Context, s *scope, stage *platformv1alpha
 	name := job.Object.GetName()
 	policy := jobs.Policy(&s.run, s.environment.Status.AllowedKinds)
 	policy.Namespaced = r.Writer.Namespaced
-	results, err := r.Writer.Apply(ctx, apply.Intent{User: environment.ApplierUser(policy.Namespace), Policy: policy, Objects: []render.Object{claim, job}})
+	results, err := r.Writer.Apply(ctx, apply.Intent{User: environment.ApplierUser(policy.Namespace), Policy: policy, Objects: append(objects, job)})
 	if err == nil {
 		for _, result := range results {
 			if result.Err != nil {
