@@ -264,6 +264,12 @@ type BuildInputs struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=255
 	Image string `json:"image,omitempty"`
+	// cache is the name of the volume, in the namespace of place, in which the stages find what those of Builds before them kept. Empty where the
+	// platform keeps nothing, no stage asks for it, or the Build is not of the branch of the Component's source: what another branch brings must not come
+	// into the image that is deployed.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	Cache string `json:"cache,omitempty"`
 	// parameters of the template, as the Component had them; the defaults of the revision's schema are laid under them each time, which gives the
 	// same each time, since both never change. Absent for none.
 	// +optional

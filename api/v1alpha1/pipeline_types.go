@@ -139,7 +139,7 @@ type Stage struct {
 	// +kubebuilder:validation:items:MaxLength=256
 	Artifacts []string `json:"artifacts,omitempty"`
 	// cache are paths, relative to the sources, that the next Build of the Component finds again, if it can. What is there is a
-	// help, and may be missing at any time: of the engines GitHubActions alone keeps it yet. Default: none.
+	// help, and may be missing at any time. The engine GitHubActions keeps it, and Jobs where the platform gives a volume for it. Default: none.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=16

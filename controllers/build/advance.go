@@ -123,7 +123,9 @@ func (r *Reconciler) begin(ctx context.Context, s *scope) error {
 		Environment: s.environment.Name, Namespace: s.environment.Status.Namespace,
 		Template: s.run.Input.Template, Revision: number, Engine: build.Engine(source),
 	}
-	s.build.Status.Inputs = s.inputs()
+	inputs := s.inputs()
+	inputs.Cache = r.cache(s)
+	s.build.Status.Inputs = inputs
 	s.build.Status.Stages = pipeline.Begin(&s.plan)
 	s.progressing(platformv1alpha1.ReasonBuilding, s.soFar())
 	return nil // the first stages begin once it is written where they run

@@ -57,6 +57,8 @@ type Reconciler struct {
 	// Standard are the images and settings of the standard stages, Workspace is the volume of a Build.
 	Standard  pipeline.Standard
 	Workspace jobs.Workspace
+	// Caches is the volume that keeps caches between the Builds of a Component; nil where none are kept.
+	Caches *jobs.Workspace
 	// Registry tells which digest a tag has; nil where no registry is to be asked.
 	Registry *registry.Resolver
 	// LabelAliases are further label keys for cost tools, each with the Towpath label whose value it repeats.

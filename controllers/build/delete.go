@@ -3,6 +3,7 @@ package build
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -31,6 +32,9 @@ func (r *Reconciler) delete(ctx context.Context, b *platformv1alpha1.Build) erro
 	if err := r.clean(ctx, b, true); err != nil {
 		return err
 	}
+	if err := r.dropCache(ctx, b); err != nil {
+		return err
+	}
 	before := b.DeepCopy()
 	controllerutil.RemoveFinalizer(b, platformv1alpha1.Finalizer)
 	err := r.Patch(ctx, b, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
@@ -43,44 +47,74 @@ func (r *Reconciler) delete(ctx context.Context, b *platformv1alpha1.Build) erro
 // clean deletes the volume of a Build, and its Jobs where they must not go on, or stay. Jobs that have ended stay else, for their logs. Names
 // follow from the Build, so that one is found also which was made a moment before a manager died.
 func (r *Reconciler) clean(ctx context.Context, b *platformv1alpha1.Build, all bool) error {
-	place := b.Status.Place
-	if place == nil {
+	if b.Status.Place == nil {
 		return nil
 	}
-	remove := func(kind schema.GroupVersionKind, name string) error {
-		live := &metav1.PartialObjectMetadata{}
-		live.SetGroupVersionKind(kind)
-		err := r.Live.Get(ctx, types.NamespacedName{Namespace: place.Namespace, Name: name}, live)
-		if apierrors.IsNotFound(err) || err == nil && (!ours(live, b) || !live.DeletionTimestamp.IsZero()) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("reading %s %s: %w", kind.Kind, name, err)
-		}
-		apiVersion, k := kind.ToAPIVersionAndKind()
-		err = r.Writer.Delete(ctx, environment.ApplierUser(place.Namespace), place.Namespace, apply.Target{
-			ReleaseObject: platformv1alpha1.ReleaseObject{APIVersion: apiVersion, Kind: k, Name: name}, UID: live.GetUID(),
-		})
-		if apierrors.IsForbidden(err) && r.gone(ctx, b) {
-			ctrl.LoggerFrom(ctx).Info("Leaves what nobody may delete any more, since the Environment is gone", "kind", k, "object", name)
-			return nil
-		}
-		return err
-	}
-	if place.Engine == platformv1alpha1.EngineTekton && all {
+	mine := func(o client.Object) bool { return ours(o, b) }
+	tekton := b.Status.Place.Engine == platformv1alpha1.EngineTekton
+	if tekton && all {
 		if err := r.stop(ctx, b); err != nil {
 			return err
 		}
 	}
 	for i := range b.Status.Stages {
 		stage := &b.Status.Stages[i]
-		if all && place.Engine != platformv1alpha1.EngineTekton && (stage.State != platformv1alpha1.StageSkipped) && (b.DeletionTimestamp != nil || stage.CompletedAt == nil) {
-			if err := remove(batchv1.SchemeGroupVersion.WithKind("Job"), jobs.Name(b.Spec.Component, b.UID, stage.Name)); err != nil {
+		if all && !tekton && stage.State != platformv1alpha1.StageSkipped && (b.DeletionTimestamp != nil || stage.CompletedAt == nil) {
+			if err := r.remove(ctx, b, batchv1.SchemeGroupVersion.WithKind("Job"), jobs.Name(b.Spec.Component, b.UID, stage.Name), mine); err != nil {
 				return err
 			}
 		}
 	}
-	return remove(corev1.SchemeGroupVersion.WithKind("PersistentVolumeClaim"), jobs.ClaimName(b.Spec.Component, b.UID))
+	return r.remove(ctx, b, claimKind, jobs.ClaimName(b.Spec.Component, b.UID), mine)
+}
+
+var claimKind = corev1.SchemeGroupVersion.WithKind("PersistentVolumeClaim")
+
+// remove deletes an object of the workload namespace of a Build, where it is its.
+func (r *Reconciler) remove(ctx context.Context, b *platformv1alpha1.Build, kind schema.GroupVersionKind, name string, mine func(client.Object) bool) error {
+	place := b.Status.Place
+	live := &metav1.PartialObjectMetadata{}
+	live.SetGroupVersionKind(kind)
+	err := r.Live.Get(ctx, types.NamespacedName{Namespace: place.Namespace, Name: name}, live)
+	if apierrors.IsNotFound(err) || err == nil && (!mine(live) || !live.DeletionTimestamp.IsZero()) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading %s %s: %w", kind.Kind, name, err)
+	}
+	apiVersion, k := kind.ToAPIVersionAndKind()
+	err = r.Writer.Delete(ctx, environment.ApplierUser(place.Namespace), place.Namespace, apply.Target{
+		ReleaseObject: platformv1alpha1.ReleaseObject{APIVersion: apiVersion, Kind: k, Name: name}, UID: live.GetUID(),
+	})
+	if apierrors.IsForbidden(err) && r.gone(ctx, b) {
+		ctrl.LoggerFrom(ctx).Info("Leaves what nobody may delete any more, since the Environment is gone", "kind", k, "object", name)
+		return nil
+	}
+	return err
+}
+
+// dropCache deletes the volume of caches with the last Build that used it: so it goes with the Component, with whom all of its Builds go, and one of
+// another size goes when those that used it are not kept any more.
+func (r *Reconciler) dropCache(ctx context.Context, b *platformv1alpha1.Build) error {
+	if b.Status.Place == nil || b.Status.Inputs == nil || b.Status.Inputs.Cache == "" {
+		return nil
+	}
+	var list platformv1alpha1.BuildList
+	if err := r.List(ctx, &list, client.InNamespace(b.Namespace), client.MatchingFields{index.BuildComponent: b.Spec.Component}, client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("listing Builds: %w", err)
+	}
+	for i := range list.Items {
+		other := &list.Items[i]
+		used := other.Status.Place != nil && other.Status.Place.Namespace == b.Status.Place.Namespace &&
+			other.Status.Inputs != nil && other.Status.Inputs.Cache == b.Status.Inputs.Cache
+		if used && other.UID != b.UID && other.DeletionTimestamp.IsZero() {
+			return nil
+		}
+	}
+	return r.remove(ctx, b, claimKind, b.Status.Inputs.Cache, func(claim client.Object) bool {
+		owner := claim.GetLabels()[platformv1alpha1.LabelOwnerUID]
+		return slices.ContainsFunc(b.OwnerReferences, func(o metav1.OwnerReference) bool { return string(o.UID) == owner })
+	})
 }
 
 // gone says whether the Environment of a Build is gone, and its applier with it.

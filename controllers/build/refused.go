@@ -53,8 +53,8 @@ func (r *Reconciler) refused(s *scope, waiting, object string, err error) (refus
 		}
 		return "", waits(platformv1alpha1.ReasonApplyFailed, "%s", message)
 	}
-	if guarded != nil || apply.Final(err) {
-		return condition.Clip(fmt.Sprintf("%s cannot be made: %v.", object, err), maxMessage), nil
+	if guarded == nil && !apply.Final(err) {
+		return "", err
 	}
-	return "", err
+	return condition.Clip(fmt.Sprintf("%s cannot be made: %v.", object, err), maxMessage), nil
 }

@@ -176,6 +176,16 @@ func (s *scope) inputs() *platformv1alpha1.BuildInputs {
 	return inputs
 }
 
+// cache is the name of the volume of caches for a Build that begins; empty for none. It is for Builds of the branch that is deployed alone: what
+// others bring must not come into that by a cache.
+func (r *Reconciler) cache(s *scope) string {
+	deployed := s.build.Spec.Branch == build.Branch(s.component.Spec.Source)
+	if r.Caches == nil || !deployed || len(s.run.CachePaths) == 0 {
+		return ""
+	}
+	return jobs.CacheName(s.component.Name, s.component.UID, *r.Caches)
+}
+
 // planned plans the Build. An obstacle says what is wrong with pipeline, parameters or configuration.
 func (r *Reconciler) planned(ctx context.Context, s *scope) (revisionNumber int64, err error) {
 	component, inputs, build := s.component, s.inputs(), s.build
@@ -234,6 +244,10 @@ func (r *Reconciler) planned(ctx context.Context, s *scope) (revisionNumber int6
 	}
 	s.run = jobs.Run{
 		Input: r.labelled(s, name, number), Build: build.Name, UID: build.UID, Path: inputs.Path, Secret: inputs.Secret, Workspace: r.Workspace,
+		Cache: inputs.Cache, CachePaths: jobs.CachePaths(&s.plan),
+	}
+	if r.Caches != nil && inputs.Cache == jobs.CacheName(component.Name, component.UID, *r.Caches) {
+		s.run.CacheVolume = *r.Caches // one of another size was made before
 	}
 	return number, nil
 }

@@ -165,7 +165,7 @@ func (r *Reconciler) start(ctx context.Context, s *scope, stage *platformv1alpha
 		return "The pipeline does not have it any more.", nil
 	}
 	s.run.BuiltImage = pipeline.PushedBefore(&s.plan, s.build.Status.Stages, stage.Name)
-	claim, err := jobs.Claim(&s.run)
+	objects, err := jobs.Claims(&s.run)
 	if err != nil {
 		return "", err
 	}
@@ -177,7 +177,7 @@ func (r *Reconciler) start(ctx context.Context, s *scope, stage *platformv1alpha
 	name := job.Object.GetName()
 	policy := jobs.Policy(&s.run, s.environment.Status.AllowedKinds)
 	policy.Namespaced = r.Writer.Namespaced
-	refused, err = r.write(ctx, s, policy, "Stage "+stage.Name, "Job "+name, []render.Object{claim, job})
+	refused, err = r.write(ctx, s, policy, "Stage "+stage.Name, "Job "+name, append(objects, job))
 	if err == nil && refused == "" {
 		stage.Job = name
 	}

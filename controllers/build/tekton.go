@@ -21,7 +21,6 @@ import (
 	"github.com/towpath-dev/towpath/internal/environment"
 	"github.com/towpath-dev/towpath/internal/pipeline/jobs"
 	"github.com/towpath-dev/towpath/internal/pipeline/tekton"
-	"github.com/towpath-dev/towpath/internal/render"
 )
 
 // +kubebuilder:rbac:groups=tekton.dev,resources=pipelineruns;taskruns,verbs=get;list;watch
@@ -75,13 +74,15 @@ func runName(b *platformv1alpha1.Build) string { return jobs.Name(b.Spec.Compone
 
 // startPipelineRun makes the PipelineRun, and the volume of its tasks. What is refused for good fails the Build; refused says why.
 func (r *Reconciler) startPipelineRun(ctx context.Context, s *scope) (refused string, err error) {
-	claim, err := jobs.Claim(&s.run)
+	shared := s.run
+	shared.Cache = "" // Tekton's tasks keep no caches
+	claims, err := jobs.Claims(&shared)
 	if err != nil {
 		return "", err
 	}
 	name := runName(s.build)
 	run, err := tekton.PipelineRun(&tekton.Run{
-		Input: s.run.Input, Build: s.build.Name, Name: name, Path: s.run.Path, Image: s.input.Image, Secret: s.run.Secret, Claim: claim.Object.GetName(),
+		Input: s.run.Input, Build: s.build.Name, Name: name, Path: s.run.Path, Image: s.input.Image, Secret: s.run.Secret, Claim: claims[0].Object.GetName(),
 	}, &s.plan)
 	if err != nil {
 		return condition.Clip(fmt.Sprintf("Tekton cannot run the pipeline: %v.", err), maxMessage), nil
@@ -89,7 +90,7 @@ func (r *Reconciler) startPipelineRun(ctx context.Context, s *scope) (refused st
 	run.Wave = 1
 	policy := jobs.Policy(&s.run, s.environment.Status.AllowedKinds)
 	policy.Namespaced, policy.PipelineRuns = r.Writer.Namespaced, true
-	refused, err = r.write(ctx, s, policy, "The Build", "PipelineRun "+name, []render.Object{claim, run})
+	refused, err = r.write(ctx, s, policy, "The Build", "PipelineRun "+name, append(claims, run))
 	if err == nil && refused == "" {
 		s.build.Status.Place.PipelineRun = name
 	}
@@ -116,7 +117,7 @@ func (r *Reconciler) readPipelineRun(ctx context.Context, s *scope) error {
 		s.progressing(platformv1alpha1.ReasonBuilding, s.soFar())
 		return nil
 	}
-	if err := r.clean(ctx, s.build, false); err != nil {
+	if done, err := r.cleanUp(ctx, s, false); err != nil || !done {
 		return err
 	}
 	switch found.Result {
@@ -221,11 +222,11 @@ func (r *Reconciler) stop(ctx context.Context, b *platformv1alpha1.Build) error 
 	if b.DeletionTimestamp == nil {
 		return nil
 	}
-	return r.remove(ctx, b, run)
+	return r.removeRun(ctx, b, run)
 }
 
-// remove deletes a PipelineRun.
-func (r *Reconciler) remove(ctx context.Context, b *platformv1alpha1.Build, run *unstructured.Unstructured) error {
+// removeRun deletes a PipelineRun.
+func (r *Reconciler) removeRun(ctx context.Context, b *platformv1alpha1.Build, run *unstructured.Unstructured) error {
 	err := r.Writer.Delete(ctx, environment.ApplierUser(run.GetNamespace()), run.GetNamespace(), target(run))
 	if apierrors.IsForbidden(err) && r.gone(ctx, b) {
 		ctrl.LoggerFrom(ctx).Info("Leaves what nobody may delete any more, since the Environment is gone", "kind", tekton.Kind, "object", run.GetName())
@@ -268,5 +269,5 @@ func (r *Reconciler) expire(ctx context.Context, s *scope) error {
 	case run == nil || !ours(run, s.build) || !run.GetDeletionTimestamp().IsZero():
 		return nil
 	}
-	return r.remove(ctx, s.build, run)
+	return r.removeRun(ctx, s.build, run)
 }

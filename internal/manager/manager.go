@@ -261,7 +261,8 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 		&build.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Writer: writer, Revisions: revisions, Clock: o.Clock, Recorder: recorder,
 			Standard: o.Configuration.standardStages(), Workspace: o.Configuration.Pipeline.workspace(),
-			Registry: registries, LabelAliases: o.Configuration.LabelAliases, Workers: reconcilers, Capabilities: capabilities,
+			Caches: o.Configuration.Pipeline.Cache.caches(), Registry: registries, Capabilities: capabilities,
+			LabelAliases: o.Configuration.LabelAliases, Workers: reconcilers,
 		},
 		&rollout.Reconciler{
 			Client: mgr.GetClient(), Revisions: revisions, Capabilities: capabilities, Namespaced: writer.Namespaced,

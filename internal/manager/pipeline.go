@@ -25,6 +25,9 @@ type PipelineConfiguration struct {
 	Buildkitd string `json:"buildkitd,omitempty"`
 	// Workspace is the volume that the stages of a Build share. It goes when the Build ends.
 	Workspace WorkspaceConfiguration `json:"workspace,omitzero"`
+	// Cache is the volume that keeps the cache paths of stages from Build to Build, one for each Component that has such stages. It goes with the
+	// Component. Default: none, nothing is kept.
+	Cache CacheConfiguration `json:"cache,omitzero"`
 	// Digests is how the digest of an image is found that a Build has by a tag.
 	Digests DigestsConfiguration `json:"digests,omitzero"`
 }
@@ -40,6 +43,23 @@ type DigestsConfiguration struct {
 	// CredentialsFile is a file as ~/.docker/config.json, such as one of a mounted Secret, with auths by registry. Whoever may record a Build
 	// learns by it which digest a tag of these registries has, and nothing else. Default: none, registries are asked anonymously.
 	CredentialsFile string `json:"credentialsFile,omitempty"`
+}
+
+// CacheConfiguration is the volume that keeps caches.
+type CacheConfiguration struct {
+	// Size of it, as a quantity: more than that is not kept, and a stage that writes more fails. Default: none, no caches are kept.
+	Size string `json:"size,omitempty"`
+	// StorageClass of it; one that binds a volume where its first pod runs (WaitForFirstConsumer), as that of the workspace. Default: that of the cluster.
+	StorageClass string `json:"storageClass,omitempty"`
+}
+
+// caches is the volume that keeps caches; nil where none are kept.
+func (c *CacheConfiguration) caches() *jobs.Workspace {
+	size, err := resource.ParseQuantity(c.Size)
+	if err != nil {
+		return nil
+	}
+	return &jobs.Workspace{Size: size, StorageClass: c.StorageClass}
 }
 
 // What DigestsConfiguration.Resolve may be.
@@ -138,13 +158,21 @@ func (c *PipelineConfiguration) validate(at *field.Path) field.ErrorList {
 	if c.Buildkitd != "" && !strings.Contains(c.Buildkitd, "://") {
 		errs = append(errs, field.Invalid(at.Child("buildkitd"), c.Buildkitd, "must be an address with its scheme, such as tcp://buildkitd.buildkit:1234"))
 	}
-	if c.Workspace.Size != "" {
-		if size, err := resource.ParseQuantity(c.Workspace.Size); err != nil || size.Sign() <= 0 {
-			errs = append(errs, field.Invalid(at.Child("workspace", "size"), c.Workspace.Size, "must be a quantity greater than zero, such as 10Gi"))
+	errs = append(errs, volume(at.Child("workspace"), c.Workspace.Size, c.Workspace.StorageClass)...)
+	errs = append(errs, volume(at.Child("cache"), c.Cache.Size, c.Cache.StorageClass)...)
+	return append(errs, c.Digests.validate(at.Child("digests"))...)
+}
+
+// volume says what of the size and the class of a volume cannot work.
+func volume(at *field.Path, size, class string) field.ErrorList {
+	var errs field.ErrorList
+	if size != "" {
+		if quantity, err := resource.ParseQuantity(size); err != nil || quantity.Sign() <= 0 {
+			errs = append(errs, field.Invalid(at.Child("size"), size, "must be a quantity greater than zero, such as 10Gi"))
 		}
 	}
-	if name := c.Workspace.StorageClass; name != "" && len(validation.IsDNS1123Subdomain(name)) > 0 {
-		errs = append(errs, field.Invalid(at.Child("workspace", "storageClass"), name, "must be the name of a StorageClass"))
+	if class != "" && len(validation.IsDNS1123Subdomain(class)) > 0 {
+		errs = append(errs, field.Invalid(at.Child("storageClass"), class, "must be the name of a StorageClass"))
 	}
-	return append(errs, c.Digests.validate(at.Child("digests"))...)
+	return errs
 }

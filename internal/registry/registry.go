@@ -42,7 +42,7 @@ var (
 // Final says of an error of Resolve that it would be the same a moment later.
 func Final(err error) bool {
 	var refused *outbound.RefusedError
-	return errors.Is(err, ErrDenied) || errors.Is(err, ErrNoHost) || errors.As(err, &refused) || name.IsErrBadName(err)
+	return errors.Is(err, ErrDenied) || errors.Is(err, ErrNoHost) || errors.As(err, &refused) || errors.Is(err, &name.ErrBadName{})
 }
 
 // Resolver asks registries. Many may use it at once.

@@ -54,11 +54,17 @@ type Run struct {
 	Secret string
 	// Workspace is the volume that the steps share.
 	Workspace Workspace
+	// Cache is the name of the volume that keeps the cache paths of steps between Builds; empty for none. CacheVolume is how it is made, without a size
+	// where it is there already.
+	Cache       string
+	CacheVolume Workspace
+	// CachePaths are those of all steps, relative to the directory of the Component. The step that fetches the sources makes them.
+	CachePaths []string
 	// BuiltImage is what a step before has pushed; empty where it is not known.
 	BuiltImage string
 }
 
-// Workspace is the volume that the steps of a Build share.
+// Workspace is a volume: that which the steps of a Build share, or that of caches.
 type Workspace struct {
 	// Size of it.
 	Size resource.Quantity
@@ -126,20 +132,29 @@ func Policy(r *Run, allowed []platformv1alpha1.AllowedKind) guard.Policy {
 	}
 }
 
-// Claim makes the volume that the steps share.
-func Claim(r *Run) (render.Object, error) {
+// Claims makes the volumes that the steps use: the one that they share, and that of caches, where the run says how it is made.
+func Claims(r *Run) ([]render.Object, error) {
+	shared, err := claim(r, "claim", ClaimName(r.Input.Component, r.UID), r.Workspace)
+	if err != nil || r.Cache == "" || r.CacheVolume.Size.IsZero() {
+		return []render.Object{shared}, err
+	}
+	kept, err := claim(r, "cache", r.Cache, r.CacheVolume)
+	return []render.Object{shared, kept}, err
+}
+
+func claim(r *Run, resource, name string, volume Workspace) (render.Object, error) {
 	claim := &corev1.PersistentVolumeClaim{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "PersistentVolumeClaim"},
-		ObjectMeta: metav1.ObjectMeta{Name: ClaimName(r.Input.Component, r.UID)},
+		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: corev1.PersistentVolumeClaimSpec{
 			AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
-			Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: r.Workspace.Size}},
+			Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: volume.Size}},
 		},
 	}
-	if r.Workspace.StorageClass != "" {
-		claim.Spec.StorageClassName = &r.Workspace.StorageClass
+	if volume.StorageClass != "" {
+		claim.Spec.StorageClassName = &volume.StorageClass
 	}
-	return object(r, "claim", claim)
+	return object(r, resource, claim)
 }
 
 // Job makes the Job of a step.
@@ -178,6 +193,7 @@ func Job(r *Run, step *pipeline.Step) (render.Object, error) {
 		container.WorkingDir = sources
 		r.authenticate(&container, &pod)
 	}
+	r.keep(step, &container, &pod)
 	pod.Containers = []corev1.Container{container}
 	job := &batchv1.Job{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "batch/v1", Kind: "Job"},

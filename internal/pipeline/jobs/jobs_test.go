@@ -82,7 +82,8 @@ func expand(text string, variables map[string]string) string {
 
 func TestJob_IsTakenByTheGuardAtTheStrictestLevel(t *testing.T) {
 	r := run()
-	claim, err := jobs.Claim(r)
+	r.Cache, r.CacheVolume = jobs.CacheName("checkout", "u1", r.Workspace), r.Workspace
+	claims, err := jobs.Claims(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +93,7 @@ func TestJob_IsTakenByTheGuardAtTheStrictestLevel(t *testing.T) {
 	}
 	policy := jobs.Policy(r, nil)
 	policy.Namespaced = func(schema.GroupKind) (bool, bool) { return true, true }
-	if refusals := guard.Check([]guard.Object{{Resource: claim.Resource, Object: claim.Object}, {Resource: job.Resource, Object: job.Object}}, policy); len(refusals) > 0 {
+	if refusals := guard.Check([]guard.Object{{Resource: claims[0].Resource, Object: claims[0].Object}, {Resource: claims[1].Resource, Object: claims[1].Object}, {Resource: job.Resource, Object: job.Object}}, policy); len(refusals) > 0 {
 		t.Error(refusals)
 	}
 }

@@ -59,6 +59,16 @@ var _ = Describe("A Build that runs", func() {
 		Expect(clone.Volumes).NotTo(ContainElement(HaveField("Name", "credentials")))
 	})
 
+	It("takes what it runs with from nobody else", func(ctx context.Context) {
+		t := begin(ctx, platformv1alpha1.Pipeline{Stages: []platformv1alpha1.Stage{stage("test")}})
+		b := t.create(ctx)
+		t.job(ctx, b, "clone")
+		live := read(ctx, b)
+		before := live.DeepCopy()
+		live.Status.Inputs.Secret = "of-somebody-else"
+		Expect(admin.Status().Patch(ctx, live, client.MergeFrom(before))).To(MatchError(ContainSubstring("is written by Towpath alone")), "an administrator of the cluster may not either")
+	})
+
 	It("ends as it began where the Component is given to another engine meanwhile", func(ctx context.Context) {
 		t := begin(ctx, platformv1alpha1.Pipeline{Stages: []platformv1alpha1.Stage{stage("test")}})
 		b := t.create(ctx)

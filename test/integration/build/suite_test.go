@@ -47,7 +47,9 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	cluster, err = framework.Start(ctx, framework.Options{Log: GinkgoWriter, Clock: now})
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() { Expect(cluster.Stop()).To(Succeed()) })
-	cluster.Configure = func(c *manager.Configuration) { c.Pipeline.Images.Clone = "registry.example/git:1" }
+	cluster.Configure = func(c *manager.Configuration) {
+		c.Pipeline.Images.Clone, c.Pipeline.Cache.Size = "registry.example/git:1", "2Gi"
+	}
 	admin = cluster.Client
 	Expect(cluster.StartManager(ctx)).To(Succeed())
 	Expect(admin.Create(ctx, framework.Class(class, platformv1alpha1.TierDevelopment))).To(Succeed())

@@ -1,0 +1,67 @@
+package build_test
+
+import (
+	"context"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/test/framework"
+)
+
+var _ = Describe("The cache of a stage", func() {
+	cached := func() platformv1alpha1.Pipeline {
+		with := stage("test")
+		with.Cache = []string{".cache/go"}
+		return platformv1alpha1.Pipeline{Stages: []platformv1alpha1.Stage{with, stage("other", "test")}}
+	}
+	// mounts are the paths in a pod at which the cache is.
+	mounts := func(pod corev1.PodSpec) []string {
+		var all []string
+		for _, m := range pod.Containers[0].VolumeMounts {
+			if m.Name == "caches" {
+				all = append(all, m.MountPath+" "+m.SubPath)
+			}
+		}
+		return all
+	}
+
+	It("is on a volume that Builds of the branch share, and that goes with the Component", func(ctx context.Context) {
+		t := begin(ctx, cached())
+		b := t.create(ctx)
+		t.succeeds(ctx, b, "clone")
+		Expect(mounts(t.job(ctx, b, "test").Spec.Template.Spec)).To(Equal([]string{"/towpath/sources/.cache/go .cache/go"}))
+		t.succeeds(ctx, b, "test")
+		Expect(mounts(t.job(ctx, b, "other").Spec.Template.Spec)).To(BeEmpty())
+		t.succeeds(ctx, b, "other")
+		Eventually(ctx, framework.Read(admin, b)).Should(framework.BeReady())
+		kept := read(ctx, b).Status.Inputs.Cache
+		claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: t.workload, Name: kept}}
+		first, err := framework.Read(admin, claim)(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(first.Spec.Resources.Requests.Storage().String()).To(Equal("2Gi"))
+
+		next := t.create(ctx)
+		t.succeeds(ctx, next, "clone", "test", "other")
+		Eventually(ctx, framework.Read(admin, next)).Should(And(framework.BeReady(), HaveField("Status.Inputs.Cache", kept)))
+		Expect(admin.Delete(ctx, b)).To(Succeed())
+		gone(ctx, b)
+		Expect(framework.Read(admin, claim)(ctx)).To(And(HaveField("UID", first.UID), HaveField("DeletionTimestamp", BeNil())))
+
+		Expect(admin.Delete(ctx, t.component)).To(Succeed())
+		gone(ctx, next)
+		Eventually(ctx, t.left).Should(BeEmpty())
+	})
+
+	It("is not for other branches", func(ctx context.Context) {
+		t := begin(ctx, cached())
+		b := t.create(ctx, func(b *platformv1alpha1.Build) { b.Spec.Branch = "feature" })
+		t.succeeds(ctx, b, "clone")
+		Expect(mounts(t.job(ctx, b, "test").Spec.Template.Spec)).To(BeEmpty())
+		t.succeeds(ctx, b, "test", "other")
+		Eventually(ctx, framework.Read(admin, b)).Should(And(framework.BeReady(), HaveField("Status.Inputs.Cache", "")))
+	})
+})
