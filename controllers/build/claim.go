@@ -44,10 +44,13 @@ func (r *Reconciler) freeVolume(ctx context.Context, s *scope) (bool, error) {
 	claim.SetGroupVersionKind(apply.ClaimKind)
 	key := types.NamespacedName{Namespace: place.Namespace, Name: jobs.ClaimName(s.build.Spec.Component, s.build.UID)}
 	err := r.Live.Get(ctx, key, claim)
-	if client.IgnoreNotFound(err) != nil {
+	if apierrors.IsNotFound(err) {
+		return true, nil
+	}
+	if err != nil {
 		return false, fmt.Errorf("reading PersistentVolumeClaim %s: %w", key.Name, err)
 	}
-	if err != nil || !ours(claim, s.build) || claim.DeletionTimestamp.IsZero() || !slices.Contains(claim.Finalizers, apply.KeepsClaims) {
+	if !ours(claim, s.build) || claim.DeletionTimestamp.IsZero() || !slices.Contains(claim.Finalizers, apply.KeepsClaims) {
 		return true, nil
 	}
 	var pods corev1.PodList

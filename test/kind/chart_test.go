@@ -21,7 +21,7 @@ var _ = Describe("The Helm chart", Serial, Label("disruptive"), func() {
 	It("installs managers whose webhooks answer, leaves what people own when it goes, and comes back to it", func(ctx context.Context) {
 		// What Helm applied is Helm's: it goes before Towpath is installed in the other way.
 		restore := func(ctx context.Context) {
-			kind.towpath(ctx, "uninstall", "--workloads=delete", "--yes")
+			kind.towpath(ctx, "uninstall", "--workloads=keep", "--yes")
 			kind.install(ctx)
 		}
 		DeferCleanup(restore)

@@ -2,7 +2,6 @@ package kind
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -60,8 +59,9 @@ func startForge(ctx context.Context) {
 
 	// The node knows no names of Services, and asks registries by HTTPS unless it is told otherwise.
 	Expect(kind.Get(ctx, client.ObjectKeyFromObject(service), service)).To(Succeed())
-	folder, url := "/etc/containerd/certs.d/"+forgeHost+":5000", "http://"+service.Spec.ClusterIP+":5000"
-	kind.docker(ctx, "exec", nodeName, "sh", "-c", fmt.Sprintf("mkdir -p %s && printf 'server = \"%s\"\\n[host.\"%s\"]\\n' >%s/hosts.toml", folder, url, url, folder))
+	url := "http://" + service.Spec.ClusterIP + ":5000"
+	script := `mkdir -p "$1" && printf 'server = "%s"\n[host."%s"]\n' "$2" "$2" >"$1/hosts.toml"`
+	kind.docker(ctx, "exec", nodeName, "sh", "-c", script, "sh", "/etc/containerd/certs.d/"+forgeHost+":5000", url)
 }
 
 // commit pushes a commit of these files, each as path=content, and returns its hash.

@@ -10,6 +10,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -20,16 +21,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
-// option finds the value of the n-th option of this name.
-func option(args []string, option string, n int) string {
-	for i := range len(args) - 1 {
-		if args[i] != option {
-			continue
-		}
-		if n == 0 {
-			return args[i+1]
-		}
-		n--
+// option finds the value of the first option of this name.
+func option(args []string, option string) string {
+	if i := slices.Index(args, option); i >= 0 && i+1 < len(args) {
+		return args[i+1]
 	}
 	return ""
 }
@@ -37,9 +32,9 @@ func option(args []string, option string, n int) string {
 // buildctl builds the image of the context: test/kind/app in the version that the file version.txt names. It pushes it, and tells its
 // digest as buildctl does.
 func buildctl(args []string) error {
-	output, metadata := option(args, "--output", 0), option(args, "--metadata-file", 0)
-	context, ok := strings.CutPrefix(option(args, "--local", 0), "context=")
-	if !ok || option(args, "--addr", 0) == "" || option(args, "--frontend", 0) != "dockerfile.v0" || metadata == "" {
+	output, metadata := option(args, "--output"), option(args, "--metadata-file")
+	context, ok := strings.CutPrefix(option(args, "--local"), "context=")
+	if !ok || option(args, "--addr") == "" || option(args, "--frontend") != "dockerfile.v0" || metadata == "" {
 		return fmt.Errorf("these are not the options of buildctl: %q", args)
 	}
 	var image string
@@ -122,7 +117,7 @@ func pull(reference string) (name.Digest, v1.Image, error) {
 
 // syft lists the files of an image.
 func syft(args []string) error {
-	path, ok := strings.CutPrefix(option(args, "--output", 0), "spdx-json=")
+	path, ok := strings.CutPrefix(option(args, "--output"), "spdx-json=")
 	if !ok || len(args) < 2 || args[0] != "scan" {
 		return fmt.Errorf("these are not the options of syft: %q", args)
 	}
@@ -153,7 +148,7 @@ func syft(args []string) error {
 
 // grype reads an image, and finds nothing.
 func grype(args []string) error {
-	if len(args) == 0 || option(args, "--fail-on", 0) == "" {
+	if len(args) == 0 || option(args, "--fail-on") == "" {
 		return fmt.Errorf("these are not the options of grype: %q", args)
 	}
 	ref, _, err := pull(args[0])
@@ -168,7 +163,7 @@ func cosign(args []string) error {
 	if len(args) < 2 || args[0] != "sign" && args[0] != "attest" {
 		return fmt.Errorf("these are not the options of cosign: %q", args)
 	}
-	if option(args, "--key", 0) != "env://COSIGN_PRIVATE_KEY" || os.Getenv("COSIGN_PRIVATE_KEY") == "" {
+	if option(args, "--key") != "env://COSIGN_PRIVATE_KEY" || os.Getenv("COSIGN_PRIVATE_KEY") == "" {
 		return errors.New("there is no key")
 	}
 	ref, image, err := pull(args[len(args)-1])
@@ -177,7 +172,7 @@ func cosign(args []string) error {
 	}
 	suffix := map[string]string{"sign": ".sig", "attest": ".att"}[args[0]]
 	if args[0] == "attest" {
-		predicate, err := os.ReadFile(option(args, "--predicate", 0))
+		predicate, err := os.ReadFile(option(args, "--predicate"))
 		if err != nil || !json.Valid(predicate) {
 			return fmt.Errorf("the predicate is none: %s (%w)", predicate, err)
 		}
