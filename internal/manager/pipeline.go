@@ -9,6 +9,7 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/pipeline"
+	"github.com/towpath-dev/towpath/internal/pipeline/actions"
 	"github.com/towpath-dev/towpath/internal/pipeline/jobs"
 )
 
@@ -22,6 +23,10 @@ type PipelineConfiguration struct {
 	Buildkitd string `json:"buildkitd,omitempty"`
 	// Workspace is the volume that the stages of a Build share. It goes when the Build ends.
 	Workspace WorkspaceConfiguration `json:"workspace,omitzero"`
+	// Actions is what the workflows of Components are made of whose engine is GitHubActions, as towpath pipeline sync reads it too. The
+	// repositories of these are asked then, and the condition PipelineInStep says whether their workflow is the one of the golden path.
+	// Default: none, so that nobody looks.
+	Actions *actions.Config `json:"actions,omitempty"`
 }
 
 // PipelineImages are the images of the standard stages. Each needs /bin/sh, and runs as user 65532. A stage can name another. Default: none, so that a
@@ -89,6 +94,11 @@ func (c *PipelineConfiguration) validate(at *field.Path) field.ErrorList {
 	if c.Workspace.Size != "" {
 		if size, err := resource.ParseQuantity(c.Workspace.Size); err != nil || size.Sign() <= 0 {
 			errs = append(errs, field.Invalid(at.Child("workspace", "size"), c.Workspace.Size, "must be a quantity greater than zero, such as 10Gi"))
+		}
+	}
+	if c.Actions != nil {
+		if err := c.Actions.Check(at.Child("actions").String()); err != nil {
+			errs = append(errs, field.Invalid(at.Child("actions"), "its settings", err.Error()))
 		}
 	}
 	if name := c.Workspace.StorageClass; name != "" && len(validation.IsDNS1123Subdomain(name)) > 0 {
