@@ -143,6 +143,10 @@ func buildComponent(component *platformv1alpha1.Component, environments map[key]
 		expiring := conditionOf(component.Status.Conditions, platformv1alpha1.ConditionOverridesExpiring)
 		built.OverridesExpiring = &expiring
 	}
+	if meta.IsStatusConditionFalse(component.Status.Conditions, platformv1alpha1.ConditionPipelineInStep) {
+		behind := conditionOf(component.Status.Conditions, platformv1alpha1.ConditionPipelineInStep)
+		built.PipelineBehind = &behind
+	}
 	states := map[string]platformv1alpha1.ComponentEnvironmentStatus{}
 	for _, state := range component.Status.Environments {
 		states[state.Name] = state

@@ -78,6 +78,8 @@ type Component struct {
 	Promoted       Condition `json:"promoted"`
 	// OverridesExpiring says which overrides expire soon, or have expired, and what happens then; nil where none does.
 	OverridesExpiring *Condition `json:"overridesExpiring,omitempty"`
+	// PipelineBehind says that the workflow in the repository is not the one of the golden path; nil where nobody says so.
+	PipelineBehind *Condition `json:"pipelineBehind,omitempty"`
 	// EstimatedCost is what it is estimated to cost a month in all environments; nil where nothing runs.
 	EstimatedCost *platformv1alpha1.CostSum `json:"estimatedCost,omitempty"`
 	// Environments, in the order of the path.

@@ -111,6 +111,9 @@ func (s Style) component(root *node, component *Component) {
 	if expiring := component.OverridesExpiring; expiring != nil {
 		branch.add("%s %s: %s", s.ansi(colours[Progressing], "!"), expiring.Reason, oneLine(expiring.Message))
 	}
+	if behind := component.PipelineBehind; behind != nil {
+		branch.add("%s %s: %s", s.ansi(colours[Progressing], "!"), behind.Reason, oneLine(behind.Message))
+	}
 	for i := range component.Environments {
 		environment := &component.Environments[i]
 		health, note := environment.Health, because(environment.Ready, environment.Health)

@@ -110,6 +110,26 @@ next: kubectl -n shop-dev port-forward deployment/checkout 8080:8080
 `)
 }
 
+// A workflow that is behind is no trouble of what runs, and shows all the same.
+func TestAWorkflowThatIsBehindShows(t *testing.T) {
+	from := reader(t, "ready")
+	var component platformv1alpha1.Component
+	if err := from.Get(t.Context(), client.ObjectKey{Namespace: "team-shop", Name: "checkout"}, &component); err != nil {
+		t.Fatal(err)
+	}
+	component.Status.Conditions = append(component.Status.Conditions, metav1.Condition{
+		Type: platformv1alpha1.ConditionPipelineInStep, Status: metav1.ConditionFalse, Reason: platformv1alpha1.ReasonPipelineBehind,
+		Message: "Commit 3f2c81d09a4b of branch main is not in step: run towpath pipeline sync.",
+	})
+	if err := from.Update(t.Context(), &component); err != nil {
+		t.Fatal(err)
+	}
+	shown := show(t, from, tree.Options{Namespace: "team-shop", Component: "checkout"}, tree.Style{Brief: true})
+	if want := "Ready, promoted\n   ├─ ! PipelineBehind: Commit 3f2c81d09a4b of branch main is not in step: run towpath pipeline sync.\n"; !strings.Contains(shown, want) {
+		t.Errorf("got:\n%s\nwant in it:\n%s", shown, want)
+	}
+}
+
 func TestAReleaseShowsItsCommitAndHowLongItTook(t *testing.T) {
 	from := reader(t, "ready")
 	for name, author := range map[string]string{"checkout-dev-2": "Ada <ada@shop.example>\x1b[2J\n", "checkout-prod-1": ""} {
