@@ -100,12 +100,12 @@ type SourceSecretReference struct {
 type PipelineState string
 
 const (
-	// PipelineInStepState: it is the one that the golden path makes.
-	PipelineInStepState PipelineState = "InStep"
-	// PipelineBehindState: it is another, or there is none.
-	PipelineBehindState PipelineState = "Behind"
-	// PipelineUnknownState: the golden path makes none for this Component.
-	PipelineUnknownState PipelineState = "Unknown"
+	// PipelineInStep says that it is the one that the golden path makes.
+	PipelineInStep PipelineState = "InStep"
+	// PipelineBehind says that it is another, or there is none.
+	PipelineBehind PipelineState = "Behind"
+	// PipelineUnknown says that the golden path makes none for this Component.
+	PipelineUnknown PipelineState = "Unknown"
 )
 
 // SourcePipelineStatus is how the workflow in a repository compares with the golden path.

@@ -100,10 +100,10 @@ func (s *scope) reportPipeline(conditions *[]metav1.Condition, generation int64)
 	status, reason, found := metav1.ConditionUnknown, platformv1alpha1.ReasonPipelineInvalid, s.component.Status.Source.Pipeline
 	message := found.Message
 	switch found.State {
-	case platformv1alpha1.PipelineInStepState:
+	case platformv1alpha1.PipelineInStep:
 		status, reason = metav1.ConditionTrue, platformv1alpha1.ReasonPipelineInStep
 		message = fmt.Sprintf("The workflow in the repository is that of revision %d of ServiceTemplate %s.", found.Revision, s.component.Spec.TemplateRef.Name)
-	case platformv1alpha1.PipelineBehindState:
+	case platformv1alpha1.PipelineBehind:
 		status, reason = metav1.ConditionFalse, platformv1alpha1.ReasonPipelineBehind
 	}
 	condition.Set(conditions, generation, platformv1alpha1.ConditionPipelineInStep, status, reason, message)

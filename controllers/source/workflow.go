@@ -54,7 +54,7 @@ func (r *Reconciler) compare(ctx context.Context, c *platformv1alpha1.Component,
 	var none *noWorkflowError
 	if errors.As(err, &none) {
 		return &finding{head: head.SHA, pipeline: &platformv1alpha1.SourcePipelineStatus{
-			State: platformv1alpha1.PipelineUnknownState, Revision: wanted.revision, Message: gittext.Line(none.message, maxMessage),
+			State: platformv1alpha1.PipelineUnknown, Revision: wanted.revision, Message: gittext.Line(none.message, maxMessage),
 		}}, nil
 	}
 	if err != nil {
@@ -68,9 +68,9 @@ func (r *Reconciler) compare(ctx context.Context, c *platformv1alpha1.Component,
 	if err != nil {
 		return found(head.SHA, err)
 	}
-	status := &platformv1alpha1.SourcePipelineStatus{State: platformv1alpha1.PipelineInStepState, Revision: wanted.revision}
+	status := &platformv1alpha1.SourcePipelineStatus{State: platformv1alpha1.PipelineInStep, Revision: wanted.revision}
 	if differences := wanted.differences(listing.Files); len(differences) > 0 {
-		status.State, status.Message = platformv1alpha1.PipelineBehindState, behind(c, listing.SHA, wanted.revision, differences)
+		status.State, status.Message = platformv1alpha1.PipelineBehind, behind(c, listing.SHA, wanted.revision, differences)
 	}
 	t.compared = compared{sha: listing.SHA, wanted: sum, status: status}
 	return &finding{head: listing.SHA, pipeline: status}, nil

@@ -62,10 +62,10 @@ func (s *gitServer) start(ctx context.Context) error {
 	}
 	err = wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, 15*time.Second, true, func(ctx context.Context) (bool, error) {
 		connection, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", address)
-		if err != nil {
-			return false, nil
+		if err == nil {
+			_ = connection.Close() // nothing was said
 		}
-		return true, connection.Close()
+		return err == nil, nil
 	})
 	if err != nil {
 		return fmt.Errorf("the Git server does not answer at %s: see %s", address, s.log())

@@ -98,7 +98,7 @@ func (c *PipelineConfiguration) validate(at *field.Path) field.ErrorList {
 	}
 	if c.Actions != nil {
 		if err := c.Actions.Check(at.Child("actions").String()); err != nil {
-			errs = append(errs, field.Invalid(at.Child("actions"), "its settings", err.Error()))
+			errs = append(errs, field.Invalid(at.Child("actions"), field.OmitValueType{}, err.Error()))
 		}
 	}
 	if name := c.Workspace.StorageClass; name != "" && len(validation.IsDNS1123Subdomain(name)) > 0 {

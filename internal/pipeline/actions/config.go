@@ -103,7 +103,9 @@ var imageNames = []string{"image", "sbom", "scan", "sign", "provenance"}
 
 // Standard is what the standard stages run with on runners, where the platform says something else for those than for its clusters.
 func (c *Config) Standard(of pipeline.Standard) pipeline.Standard {
-	of.Images = maps.Clone(of.Images)
+	images := map[platformv1alpha1.StandardStage]string{}
+	maps.Copy(images, of.Images)
+	of.Images = images
 	for _, stage := range []platformv1alpha1.StandardStage{
 		platformv1alpha1.StageImage, platformv1alpha1.StageSBOM, platformv1alpha1.StageScan, platformv1alpha1.StageSign, platformv1alpha1.StageProvenance,
 	} {

@@ -6,8 +6,24 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/pipeline"
 	"github.com/towpath-dev/towpath/internal/pipeline/actions"
 )
+
+func TestStandardIsThatOfRunnersWhereThePlatformSaysSo(t *testing.T) {
+	of := pipeline.Standard{Buildkitd: "tcp://cluster:1", Images: map[platformv1alpha1.StandardStage]string{
+		platformv1alpha1.StageImage: "cluster/buildctl", platformv1alpha1.StageScan: "cluster/grype",
+	}}
+	config := actions.Config{Images: map[string]string{"scan": "runners/grype"}, Buildkitd: "tcp://runners:1"}
+	got := config.Standard(of)
+	if got.Buildkitd != "tcp://runners:1" || got.Images[platformv1alpha1.StageScan] != "runners/grype" || got.Images[platformv1alpha1.StageImage] != "cluster/buildctl" {
+		t.Errorf("got %+v", got)
+	}
+	if of.Images[platformv1alpha1.StageScan] != "cluster/grype" {
+		t.Error("what clusters run with was changed too")
+	}
+}
 
 func TestDriftOfTellsByHashesAlone(t *testing.T) {
 	hash := func(content string) string {
