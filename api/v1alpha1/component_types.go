@@ -323,8 +323,8 @@ type ComponentStatus struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// conditions are Ready, Promoted, Stalled when somebody must act first, and OverridesExpiring when an
-	// override has expired or soon will.
+	// conditions are Ready, Promoted, Stalled when somebody must act first, OverridesExpiring when an
+	// override has expired or soon will, and PipelineInStep where a workflow in the repository is compared with the golden path.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

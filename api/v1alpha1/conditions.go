@@ -17,6 +17,10 @@ const (
 	// ConditionOverridesExpiring is True on a Component when one of its overrides has expired, or will within
 	// 14 days; it is absent otherwise. It does not make a Component unready.
 	ConditionOverridesExpiring = "OverridesExpiring"
+	// ConditionPipelineInStep is True on a Component when the workflow in its repository is the one that its golden path makes, and
+	// Unknown where that cannot be told. It is absent where the engine keeps no workflow there, and where the manager's configuration
+	// says nothing of workflows. It does not make a Component unready.
+	ConditionPipelineInStep = "PipelineInStep"
 	// ConditionWithinLimits is True on an Environment that something bounds (a quota, a lifetime, limits of the team) when
 	// the environment uses no more, and asks for no more than its class allows; it is absent where nothing does. It is False, too,
 	// when the class is for the team no more. It does not make an Environment unready.
@@ -254,6 +258,10 @@ const (
 	ReasonDigestResolved = "DigestResolved"
 	// ReasonDigestUnknown: no registry told the digest, and Releases name the image by its tag.
 	ReasonDigestUnknown = "DigestUnknown"
+	// ReasonPipelineInStep: the workflow in the repository is the one that the golden path makes.
+	ReasonPipelineInStep = "PipelineInStep"
+	// ReasonPipelineBehind: the workflow in the repository is another than the golden path makes.
+	ReasonPipelineBehind = "PipelineBehind"
 	// ReasonWaitingForRecord: another engine builds, and has not recorded what it built.
 	ReasonWaitingForRecord = "WaitingForRecord"
 	// ReasonEngineNotInstalled: the Component is to be built by software that the cluster does not have.

@@ -97,6 +97,34 @@ type SourceSecretReference struct {
 	Name string `json:"name,omitempty"`
 }
 
+// PipelineState is how the workflow in a repository compares with the golden path.
+// +kubebuilder:validation:Enum=InStep;Behind;Unknown
+type PipelineState string
+
+const (
+	// PipelineInStep says that it is the one that the golden path makes.
+	PipelineInStep PipelineState = "InStep"
+	// PipelineBehind says that it is another, or there is none.
+	PipelineBehind PipelineState = "Behind"
+	// PipelineUnknown says that the golden path makes none for this Component.
+	PipelineUnknown PipelineState = "Unknown"
+)
+
+// SourcePipelineStatus is how the workflow in a repository compares with the golden path.
+type SourcePipelineStatus struct {
+	// state is whether it is in step.
+	// +required
+	State PipelineState `json:"state,omitempty"`
+	// revision of the ServiceTemplate that it was compared with: the one that the Component pins, else the newest. Absent where there is none.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	Revision int64 `json:"revision,omitempty"`
+	// message says which files differ, or why that cannot be told. Absent where it is in step.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
+}
+
 // SourceStatus is what Towpath knows of a Component's repository. It is written when something changes, and not each time that the
 // repository is asked.
 type SourceStatus struct {
@@ -123,4 +151,8 @@ type SourceStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message,omitempty"`
+	// pipeline is how the workflow in the repository compares with the golden path. Absent where the engine keeps none there, and where
+	// pipeline.actions of the manager's configuration says nothing of workflows.
+	// +optional
+	Pipeline *SourcePipelineStatus `json:"pipeline,omitempty"`
 }

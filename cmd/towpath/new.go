@@ -39,6 +39,7 @@ type newOptions struct {
 	scaffold.Input
 	fromCluster, dryRun bool
 	settings            []string
+	config              string
 	language, dir       string
 	languageGiven       bool
 }
@@ -57,11 +58,16 @@ the catalogue that ships with Towpath. component.yaml is checked as by lint
 before anything is written. What the golden path requires and --set does not
 tell is filled with an example, and named.
 
+With --config, a golden path that has a pipeline is built by GitHub Actions: the
+workflow is written as towpath pipeline sync does, and component.yaml takes the
+image from what the workflow records.
+
 Files that exist are never written over: they are listed, and nothing is
 written. There is no --force.`,
 		Example: `  towpath new web-service checkout -n team-shop -e dev,prod --repository https://git.example/shop/checkout
   towpath new scheduled-job report --set schedule="30 2 * * *" --dry-run
-  towpath new our-service checkout --from-cluster -o services/checkout`,
+  towpath new our-service checkout --from-cluster -o services/checkout
+  towpath new our-service checkout --from-cluster --config platform.yaml --repository https://github.example/shop/checkout`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Template, o.Name = args[0], args[1]
@@ -92,6 +98,7 @@ func (o *newOptions) bind(cmd *cobra.Command) {
 	flags.StringVar(&o.Image, "image", "", "image that the Component runs (default: one at registry.example, to be changed)")
 	flags.StringSliceVarP(&o.Environments, "environment", "e", []string{"dev"}, "environments of the path, in order")
 	flags.StringArrayVar(&o.settings, "set", nil, "parameter of the golden path, as path=value, such as replicas.min=2")
+	flags.StringVar(&o.config, "config", "", "file with the platform's settings of pipelines: GitHub Actions builds the service (default: whoever changes the image does)")
 	flags.StringVar(&o.language, "language", string(scaffold.Go), "skeleton: go, or none for no source and no Dockerfile")
 	flags.StringVar(&o.Module, "module", "", "path of the Go module (default: that of --repository)")
 	flags.StringVar(&o.Repository, "repository", "", "https URL of the repository, for Backstage")
@@ -115,6 +122,9 @@ func (o *newOptions) run(ctx context.Context, connect cluster.Connector, std str
 	if err != nil {
 		return err
 	}
+	if o.config != "" && o.Spec.Pipeline == nil {
+		return &trouble{err: fmt.Errorf("--config: golden path %s has no pipeline, so nothing says what GitHub Actions should run; nothing was written", o.Template), next: "leave --config out", code: exitFindings}
+	}
 	filled, notes, err := o.complete(world)
 	if err != nil {
 		return &trouble{err: err, next: help}
@@ -123,7 +133,7 @@ func (o *newOptions) run(ctx context.Context, connect cluster.Connector, std str
 	if err != nil {
 		return &trouble{err: err, next: help}
 	}
-	if err := o.check(ctx, world, files["component.yaml"], filled, std.out); err != nil {
+	if err := o.check(ctx, world, files, filled, std.out); err != nil {
 		return err
 	}
 	if o.dryRun {
@@ -202,6 +212,7 @@ func (o *newOptions) complete(world *offline.World) (filled, notes []string, err
 	if len(filled) > 0 {
 		notes = append(notes, "examples, to be changed in component.yaml: "+strings.Join(filled, ", "))
 	}
+	o.GitHubActions = o.config != ""
 	o.Language, o.Version = scaffold.Language(o.language), version.Version
 	software := scaffold.Runs(o.Spec) == scaffold.RunsSoftware
 	if software && !o.languageGiven {
@@ -242,12 +253,21 @@ func shippedExample(name string) (parameters map[string]any, image string) {
 	return parameters, image
 }
 
-// check holds component.yaml to what lint checks, and prints what is wrong.
-func (o *newOptions) check(ctx context.Context, world *offline.World, text []byte, filled []string, out io.Writer) error {
+// check holds component.yaml to what lint checks, and prints what is wrong. Where a workflow is to build it, it adds that to the files.
+func (o *newOptions) check(ctx context.Context, world *offline.World, files map[string][]byte, filled []string, out io.Writer) error {
 	const file = "component.yaml"
-	documents, problems := manifest.Parse(file, text)
+	documents, problems := manifest.Parse(file, files[file])
 	world.AddFiles(ctx, documents, problems)
 	world.Lint()
+	if o.GitHubActions {
+		config, standard, err := readSettings(o.config)
+		if err != nil {
+			return &trouble{err: err, next: "correct the file; docs/guides/pipelines-github.md shows one"}
+		}
+		for _, workflow := range world.Workflows(standard, config) {
+			maps.Copy(files, workflow.Files)
+		}
+	}
 	wrong := false
 	var said strings.Builder
 	for _, finding := range world.FindingsOf(file) {

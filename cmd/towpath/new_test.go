@@ -367,6 +367,50 @@ spec:
 	}
 }
 
+// What new writes is what pipeline sync writes: a repository that was just made is in step, and lint has nothing to say of it.
+func TestNewWritesTheWorkflowOfAGoldenPathWithAPipeline(t *testing.T) {
+	const settings, golden = "testdata/pipeline/platform.yaml", "testdata/pipeline/template.yaml"
+	dir := filepath.Join(t.TempDir(), "hello")
+	args := []string{"new", "built", "hello", "-n", "team-shop", "-f", golden, "--image", "registry.example:5000/shop/hello:0.1.0", "-o", dir, "--config", settings}
+	got := towpath(t, nil, args...)
+	if got.code == exitOK || !strings.Contains(got.err, "name it with --repository") {
+		t.Fatalf("got %+v", got)
+	}
+	if got = towpath(t, nil, append(args, "--repository", "https://git.example/shop/hello/")...); got.code != exitOK || !strings.Contains(got.out, "towpath-hello.yaml") {
+		t.Fatalf("got %+v", got)
+	}
+	component := read(t, filepath.Join(dir, "component.yaml"))
+	for _, want := range []string{"engine: GitHubActions\n", "repository: https://git.example/shop/hello\n", "    image: registry.example:5000/shop/hello\n"} {
+		if !strings.Contains(component, want) {
+			t.Errorf("component.yaml lacks %q:\n%s", want, component)
+		}
+	}
+	if strings.Contains(component, "\n  image:") {
+		t.Errorf("component.yaml names an image, which would win over what the workflow records:\n%s", component)
+	}
+	templates := filepath.Join(dir, ".towpath", "templates")
+	if got := towpath(t, nil, "lint", "--strict", "--templates", templates, filepath.Join(dir, "component.yaml")); got.code != exitOK {
+		t.Errorf("lint: %+v", got)
+	}
+	if got := towpath(t, nil, "pipeline", "sync", "--config", settings, "--templates", templates, "--dir", dir, "--check"); got.code != exitOK || got.out != "" {
+		t.Errorf("sync --check: %+v", got)
+	}
+	if text := read(t, filepath.Join(dir, "README.md")); !strings.Contains(text, "A new version is a push to `main`") || strings.Contains(text, "docker push") {
+		t.Errorf("README.md:\n%s", text)
+	}
+}
+
+func TestNewRefusesAWorkflowWhereThereIsNoPipeline(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "hello")
+	got := towpath(t, nil, "new", "web-service", "hello", "-o", dir, "--config", "testdata/pipeline/platform.yaml", "--repository", "https://git.example/shop/hello")
+	if got.code != exitFindings || !strings.Contains(got.err, "golden path web-service has no pipeline") {
+		t.Errorf("got %+v", got)
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("it was written all the same")
+	}
+}
+
 func TestNewWithoutAClusterSaysWhatToDo(t *testing.T) {
 	t.Setenv("KUBECONFIG", os.DevNull)
 	t.Setenv("HOME", t.TempDir())

@@ -122,7 +122,7 @@ func readSettings(name string) (actions.Config, pipeline.Standard, error) {
 	} {
 		standard.Images[stage] = p.Images[strings.ToLower(string(stage))]
 	}
-	return p.Actions, standard, p.Actions.Check(name + ": pipeline.actions")
+	return p.Actions, p.Actions.Standard(standard), p.Actions.Check(name + ": pipeline.actions")
 }
 
 func (f *syncFlags) run(ctx context.Context, connect cluster.Connector, std streams, program string) error {

@@ -4,12 +4,15 @@ import (
 	"context"
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/build"
+	"github.com/towpath-dev/towpath/internal/condition"
 	"github.com/towpath-dev/towpath/internal/index"
 	"github.com/towpath-dev/towpath/internal/promotion"
 )
@@ -51,7 +54,7 @@ func (s *scope) awaitBuild() {
 	source := s.component.Spec.Source
 	message := fmt.Sprintf("No Build of branch %s has succeeded yet: kubectl -n %s get builds shows those that there are, and towpath build record makes one of what was built elsewhere.",
 		build.Branch(source), s.component.Namespace)
-	if status := s.component.Status.Source; status != nil && status.Reason != "" {
+	if status := s.component.Status.Source; status != nil && status.Reason != "" && build.Engine(source) != platformv1alpha1.EngineGitHubActions {
 		message = fmt.Sprintf("No Build of branch %s has succeeded yet, and none can be made: %s", build.Branch(source), status.Message)
 	}
 	for i := range s.stops {
@@ -85,4 +88,23 @@ func (r *Reconciler) ofBuild(_ context.Context, o client.Object) []ctrl.Request 
 		return nil
 	}
 	return []ctrl.Request{{NamespacedName: types.NamespacedName{Namespace: b.Namespace, Name: b.Spec.Component}}}
+}
+
+// reportPipeline sets PipelineInStep where the workflow in the repository was compared with the golden path, and takes it away otherwise.
+func (s *scope) reportPipeline(conditions *[]metav1.Condition, generation int64) {
+	source := s.component.Spec.Source
+	if source == nil || build.Engine(source) != platformv1alpha1.EngineGitHubActions || s.component.Status.Source == nil || s.component.Status.Source.Pipeline == nil {
+		meta.RemoveStatusCondition(conditions, platformv1alpha1.ConditionPipelineInStep)
+		return
+	}
+	status, reason, found := metav1.ConditionUnknown, platformv1alpha1.ReasonPipelineInvalid, s.component.Status.Source.Pipeline
+	message := found.Message
+	switch found.State {
+	case platformv1alpha1.PipelineInStep:
+		status, reason = metav1.ConditionTrue, platformv1alpha1.ReasonPipelineInStep
+		message = fmt.Sprintf("The workflow in the repository is that of revision %d of ServiceTemplate %s.", found.Revision, s.component.Spec.TemplateRef.Name)
+	case platformv1alpha1.PipelineBehind:
+		status, reason = metav1.ConditionFalse, platformv1alpha1.ReasonPipelineBehind
+	}
+	condition.Set(conditions, generation, platformv1alpha1.ConditionPipelineInStep, status, reason, message)
 }

@@ -48,6 +48,7 @@ func (r *Reconciler) report(ctx context.Context, s *scope) error {
 	s.reportReady(&status.Conditions, generation)
 	s.reportPromoted(&status.Conditions, generation)
 	s.reportOverrides(&status.Conditions, generation)
+	s.reportPipeline(&status.Conditions, generation)
 	if err := r.patchStatus(ctx, s); err != nil {
 		return err
 	}

@@ -42,11 +42,13 @@ type Reconciler struct {
 	Recorder events.EventRecorder
 	// Schedule says when a repository is asked.
 	Schedule *Schedule
+	// Workflows is what the workflows in repositories are compared with. If nil, none is.
+	Workflows *Workflows
 }
 
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=components,verbs=get;list;watch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=components/status,verbs=patch
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=environments,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=environments;servicetemplates;servicetemplaterevisions,verbs=get;list;watch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=builds,verbs=get;list;watch;create
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=rolebindings,verbs=get;list;watch
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=rolebindings,resourceNames=towpath-git-reader,verbs=create;patch;delete
@@ -71,7 +73,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if !component.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
 	}
-	if !Builds(component) {
+	if !r.asks(component) {
 		r.Schedule.Forget(req.NamespacedName)
 		return ctrl.Result{}, r.report(ctx, component, nil)
 	}
@@ -90,11 +92,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 // Builds says whether Towpath makes Builds of what is pushed: a source that it hears of, and an engine that runs in the cluster. A
 // copy in an environment of a pull request runs what the original was built to.
 func Builds(c *platformv1alpha1.Component) bool {
-	source := c.Spec.Source
-	if source == nil || source.Repository == "" || c.Labels[platformv1alpha1.LabelPreviewOf] != "" {
-		return false
-	}
-	return build.InCluster(build.Engine(source)) && source.Trigger != platformv1alpha1.TriggerNone
+	return named(c) && build.InCluster(build.Engine(c.Spec.Source)) && c.Spec.Source.Trigger != platformv1alpha1.TriggerNone
+}
+
+// named says whether a Component names a repository of its own.
+func named(c *platformv1alpha1.Component) bool {
+	return c.Spec.Source != nil && c.Spec.Source.Repository != "" && c.Labels[platformv1alpha1.LabelPreviewOf] == ""
 }
 
 // key is the name of a Component.

@@ -29,9 +29,11 @@ type finding struct {
 	message string
 	// soon has it asked again after a moment, without anything written. Zero is not so.
 	soon time.Duration
+	// pipeline is how the workflow in the repository compares with the golden path; nil where it is not compared.
+	pipeline *platformv1alpha1.SourcePipelineStatus
 }
 
-// look asks the repository, and makes a Build where there is none of what it has.
+// look asks the repository, and makes a Build where there is none of what it has, or compares the workflow that builds elsewhere.
 func (r *Reconciler) look(ctx context.Context, c *platformv1alpha1.Component, t *turn) (*finding, error) {
 	repository, err := r.repository(ctx, c, t)
 	if err != nil {
@@ -40,6 +42,9 @@ func (r *Reconciler) look(ctx context.Context, c *platformv1alpha1.Component, t 
 	head, err := r.Git.Head(ctx, repository)
 	if err != nil {
 		return found("", err)
+	}
+	if !Builds(c) {
+		return r.compare(ctx, c, t, repository, head)
 	}
 	builds, err := r.builds(ctx, c, t)
 	if err != nil {

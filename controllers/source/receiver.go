@@ -193,7 +193,7 @@ func (r *Receiver) sender(ctx context.Context, name types.NamespacedName) (*plat
 	if err := r.Get(ctx, name, component); err != nil {
 		return nil, nil, client.IgnoreNotFound(err)
 	}
-	if !Builds(component) || component.Spec.Source.SecretRef == nil {
+	if !r.asks(component) || component.Spec.Source.SecretRef == nil {
 		return nil, nil, nil
 	}
 	r.mu.Lock()
@@ -265,7 +265,7 @@ func (r *Receiver) about(ctx context.Context, component *platformv1alpha1.Compon
 	var about []*platformv1alpha1.Component
 	for i := range all.Items {
 		c := &all.Items[i]
-		if Builds(c) && c.Spec.Source.Repository == component.Spec.Source.Repository && build.Branch(c.Spec.Source) == said.Branch {
+		if r.asks(c) && c.Spec.Source.Repository == component.Spec.Source.Repository && build.Branch(c.Spec.Source) == said.Branch {
 			about = append(about, c)
 		}
 	}

@@ -48,6 +48,8 @@ type turn struct {
 	builtAt time.Time
 	// skipped is the commit that changes nothing below a path.
 	skipped struct{ sha, from, path string }
+	// compared is what the workflow in the repository was compared with.
+	compared compared
 	// written is the status that was written last, and version the resource version that came of it.
 	written *platformv1alpha1.SourceStatus
 	version string

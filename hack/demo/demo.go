@@ -38,6 +38,9 @@ type demo struct {
 	plane     *controlplane.ControlPlane
 	client    client.Client
 	manager   *process.Manager
+	git       *gitServer
+	// pushed is the commit that this call pushed; empty where an earlier one did.
+	pushed string
 	// components are those of the sample. A second call must not wait for what a user has added.
 	components []client.ObjectKey
 	// warned is what the API server answered as a warning.
@@ -45,7 +48,7 @@ type demo struct {
 }
 
 func newDemo(root, dir string) *demo {
-	return &demo{root: root, dir: dir, manager: &process.Manager{
+	return &demo{root: root, dir: dir, git: &gitServer{dir: filepath.Join(dir, "git")}, manager: &process.Manager{
 		Dir: filepath.Join(dir, "manager"), Binary: filepath.Join(root, "bin", "manager"),
 		Arguments: append([]string{"--config", filepath.Join(dir, "manager.yaml")}, labelAliases...),
 	}}
@@ -65,10 +68,13 @@ func (d *demo) up(ctx context.Context) error {
 		{"golden paths: environment classes and the catalogue", d.applyCatalog},
 		{"sample: team shop, dev and prod, as in config/samples", d.applySamples},
 		{"change: team bank, as in hack/demo/change", d.applyChange},
+		{"push: a Git server, and team dock, as in hack/demo/push", d.applyPush},
 		{"waiting until every Component of shop is Ready", d.awaitReady},
+		{"a git push, once what was pushed before is built and runs", d.pushChange},
 		{"a preview of a pull request: made, Ready, deleted", d.runPreview},
 		{"an approval, a release that fails and rolls back, a freeze", d.awaitChange},
 		{"a bill, a budget, an alert, and a limit that stops", d.runMoney},
+		{"what was pushed: its Build, and its Release in dev", d.awaitPush},
 	} {
 		if err := step(s.what, func() error { return s.do(ctx) }); err != nil {
 			return fmt.Errorf("%w\nlogs: %s and %s", err, d.manager.Log(), filepath.Join(d.dir, "logs"))
@@ -80,6 +86,9 @@ func (d *demo) up(ctx context.Context) error {
 
 // down ends everything and removes the folder.
 func (d *demo) down(ctx context.Context) error {
+	if err := d.git.stop(ctx); err != nil {
+		return err
+	}
 	if err := d.manager.Stop(ctx); err != nil {
 		return err
 	}
@@ -189,6 +198,9 @@ func (d *demo) show(ctx context.Context) error {
 	if err := towpath.Run(); err != nil {
 		return fmt.Errorf("towpath status: %w", err)
 	}
+	if err := d.showPush(); err != nil {
+		return err
+	}
 	if err := d.showChange(ctx); err != nil {
 		return err
 	}
@@ -198,19 +210,24 @@ func (d *demo) show(ctx context.Context) error {
 	if err := d.showMoney(); err != nil {
 		return err
 	}
-	relative, err := filepath.Rel(d.root, d.plane.AdminKubeconfig())
-	if err != nil {
-		relative = d.plane.AdminKubeconfig()
-	}
 	fmt.Printf(`
 The cluster is up. Its pods are simulated: there is nothing behind port-forward and logs. Try:
-  export KUBECONFIG=$PWD/%s
+  export KUBECONFIG=$PWD/%[1]s
   kubectl get towpath -A
   kubectl -n team-shop patch component checkout --type merge -p '{"spec":{"image":"registry.example/shop/checkout:2.0.0"}}'
   bin/towpath status -n team-shop checkout
+  git -C %[2]s commit --allow-empty -m "Sail on" && git -C %[2]s push origin main    # a Build within half a minute
   bin/towpath status -n team-bank
   kubectl -n team-mint get budgets; bin/towpath cost report --team mint --hints
   make demo-down    # ends it
-`, relative)
+`, d.relative(d.plane.AdminKubeconfig()), d.relative(d.work()))
 	return nil
+}
+
+// relative is a path as it is from the root of the repository.
+func (d *demo) relative(path string) string {
+	if short, err := filepath.Rel(d.root, path); err == nil {
+		return short
+	}
+	return path
 }

@@ -1,6 +1,6 @@
 // Command demo runs Towpath's main job on a local control plane: it starts a cluster, installs
 // Towpath, runs the manager with the rights of its own service account, applies the golden paths
-// and a sample team, waits until everything is Ready and shows it. The cluster stays up.
+// and a sample team, waits until everything is Ready and shows it. The cluster stays up, and a Git server beside it.
 package main
 
 import (
@@ -18,7 +18,7 @@ func main() {
 	root := flag.String("root", ".", "Root of the repository.")
 	dir := flag.String("dir", "", "Folder of the cluster's state. Default: .work/demo in the root.")
 	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "usage: go run ./hack/demo [-root DIR] [-dir DIR] up|down")
+		fmt.Fprintln(os.Stderr, "usage: go run ./hack/demo [-root DIR] [-dir DIR] up|down|git")
 	}
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -47,9 +47,11 @@ func run(ctx context.Context, root, dir, verb string) error {
 		return d.up(ctx)
 	case "down":
 		return d.down(ctx)
+	case "git": // what up starts beside itself
+		return d.git.serve(ctx)
 	default:
 		flag.Usage()
-		return fmt.Errorf("%q is neither up nor down", verb)
+		return fmt.Errorf("%q is neither up, down nor git", verb)
 	}
 }
 

@@ -41,15 +41,29 @@ func (d *demo) moneyFile() string { return filepath.Join(d.dir, "money.txt") }
 // billFile is a bill in FOCUS, which the manager reads as from a volume.
 func (d *demo) billFile() string { return filepath.Join(d.dir, "bills", "bill.csv") }
 
-// configurationFile is that of the manager. Where alerts go is on this machine, which they may reach only by leave.
+// configurationFile is that of the manager. Alerts go to this machine, and repositories are on it, which is reached only by leave.
+// No image that it names is ever pulled.
 func (d *demo) configurationFile() string { return filepath.Join(d.dir, "manager.yaml") }
 
 func (d *demo) writeConfiguration() error {
 	if err := os.MkdirAll(d.dir, 0o750); err != nil {
 		return err
 	}
-	text := fmt.Sprintf("apiVersion: config.platform.towpath.dev/v1alpha1\nkind: ManagerConfiguration\nalerts: {allowedHosts: [127.0.0.1]}\nhistory: {sqlite: %q}\n",
-		filepath.Join(d.dir, "history.db"))
+	repositories, err := d.git.address()
+	if err != nil {
+		return err
+	}
+	text := fmt.Sprintf(`apiVersion: config.platform.towpath.dev/v1alpha1
+kind: ManagerConfiguration
+alerts: {allowedHosts: [127.0.0.1]}
+history: {sqlite: %q}
+sources: {allowedHosts: [%q], plainHTTP: true}
+pipeline:
+  images: {clone: registry.example/tools/git, image: registry.example/tools/buildctl, scan: registry.example/tools/grype}
+  buildkitd: tcp://buildkitd.example:1234
+  workspace: {size: 1Gi}
+  digests: {resolve: Never}
+`, filepath.Join(d.dir, "history.db"), repositories)
 	return os.WriteFile(d.configurationFile(), []byte(text), 0o600)
 }
 

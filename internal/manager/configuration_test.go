@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/towpath-dev/towpath/internal/pipeline/actions"
 )
 
 const head = "apiVersion: config.platform.towpath.dev/v1alpha1\nkind: ManagerConfiguration\n"
@@ -138,6 +140,15 @@ func TestEveryWrongValueIsNamedAtOnce(t *testing.T) {
 		"aliases and workers": {
 			func(c *Configuration) { c.LabelAliases, c.Workers = map[string]string{"team": "nothing"}, 0 },
 			[]string{"labelAliases", `has no label "nothing"`, "workers: Invalid value: 0: must be from 1 to 100"},
+		},
+		"settings of workflows": {
+			func(c *Configuration) {
+				c.Pipeline.Actions = &actions.Config{Pins: map[string]string{"actions/checkout": "v4"}, Images: map[string]string{"clone": "registry.example/git"}}
+			},
+			[]string{
+				`pipeline.actions: pins.actions/checkout: "v4" must be a commit of it`, `pipeline.actions: image: "" must be a container image`,
+				`pipeline.actions: images: "clone" must be one of image, sbom, scan, sign, provenance`, "pipeline.actions: record.server",
+			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

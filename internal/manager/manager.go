@@ -269,7 +269,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 			Clock: clock.RealClock{}, Recorder: recorder,
 		},
 	}
-	repositories, err := newSources(mgr, o)
+	repositories, err := newSources(mgr, o, revisions)
 	if err != nil {
 		return err
 	}

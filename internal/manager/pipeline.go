@@ -11,6 +11,7 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/outbound"
 	"github.com/towpath-dev/towpath/internal/pipeline"
+	"github.com/towpath-dev/towpath/internal/pipeline/actions"
 	"github.com/towpath-dev/towpath/internal/pipeline/jobs"
 	"github.com/towpath-dev/towpath/internal/registry"
 )
@@ -30,6 +31,10 @@ type PipelineConfiguration struct {
 	Cache CacheConfiguration `json:"cache,omitzero"`
 	// Digests is how the digest of an image is found that a Build has by a tag.
 	Digests DigestsConfiguration `json:"digests,omitzero"`
+	// Actions is what the workflows of Components are made of whose engine is GitHubActions, as towpath pipeline sync reads it too. The
+	// repositories of these are asked then, and the condition PipelineInStep says whether their workflow is the one of the golden path.
+	// Default: none, so that nobody looks.
+	Actions *actions.Config `json:"actions,omitempty"`
 }
 
 // DigestsConfiguration is how the digest of an image is found that a Build has by a tag. Which registry is asked is for tenants to choose.
@@ -157,6 +162,11 @@ func (c *PipelineConfiguration) validate(at *field.Path) field.ErrorList {
 	}
 	if c.Buildkitd != "" && !strings.Contains(c.Buildkitd, "://") {
 		errs = append(errs, field.Invalid(at.Child("buildkitd"), c.Buildkitd, "must be an address with its scheme, such as tcp://buildkitd.buildkit:1234"))
+	}
+	if c.Actions != nil {
+		if err := c.Actions.Check(at.Child("actions").String()); err != nil {
+			errs = append(errs, field.Invalid(at.Child("actions"), field.OmitValueType{}, err.Error()))
+		}
 	}
 	errs = append(errs, volume(at.Child("workspace"), c.Workspace.Size, c.Workspace.StorageClass)...)
 	errs = append(errs, volume(at.Child("cache"), c.Cache.Size, c.Cache.StorageClass)...)

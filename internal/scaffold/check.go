@@ -48,6 +48,9 @@ func (in *Input) check() error {
 			return fmt.Errorf("%s %q: %s", value.what, value.value, value.rule)
 		}
 	}
+	if in.GitHubActions && in.Repository == "" {
+		return errors.New("--config: a workflow is written for a repository: name it with --repository")
+	}
 	if in.Repository != "" {
 		if _, err := url.Parse(in.Repository); err != nil {
 			return fmt.Errorf("--repository: %w", err)

@@ -37,7 +37,7 @@ func Component(in *Input) ([]byte, error) {
 		}
 	}
 	text.WriteString("spec:\n")
-	parts := []map[string]any{{"templateRef": map[string]any{"name": in.Template}}, {"image": in.Image}}
+	parts := []map[string]any{{"templateRef": map[string]any{"name": in.Template}}, in.runs()}
 	if len(in.Parameters) > 0 {
 		parts = append(parts, map[string]any{"parameters": in.Parameters})
 	}
@@ -49,6 +49,25 @@ func Component(in *Input) ([]byte, error) {
 	comments(&text, in)
 	err := write(&text, map[string]any{"environments": path}, "  ")
 	return []byte(text.String()), err
+}
+
+// runs says which image runs: the one that is named, or those that a workflow builds.
+func (in *Input) runs() map[string]any {
+	if !in.GitHubActions {
+		return map[string]any{"image": in.Image}
+	}
+	return map[string]any{"source": map[string]any{
+		"repository": strings.TrimSuffix(in.Repository, "/"), "branch": "main", "engine": string(platformv1alpha1.EngineGitHubActions), "image": pushedTo(in.Image),
+	}}
+}
+
+// pushedTo is an image without tag and digest.
+func pushedTo(image string) string {
+	image, _, _ = strings.Cut(image, "@")
+	if colon := strings.LastIndex(image, ":"); colon > strings.LastIndex(image, "/") {
+		return image[:colon]
+	}
+	return image
 }
 
 // write adds YAML, further in.

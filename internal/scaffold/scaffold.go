@@ -62,6 +62,9 @@ type Input struct {
 	// Actions are the pinned actions that CI may use, as owner/repository@digest. What is not among them is done by plain
 	// commands.
 	Actions []string
+	// GitHubActions has the service built by the workflow that the golden path makes of its pipeline: component.yaml names the repository, and
+	// where the workflow pushes to, in place of the image.
+	GitHubActions bool
 	// Version of Towpath that made the files, such as v0.1.0; anything else stands for a build that nobody can fetch.
 	Version string
 }
@@ -126,7 +129,7 @@ type values struct {
 	InNamespace, Lint                   string
 	FirstEnvironment, LaterEnvironments string
 	Port                                int64
-	Code, Job, OwnTemplate              bool
+	Code, Job, OwnTemplate, Built       bool
 }
 
 func (in *Input) values() *values {
@@ -134,7 +137,7 @@ func (in *Input) values() *values {
 		Name: in.Name, Template: in.Template, Summary: sentence(in.Spec.Summary), Module: in.Module, Image: in.Image,
 		Description: "A service that says hello.", BuildImage: in.BuildImage, RunImage: in.RunImage, InstallVersion: "latest",
 		FirstEnvironment: in.Environments[0], LaterEnvironments: later(in.Environments[1:]),
-		Port: port(in.Parameters), Code: in.Language != None, Job: Runs(in.Spec) == RunsJob, OwnTemplate: in.OwnTemplate != nil,
+		Port: port(in.Parameters), Code: in.Language != None, Job: Runs(in.Spec) == RunsJob, OwnTemplate: in.OwnTemplate != nil, Built: in.GitHubActions,
 	}
 	switch {
 	case !v.Code:

@@ -70,11 +70,24 @@ var _ = Describe("The demo", Ordered, func() {
 			"✔ Deployment/checkout", "namespace shop-prod", "make demo-down",
 			"payments  WaitingForApproval: ", "search    RolledBack: ", "books     Frozen: ",
 			"bin/towpath env preview -n team-shop --pr ", "env delete-preview -n team-shop --pr ", "nothing of it is left: ",
+			"$ git push origin main", "The pods are simulated: no stage ran.",
 		} {
 			Expect(out).To(ContainSubstring(want))
 		}
 		GinkgoWriter.Print(out)
 		shown = out
+	})
+
+	It("builds what is pushed, and releases it with its commit", func() {
+		Expect(shown).To(MatchRegexp(`commit [0-9a-f]{12} by Ada <ada@dock.example>  lead time [0-9]+(s|m[0-9]*s?)\n`))
+		work := filepath.Join(dir, "git", "ferry")
+		run("git", "-C", work, "-c", "user.name=Bob", "-c", "user.email=bob@dock.example", "commit", "--quiet", "--allow-empty", "-m", "Sail on")
+		run("git", "-C", work, "push", "--quiet", "origin", "main")
+		sha := strings.TrimSpace(run("git", "-C", work, "rev-parse", "HEAD"))
+		Eventually(func() string {
+			return kubectl("get", "releases", "-n", "team-dock", "-o", `jsonpath={range .items[*]}{.spec.commit.sha} {.spec.commit.author} {.spec.image} {.status.readyAt}{"\n"}{end}`)
+		}, time.Minute, time.Second).Should(MatchRegexp(sha+` Bob <bob@dock.example> registry.example/dock/ferry:`+sha+` 2`), "the poll finds it within half a minute")
+		kubectl("wait", "component", "ferry", "-n", "team-dock", "--for=condition=Ready", "--timeout=1m")
 	})
 
 	It("has one Release wait for an approval, and gives the command that lets it in", func() {

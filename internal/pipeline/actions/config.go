@@ -1,12 +1,16 @@
 package actions
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/pipeline"
 )
 
 // The actions of others that a workflow uses. Each must be pinned by the platform's configuration.
@@ -28,6 +32,10 @@ type Config struct {
 	Image string `json:"image,omitempty"`
 	// RunsOn are the labels of the runners. Default: ubuntu-24.04. They need bash, git, curl, jq and docker, as GitHub's own have them.
 	RunsOn []string `json:"runsOn,omitempty"`
+	// Images are those of the standard stages as runners can pull them, by their names in lower case. Default: those of pipeline.images.
+	Images map[string]string `json:"images,omitempty"`
+	// Buildkitd is the address of the buildkitd as runners reach it. Default: pipeline.buildkitd.
+	Buildkitd string `json:"buildkitd,omitempty"`
 	// Record says how the last job reaches the cluster to record the Build.
 	Record Record `json:"record"`
 }
@@ -68,6 +76,11 @@ func (c *Config) Check(where string) error {
 	if c.Image == "" || strings.ContainsFunc(c.Image, func(r rune) bool { return r <= ' ' || r == 0x7f }) || strings.HasPrefix(c.Image, "-") {
 		report("image", "%q must be a container image whose entry point is towpath, at best by digest", c.Image)
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.Images)) {
+		if !slices.Contains(imageNames, name) {
+			report("images", "%q must be one of %s", name, strings.Join(imageNames, ", "))
+		}
+	}
 	for _, label := range c.RunsOn {
 		if !labelPattern.MatchString(label) {
 			report("runsOn", "%q must be a label of runners: letters, digits and -_.", label)
@@ -83,6 +96,25 @@ func (c *Config) Check(where string) error {
 		report("record", "must have either audience or tokenSecret")
 	}
 	return errors.Join(errs...)
+}
+
+// imageNames are the standard stages that have images of their own, as they are written in settings.
+var imageNames = []string{"image", "sbom", "scan", "sign", "provenance"}
+
+// Standard is what the standard stages run with on runners, where the platform says something else for those than for its clusters.
+func (c *Config) Standard(of pipeline.Standard) pipeline.Standard {
+	images := map[platformv1alpha1.StandardStage]string{}
+	maps.Copy(images, of.Images)
+	of.Images = images
+	for _, stage := range []platformv1alpha1.StandardStage{
+		platformv1alpha1.StageImage, platformv1alpha1.StageSBOM, platformv1alpha1.StageScan, platformv1alpha1.StageSign, platformv1alpha1.StageProvenance,
+	} {
+		if image := c.Images[strings.ToLower(string(stage))]; image != "" {
+			of.Images[stage] = image
+		}
+	}
+	of.Buildkitd = cmp.Or(c.Buildkitd, of.Buildkitd)
+	return of
 }
 
 // use gives the uses: of an action.

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/go-git/go-git/v5/plumbing"
 )
 
 // State is how a file of a repository differs from what it should be.
@@ -48,6 +50,33 @@ func Drift(files, repository Files) []Difference {
 	slices.SortFunc(differences, func(a, b Difference) int { return strings.Compare(a.Path, b.Path) })
 	return differences
 }
+
+// DriftOf compares the files that a repository should hold for one Component with the hashes of the contents of those that it holds,
+// by their paths: Git tells names and hashes without any content. What Drift calls Foreign is Changed here, since only content tells
+// them apart. Of what the repository holds, the caller gives what stands at Workflow and below Folder of the Component.
+func DriftOf(files Files, hashes map[string]string) []Difference {
+	var differences []Difference
+	for path, content := range files {
+		found, ok := hashes[path]
+		withReturns := bytes.ReplaceAll(content, []byte("\n"), []byte("\r\n"))
+		switch {
+		case !ok:
+			differences = append(differences, Difference{path, Missing})
+		case found != hash(content) && found != hash(withReturns):
+			differences = append(differences, Difference{path, Changed})
+		}
+	}
+	for path := range hashes {
+		if _, wanted := files[path]; !wanted {
+			differences = append(differences, Difference{path, Stale})
+		}
+	}
+	slices.SortFunc(differences, func(a, b Difference) int { return strings.Compare(a.Path, b.Path) })
+	return differences
+}
+
+// hash is how Git names a content.
+func hash(content []byte) string { return plumbing.ComputeHash(plumbing.BlobObject, content).String() }
 
 // withoutReturns takes the carriage returns away that Git puts into working trees of Windows.
 func withoutReturns(content []byte) []byte {

@@ -55,6 +55,7 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	hooks = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	cluster.Configure = func(c *manager.Configuration) {
 		c.Sources = manager.SourcesConfiguration{AllowedHosts: []string{"127.0.0.0/8"}, PlainHTTP: true, WebhookBindAddress: hooks}
+		c.Pipeline.Actions = settings
 	}
 	Expect(cluster.StartManager(ctx)).To(Succeed())
 	Expect(admin.Create(ctx, framework.TeamNamespace("shop"))).To(Succeed())

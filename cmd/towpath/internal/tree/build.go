@@ -9,8 +9,10 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/dora"
 )
 
 // Options choose what a Report shows and how its commands are written.
@@ -141,6 +143,10 @@ func buildComponent(component *platformv1alpha1.Component, environments map[key]
 		expiring := conditionOf(component.Status.Conditions, platformv1alpha1.ConditionOverridesExpiring)
 		built.OverridesExpiring = &expiring
 	}
+	if meta.IsStatusConditionFalse(component.Status.Conditions, platformv1alpha1.ConditionPipelineInStep) {
+		behind := conditionOf(component.Status.Conditions, platformv1alpha1.ConditionPipelineInStep)
+		built.PipelineBehind = &behind
+	}
 	states := map[string]platformv1alpha1.ComponentEnvironmentStatus{}
 	for _, state := range component.Status.Environments {
 		states[state.Name] = state
@@ -218,7 +224,19 @@ func buildRelease(release *platformv1alpha1.Release) *Release {
 			Health: cmp.Or(Health(state.Health), Unknown), Message: state.Message,
 		})
 	}
-	built.Checks, built.EstimatedCost = buildChecks(release), release.Cost()
+	built.Checks, built.EstimatedCost, built.Commit = buildChecks(release), release.Cost(), buildCommit(release)
+	return built
+}
+
+func buildCommit(release *platformv1alpha1.Release) *Commit {
+	commit := release.Spec.Commit
+	if commit == nil {
+		return nil
+	}
+	built := &Commit{SHA: commit.SHA, Author: commit.Author, CommittedAt: commit.CommittedAt}
+	if lead, known := dora.LeadTime(release); known {
+		built.LeadTimeSeconds = ptr.To(int64(lead.Seconds()))
+	}
 	return built
 }
 

@@ -78,6 +78,8 @@ type Component struct {
 	Promoted       Condition `json:"promoted"`
 	// OverridesExpiring says which overrides expire soon, or have expired, and what happens then; nil where none does.
 	OverridesExpiring *Condition `json:"overridesExpiring,omitempty"`
+	// PipelineBehind says that the workflow in the repository is not the one of the golden path; nil where nobody says so.
+	PipelineBehind *Condition `json:"pipelineBehind,omitempty"`
 	// EstimatedCost is what it is estimated to cost a month in all environments; nil where nothing runs.
 	EstimatedCost *platformv1alpha1.CostSum `json:"estimatedCost,omitempty"`
 	// Environments, in the order of the path.
@@ -134,8 +136,10 @@ type Release struct {
 	Image     string                 `json:"image"`
 	Cause     platformv1alpha1.Cause `json:"cause"`
 	CreatedAt metav1.Time            `json:"createdAt"`
-	Health    Health                 `json:"health"`
-	Ready     Condition              `json:"ready"`
+	// Commit that the image was built from; nil where nobody said.
+	Commit *Commit   `json:"commit,omitempty"`
+	Health Health    `json:"health"`
+	Ready  Condition `json:"ready"`
 	// Ports of the pods that others call, where the golden path names any.
 	Ports []int32 `json:"ports,omitempty"`
 	// Objects, in the order of the inventory.
@@ -144,6 +148,16 @@ type Release struct {
 	Checks []Check `json:"checks,omitempty"`
 	// EstimatedCost is what it was estimated to cost a month; nil where that is not known.
 	EstimatedCost *platformv1alpha1.EstimatedCost `json:"estimatedCost,omitempty"`
+}
+
+// Commit is what a Release was built from, as whoever committed wrote it.
+type Commit struct {
+	SHA         string       `json:"sha"`
+	Author      string       `json:"author,omitempty"`
+	CommittedAt *metav1.Time `json:"committedAt,omitempty"`
+	// LeadTimeSeconds is how long it took from the commit until the Release was Ready for the first time; nil where that is not
+	// known, or the Release brings no new commit.
+	LeadTimeSeconds *int64 `json:"leadTimeSeconds,omitempty"`
 }
 
 // Check is one check of a Release.

@@ -10,7 +10,11 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/gittext"
 )
+
+// maxAuthor is how many bytes of who committed are shown.
+const maxAuthor = 80
 
 // Style is how a Report is printed.
 type Style struct {
@@ -107,6 +111,9 @@ func (s Style) component(root *node, component *Component) {
 	if expiring := component.OverridesExpiring; expiring != nil {
 		branch.add("%s %s: %s", s.ansi(colours[Progressing], "!"), expiring.Reason, oneLine(expiring.Message))
 	}
+	if behind := component.PipelineBehind; behind != nil {
+		branch.add("%s %s: %s", s.ansi(colours[Progressing], "!"), behind.Reason, oneLine(behind.Message))
+	}
 	for i := range component.Environments {
 		environment := &component.Environments[i]
 		health, note := environment.Health, because(environment.Ready, environment.Health)
@@ -191,6 +198,9 @@ func (s Style) release(parent *node, release *Release) {
 	age := duration.HumanDuration(s.Now.Sub(release.CreatedAt.Time))
 	branch := parent.add("%s release %d  %s  %s, %s ago%s  %s%s", s.mark(release.Health), release.Number, release.Image,
 		release.Cause, age, costOf(release.EstimatedCost), s.paint(release.Health), because(release.Ready, release.Health))
+	if release.Commit != nil {
+		branch.add("%s", release.Commit.text())
+	}
 	width := 0
 	for _, object := range release.Objects {
 		width = max(width, utf8.RuneCountInString(object.Kind+"/"+object.Name))
@@ -210,6 +220,19 @@ func (s Style) release(parent *node, release *Release) {
 			branch.add("%s %s", s.mark(c.Health), c.text())
 		}
 	}
+}
+
+// text says what was committed, by whom, and how long it took until it ran. The author is what somebody wrote: it stays on its line.
+func (c *Commit) text() string {
+	const short = 12
+	text := "commit " + c.SHA[:min(len(c.SHA), short)]
+	if author := gittext.Line(c.Author, maxAuthor); author != "" {
+		text += " by " + author
+	}
+	if c.LeadTimeSeconds != nil {
+		text += "  lead time " + duration.HumanDuration(time.Duration(*c.LeadTimeSeconds)*time.Second)
+	}
+	return text
 }
 
 // text says how far a check is, and what it found last.

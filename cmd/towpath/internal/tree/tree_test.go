@@ -110,6 +110,58 @@ next: kubectl -n shop-dev port-forward deployment/checkout 8080:8080
 `)
 }
 
+// A workflow that is behind is no trouble of what runs, and shows all the same.
+func TestAWorkflowThatIsBehindShows(t *testing.T) {
+	from := reader(t, "ready")
+	var component platformv1alpha1.Component
+	if err := from.Get(t.Context(), client.ObjectKey{Namespace: "team-shop", Name: "checkout"}, &component); err != nil {
+		t.Fatal(err)
+	}
+	component.Status.Conditions = append(component.Status.Conditions, metav1.Condition{
+		Type: platformv1alpha1.ConditionPipelineInStep, Status: metav1.ConditionFalse, Reason: platformv1alpha1.ReasonPipelineBehind,
+		Message: "Commit 3f2c81d09a4b of branch main is not in step: run towpath pipeline sync.",
+	})
+	if err := from.Update(t.Context(), &component); err != nil {
+		t.Fatal(err)
+	}
+	shown := show(t, from, tree.Options{Namespace: "team-shop", Component: "checkout"}, tree.Style{Brief: true})
+	if want := "Ready, promoted\n   ├─ ! PipelineBehind: Commit 3f2c81d09a4b of branch main is not in step: run towpath pipeline sync.\n"; !strings.Contains(shown, want) {
+		t.Errorf("got:\n%s\nwant in it:\n%s", shown, want)
+	}
+}
+
+func TestAReleaseShowsItsCommitAndHowLongItTook(t *testing.T) {
+	from := reader(t, "ready")
+	for name, author := range map[string]string{"checkout-dev-2": "Ada <ada@shop.example>\x1b[2J\n", "checkout-prod-1": ""} {
+		var release platformv1alpha1.Release
+		if err := from.Get(t.Context(), client.ObjectKey{Namespace: "team-shop", Name: name}, &release); err != nil {
+			t.Fatal(err)
+		}
+		committed, ready := metav1.NewTime(now.Add(-3*time.Hour)), metav1.NewTime(now.Add(-2*time.Hour))
+		release.Spec.Commit = &platformv1alpha1.Commit{SHA: "3f2c81d09a4bb8a1f0c2", Author: author}
+		release.Status.ReadyAt = &ready
+		if author != "" {
+			release.Spec.Commit.CommittedAt = &committed
+		}
+		if err := from.Update(t.Context(), &release); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect(t, show(t, from, tree.Options{Namespace: "team-shop", Component: "checkout"}, tree.Style{Brief: true}), `
+team shop, cost centre cc-4711, namespace team-shop
+└─ ✔ checkout  web-service@2…3  Ready, promoted
+   ├─ ✔ dev  Development, class development, namespace shop-dev
+   │  └─ ✔ release 2  registry.example/shop/checkout:1.4.2  ImageChange, 120m ago  Ready
+   │     └─ commit 3f2c81d09a4b by Ada <ada@shop.example>[2J  lead time 60m
+   └─ ✔ prod  Production, class production, namespace shop-prod
+      └─ ✔ release 1  registry.example/shop/checkout:1.4.2  Promotion, 90m ago  Ready
+         └─ commit 3f2c81d09a4b
+
+next: kubectl -n shop-dev port-forward deployment/checkout 8080:8080
+      # call checkout in dev
+`)
+}
+
 // An override that expires is no trouble yet, and shows all the same: which one, when, and what happens then.
 func TestAnOverrideThatExpiresShows(t *testing.T) {
 	from := reader(t, "ready")

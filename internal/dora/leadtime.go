@@ -1,0 +1,25 @@
+// Package dora tells how well a team delivers, from what its commits, Releases and Incidents say. It is pure: times are values.
+package dora
+
+import (
+	"time"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+)
+
+// LeadTime is how long the change that a Release brought took from its commit until it ran: until every object was ready and every
+// check had passed for the first time. It is not known before that, where nobody said when the commit was made, and where its time is
+// after that: a clock was wrong, and a lead time below nothing would make a mean of many better than it is.
+//
+// A Release that brings nothing that was committed has none: a rollback, a changed parameter or another revision of the template run
+// a commit that was delivered before.
+func LeadTime(r *platformv1alpha1.Release) (lead time.Duration, known bool) {
+	if r.Spec.Cause != platformv1alpha1.CauseImageChange && r.Spec.Cause != platformv1alpha1.CausePromotion {
+		return 0, false
+	}
+	if r.Spec.Commit == nil || r.Spec.Commit.CommittedAt == nil || r.Status.ReadyAt == nil {
+		return 0, false
+	}
+	lead = r.Status.ReadyAt.Sub(r.Spec.Commit.CommittedAt.Time)
+	return lead, lead >= 0
+}
