@@ -90,6 +90,9 @@ func Exempt(image string, patterns []string) bool {
 		return false
 	}
 	repository := ref.Context().Name()
+	if slices.ContainsFunc(strings.Split(repository, "/"), func(part string) bool { return strings.Trim(part, ".") == "" }) {
+		return false // a server may take a/../b for b
+	}
 	return slices.ContainsFunc(patterns, func(pattern string) bool {
 		if below, ok := strings.CutSuffix(pattern, "/*"); ok {
 			return strings.HasPrefix(repository, below+"/")
