@@ -21,9 +21,10 @@ const (
 	kept = 4096
 	// workers is how many registries are asked at once, perNamespace how many of those for one namespace.
 	workers, perNamespace = 4, 2
-	// DefaultFirst and DefaultMost are after which time a registry is asked again that had not what was asked for: the first time,
-	// and, twice as long each time, at most.
-	DefaultFirst, DefaultMost = 15 * time.Second, 10 * time.Minute
+	// DefaultFirst is after which time a registry is asked again that had not what was asked for. It doubles each time.
+	DefaultFirst = 15 * time.Second
+	// DefaultMost is what it grows to.
+	DefaultMost = 10 * time.Minute
 )
 
 // Source reads what is beside an image.

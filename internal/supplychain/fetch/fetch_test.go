@@ -39,7 +39,10 @@ func serve(t *testing.T, referrers bool, wrap func(http.Handler) http.Handler) (
 	return image, fetch.New(registry.New(registry.Options{Rules: rules}))
 }
 
-func digest(image string) string { return image[strings.Index(image, "sha256:"):] }
+func digest(image string) string {
+	_, digest, _ := strings.Cut(image, "@")
+	return digest
+}
 
 // read are the artifacts beside an image, by what they hold.
 func read(t *testing.T, source *fetch.Source, image string) (all map[string]supplychain.Artifact, leftOut []string, err error) {
