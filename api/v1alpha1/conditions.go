@@ -88,6 +88,8 @@ const (
 	ReasonAccepted = "Accepted"
 	// ReasonFreezeInvalid: a freeze of the class cannot be read, never opens or never closes.
 	ReasonFreezeInvalid = "FreezeInvalid"
+	// ReasonSupplyChainInvalid: a key of the class that proofs are signed by cannot be read; nothing that needs it enters.
+	ReasonSupplyChainInvalid = "SupplyChainInvalid"
 )
 
 // Reasons of an Environment.
@@ -159,6 +161,12 @@ const (
 	ReasonRejected = "Rejected"
 	// ReasonTierMissing: the path lacks an environment of a tier that the class requires before.
 	ReasonTierMissing = "TierMissing"
+	// ReasonDigestMissing: the class asks for proofs of images, and an image is named by a tag alone.
+	ReasonDigestMissing = "DigestMissing"
+	// ReasonProofMissing: an image lacks a proof that the class asks for.
+	ReasonProofMissing = "ProofMissing"
+	// ReasonProofUnknown: the registry of an image is yet to say what is proven of it, or does not.
+	ReasonProofUnknown = "ProofUnknown"
 	// ReasonFrozen: a freeze of the class keeps everything new out.
 	ReasonFrozen = "Frozen"
 	// ReasonRolledBack: the environment went back to what ran before, and the version does not enter.

@@ -76,6 +76,11 @@ type EnvironmentClassSpec struct {
 	// +optional
 	Gate *ClassGate `json:"gate,omitempty"`
 
+	// supplyChain is what images must prove before a new version that has them enters environments of this class: by
+	// whom they were signed, and what is known of them. Default: nothing.
+	// +optional
+	SupplyChain *SupplyChain `json:"supplyChain,omitempty"`
+
 	// rollback says what becomes of a Release that fails before it was ever Ready. Default: it stays as it is.
 	// +optional
 	Rollback *RollbackPolicy `json:"rollback,omitempty"`

@@ -352,6 +352,11 @@ type ReleaseStatus struct {
 	// +listMapKey=approval
 	// +kubebuilder:validation:MaxItems=32
 	Decisions []ReleaseDecision `json:"decisions,omitempty"`
+	// proofs are those by which the images of a Release entered that its class asked for. Absent where it asked for none.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=256
+	Proofs []ReleaseProof `json:"proofs,omitempty"`
 	// appliedAt is when every object was applied for the first time.
 	// +optional
 	AppliedAt *metav1.Time `json:"appliedAt,omitempty"`

@@ -187,6 +187,9 @@ func (r *Reconciler) create(ctx context.Context, s *scope, st *stop) error {
 	if err != nil || st.problem != nil {
 		return err
 	}
+	if made, err := r.demanded(ctx, s, st, release); err != nil || !made {
+		return err
+	}
 	if !st.decision.Gated { // else it asks once its gate is open
 		affordable, err := r.afford(ctx, s, st, release)
 		if err != nil {

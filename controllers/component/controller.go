@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/environment"
@@ -65,6 +66,9 @@ type Reconciler struct {
 	Estimator *estimate.Estimator
 	// Limits says whether what they raise stays within the limits on spending.
 	Limits Limits
+	// Evidence says what is proven of images, Woken of which Components it has come to know something.
+	Evidence Evidence
+	Woken    Woken
 	// Workers is how many Components are reconciled at once. Default: 8.
 	Workers int
 
@@ -106,6 +110,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&platformv1alpha1.Release{}, handler.EnqueueRequestsFromMapFunc(r.usersOfRelease), builder.WithPredicates(provides())).
 		Watches(&platformv1alpha1.Component{}, handler.EnqueueRequestsFromMapFunc(r.deletedProviders), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&platformv1alpha1.Release{}, handler.EnqueueRequestsFromMapFunc(r.deletedProviders)).
+		WatchesRawSource(source.Channel(r.Woken, woken())).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Workers, ReconciliationTimeout: time.Minute, NewQueue: fairness.NewQueue(fairness.Share(r.Workers))}).
 		Complete(r)
 }

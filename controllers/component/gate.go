@@ -229,6 +229,9 @@ func (r *Reconciler) settle(ctx context.Context, s *scope, st *stop) error {
 	if release == nil || st.decision.Next != nil {
 		return nil // what is made next takes its place
 	}
+	if err := r.settleProofs(ctx, s, st, release); err != nil {
+		return err
+	}
 	if st.decision.Open {
 		affordable, err := r.afford(ctx, s, st, release)
 		if err != nil {
@@ -243,7 +246,7 @@ func (r *Reconciler) settle(ctx context.Context, s *scope, st *stop) error {
 	now := metav1.NewTime(r.Clock.Now().Truncate(time.Second))
 	switch {
 	case st.decision.Open:
-		status.OpenedAt = &now
+		status.OpenedAt, status.Proofs = &now, st.proofs
 		condition.Progressing(&status.Conditions, generation, platformv1alpha1.ReasonProgressing, fmt.Sprintf("The gate of %s is open.", st.name))
 	case st.decision.Retire:
 		status.SupersededAt = &now

@@ -87,6 +87,9 @@ type stop struct {
 	gate      platformv1alpha1.Gate
 	barred    *promotion.Wait
 	decisions []platformv1alpha1.ReleaseDecision
+	// supplyChain is what the class has images prove, nil for nothing; proofs are those by which what waits enters.
+	supplyChain *platformv1alpha1.SupplyChain
+	proofs      []platformv1alpha1.ReleaseProof
 	// freeze is the window that is open, nil for none.
 	freeze *promotion.Freeze
 	// sleeps is by what the environment sleeps, so that this is taken off what a Release costs.
@@ -334,7 +337,9 @@ func (r *Reconciler) findClass(ctx context.Context, s *scope, st *stop) error {
 		return nil // the Environment says so
 	case err != nil:
 		return fmt.Errorf("reading EnvironmentClass %s: %w", name, err)
-	case st.environment.Observed(&class):
+	}
+	st.supplyChain = class.Spec.SupplyChain
+	if st.environment.Observed(&class) {
 		st.sleeps = plan(&class, st.environment)
 		return nil
 	}

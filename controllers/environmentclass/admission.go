@@ -21,6 +21,7 @@ import (
 	"github.com/towpath-dev/towpath/internal/index"
 	"github.com/towpath-dev/towpath/internal/openapi"
 	"github.com/towpath-dev/towpath/internal/sleep"
+	"github.com/towpath-dev/towpath/internal/supplychain"
 	"github.com/towpath-dev/towpath/internal/window"
 )
 
@@ -71,6 +72,9 @@ func (v *Validator) validate(before, class *platformv1alpha1.EnvironmentClass) e
 	}
 	if !equality.Semantic.DeepEqual(before.Spec.TeamQuota, class.Spec.TeamQuota) {
 		errs = append(errs, guardrails.ValidateQuota(class.Spec.TeamQuota, field.NewPath("spec", "teamQuota"))...)
+	}
+	if !equality.Semantic.DeepEqual(before.Spec.SupplyChain, class.Spec.SupplyChain) {
+		errs = append(errs, supplychain.Validate(class.Spec.SupplyChain, field.NewPath("spec", "supplyChain"))...)
 	}
 	if !equality.Semantic.DeepEqual(before.Spec.Checks, class.Spec.Checks) {
 		errs = append(errs, check.Validate(class.Spec.Checks, field.NewPath("spec", "checks"), v.Kinds)...)

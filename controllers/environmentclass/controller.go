@@ -19,6 +19,7 @@ import (
 	"github.com/towpath-dev/towpath/internal/freeze"
 	"github.com/towpath-dev/towpath/internal/guardrails"
 	"github.com/towpath-dev/towpath/internal/sleep"
+	"github.com/towpath-dev/towpath/internal/supplychain"
 )
 
 // Reconciler reconciles EnvironmentClasses.
@@ -47,12 +48,16 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	class.Status.ObservedGeneration = class.Generation
 	freezes, sleeps := wrongFreezes(class.Spec.Freezes), sleep.Check(class.Spec.Sleep)
 	walls := append(guardrails.Validate(&class.Spec.Guardrails, field.NewPath("spec")), guardrails.ValidateQuota(class.Spec.TeamQuota, field.NewPath("spec", "teamQuota"))...)
+	chain := supplychain.Validate(class.Spec.SupplyChain, field.NewPath("spec", "supplyChain"))
 	switch {
 	case len(walls) > 0:
 		condition.Stalled(&class.Status.Conditions, class.Generation, platformv1alpha1.ReasonGuardrailsInvalid,
 			fmt.Sprintf("%v. No environment of the class can be made or kept so.", walls.ToAggregate()))
 	case freezes != "":
 		condition.Stalled(&class.Status.Conditions, class.Generation, platformv1alpha1.ReasonFreezeInvalid, freezes)
+	case len(chain) > 0:
+		condition.Stalled(&class.Status.Conditions, class.Generation, platformv1alpha1.ReasonSupplyChainInvalid,
+			fmt.Sprintf("%v. Nothing whose proofs need such a key enters environments of the class.", chain.ToAggregate()))
 	case sleeps != nil:
 		condition.Stalled(&class.Status.Conditions, class.Generation, platformv1alpha1.ReasonSleepInvalid,
 			fmt.Sprintf("spec.sleep.windows%v. Such a window puts nothing to sleep.", sleeps))

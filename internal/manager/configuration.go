@@ -84,6 +84,8 @@ type Configuration struct {
 	Pipeline PipelineConfiguration `json:"pipeline,omitzero"`
 	// Sources is how the repositories of Components are asked.
 	Sources SourcesConfiguration `json:"sources"`
+	// Registries is how registries of images are asked: what is proven of an image, where a class has images prove something.
+	Registries RegistriesConfiguration `json:"registries,omitzero"`
 }
 
 // SourcesConfiguration is how the repositories of Components are asked. Their addresses are for tenants to choose.
@@ -288,6 +290,7 @@ func (c *Configuration) Validate() error {
 	}
 	errs = append(errs, c.validateAlerts()...)
 	errs = append(errs, c.validateSources()...)
+	errs = append(errs, c.Registries.validate(field.NewPath("registries"))...)
 	errs = append(errs, c.Pipeline.validate(field.NewPath("pipeline"))...)
 	if err := errs.ToAggregate(); err != nil {
 		return fmt.Errorf("the manager's configuration is invalid: %w", err)

@@ -68,6 +68,9 @@ type Options struct {
 	History history.Store
 	// PollSecond is how long a second of spec.source.intervalSeconds lasts, for a test that has no time. If zero, a second.
 	PollSecond time.Duration
+	// AskAgain is after which time a registry that lacks a proof is asked again, for a test that has no time. If zero, it grows from
+	// seconds to minutes.
+	AskAgain time.Duration
 	// Wrap changes the manager to which controllers and webhooks are added, as a test does that runs controllers by
 	// hand. If nil, it stays as it is.
 	Wrap func(ctrl.Manager) ctrl.Manager
@@ -227,12 +230,20 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 	if err != nil {
 		return err
 	}
-	registries, err := o.Configuration.Pipeline.Digests.registry()
+	registries, err := newRegistry(o)
 	if err != nil {
 		return err
 	}
 	// Twice as many as there may be requests under way: while some wait for an answer, others compute.
 	reconcilers := 2 * o.Configuration.Workers
+	components := &component.Reconciler{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Revisions: revisions, Capabilities: capabilities,
+		Namespaced: writer.Namespaced, Kinds: kinds, Clock: o.Clock, Recorder: recorder, LabelAliases: o.Configuration.LabelAliases, Workers: reconcilers,
+		Estimator: money.estimator, Limits: money.gate,
+	}
+	if err := addEvidence(mgr, o, registries, components); err != nil {
+		return err
+	}
 	controllers := []interface{ SetupWithManager(ctrl.Manager) error }{
 		&approval.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
 		&environmentclass.Reconciler{Client: mgr.GetClient()},
@@ -244,11 +255,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 		&servicetemplate.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Kinds: kinds, Refresh: kinds.Refresh, Clock: clock.RealClock{}, Recorder: recorder,
 		},
-		&component.Reconciler{
-			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Revisions: revisions, Capabilities: capabilities,
-			Namespaced: writer.Namespaced, Kinds: kinds, Clock: o.Clock, Recorder: recorder, LabelAliases: o.Configuration.LabelAliases, Workers: reconcilers,
-			Estimator: money.estimator, Limits: money.gate,
-		},
+		components,
 		&release.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Writer: writer, Revisions: revisions,
 			Clock: clock.RealClock{}, Recorder: recorder, Workers: reconcilers,
@@ -261,7 +268,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 		&build.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Writer: writer, Revisions: revisions, Clock: o.Clock, Recorder: recorder,
 			Standard: o.Configuration.standardStages(), Workspace: o.Configuration.Pipeline.workspace(),
-			Caches: o.Configuration.Pipeline.Cache.caches(), Registry: registries, Capabilities: capabilities,
+			Caches: o.Configuration.Pipeline.Cache.caches(), Registry: o.Configuration.Pipeline.Digests.from(registries), Capabilities: capabilities,
 			LabelAliases: o.Configuration.LabelAliases, Workers: reconcilers,
 		},
 		&rollout.Reconciler{

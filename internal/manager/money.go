@@ -19,7 +19,7 @@ import (
 	"github.com/towpath-dev/towpath/internal/outbound"
 )
 
-// maxAllowedHosts bounds alerts.allowedHosts, costSources.allowedHosts, sources.allowedHosts and pipeline.digests.allowedHosts.
+// maxAllowedHosts bounds allowedHosts of alerts, costSources, sources and registries.
 const maxAllowedHosts = 64
 
 // defaultSource is whom events name where nothing else is configured.

@@ -1,7 +1,6 @@
 package manager
 
 import (
-	"fmt"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -9,11 +8,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
-	"github.com/towpath-dev/towpath/internal/outbound"
 	"github.com/towpath-dev/towpath/internal/pipeline"
 	"github.com/towpath-dev/towpath/internal/pipeline/actions"
 	"github.com/towpath-dev/towpath/internal/pipeline/jobs"
-	"github.com/towpath-dev/towpath/internal/registry"
 )
 
 // PipelineConfiguration is what the pipelines of golden paths run with. Towpath brings no images: which ones a cluster may run, and from
@@ -37,17 +34,11 @@ type PipelineConfiguration struct {
 	Actions *actions.Config `json:"actions,omitempty"`
 }
 
-// DigestsConfiguration is how the digest of an image is found that a Build has by a tag. Which registry is asked is for tenants to choose.
+// DigestsConfiguration is how the digest of an image is found that a Build has by a tag. How registries are asked stands in registries.
 type DigestsConfiguration struct {
 	// Resolve is Always, where the registry is asked once when a Build succeeds, or Never, where Releases name the image by the tag.
 	// Default: Always.
 	Resolve string `json:"resolve,omitempty"`
-	// AllowedHosts are where registries may be beside public addresses, such as registry.internal.example or 10.20.0.0/16; written as in
-	// alerts. Addresses at which clouds give out credentials are never allowed. Default: none. At most 64.
-	AllowedHosts []string `json:"allowedHosts,omitempty"`
-	// CredentialsFile is a file as ~/.docker/config.json, such as one of a mounted Secret, with auths by registry. Whoever may record a Build
-	// learns by it which digest a tag of these registries has, and nothing else. Default: none, registries are asked anonymously.
-	CredentialsFile string `json:"credentialsFile,omitempty"`
 }
 
 // CacheConfiguration is the volume that keeps caches.
@@ -122,30 +113,11 @@ func (c *PipelineConfiguration) workspace() jobs.Workspace {
 	return w
 }
 
-// registry asks registries for digests; nil where none is to be asked.
-func (c *DigestsConfiguration) registry() (*registry.Resolver, error) {
-	if c.Resolve == resolveNever {
-		return nil, nil
-	}
-	rules, err := outbound.NewRules(c.AllowedHosts...)
-	if err != nil {
-		return nil, fmt.Errorf("pipeline.digests.allowedHosts: %w", err)
-	}
-	return registry.New(registry.Options{Rules: rules, CredentialsFile: c.CredentialsFile}), nil
-}
-
 // validate says which values cannot work.
 func (c *DigestsConfiguration) validate(at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if c.Resolve != "" && c.Resolve != resolveAlways && c.Resolve != resolveNever {
 		errs = append(errs, field.NotSupported(at.Child("resolve"), c.Resolve, []string{resolveAlways, resolveNever}))
-	}
-	hosts := at.Child("allowedHosts")
-	if len(c.AllowedHosts) > maxAllowedHosts {
-		errs = append(errs, field.TooMany(hosts, len(c.AllowedHosts), maxAllowedHosts))
-	}
-	if _, err := outbound.NewRules(c.AllowedHosts...); err != nil {
-		errs = append(errs, field.Invalid(hosts, c.AllowedHosts, err.Error()))
 	}
 	return errs
 }

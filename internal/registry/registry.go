@@ -64,7 +64,7 @@ type Options struct {
 
 // New returns a Resolver.
 func New(options Options) *Resolver {
-	r := &Resolver{transport: bounded{options.Rules.Client(options.Roots, timeout).Transport}, keychain: authn.NewMultiKeychain()}
+	r := &Resolver{transport: options.Rules.Client(options.Roots, timeout).Transport, keychain: authn.NewMultiKeychain()}
 	if options.CredentialsFile != "" {
 		r.keychain = credentials(options.CredentialsFile)
 	}
@@ -83,7 +83,7 @@ func (r *Resolver) Resolve(ctx context.Context, image string) (string, error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("it did not answer within %s", timeout))
 	defer cancel()
-	descriptor, err := remote.Head(tag, remote.WithContext(ctx), remote.WithTransport(r.transport), remote.WithAuthFromKeychain(r.keychain), remote.WithRetryBackoff(remote.Backoff{Steps: 1}))
+	descriptor, err := remote.Head(tag, remote.WithContext(ctx), remote.WithTransport(r.upTo(maxBody)), remote.WithAuthFromKeychain(r.keychain), remote.WithRetryBackoff(remote.Backoff{Steps: 1}))
 	if err != nil {
 		return "", fmt.Errorf("asking registry %s for the digest of %s: %w", tag.RegistryStr(), image, explained(ctx, err))
 	}
@@ -144,7 +144,10 @@ func (c credentials) Resolve(of authn.Resource) (authn.Authenticator, error) {
 }
 
 // bounded reads no more of an answer than it should have.
-type bounded struct{ next http.RoundTripper }
+type bounded struct {
+	next http.RoundTripper
+	most int64
+}
 
 // RoundTrip implements http.RoundTripper.
 func (b bounded) RoundTrip(request *http.Request) (*http.Response, error) {
@@ -153,7 +156,7 @@ func (b bounded) RoundTrip(request *http.Request) (*http.Response, error) {
 		response.Body = struct {
 			io.Reader
 			io.Closer
-		}{io.LimitReader(response.Body, maxBody), response.Body}
+		}{io.LimitReader(response.Body, b.most), response.Body}
 	}
 	return response, err
 }

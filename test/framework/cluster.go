@@ -79,6 +79,8 @@ type Options struct {
 	Clock clock.PassiveClock
 	// PollSecond is how long a second of the interval lasts at which repositories are asked. If zero, a second.
 	PollSecond time.Duration
+	// AskAgain is after which time a registry that lacks a proof is asked again. If zero, it grows from seconds to minutes.
+	AskAgain time.Duration
 	// History is where the manager reads daily costs; nil for nowhere.
 	History history.Store
 }
@@ -262,7 +264,7 @@ func (c *Cluster) StartManager(ctx context.Context) error {
 	r := &run{cancel: cancel, done: make(chan struct{})}
 	mgr, err := manager.New(runCtx, c.ManagerConfig(), manager.Options{
 		Configuration: *c.configuration(), Again: true, Clock: c.options.Clock, History: c.options.History,
-		PollSecond: c.options.PollSecond, Wrap: c.options.Wrap,
+		PollSecond: c.options.PollSecond, AskAgain: c.options.AskAgain, Wrap: c.options.Wrap,
 	})
 	if err != nil {
 		cancel()

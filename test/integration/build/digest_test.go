@@ -50,7 +50,7 @@ var _ = Describe("The image of a Build that is named by a tag", Ordered, func() 
 		before := cluster.Configure
 		cluster.Configure = func(c *manager.Configuration) {
 			before(c)
-			c.Pipeline.Digests = manager.DigestsConfiguration{Resolve: resolve, AllowedHosts: hosts}
+			c.Pipeline.Digests.Resolve, c.Registries.AllowedHosts = resolve, hosts
 		}
 		Expect(cluster.StartManager(ctx)).To(Succeed())
 	}

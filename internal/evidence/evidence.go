@@ -1,0 +1,204 @@
+// Package evidence remembers what registries have beside images, and asks them in the background: whoever wants to know waits for no
+// registry, and is woken once it has answered. What is remembered is what was found, and not whether that is enough: an old scan
+// becomes too old without anybody being asked.
+package evidence
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	"k8s.io/utils/lru"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/towpath-dev/towpath/internal/supplychain"
+)
+
+const (
+	// kept is how many images are remembered, by the keys that they were looked at with.
+	kept = 4096
+	// workers is how many registries are asked at once, perNamespace how many of those for one namespace.
+	workers, perNamespace = 4, 2
+	// DefaultFirst is after which time a registry is asked again that had not what was asked for. It doubles each time.
+	DefaultFirst = 15 * time.Second
+	// DefaultMost is what it grows to.
+	DefaultMost = 10 * time.Minute
+)
+
+// Source reads what is beside an image.
+type Source interface {
+	Fetch(ctx context.Context, image string, look func(*supplychain.Artifact)) (leftOut []string, err error)
+}
+
+// Keeper remembers and asks. Many may use it at once. It must not be copied.
+type Keeper struct {
+	// Source is whom it asks, Wake is told who waited for an answer.
+	Source Source
+	Wake   func(ctx context.Context, who types.NamespacedName)
+	Clock  clock.PassiveClock
+	// First and Most are after which time it asks again; the defaults where they are 0.
+	First, Most time.Duration
+
+	mu      sync.Mutex
+	known   *lru.Cache
+	queue   []*question
+	waiting map[key]*question
+	busy    map[string]int
+	more    chan struct{}
+}
+
+// key is an image with the keys that it is looked at with.
+type key struct{ image, keys string }
+
+// question is what is asked, or is about to be.
+type question struct {
+	key
+	keys      supplychain.Keys
+	namespace string
+	who       map[types.NamespacedName]bool
+}
+
+// Answer is what was found.
+type Answer struct {
+	supplychain.Evidence
+	// Err says why the registry did not answer: what was found is not all then.
+	Err error
+	// at is when it was found, again after which time it may be asked again.
+	at    time.Time
+	again time.Duration
+}
+
+// Look is what is known of an image, which has a digest; nil where nothing is yet. It asks nobody.
+func (k *Keeper) Look(image string, keys supplychain.Keys) *Answer {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.begin()
+	return k.get(key{image, keys.ID})
+}
+
+func (k *Keeper) get(of key) *Answer {
+	if found, ok := k.known.Get(of); ok {
+		return found.(*Answer)
+	}
+	return nil
+}
+
+// Ask has the registry of an image asked, now or once it may be asked again, and wakes who asks. It says after which time to look
+// again where nobody is asked now; 0 where somebody is.
+func (k *Keeper) Ask(image string, keys supplychain.Keys, who types.NamespacedName) time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.begin()
+	of := key{image, keys.ID}
+	if q := k.waiting[of]; q != nil {
+		q.who[who] = true
+		return 0
+	}
+	if known := k.get(of); known != nil {
+		if wait := known.at.Add(known.again).Sub(k.Clock.Now()); wait > 0 {
+			return wait
+		}
+	}
+	q := &question{key: of, keys: keys, namespace: who.Namespace, who: map[types.NamespacedName]bool{who: true}}
+	k.waiting[of] = q
+	k.queue = append(k.queue, q)
+	k.signal()
+	return 0
+}
+
+func (k *Keeper) begin() {
+	if k.known == nil {
+		k.known, k.waiting, k.busy, k.more = lru.New(kept), map[key]*question{}, map[string]int{}, make(chan struct{}, workers)
+	}
+}
+
+func (k *Keeper) signal() {
+	select {
+	case k.more <- struct{}{}:
+	default: // as many are awake as there are
+	}
+}
+
+// Start asks until the context ends. It is a Runnable of a manager, which starts it on the leader alone.
+func (k *Keeper) Start(ctx context.Context) error {
+	k.mu.Lock()
+	k.begin()
+	k.mu.Unlock()
+	var group sync.WaitGroup
+	for range workers {
+		group.Go(func() { k.work(ctx) })
+	}
+	group.Wait()
+	return nil
+}
+
+func (k *Keeper) work(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-k.more:
+		}
+		for q := k.next(); q != nil; q = k.next() {
+			k.answer(ctx, q)
+		}
+	}
+}
+
+// next takes the oldest question of a namespace that has not as many under way as it may; nil for none.
+func (k *Keeper) next() *question {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for i, q := range k.queue {
+		if k.busy[q.namespace] < perNamespace {
+			k.queue = append(k.queue[:i], k.queue[i+1:]...)
+			k.busy[q.namespace]++
+			return q
+		}
+	}
+	return nil
+}
+
+// answer asks, remembers, and wakes who waits.
+func (k *Keeper) answer(ctx context.Context, q *question) {
+	found := &Answer{}
+	defer func() {
+		for who := range k.done(q, found) {
+			k.Wake(ctx, who)
+		}
+	}()
+	digest := supplychain.Digest(q.image)
+	leftOut, err := k.Source.Fetch(ctx, q.image, func(a *supplychain.Artifact) { found.Look(a, digest, q.keys) })
+	for _, why := range leftOut {
+		found.Add("", why)
+	}
+	if found.Err = err; err != nil {
+		log.FromContext(ctx).V(1).Info("A registry did not say what it has beside an image", "image", q.image, "why", err.Error())
+	}
+}
+
+// done remembers an answer. One by which a registry did not answer takes the place of none that it gave.
+func (k *Keeper) done(q *question, found *Answer) map[types.NamespacedName]bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	first, most := k.First, k.Most
+	if first == 0 {
+		first, most = DefaultFirst, DefaultMost
+	}
+	found.at, found.again = k.Clock.Now(), first
+	if before := k.get(q.key); before != nil {
+		found.again = min(max(2*before.again, first), most)
+		if found.Err != nil {
+			found.Evidence = before.Evidence
+		}
+	}
+	k.known.Add(q.key, found)
+	delete(k.waiting, q.key)
+	if k.busy[q.namespace]--; k.busy[q.namespace] == 0 {
+		delete(k.busy, q.namespace)
+	}
+	k.signal()
+	return q.who
+}

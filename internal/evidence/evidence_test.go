@@ -1,0 +1,178 @@
+package evidence_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/evidence"
+	"github.com/towpath-dev/towpath/internal/supplychain"
+	"github.com/towpath-dev/towpath/internal/supplychain/signtest"
+)
+
+var (
+	image = "registry.example/shop/checkout@sha256:" + strings.Repeat("a", 64)
+	who   = types.NamespacedName{Namespace: "team-shop", Name: "checkout"}
+)
+
+// registry has some artifacts, or does not answer.
+type registry struct {
+	mu        sync.Mutex
+	artifacts []supplychain.Artifact
+	err       error
+	asked     map[string]int
+	// slow is how long an answer takes, atOnce how many are under way, most how many there were at the same time.
+	slow         time.Duration
+	atOnce, most int
+}
+
+func (r *registry) Fetch(ctx context.Context, image string, look func(*supplychain.Artifact)) ([]string, error) {
+	r.mu.Lock()
+	if r.asked == nil {
+		r.asked = map[string]int{}
+	}
+	r.asked[image]++
+	r.atOnce++
+	r.most = max(r.most, r.atOnce)
+	artifacts, err := r.artifacts, r.err
+	r.mu.Unlock()
+	select {
+	case <-time.After(r.slow):
+	case <-ctx.Done():
+	}
+	for i := range artifacts {
+		look(&artifacts[i])
+	}
+	r.mu.Lock()
+	r.atOnce--
+	r.mu.Unlock()
+	return nil, err
+}
+
+// questions are how many there were about an image, or, where that is empty, about how many images.
+func (r *registry) questions(image string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if image == "" {
+		return len(r.asked)
+	}
+	return r.asked[image]
+}
+
+func (r *registry) change(artifacts []supplychain.Artifact, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.artifacts, r.err = artifacts, err
+}
+
+// start runs a Keeper in a bubble, where time passes by itself.
+func start(t *testing.T, r *registry, do func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Keys, s *signtest.Signer)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		woken := make(chan types.NamespacedName, 100)
+		k := &evidence.Keeper{Source: r, Clock: clock.RealClock{}, Wake: func(_ context.Context, who types.NamespacedName) { woken <- who }}
+		ctx, stop := context.WithCancel(t.Context())
+		var group sync.WaitGroup
+		group.Go(func() { _ = k.Start(ctx) }) // it returns nil
+		s := signtest.New()
+		do(k, woken, supplychain.KeysOf(&platformv1alpha1.SupplyChain{Keys: []platformv1alpha1.SupplyChainKey{{Name: "ci", PublicKey: s.Public()}}}), s)
+		stop()
+		group.Wait()
+	})
+}
+
+func TestKeeper(t *testing.T) {
+	r := &registry{}
+	start(t, r, func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Keys, s *signtest.Signer) {
+		if k.Look(image, keys) != nil {
+			t.Error("something is known before anybody asked")
+		}
+		if again := k.Ask(image, keys, who); again != 0 {
+			t.Errorf("nobody is asked for %s", again)
+		}
+		if got := <-woken; got != who {
+			t.Errorf("woken is %s", got)
+		}
+		if found := k.Look(image, keys); found == nil || len(found.Proofs) != 0 || found.Err != nil {
+			t.Errorf("known is %+v", found)
+		}
+		if again := k.Ask(image, keys, who); again != evidence.DefaultFirst {
+			t.Errorf("it may be asked again after %s", again)
+		}
+		r.change([]supplychain.Artifact{s.Simple("sha256:" + strings.Repeat("a", 64))}, nil)
+		time.Sleep(evidence.DefaultFirst)
+		k.Ask(image, keys, who)
+		<-woken
+		if found := k.Look(image, keys); len(found.Proofs) != 1 {
+			t.Errorf("known is %+v", found)
+		}
+		r.change(nil, errors.New("away"))
+		time.Sleep(2 * evidence.DefaultFirst)
+		k.Ask(image, keys, who)
+		<-woken
+		if found := k.Look(image, keys); len(found.Proofs) != 1 || found.Err == nil {
+			t.Errorf("after a registry did not answer known is %+v", found)
+		}
+		if n := r.questions(image); n != 3 {
+			t.Errorf("it was asked %d times", n)
+		}
+	})
+}
+
+func TestKeeper_AsksLessAndLessOften(t *testing.T) {
+	r := &registry{}
+	start(t, r, func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Keys, _ *signtest.Signer) {
+		var last time.Duration
+		for range 12 {
+			k.Ask(image, keys, who)
+			<-woken
+			last = k.Ask(image, keys, who)
+			time.Sleep(last)
+		}
+		if last != evidence.DefaultMost {
+			t.Errorf("at last it may be asked after %s", last)
+		}
+	})
+}
+
+func TestKeeper_AsksOnceForAllWhoWait_AndLeavesRoomForOthers(t *testing.T) {
+	r := &registry{slow: time.Second}
+	start(t, r, func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Keys, _ *signtest.Signer) {
+		other := types.NamespacedName{Namespace: "team-shop", Name: "cart"}
+		k.Ask(image, keys, who)
+		k.Ask(image, keys, other)
+		for _, tag := range []string{"b", "c", "d", "e"} {
+			k.Ask("registry.example/shop/"+tag+"@sha256:"+strings.Repeat(tag, 64), keys, who)
+		}
+		late := types.NamespacedName{Namespace: "team-pay", Name: "ledger"}
+		k.Ask("registry.example/pay/ledger@sha256:"+strings.Repeat("f", 64), keys, late)
+		first := map[types.NamespacedName]bool{}
+		time.Sleep(1500 * time.Millisecond)
+		for len(woken) > 0 {
+			first[<-woken] = true
+		}
+		if !first[late] || !first[other] {
+			t.Errorf("first woken are %v", first)
+		}
+		for r.questions("") < 6 {
+			<-woken
+		}
+		if n := r.questions(image); n != 1 {
+			t.Errorf("for two it was asked %d times", n)
+		}
+		time.Sleep(5 * time.Second)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.most > 3 {
+			t.Errorf("%d were under way at once", r.most)
+		}
+	})
+}

@@ -1,0 +1,81 @@
+package manager
+
+import (
+	"crypto/x509"
+	"fmt"
+	"os"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/towpath-dev/towpath/controllers/component"
+	"github.com/towpath-dev/towpath/internal/evidence"
+	"github.com/towpath-dev/towpath/internal/outbound"
+	"github.com/towpath-dev/towpath/internal/registry"
+	"github.com/towpath-dev/towpath/internal/supplychain/fetch"
+)
+
+// RegistriesConfiguration is how registries of images are asked. Their addresses are for tenants to choose.
+type RegistriesConfiguration struct {
+	// AllowedHosts are where registries may be beside public addresses, such as registry.internal.example or 10.20.0.0/16; written as
+	// in alerts. Addresses at which clouds give out credentials are never allowed. Default: none. At most 64.
+	AllowedHosts []string `json:"allowedHosts,omitempty"`
+	// CredentialsFile is a file as ~/.docker/config.json, such as one of a mounted Secret, with auths by registry that may read. It is
+	// read at each question; helpers that it names are not run. Default: "", so that only what is public can be asked.
+	CredentialsFile string `json:"credentialsFile,omitempty"`
+	// CAFile is a file with certificates of authorities in PEM that registries may have theirs from, beside those of the system. It is
+	// read when the manager starts. Default: "", none.
+	CAFile string `json:"caFile,omitempty"`
+}
+
+// validate checks where registries may be.
+func (c *RegistriesConfiguration) validate(at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	at = at.Child("allowedHosts")
+	if len(c.AllowedHosts) > maxAllowedHosts {
+		errs = append(errs, field.TooMany(at, len(c.AllowedHosts), maxAllowedHosts))
+	}
+	if _, err := outbound.NewRules(c.AllowedHosts...); err != nil {
+		errs = append(errs, field.Invalid(at, c.AllowedHosts, err.Error()))
+	}
+	return errs
+}
+
+// newRegistry puts together what asks registries.
+func newRegistry(o *Options) (*registry.Resolver, error) {
+	c := &o.Configuration.Registries
+	rules, err := outbound.NewRules(c.AllowedHosts...)
+	if err != nil {
+		return nil, fmt.Errorf("registries.allowedHosts: %w", err)
+	}
+	var roots *x509.CertPool
+	if c.CAFile != "" {
+		bundle, err := os.ReadFile(c.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("registries.caFile: %w", err)
+		}
+		if roots, err = outbound.Roots(bundle); err != nil {
+			return nil, fmt.Errorf("registries.caFile: %w", err)
+		}
+	}
+	return registry.New(registry.Options{Rules: rules, Roots: roots, CredentialsFile: c.CredentialsFile}), nil
+}
+
+// from is the registries that are asked for digests; nil where none is to be asked.
+func (c *DigestsConfiguration) from(registries *registry.Resolver) *registry.Resolver {
+	if c.Resolve == resolveNever {
+		return nil
+	}
+	return registries
+}
+
+// addEvidence has a controller of Components know what is proven of images.
+func addEvidence(mgr ctrl.Manager, o *Options, registries *registry.Resolver, components *component.Reconciler) error {
+	components.Woken = component.NewWoken()
+	keeper := &evidence.Keeper{Source: fetch.New(registries), Wake: components.Woken.Wake, Clock: o.Clock}
+	if o.AskAgain > 0 {
+		keeper.First, keeper.Most = o.AskAgain, o.AskAgain
+	}
+	components.Evidence = keeper
+	return mgr.Add(keeper)
+}

@@ -1,0 +1,122 @@
+package supplychain
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+)
+
+const (
+	// skew is by how much clocks of builders may be ahead.
+	skew = 5 * time.Minute
+	// shown is how many images, and how many reasons of a proof, a message names.
+	shown = 3
+)
+
+// Missing is a proof that an image lacks.
+type Missing struct {
+	Type platformv1alpha1.ProofType
+	// Why none of what there is counts.
+	Why string
+}
+
+// Judge holds what is known of an image against what a class asks for: the proofs by which it may enter, and those that it lacks.
+// Where what has run before comes back, ageless lets scans of any age count.
+func Judge(c *platformv1alpha1.SupplyChain, e *Evidence, now time.Time, ageless bool) (proofs []Proof, missing []Missing) {
+	for i := range c.Proofs {
+		need := &c.Proofs[i]
+		best, why := find(need, e, now, ageless)
+		if best == nil {
+			missing = append(missing, Missing{need.Type, why})
+			continue
+		}
+		proofs = append(proofs, *best)
+	}
+	return proofs, missing
+}
+
+// find finds the proof that counts, of scans the newest; nil for none, and why.
+func find(need *platformv1alpha1.RequiredProof, e *Evidence, now time.Time, ageless bool) (*Proof, string) {
+	var best *Proof
+	var why []string
+	say := func(text string) {
+		if len(why) < shown && !slices.Contains(why, text) {
+			why = append(why, text)
+		}
+	}
+	for i := range e.Proofs {
+		p := &e.Proofs[i]
+		switch {
+		case p.Type != need.Type:
+		case len(need.Keys) > 0 && !slices.Contains(need.Keys, p.Key):
+			say(fmt.Sprintf("one was signed by key %s, and must be by %s", p.Key, strings.Join(need.Keys, " or ")))
+		case p.At.After(now.Add(skew)):
+			say(fmt.Sprintf("one states a time in the future, %s", p.At.UTC().Format(time.RFC3339)))
+		case best == nil || p.At.After(best.At):
+			best = p
+		}
+	}
+	age := time.Duration(need.MaxAgeSeconds) * time.Second
+	if best != nil && age > 0 && !ageless && now.Sub(best.At) > age {
+		say(fmt.Sprintf("the newest is of %s, and may be no older than %s", best.At.UTC().Format(time.RFC3339), ageText(age)))
+		best = nil
+	}
+	if best != nil {
+		return best, ""
+	}
+	for _, r := range e.Rejected {
+		if r.Type == need.Type || r.Type == "" {
+			say(r.Why)
+		}
+	}
+	if len(why) == 0 {
+		return nil, "there is none"
+	}
+	return nil, strings.Join(why, "; ")
+}
+
+// ageText writes an age in days where it is whole ones.
+func ageText(age time.Duration) string {
+	const day = 24 * time.Hour
+	switch days := age / day; {
+	case age%day != 0:
+		return age.String()
+	case days == 1:
+		return "1 day"
+	default:
+		return fmt.Sprintf("%d days", days)
+	}
+}
+
+// Ask says what an image lacks and how to bring it, as a sentence.
+func Ask(image string, missing []Missing) string {
+	parts := make([]string, len(missing))
+	for i, m := range missing {
+		parts[i] = fmt.Sprintf("%s (%s)", m.Type, m.Why)
+	}
+	return fmt.Sprintf("Image %s lacks %s. Bring it with: %s.", image, strings.Join(parts, ", "), command(missing[0].Type, image))
+}
+
+// command brings a proof.
+func command(kind platformv1alpha1.ProofType, image string) string {
+	switch kind {
+	case platformv1alpha1.ProofSBOM:
+		return "cosign attest --key KEY --type spdxjson --predicate sbom.spdx.json " + image
+	case platformv1alpha1.ProofProvenance:
+		return "cosign attest --key KEY --type slsaprovenance1 --predicate provenance.json " + image
+	case platformv1alpha1.ProofScan:
+		return "cosign attest --key KEY --type vuln --predicate scan.json " + image
+	}
+	return "cosign sign --key KEY " + image
+}
+
+// Sentences joins what is said of images, and leaves out what would make it too long.
+func Sentences(all []string) string {
+	if more := len(all) - shown; more > 0 {
+		all = append(slices.Clone(all[:shown]), fmt.Sprintf("And %d more images.", more))
+	}
+	return strings.Join(all, " ")
+}

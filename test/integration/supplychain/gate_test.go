@@ -1,0 +1,139 @@
+package supplychain_test
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/supplychain/signtest"
+	"github.com/towpath-dev/towpath/test/framework"
+)
+
+// waitsFor matches a Component that is Ready, and whose version waits.
+func waitsFor(reason string, texts ...string) OmegaMatcher {
+	return And(framework.BeReady(), framework.HaveCondition(platformv1alpha1.ConditionPromoted, metav1.ConditionFalse, reason, texts...))
+}
+
+// promoted matches a Component whose version runs everywhere.
+func promoted() OmegaMatcher {
+	return framework.HaveCondition(platformv1alpha1.ConditionPromoted, metav1.ConditionTrue, platformv1alpha1.ReasonPromoted)
+}
+
+var signed = platformv1alpha1.RequiredProof{Type: platformv1alpha1.ProofSignature}
+
+var _ = Describe("A class that asks for a signature", func() {
+	It("keeps an image without one out until somebody signs it", func(ctx context.Context) {
+		image, env := image(), environment(ctx, signed)
+		c := component(ctx, image, env)
+		Eventually(ctx, framework.Read(admin, c)).Should(waitsFor(platformv1alpha1.ReasonProofMissing,
+			"lets only proven images into "+env, "Image "+image+" lacks Signature (there is none)", "cosign sign --key KEY "+image))
+		Expect(signtest.Tag(image, "sig", other.Simple(digest(image)))).To(Succeed())
+		Eventually(ctx, framework.Read(admin, c)).Should(waitsFor(platformv1alpha1.ReasonProofMissing, "a signature was made by no key of the class"))
+		Expect(signtest.Tag(image, "sig", ci.Simple(digest(image)))).To(Succeed())
+		Eventually(ctx, framework.Read(admin, c)).Should(promoted())
+		Expect(framework.Read(admin, release(c, 1))(ctx)).To(HaveField("Status.Proofs", ConsistOf(And(
+			HaveField("Image", image), HaveField("Type", platformv1alpha1.ProofSignature), HaveField("Key", "ci"), HaveField("Artifact", HavePrefix("sha256:"))))))
+	})
+
+	It("takes no signature of another image", func(ctx context.Context) {
+		image, env := image(), environment(ctx, signed)
+		Expect(signtest.Tag(image, "sig", ci.Simple("sha256:"+strings.Repeat("a", 64)))).To(Succeed())
+		c := component(ctx, image, env)
+		Eventually(ctx, framework.Read(admin, c)).Should(waitsFor(platformv1alpha1.ReasonProofMissing, "a signature by key ci is of another image"))
+	})
+
+	It("asks for a digest", func(ctx context.Context) {
+		env := environment(ctx, signed)
+		c := component(ctx, host+"/shop/app:1.0", env)
+		Eventually(ctx, framework.Read(admin, c)).Should(waitsFor(platformv1alpha1.ReasonDigestMissing, host+"/shop/app:1.0 needs a digest"))
+	})
+
+	It("looks at the containers beside, but for those that the class exempts", func(ctx context.Context) {
+		image, env := image(), environment(ctx, signed)
+		Expect(signtest.Refer(image, ci.Bundle(digest(image), signtest.Sign, "{}"))).To(Succeed())
+		c := component(ctx, image, env, func(c *platformv1alpha1.Component) { c.Spec.TemplateRef.Name = "meshed" })
+		Eventually(ctx, framework.Read(admin, c)).Should(waitsFor(platformv1alpha1.ReasonDigestMissing, host+"/mesh/proxy:1 needs a digest"))
+		changeClass(ctx, env, func(s *platformv1alpha1.SupplyChain) { s.ExemptImages = []string{host + "/mesh/*"} })
+		Eventually(ctx, framework.Read(admin, c)).Should(promoted())
+	})
+
+	It("waits for a registry that does not answer, repeats nothing of what it says, and asks no more once it knows", func(ctx context.Context) {
+		image, env := image(), environment(ctx, signed)
+		Expect(signtest.Tag(image, "sig", ci.Simple(digest(image)))).To(Succeed())
+		away.Store(true)
+		DeferCleanup(func() { away.Store(false) })
+		c := component(ctx, image, env)
+		Eventually(ctx, framework.Read(admin, c)).Should(And(
+			waitsFor(platformv1alpha1.ReasonProofUnknown, "cannot be told, and is asked again", "it answers with status 503"),
+			Not(framework.HaveCondition(platformv1alpha1.ConditionPromoted, metav1.ConditionFalse, platformv1alpha1.ReasonProofUnknown, "s3cr3t"))))
+		away.Store(false)
+		Eventually(ctx, framework.Read(admin, c)).Should(promoted())
+		before := questions(image)()
+		Expect(before).To(BeNumerically(">", 0))
+		change(ctx, c, func(c *platformv1alpha1.Component) { c.Annotations = map[string]string{"suite/nudge": "1"} })
+		change(ctx, c, func(c *platformv1alpha1.Component) { c.Spec.Env = []platformv1alpha1.EnvVar{{Name: "A", Value: "1"}} })
+		Eventually(ctx, framework.Read(admin, c)).Should(And(promoted(), HaveField("Status.Environments", ConsistOf(HaveField("Release", release(c, 2).Name)))))
+		Consistently(questions(image), "1s").Should(Equal(before), "what is known of a digest does not change")
+	})
+})
+
+var _ = Describe("A class that asks for more than a signature", func() {
+	It("names each proof that is missing, and lets in what has them all", func(ctx context.Context) {
+		image, env := image(), environment(ctx, signed, platformv1alpha1.RequiredProof{Type: platformv1alpha1.ProofSBOM},
+			platformv1alpha1.RequiredProof{Type: platformv1alpha1.ProofProvenance}, platformv1alpha1.RequiredProof{Type: platformv1alpha1.ProofScan, MaxAgeSeconds: 3600})
+		Expect(signtest.Tag(image, "sig", ci.Simple(digest(image)))).To(Succeed())
+		Expect(signtest.Tag(image, "att", ci.Envelope(digest(image), signtest.SPDX, `{"spdxVersion":"SPDX-2.3"}`))).To(Succeed())
+		Expect(signtest.Refer(image, other.Bundle(digest(image), signtest.SLSA, `{"buildDefinition":{}}`))).To(Succeed())
+		c := component(ctx, image, env)
+		Eventually(ctx, framework.Read(admin, c)).Should(waitsFor(platformv1alpha1.ReasonProofMissing,
+			"lacks Provenance (one was signed by no key of the class), Scan (there is none)", "cosign attest --key KEY --type slsaprovenance1"))
+		Expect(signtest.Refer(image, ci.Bundle(digest(image), signtest.SLSA, `{"buildDefinition":{}}`))).To(Succeed())
+		Expect(signtest.Tag(image, "att", ci.Envelope(digest(image), signtest.Vuln, signtest.Scanned(time.Now().Add(-2*time.Hour))))).To(Succeed())
+		Eventually(ctx, framework.Read(admin, c)).Should(waitsFor(platformv1alpha1.ReasonProofMissing, "lacks Scan (the newest is of ", "may be no older than 1h0m0s"))
+		Expect(signtest.Refer(image, ci.Bundle(digest(image), signtest.Vuln, signtest.Scanned(time.Now())))).To(Succeed())
+		Eventually(ctx, framework.Read(admin, c)).Should(promoted())
+		Expect(framework.Read(admin, release(c, 1))(ctx)).To(HaveField("Status.Proofs", ConsistOf(
+			HaveField("Type", platformv1alpha1.ProofSignature), HaveField("Type", platformv1alpha1.ProofSBOM), HaveField("Type", platformv1alpha1.ProofProvenance),
+			And(HaveField("Type", platformv1alpha1.ProofScan), HaveField("MadeAt", Not(BeNil()))))))
+	})
+
+	It("lets a version come back whose scan is too old by now, and not enter anew", func(ctx context.Context) {
+		first, second := image(), image()
+		env := environment(ctx, platformv1alpha1.RequiredProof{Type: platformv1alpha1.ProofScan, MaxAgeSeconds: 86400})
+		Expect(signtest.Tag(first, "att", ci.Envelope(digest(first), signtest.Vuln, signtest.Scanned(time.Now().Add(-2*time.Hour))))).To(Succeed())
+		Expect(signtest.Tag(second, "att", ci.Envelope(digest(second), signtest.Vuln, signtest.Scanned(time.Now())))).To(Succeed())
+		c := component(ctx, first, env)
+		Eventually(ctx, framework.Read(admin, c)).Should(promoted())
+		Eventually(ctx, framework.Read(admin, release(c, 1))).Should(framework.BeReady())
+		changeClass(ctx, env, func(s *platformv1alpha1.SupplyChain) { s.Proofs[0].MaxAgeSeconds = 3600 })
+		change(ctx, c, func(c *platformv1alpha1.Component) { c.Spec.Image = second })
+		Eventually(ctx, framework.Read(admin, c)).Should(And(promoted(), HaveField("Status.Environments", ConsistOf(HaveField("Image", second)))))
+		change(ctx, c, func(c *platformv1alpha1.Component) { c.Spec.Environments[0].RollbackTo = 1 })
+		Eventually(ctx, framework.Read(admin, c)).Should(HaveField("Status.Environments", ConsistOf(HaveField("Image", first))))
+		change(ctx, c, func(c *platformv1alpha1.Component) {
+			c.Spec.Environments[0].RollbackTo, c.Spec.Image, c.Spec.Env = 0, first, []platformv1alpha1.EnvVar{{Name: "A", Value: "1"}}
+		})
+		Eventually(ctx, framework.Read(admin, c)).Should(waitsFor(platformv1alpha1.ReasonProofMissing, "lacks Scan"))
+	})
+})
+
+var _ = Describe("A class with keys", func() {
+	It("is refused where a key cannot be read, or a proof names one that is not there", func(ctx context.Context) {
+		class := framework.Class(framework.Name("broken-"), platformv1alpha1.TierProduction)
+		class.Spec.SupplyChain = &platformv1alpha1.SupplyChain{
+			Keys:   []platformv1alpha1.SupplyChainKey{{Name: "ci", PublicKey: "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"}},
+			Proofs: []platformv1alpha1.RequiredProof{signed},
+		}
+		Expect(admin.Create(ctx, class.DeepCopy())).To(MatchError(ContainSubstring("spec.supplyChain.keys[ci].publicKey")))
+		class.Spec.SupplyChain.Keys[0].PublicKey = ci.Public()
+		class.Spec.SupplyChain.Proofs[0].Keys = []string{"cd"}
+		Expect(admin.Create(ctx, class.DeepCopy())).To(MatchError(ContainSubstring("keys of a proof must name keys of supplyChain")))
+		class.Spec.SupplyChain.Proofs[0].Keys, class.Spec.SupplyChain.Proofs[0].MaxAgeSeconds = nil, 3600
+		Expect(admin.Create(ctx, class.DeepCopy())).To(MatchError(ContainSubstring("maxAgeSeconds must be set of a Scan alone")))
+	})
+})
