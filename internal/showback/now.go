@@ -35,11 +35,9 @@ func (o Owner) Key() string { return o.Team + "/" + o.Environment + "/" + o.Comp
 
 // ownerOf reads a key; false for a row that belongs to nobody.
 func ownerOf(key string) (Owner, bool) {
-	parts := strings.Split(key, "/")
-	if len(parts) != 3 { //nolint:mnd // as Key writes it
-		return Owner{}, false
-	}
-	return Owner{parts[0], parts[1], parts[2]}, true
+	team, rest, ok := strings.Cut(key, "/")
+	environment, component, too := strings.Cut(rest, "/")
+	return Owner{team, environment, component}, ok && too
 }
 
 // AllocatedRow is what one group would cost in a month. All but Total are parts of it.
