@@ -115,12 +115,14 @@ func TestDispatch_SlowReceiversOfATeamHoldUpNoOtherTeam(t *testing.T) {
 	var mu sync.Mutex
 	under, most := 0, 0
 	answers := make(chan struct{})
+	entered := make(chan struct{}, many)
 	answer := sync.OnceFunc(func() { close(answers) })
 	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		mu.Lock()
 		under++
 		most = max(most, under)
 		mu.Unlock()
+		entered <- struct{}{}
 		<-answers
 		mu.Lock()
 		under--
@@ -150,6 +152,9 @@ func TestDispatch_SlowReceiversOfATeamHoldUpNoOtherTeam(t *testing.T) {
 	}
 	if got, _ := c.Collect(owner, outbox); got[0].Deliveries[0].Progress != notify.Delivered {
 		t.Errorf("it is not delivered: %+v", got[0].Deliveries[0])
+	}
+	for range SlotsOfTeam {
+		<-entered
 	}
 	answer()
 	// As a controller does: who is woken writes what became of it, and has the rest sent.
