@@ -2,8 +2,9 @@ package v1alpha1
 
 // Amount is an amount of money as a decimal string, such as "212.4". It is never a float, so that sums are exact.
 // +kubebuilder:validation:MinLength=1
-// +kubebuilder:validation:MaxLength=32
-// +kubebuilder:validation:Pattern=`^-?[0-9]{1,15}(\.[0-9]{1,12})?$`
+// It has up to 20 digits before the point, which is more than sums of bills can have, and 12 after it.
+// +kubebuilder:validation:MaxLength=34
+// +kubebuilder:validation:Pattern=`^-?[0-9]{1,20}(\.[0-9]{1,12})?$`
 type Amount string
 
 // AmountRange is an amount that is not known exactly. The three differ where an autoscaler chooses, or a Job has a deadline.

@@ -32,8 +32,8 @@ const (
 
 func (f *hintFlags) bind(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.wanted, "hints", false, "look for ways to spend less: requests, sleep, previews, idle environments")
-	cmd.Flags().StringVar(&f.prometheus, "prometheus", "", "address of a Prometheus with a week of container metrics, for --hints (default: one sample of metrics.k8s.io)")
-	cmd.Flags().StringVar(&f.prices, "prices", "", "file with the list of prices, for --hints (default: OpenCost's default list)")
+	cmd.Flags().StringVar(&f.prometheus, "prometheus", "", "address of a Prometheus with container metrics, for --hints (a week of them) and --now (default: one sample of metrics.k8s.io)")
+	cmd.Flags().StringVar(&f.prices, "prices", "", "file with the list of prices, for --hints and --now (default: OpenCost's default list)")
 	cmd.Flags().IntVar(&f.idleDays, "idle-days", defaultIdleDays, "after how many days without a Release an environment counts as idle, for --hints")
 }
 

@@ -51,6 +51,7 @@ func (f *reportFlags) bindTeam(cmd *cobra.Command, connect cluster.Connector) {
 func newCostReport(connect cluster.Connector, std streams) *cobra.Command {
 	var flags reportFlags
 	var hints hintFlags
+	var now nowFlags
 	cmd := &cobra.Command{
 		Use:   "report",
 		Short: "Show what a team cost in a month",
@@ -61,12 +62,21 @@ The figures are those of the CostReport of the month in the team's home namespac
 the manager writes once a day: of bills, or of estimates where it reads none. Idle and
 shared are the team's part of what is no team's. The table and Markdown round amounts;
 csv and json have them exactly, and all lines sum to the total. docs/guides/showback.md
-says how to read them.`,
+says how to read them.
+
+With --now the figures are of no month: what the nodes of the cluster cost is shared among
+what runs on them at this moment, by what each container asks for or uses, whichever is
+more, with what is idle and what is shared.`,
 		Example: `  towpath cost report --team shop --month 2026-10
   towpath cost report -n team-shop --by label=app.kubernetes.io/part-of -o csv
-  towpath cost report --team shop --hints`,
+  towpath cost report --team shop --hints
+  towpath cost report --team shop --now --idle cluster --prometheus http://localhost:9090
+  towpath cost report --now --by team`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if now.wanted {
+				return runNow(cmd.Context(), connect, &flags, &now, &hints, cmd.CommandPath(), std.out)
+			}
 			by, err := showback.ParseBy(flags.by)
 			if err != nil {
 				return &trouble{err: err, next: cmd.CommandPath() + " --help"}
@@ -88,8 +98,9 @@ says how to read them.`,
 		},
 	}
 	flags.bindTeam(cmd, connect)
-	cmd.Flags().StringVar(&flags.by, "by", string(showback.ByComponent), "what to group by: environment, component, service or label=KEY of Components")
+	cmd.Flags().StringVar(&flags.by, "by", string(showback.ByComponent), "what to group by: environment, component, service or label=KEY of Components; with --now also team, and no service")
 	hints.bind(cmd)
+	now.bind(cmd)
 	addFormat(cmd, &flags.output, "csv, json, yaml or markdown (default: a table)", formatCSV, formatJSON, formatYAML, formatMarkdown)
 	return cmd
 }

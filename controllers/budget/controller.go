@@ -12,13 +12,16 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/controllers/spending"
@@ -34,22 +37,31 @@ type Reconciler struct {
 	client.Client
 	Reader   *spending.Reader
 	Notifier *spending.Notifier
-	Clock    clock.PassiveClock
+	// Courier sends the alerts of Budgets.
+	Courier *spending.Courier
+	Clock   clock.PassiveClock
+	// Recorder tells of alerts that nobody could be given before a Budget went.
+	Recorder events.EventRecorder
 
 	writes freshness.Tracker[types.NamespacedName]
 }
 
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=budgets;costsources;teams;releases;components;environments,verbs=get;list;watch
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=budgets/status,verbs=patch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=budgets;budgets/status,verbs=patch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 
 // SetupWithManager adds the controller to the manager. A Budget is looked at when its spec changes or that of its Team, and by time.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	if err := mgr.Add(r.Courier); err != nil {
+		return err
+	}
 	changed := builder.WithPredicates(predicate.GenerationChangedPredicate{})
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&platformv1alpha1.Budget{}, changed).
 		Watches(&platformv1alpha1.Team{}, handler.EnqueueRequestsFromMapFunc(r.ofTeam), changed).
 		Watches(&platformv1alpha1.CostSource{}, handler.EnqueueRequestsFromMapFunc(r.all), builder.WithPredicates(spending.Imported())).
+		WatchesRawSource(source.Channel(r.Courier.Woken(), &handler.EnqueueRequestForObject{})).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 4, ReconciliationTimeout: 3 * time.Minute}).
 		Complete(r)
 }
@@ -109,16 +121,17 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	b := &platformv1alpha1.Budget{}
 	if err := r.Get(ctx, req.NamespacedName, b); err != nil {
 		r.writes.Forget(req.NamespacedName)
+		r.Courier.Forget(req.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
-	}
-	if !b.DeletionTimestamp.IsZero() {
-		return ctrl.Result{}, nil
 	}
 	if r.writes.Stale(req.NamespacedName, b.ResourceVersion) {
 		return ctrl.Result{RequeueAfter: time.Second}, nil // the event of our own write wakes nobody
 	}
 	now := r.Clock.Now()
 	s := &scope{budget: b, before: b.DeepCopy(), now: now, today: forecast.DayOf(now), noStore: r.Reader.Store == nil}
+	if !b.DeletionTimestamp.IsZero() {
+		return r.finish(ctx, s)
+	}
 	next, err := r.run(ctx, s)
 	if err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
@@ -140,7 +153,7 @@ func (r *Reconciler) run(ctx context.Context, s *scope) (time.Time, error) {
 			break
 		}
 	}
-	state := limits.NotifyState(s.budget.Status.Alerts, s.budget.Namespace, s.budget.Name)
+	state, became := r.collect(s)
 	if s.problem == nil {
 		observed, err := s.observe(state)
 		if err != nil {
@@ -154,15 +167,38 @@ func (r *Reconciler) run(ctx context.Context, s *scope) (time.Time, error) {
 		return time.Time{}, r.write(ctx, s)
 	}
 	s.tellDeliveries(s.targets.Owed(state))
+	next, err := r.send(ctx, s, state, became)
+	return next, errors.Join(err, s.targets.Lags)
+}
+
+// collect puts into the status what became of alerts that were sent, and says how many results that were.
+func (r *Reconciler) collect(s *scope) (notify.State, int) {
+	state := limits.NotifyState(s.budget.Status.Alerts, s.budget.Namespace, s.budget.Name)
+	var became int
+	if state.Outbox, became = r.Courier.Collect(client.ObjectKeyFromObject(s.budget), state.Outbox); became > 0 {
+		s.budget.Status.Alerts = limits.AlertState(state)
+	}
+	return state, became
+}
+
+// send writes the status, and has sent what is due of it. The Budget stays until all of that is told: it is held before the first alert
+// stands in its status, and let go after the last one does as told.
+func (r *Reconciler) send(ctx context.Context, s *scope, state notify.State, became int) (time.Time, error) {
+	owed := len(s.targets.Names) > 0 && notify.Waiting(state.Outbox) > 0
+	if owed {
+		if err := r.hold(ctx, s, controllerutil.AddFinalizer); err != nil {
+			return time.Time{}, err
+		}
+	}
 	if err := r.write(ctx, s); err != nil {
 		return time.Time{}, err
 	}
-	_, next, err := r.Notifier.Deliver(ctx, state, s.targets, func(state notify.State) error {
-		s.budget.Status.Alerts = limits.AlertState(state)
-		s.tellDeliveries(s.targets.Owed(state))
-		return r.write(ctx, s)
-	})
-	return next, errors.Join(err, s.targets.Lags)
+	owner := client.ObjectKeyFromObject(s.budget)
+	r.Courier.Settled(owner, became)
+	if !owed {
+		return time.Time{}, r.hold(ctx, s, controllerutil.RemoveFinalizer)
+	}
+	return r.Courier.Dispatch(owner, s.team, state.Outbox, s.targets), nil
 }
 
 // resolve finds the team, its Team, and what the Budget is about.
@@ -211,7 +247,7 @@ func (r *Reconciler) resolveTargets(ctx context.Context, s *scope) error {
 	if len(list) == 0 && s.owner != nil {
 		list = s.owner.Spec.Alerts
 	}
-	if len(list) > 0 && s.owner != nil {
+	if len(list) > 0 && s.owner != nil && s.budget.DeletionTimestamp.IsZero() {
 		if err := r.Notifier.KeepReader(ctx, s.owner); err != nil {
 			return err
 		}
@@ -225,7 +261,7 @@ func (r *Reconciler) resolveTargets(ctx context.Context, s *scope) error {
 func (r *Reconciler) read(ctx context.Context, s *scope) error {
 	var err error
 	if s.sources, err = r.Reader.SourcesFor(ctx, s.team, s.limit.Scope, s.today); err == nil {
-		s.ledger, err = r.Reader.Ledger(ctx, s.team, s.sources, s.limit.Scope, s.limit.Currency, s.today)
+		s.ledger, err = r.Reader.LedgerOf(ctx, s.team, s.sources, &s.limit, s.today)
 	}
 	switch {
 	case ctx.Err() != nil:

@@ -28,6 +28,9 @@ const (
 	leastPercent = 25
 )
 
+// mostOfADay is more than a day costs.
+var mostOfADay = decimal.New(1, 14)
+
 // describe puts the figures into the status.
 func (r *Reconciler) describe(ctx context.Context, s *scope) error {
 	status, f := &s.budget.Status, &s.figures
@@ -236,7 +239,8 @@ func (r *Reconciler) explain(ctx context.Context, s *scope) error {
 		return !scope.Holds(limits.Place{Component: ran.Component, Environment: ran.Environment})
 	})
 	day := s.limit.Amount.DivRound(decimal.NewFromInt(int64(s.limit.Period.Days())*10), estimate.Places)
-	least := forecast.Limits{Amount: day, Percent: leastPercent}
+	// By a Budget beyond all money nothing is out of the ordinary; what a day may differ by must still be an amount of money.
+	least := forecast.Limits{Amount: decimal.Min(day, mostOfADay), Percent: leastPercent}
 	changes, err := forecast.CostOfChange(s.ledger.Points, ran, s.today, least)
 	if err != nil {
 		return err

@@ -84,8 +84,13 @@ func (r *Recorder) Record(ctx context.Context) error {
 		from = max(today-mostDays, min(today, history.DayOf(state.LastSuccess)))
 	}
 	var errs []error
-	for day := from; day <= today; day++ {
-		for team, list := range releases {
+	for team, list := range releases {
+		begin := from
+		if state.LastSuccess.IsZero() {
+			// The history is new, or was lost with a volume: what the Releases tell that are still there is made up for.
+			begin = max(today-mostDays, firstDay(list, today))
+		}
+		for day := begin; day <= today; day++ {
 			errs = append(errs, r.day(ctx, team, list, day, now))
 		}
 	}
@@ -116,6 +121,17 @@ func (r *Recorder) releases(ctx context.Context) (map[string][]*platformv1alpha1
 		teams[release.Spec.Team] = append(teams[release.Spec.Team], release)
 	}
 	return teams, nil
+}
+
+// firstDay is the day on which the first of Releases began to run; today for none.
+func firstDay(releases []*platformv1alpha1.Release, today history.Day) history.Day {
+	first := today
+	for _, release := range releases {
+		if at := release.Status.AppliedAt; at != nil {
+			first = min(first, history.DayOf(at.Time))
+		}
+	}
+	return first
 }
 
 // day records one day of a team.

@@ -2,7 +2,6 @@ package spending
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/estimate"
@@ -31,7 +31,9 @@ type Reconciler struct {
 	client.Client
 	Reader   *Reader
 	Notifier *Notifier
-	Clock    clock.PassiveClock
+	// Courier sends alerts of limits of Teams: slow receivers of a team's Budgets do not hold these up.
+	Courier *Courier
+	Clock   clock.PassiveClock
 
 	writes freshness.Tracker[types.NamespacedName]
 }
@@ -44,9 +46,13 @@ type Reconciler struct {
 
 // SetupWithManager adds the controller to the manager. What changes with the days is looked at again by time.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	if err := mgr.Add(r.Courier); err != nil {
+		return err
+	}
 	return ctrl.NewControllerManagedBy(mgr).Named("spending").
 		For(&platformv1alpha1.Team{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, changedHome{}))).
 		Watches(&platformv1alpha1.CostSource{}, handler.EnqueueRequestsFromMapFunc(r.limitedTeams), builder.WithPredicates(Imported())).
+		WatchesRawSource(source.Channel(r.Courier.Woken(), &handler.EnqueueRequestForObject{})).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 4, ReconciliationTimeout: 3 * time.Minute}).
 		Complete(r)
 }
@@ -66,6 +72,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	t := &platformv1alpha1.Team{}
 	if err := r.Get(ctx, req.NamespacedName, t); err != nil {
 		r.writes.Forget(req.NamespacedName)
+		r.Courier.Forget(req.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if !t.DeletionTimestamp.IsZero() || t.Spec.Spending == nil && t.Status.Spending == nil {
@@ -89,7 +96,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	return ctrl.Result{RequeueAfter: after}, nil
 }
 
-// reckon writes the figures and the alerts, sends what is due, and says when to send again.
+// reckon writes the figures, the alerts and what became of those that were sent, has sent what is due, and says when to look again.
 func (r *Reconciler) reckon(ctx context.Context, t *platformv1alpha1.Team) (time.Time, error) {
 	before := t.DeepCopy()
 	now := r.Clock.Now()
@@ -97,7 +104,9 @@ func (r *Reconciler) reckon(ctx context.Context, t *platformv1alpha1.Team) (time
 	if err != nil {
 		return time.Time{}, err
 	}
+	owner := client.ObjectKeyFromObject(t)
 	if t.Spec.Spending == nil {
+		r.Courier.Forget(owner)
 		// Room that is kept for the Budgets of the home stays.
 		var left []spending.Reservation
 		if t.Status.Spending != nil {
@@ -113,6 +122,8 @@ func (r *Reconciler) reckon(ctx context.Context, t *platformv1alpha1.Team) (time
 		status = t.Status.Spending
 	}
 	state := spending.NotifyState(status.Alerts, "", t.Name)
+	var became int
+	state.Outbox, became = r.Courier.Collect(owner, state.Outbox)
 	reserved := spending.Settle(FromReservations(status.Reservations), Exists(t.Status.Namespace, running), now)
 	limits, seen, err := r.limits(ctx, t, running, reserved, forecast.DayOf(now))
 	if err != nil {
@@ -130,13 +141,8 @@ func (r *Reconciler) reckon(ctx context.Context, t *platformv1alpha1.Team) (time
 	if err := r.write(ctx, t, before); err != nil {
 		return time.Time{}, err
 	}
-	_, next, err := r.Notifier.Deliver(ctx, state, targets, func(s notify.State) error {
-		before := t.DeepCopy()
-		t.Status.Spending.Alerts = spending.AlertState(s)
-		// Nobody else writes alerts. By a lock, a write of somebody else would have what was sent be forgotten, and sent again.
-		return r.patch(ctx, t, before, client.MergeFrom(before))
-	})
-	return next, errors.Join(err, targets.Lags)
+	r.Courier.Settled(owner, became)
+	return r.Courier.Dispatch(owner, t.Name, state.Outbox, targets), targets.Lags
 }
 
 // limits are how a Team stands to each limit, and what of that is to be told.

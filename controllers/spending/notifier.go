@@ -5,32 +5,27 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/binding"
 	"github.com/towpath-dev/towpath/internal/notify"
 	"github.com/towpath-dev/towpath/internal/notify/send"
-	"github.com/towpath-dev/towpath/internal/spending"
 )
 
 // fieldOwner owns the fields of what is written for spending.
 const fieldOwner = client.FieldOwner("towpath-spending")
 
-// Notifier carries alerts to the targets that Budgets and Teams name.
+// Notifier finds the targets of alerts that Budgets and Teams name. A Courier carries the alerts there.
 type Notifier struct {
 	client.Client
 	// Live reads Secrets, which no cache holds.
-	Live   client.Reader
-	Sender *send.Sender
-	Clock  clock.PassiveClock
+	Live client.Reader
 }
 
 // Target is where alerts go, and the namespace of its Secrets.
@@ -56,6 +51,9 @@ type Targets struct {
 	// Lags is set where a right that was given is not there yet: nothing was tried, and it is to be tried again soon.
 	Lags error
 }
+
+// Usable says whether anything can be sent to any of them.
+func (t *Targets) Usable() bool { return len(t.ready) > 0 }
 
 // KeepReader lets the manager read the Secret for alerts in the home of a Team, and there alone.
 func (n *Notifier) KeepReader(ctx context.Context, t *platformv1alpha1.Team) error {
@@ -184,65 +182,6 @@ func (r *secretReader) get(ctx context.Context, key types.NamespacedName, field 
 	}
 	r.read[key] = secret
 	return secret, nil
-}
-
-// rounds is how many batches a target gets in one pass, and pass about how long that takes: others wait for the same workers.
-const (
-	rounds = 3
-	pass   = 20 * time.Second
-)
-
-// sent is what became of a batch.
-type sent struct {
-	notify.Batch
-	result notify.Result
-	err    error
-}
-
-// Deliver sends what is due, to all targets at once, so that one which is slow holds up no other, and has the state written after each
-// attempt; what was decided must be written before. It says when to come again; the zero time for never.
-func (n *Notifier) Deliver(ctx context.Context, state notify.State, targets *Targets, save func(notify.State) error) (notify.State, time.Time, error) {
-	rules := spending.AlertRules()
-	begin := n.Clock.Now()
-	for range rounds {
-		batches, next := notify.Plan(state.Outbox, targets.destinations, rules, n.Clock.Now())
-		if len(batches) == 0 {
-			return state, next, nil
-		}
-		all := make(chan sent, len(batches))
-		for _, batch := range batches {
-			go func() { all <- n.send(ctx, targets, batch) }()
-		}
-		var failed error
-		for range batches {
-			one := <-all // each of them ends: a request has its time
-			state.Outbox = notify.Record(state.Outbox, one.Batch, one.result, one.err, rules, n.Clock.Now())
-			if failed == nil {
-				failed = save(state)
-			}
-		}
-		if failed != nil {
-			return state, time.Time{}, failed
-		}
-		if n.Clock.Since(begin) >= pass {
-			break
-		}
-	}
-	return state, n.Clock.Now().Add(time.Second), nil
-}
-
-// send sends a batch, if its target can be used.
-func (n *Notifier) send(ctx context.Context, targets *Targets, batch notify.Batch) (became sent) {
-	defer func() {
-		if p := recover(); p != nil { // nobody else recovers from one in this goroutine
-			became = sent{batch, notify.Result{Failed: len(batch.Alerts)}, fmt.Errorf("sending to target %s: panic: %v", batch.Target, p)}
-		}
-	}()
-	if err := targets.Wrong[batch.Target]; err != nil {
-		return sent{batch, notify.Result{Failed: len(batch.Alerts), Refusal: notify.RefusedTarget}, err}
-	}
-	result, err := n.Sender.Deliver(ctx, targets.ready[batch.Target], batch.Alerts)
-	return sent{batch, result, err}
 }
 
 // Owed says what targets are yet to get, and why; nothing where they have all.

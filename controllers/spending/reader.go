@@ -274,8 +274,20 @@ func (r *Reader) Book(ctx context.Context, team string, limit spending.Limit, to
 	if err != nil {
 		return spending.Book{}, err
 	}
-	ledger, err := r.Ledger(ctx, team, sources, limit.Scope, limit.Currency, today)
+	ledger, err := r.LedgerOf(ctx, team, sources, &limit, today)
 	return spending.Book{Limit: limit, Ledger: ledger}, err
+}
+
+// LedgerOf reads the days of a limit, and where they are of bills and the limit can hold a change up, what was estimated of them too.
+func (r *Reader) LedgerOf(ctx context.Context, team string, sources Sources, limit *spending.Limit, today forecast.Day) (spending.Ledger, error) {
+	ledger, err := r.Ledger(ctx, team, sources, limit.Scope, limit.Currency, today)
+	if err != nil || sources.Origin != platformv1alpha1.CostFromBills || !limit.Blocks() {
+		return ledger, err
+	}
+	estimates := Sources{[]string{spending.EstimatesSource}, platformv1alpha1.CostFromEstimates}
+	estimated, err := r.Ledger(ctx, team, estimates, limit.Scope, limit.Currency, today)
+	ledger.Estimated = estimated.Points
+	return ledger, err
 }
 
 // Again is after how long something is reckoned again: about ten minutes, spread by a fifth to both sides, so that not all of it is

@@ -53,6 +53,9 @@ func (e *estimator) extended(parts []Part, o *Object, scope Scope, pod *corev1.P
 	return e.unpriced(parts, o, item, n)
 }
 
+// IsGPU says whether a resource of a node or a container is a GPU.
+func IsGPU(name string) bool { return isGPU(name) }
+
 // isGPU says whether a name is that of a GPU: there is no list of them.
 func isGPU(name string) bool {
 	_, base, found := strings.Cut(name, "/")

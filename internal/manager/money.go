@@ -75,14 +75,15 @@ func newMoney(mgr ctrl.Manager, o *Options) (*money, error) {
 	}
 	m := &money{estimator: estimate.New(c.Prices.list), validator: &budget.Validator{Reader: mgr.GetClient(), Clock: o.Clock}}
 	reader := &spending.Reader{Reader: mgr.GetClient(), Store: store}
-	notifier := &spending.Notifier{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: o.Clock,
-		Sender: send.New(send.Options{Rules: rules, Source: cmp.Or(c.Alerts.Source, defaultSource)}),
-	}
+	notifier := &spending.Notifier{Client: mgr.GetClient(), Live: mgr.GetAPIReader()}
+	sender := send.New(send.Options{Rules: rules, Source: cmp.Or(c.Alerts.Source, defaultSource)})
+	courier := func() *spending.Courier { return spending.NewCourier(sender, o.Clock) }
 	m.gate = &spending.Gate{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Reader: reader, Clock: o.Clock}
 	m.controllers = append(m.controllers,
-		&spending.Reconciler{Client: mgr.GetClient(), Reader: reader, Notifier: notifier, Clock: o.Clock},
-		&budget.Reconciler{Client: mgr.GetClient(), Reader: reader, Notifier: notifier, Clock: o.Clock},
+		&spending.Reconciler{Client: mgr.GetClient(), Reader: reader, Notifier: notifier, Courier: courier(), Clock: o.Clock},
+		&budget.Reconciler{
+			Client: mgr.GetClient(), Reader: reader, Notifier: notifier, Courier: courier(), Clock: o.Clock, Recorder: mgr.GetEventRecorder("towpath"),
+		},
 		&costsource.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), History: store, Clock: o.Clock, Recorder: mgr.GetEventRecorder("towpath"),
 			Rules: sources,

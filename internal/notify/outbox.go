@@ -46,6 +46,30 @@ func (i Item) waiting() bool {
 	return len(i.Deliveries) == 0 || slices.ContainsFunc(i.Deliveries, func(d Delivery) bool { return d.Progress != Delivered })
 }
 
+// Waiting is how many alerts somebody is yet to get.
+func Waiting(items []Item) int {
+	count := 0
+	for _, item := range items {
+		if item.waiting() {
+			count++
+		}
+	}
+	return count
+}
+
+// Hurry has what would be tried again after an end be tried once more before it, at a last moment.
+func Hurry(items []Item, last, end time.Time) []Item {
+	next := clone(items)
+	for i := range next {
+		for j := range next[i].Deliveries {
+			if d := &next[i].Deliveries[j]; d.Progress != Delivered && !d.NextAttempt.Before(end) {
+				d.NextAttempt = last.UTC().Truncate(time.Second)
+			}
+		}
+	}
+	return next
+}
+
 func (i Item) delivery(target string) int {
 	return slices.IndexFunc(i.Deliveries, func(d Delivery) bool { return d.Target == target })
 }

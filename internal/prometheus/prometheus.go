@@ -51,6 +51,41 @@ func New(source Source) *Client { return &Client{source: source} }
 // Query returns the values of a query as of now, one a series; none where the answer is empty. A series that has a
 // histogram in place of a value gives NaN.
 func (c *Client) Query(ctx context.Context, address, query string, timeout time.Duration) ([]float64, error) {
+	value, err := c.ask(ctx, address, query, timeout)
+	if err != nil {
+		return nil, err
+	}
+	return values(value)
+}
+
+// Series is one series of an answer.
+type Series struct {
+	Labels map[string]string
+	Value  float64
+}
+
+// QuerySeries returns the series of a query as of now, with their labels, at most so many.
+func (c *Client) QuerySeries(ctx context.Context, address, query string, timeout time.Duration, most int) ([]Series, error) {
+	value, err := c.ask(ctx, address, query, timeout)
+	if err != nil {
+		return nil, err
+	}
+	vector, ok := value.(model.Vector)
+	if !ok || len(vector) > most {
+		return nil, fmt.Errorf("the query gives a %s of %d series, and must give an instant vector of at most %d", value.Type(), len(vector), most)
+	}
+	series := make([]Series, len(vector))
+	for i, sample := range vector {
+		series[i] = Series{Labels: make(map[string]string, len(sample.Metric)), Value: float64(sample.Value)}
+		for name, label := range sample.Metric {
+			series[i].Labels[string(name)] = string(label)
+		}
+	}
+	return series, nil
+}
+
+// ask gives what the answer to a query is.
+func (c *Client) ask(ctx context.Context, address, query string, timeout time.Duration) (model.Value, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	set := &credentials.Set{}
@@ -78,7 +113,7 @@ func (c *Client) Query(ctx context.Context, address, query string, timeout time.
 	if err != nil {
 		return nil, explain(err, address, set, entry)
 	}
-	return values(value)
+	return value, nil
 }
 
 func values(value model.Value) ([]float64, error) {

@@ -129,7 +129,7 @@ func (r *Report) Table() string {
 		}
 		rows = append(rows, []string{"all", money(t.All, t.Currency), money(t.Billed, t.Currency), t.Currency, "", signed(t.Change, t.Currency)})
 	}
-	b.WriteString(columns(rows))
+	b.WriteString(columns(rows, 3))
 	for _, note := range r.Notes {
 		b.WriteString("\n" + plain(note))
 	}
@@ -168,14 +168,13 @@ func (h *Hint) sentence() string {
 }
 
 // columns sets a table, its second column and those after it to the right, but for the currency.
-func columns(rows [][]string) string {
+func columns(rows [][]string, currency int) string {
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
 		for i, cell := range row {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}
 	}
-	const currency = 3
 	var b strings.Builder
 	for _, row := range rows {
 		var line strings.Builder

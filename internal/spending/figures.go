@@ -34,6 +34,8 @@ type Running struct {
 type Ledger struct {
 	Points []forecast.Point
 	Source platformv1alpha1.CostOrigin
+	// Estimated are the same days by what ran and was estimated, where Points are of bills and the limit can hold a change up; else none.
+	Estimated []forecast.Point
 }
 
 // Figures are how a limit stands.
@@ -96,6 +98,7 @@ func Reckon(limit Limit, ledger Ledger, running []Running, reserved []Reservatio
 		f.Reserved = f.Reserved.Add(PerDay(r.Monthly).Mul(days.from(today)))
 	}
 	f.sum(today, slices.Sorted(maps.Keys(left)))
+	f.floor(ledger, running, today)
 	return f, nil
 }
 

@@ -86,7 +86,7 @@ func TestTheForecastCountsWhatTheDaysDoNotShowYet(t *testing.T) {
 		"nothing":    {spending.Ledger{}, nil, "0", "0"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := reckon(t, monthly("5000", ""), tc.ledger, tc.runs...)
+			f := reckon(t, monthly("5000", platformv1alpha1.EnforceAlert), tc.ledger, tc.runs...)
 			if !f.Expected.Round(2).Equal(money(tc.expected)) || !f.Added.Round(2).Equal(money(tc.added)) {
 				t.Errorf("expected %s and added %s, want %s and %s: %s", f.Expected, f.Added, tc.expected, tc.added, f.Note)
 			}

@@ -80,6 +80,9 @@ type Shared struct {
 	How    Sharing
 	// Percent are the percentages of Fixed, by who pays.
 	Percent map[string]decimal.Decimal
+	// Of are rows that are shared in place of Amount, such as of what a cluster itself runs: what they would pay, their part of what
+	// is idle included. They pay nothing then.
+	Of []string
 }
 
 // IdleMode is who pays what is idle.
@@ -156,13 +159,22 @@ func Allocate(in Input) (Result, error) {
 	for _, charge := range in.Charges {
 		charge.add(result)
 	}
+	shares := slices.Clone(in.Shared)
+	for i := range shares {
+		for _, key := range shares[i].Of {
+			if row := result[key]; row != nil {
+				shares[i].Amount = shares[i].Amount.Add(row.Total())
+				delete(result, key)
+			}
+		}
+	}
 	// What everyone pays is looked at before any of it is shared, so that the order of shared costs does not matter.
 	base := map[string]decimal.Decimal{}
 	for _, key := range result.payers() {
 		base[key] = result[key].Total()
 	}
-	for _, shared := range in.Shared {
-		shared.add(result, base)
+	for i := range shares {
+		shares[i].add(result, base)
 	}
 	return result, nil
 }
@@ -200,6 +212,9 @@ func (in *Input) check() error {
 	for i := range in.Shared {
 		if how := in.Shared[i].How; !slices.Contains([]Sharing{Even, Proportional, Fixed}, how) {
 			return fmt.Errorf("a shared cost is split %q: must be %s, %s or %s", how, Even, Proportional, Fixed)
+		}
+		if len(in.Shared[i].Of) > 0 && !in.Shared[i].Amount.IsZero() {
+			return errors.New("a shared cost is an amount, or what rows cost: not both")
 		}
 		sum := decimal.Zero
 		for key, percent := range in.Shared[i].Percent {

@@ -201,3 +201,28 @@ func TestAllPayWhatAllCosts(t *testing.T) {
 		}
 	}
 }
+
+// TestAllocate_SharesRows has the cluster's own pods pay nothing, and those who are there pay it: what the node costs in all, as before.
+func TestAllocate_SharesRows(t *testing.T) {
+	in := allocation.Input{
+		Nodes: []allocation.Node{node(t, "n")}, Idle: allocation.Separate,
+		Samples: []allocation.Sample{sample("a", "10", "2", "0", "2", "0"), sample("b", "10", "1", "0", "1", "0"), sample("own", "10", "1", "0", "0", "0")},
+	}
+	for how, want := range map[allocation.Sharing]string{
+		allocation.Proportional: "__idle__ idle 1.25; a cpu 2.5 memory 2.5 shared 0.8333333333; b cpu 1.25 memory 1.25 shared 0.4166666667",
+		allocation.Even:         "__idle__ idle 1.25; a cpu 2.5 memory 2.5 shared 0.625; b cpu 1.25 memory 1.25 shared 0.625",
+	} {
+		in.Shared = []allocation.Shared{{How: how, Of: []string{"own", "nobody"}}}
+		result, err := allocation.Allocate(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := said(result); got != want || !result.Total().Equal(amount("10")) {
+			t.Errorf("%s: %s sums to %s, want %s", how, got, result.Total(), want)
+		}
+	}
+	in.Shared[0].Amount = amount("1")
+	if _, err := allocation.Allocate(in); err == nil || !strings.Contains(err.Error(), "not both") {
+		t.Errorf("an amount and rows: %v", err)
+	}
+}

@@ -42,6 +42,15 @@ var _ = Describe("A Budget", func() {
 		Expect(status.ByService).To(Equal([]platformv1alpha1.CostShare{{Name: "Compute", Amount: "140"}}))
 	})
 
+	It("tells sums of more than fifteen digits", func(ctx context.Context) {
+		team := newTeam(ctx)
+		spend(ctx, team.Name, "aws", "600000000000000.123456789012", 14)
+		b := newBudget(team, "99999999999999999999", told)
+		Expect(admin.Create(ctx, b)).To(Succeed())
+		Eventually(ctx, framework.Read(admin, b)).Should(framework.HaveCondition(platformv1alpha1.ConditionReady, metav1.ConditionTrue, platformv1alpha1.ReasonReady))
+		Expect(string(read(ctx, b).Status.Spent)).To(Equal("8400000000000001.7284"))
+	})
+
 	It("says that figures are estimates where no bill is read, and that nothing is recorded where nothing is", func(ctx context.Context) {
 		team := newTeam(ctx)
 		b := newBudget(team, "250")

@@ -244,6 +244,39 @@ var _ = Describe("Reports of costs", Ordered, func() {
 		), "85 in all, as billed")
 	})
 
+	It("go on summing to the bill of two teams when that is corrected, also where OpenCost's prices are above it", func(ctx context.Context) {
+		r, own := byHand(ctx)
+		a, b, allocation := framework.Name("a"), framework.Name("b"), framework.Name("opencost-")
+		homes := []string{home(ctx, a), home(ctx, b)}
+		opencost := &platformv1alpha1.CostSource{ObjectMeta: metav1.ObjectMeta{Name: allocation}}
+		opencost.Spec.Type, opencost.Spec.Mode = platformv1alpha1.CostSourceOpenCost, platformv1alpha1.CostSourceSuspended
+		opencost.Spec.OpenCost = &platformv1alpha1.OpenCostSource{URL: "http://opencost.opencost:9003", Currency: "USD"}
+		Expect(admin.Create(ctx, opencost)).To(Succeed())
+		DeferCleanup(func(ctx context.Context) { Expect(client.IgnoreNotFound(admin.Delete(ctx, opencost))).To(Succeed()) })
+		put(ctx, own, allocation, figure(october, a, "prod", "checkout", "CPU", "40"), figure(october, b, "prod", "ledger", "CPU", "20"),
+			figure(october, "", "", "", "Idle CPU", "10"))
+		// What the two teams pay in all is what was billed, to the last place, and what the bill has more than the 70 that are allocated is shared.
+		for _, month := range []struct{ compute, shared string }{{"103.000000000001", "33.000000000001"}, {"55.5", "-14.5"}} {
+			put(ctx, own, "aws", figure(october, "", "", "", "Compute", month.compute))
+			_, err := r.Reconcile(ctx, request("all"))
+			Expect(err).NotTo(HaveOccurred())
+			all, shared, idle := decimal.Zero, decimal.Zero, decimal.Zero
+			for _, namespace := range homes {
+				for _, row := range reportsNow(ctx, namespace)["2026-10"].Report.Rows {
+					amount := decimal.RequireFromString(string(row.Effective))
+					all = all.Add(amount)
+					switch row.Kind {
+					case platformv1alpha1.CostShared:
+						shared = shared.Add(amount)
+					case platformv1alpha1.CostIdle:
+						idle = idle.Add(amount)
+					}
+				}
+			}
+			Expect([]string{all.String(), shared.String(), idle.String()}).To(Equal([]string{month.compute, month.shared, "10"}))
+		}
+	})
+
 	It("stay as they are while the history does not answer", func(ctx context.Context) {
 		r, own := byHand(ctx)
 		team := framework.Name("away")
