@@ -31,13 +31,14 @@ func (r *Reconciler) finalize(ctx context.Context, s *scope) (ctrl.Result, error
 	var gone bool
 	var err error
 	message := "Deleting the objects of the Release."
-	if s.git != nil {
+	switch {
+	case s.git != nil:
 		gone, message, err = r.undeliver(ctx, s)
-	} else if s.orphan || s.unproven || adopts(s.release) { // one that only took over has made nothing, and so deletes nothing
+	case s.orphan || s.unproven || adopts(s.release): // one that only took over has made nothing, and so deletes nothing
 		if gone, err = r.removeObjects(ctx, s.release, checkJobs(s.release)); err == nil && gone {
 			err = r.letAllGo(ctx, s.release)
 		}
-	} else {
+	default:
 		gone, err = r.remove(ctx, s.release, nil)
 	}
 	if err == nil && gone {

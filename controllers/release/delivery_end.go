@@ -20,7 +20,8 @@ const leaveToTool = 2 * time.Minute
 // Where the Component or the Environment says that what runs outlives it, so do the files: without them it would be pruned.
 func (r *Reconciler) undeliver(ctx context.Context, s *scope) (gone bool, waits string, err error) {
 	if s.orphan {
-		return true, "", nil
+		gone, err = r.removeObjects(ctx, s.release, checkJobs(s.release))
+		return gone, "Deleting the Jobs of checks.", err
 	}
 	if !r.withdraw(s, s.release) {
 		s.lookAgain(lookErrand)
