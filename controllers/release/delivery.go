@@ -55,7 +55,7 @@ func (r *Reconciler) findDelivery(ctx context.Context, s *scope) error {
 	if s.git = class.ByGit(); s.git != nil {
 		s.git = s.git.DeepCopy()
 	}
-	s.unknownDelivery = err != nil && s.release.Status.Delivery != nil
+	s.unknownDelivery = err != nil && (s.release.Status.Delivery != nil || s.release.Undelivered())
 	return nil
 }
 
@@ -305,7 +305,11 @@ func (r *Reconciler) withdrawOlder(s *scope) {
 // withdraw takes back what was proposed of a Release, and says whether nothing of it is left.
 func (r *Reconciler) withdraw(s *scope, release *platformv1alpha1.Release) bool {
 	d := release.Status.Delivery
-	if d == nil || d.DeliveredAt != nil || d.Repository != s.git.URL || d.Branch == s.git.Branch {
+	switch {
+	case d == nil && s.git.Change != platformv1alpha1.GitPullRequest:
+		return true
+	case d == nil: // it may be on its way, or was proposed by a manager that ended then
+	case d.DeliveredAt != nil || d.Repository != s.git.URL || d.Branch == s.git.Branch:
 		return true
 	}
 	old := delivery.Release{Target: targetOf(release), Name: release.Name, UID: string(release.UID), Number: release.Spec.Number}

@@ -5,7 +5,9 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/delivery"
@@ -32,6 +34,36 @@ var _ = Describe("A Release of a class that delivers by Git", func() {
 		p.sync(ctx)
 		p.ready(ctx, 1)
 		Eventually(ctx, framework.Read(admin, p.component)).Should(framework.BeReady())
+	})
+
+	It("is as ready as its pods are, whose labels the tool may set", func(ctx context.Context) {
+		p := newPlace(ctx, nil)
+		p.deploy(ctx, framework.Resource("web", `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: "${component.name}"}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app.kubernetes.io/name: "${component.name}"}}
+  template:
+    spec:
+      securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
+      automountServiceAccountToken: false
+      containers:
+      - name: app
+        image: "${release.image}"
+        securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
+`))
+		p.delivered(ctx, 1)
+		p.sync(ctx)
+		p.ready(ctx, 1)
+		p.image(ctx, "registry.example/shop:2.0.0")
+		p.delivered(ctx, 2)
+		p.sync(ctx)
+		p.ready(ctx, 2)
+		deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: "shop"}}
+		Expect(framework.Read(admin, deployment)(ctx)).To(And(
+			HaveField("Spec.Template.Labels", HaveKeyWithValue(platformv1alpha1.LabelTeam, p.team)), HaveField("Status.AvailableReplicas", BeEquivalentTo(1))))
 	})
 
 	It("takes the place of the one before by a commit, and so does a rollback", func(ctx context.Context) {

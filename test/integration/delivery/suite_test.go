@@ -59,7 +59,7 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(server.Close)
 	server.SetPassword(password)
-	cluster, err = framework.Start(ctx, framework.Options{Log: GinkgoWriter})
+	cluster, err = framework.Start(ctx, framework.Options{Nodes: 1, Log: GinkgoWriter})
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() { Expect(cluster.Stop()).To(Succeed()) })
 	admin = cluster.Client
