@@ -58,7 +58,23 @@ func TestEachOverlayIsTested(t *testing.T) {
 	for _, folder := range folders {
 		names = append(names, folder.Name())
 	}
-	mustBe(t, "in config/overlays", names, "ha", "history", "monitoring", "restricted")
+	mustBe(t, "in config/overlays", names, "argocd", "flux", "ha", "history", "monitoring", "restricted")
+}
+
+func TestWhatFollowsRepositoriesIsWrittenInOneNamespace(t *testing.T) {
+	for overlay, place := range map[string]string{"argocd": "argocd", "flux": "flux-system"} {
+		added, removed, changed, objects := changes(t, overlay)
+		mustBe(t, "added", added, "Role/"+place+"/towpath-delivery", "RoleBinding/"+place+"/towpath-delivery")
+		mustBe(t, "removed", removed)
+		mustBe(t, "changed", changed)
+		for _, rule := range one[rbacv1.Role](t, objects, "Role", "towpath-delivery").Rules {
+			for _, verb := range rule.Verbs {
+				if !slices.Contains([]string{"get", "create", "patch", "delete"}, verb) {
+					t.Errorf("%s may %s %v: the manager needs get, create, patch and delete alone", overlay, verb, rule.Resources)
+				}
+			}
+		}
+	}
 }
 
 func TestHighAvailabilityHasManagersOnSeveralNodes(t *testing.T) {

@@ -34,6 +34,9 @@ const (
 	// ConditionApplied is True on a Release when every object of its inventory was accepted
 	// by the API server. What only older Releases listed is pruned later, once this one is Ready.
 	ConditionApplied = "Applied"
+	// ConditionDelivered is True on a Release whose class delivers by Git when the branch that is followed holds it; it is absent
+	// where Towpath applies Releases itself. A Release can be Ready only where it was True once.
+	ConditionDelivered = "Delivered"
 	// ConditionWithinBudget is True on a Budget while what is spent in the period is below its amount. It does not make a Budget
 	// unready.
 	ConditionWithinBudget = "WithinBudget"
@@ -86,6 +89,8 @@ const (
 const (
 	// ReasonAccepted: the class may be used by Environments.
 	ReasonAccepted = "Accepted"
+	// ReasonDeliveryInvalid: the class delivers by Git to a path that cannot be.
+	ReasonDeliveryInvalid = "DeliveryInvalid"
 	// ReasonFreezeInvalid: a freeze of the class cannot be read, never opens or never closes.
 	ReasonFreezeInvalid = "FreezeInvalid"
 	// ReasonSupplyChainInvalid: a key of the class that proofs are signed by cannot be read; nothing that needs it enters.
@@ -234,6 +239,24 @@ const (
 	ReasonSuperseded = "Superseded"
 	// ReasonRevisionMissing: the ServiceTemplateRevision of the Release is gone.
 	ReasonRevisionMissing = "RevisionMissing"
+	// ReasonDelivering: the Release is on its way to the repository.
+	ReasonDelivering = "Delivering"
+	// ReasonDelivered: the branch that is followed holds the Release.
+	ReasonDelivered = "Delivered"
+	// ReasonWaitingForMerge: a branch of the Release's own holds it, and somebody must merge that.
+	ReasonWaitingForMerge = "WaitingForMerge"
+	// ReasonWaitingForSync: the branch holds the Release, and what follows it has not applied all objects yet.
+	ReasonWaitingForSync = "WaitingForSync"
+	// ReasonSyncFailed: Argo CD or Flux says that it cannot apply what the branch holds.
+	ReasonSyncFailed = "SyncFailed"
+	// ReasonRepositoryUnreachable: the repository does not answer; it is tried again.
+	ReasonRepositoryUnreachable = "RepositoryUnreachable"
+	// ReasonRepositoryRefused: the repository cannot be used as it is: by its credentials, host key, address or branch.
+	ReasonRepositoryRefused = "RepositoryRefused"
+	// ReasonPushDeclined: the server declines the push, by a protected branch or a hook.
+	ReasonPushDeclined = "PushDeclined"
+	// ReasonDeliveryRefused: the Release cannot be committed as it is, or what stands where its files belong is not Towpath's.
+	ReasonDeliveryRefused = "DeliveryRefused"
 	// ReasonPruneFailed: an object that is no longer wanted could not be deleted; it is tried again.
 	ReasonPruneFailed = "PruneFailed"
 )

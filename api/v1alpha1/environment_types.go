@@ -42,6 +42,8 @@ const (
 
 // EnvironmentClassSpec is the platform's contract for environments of one kind.
 // +kubebuilder:validation:XValidation:rule="has(self.prometheus) || !has(self.checks) || !self.checks.exists(c, has(c.prometheus))",message="a class with checks that query must have prometheus"
+// +kubebuilder:validation:XValidation:rule="(has(self.delivery) && has(self.delivery.mode) ? self.delivery.mode : 'Direct') == (has(oldSelf.delivery) && has(oldSelf.delivery.mode) ? oldSelf.delivery.mode : 'Direct')",message="delivery.mode must not change: make another EnvironmentClass"
+// +kubebuilder:validation:XValidation:rule="!has(self.sleep) || !has(self.delivery) || !has(self.delivery.mode) || self.delivery.mode == 'Direct'",message="a class must not have sleep where delivery.mode is Git: what applies the files would wake what sleeps"
 type EnvironmentClassSpec struct {
 	// tier of the environments of this class. It stands in the label platform.towpath.dev/tier of
 	// every object, and templates see it as environment.tier. It must not change.
@@ -116,6 +118,10 @@ type EnvironmentClassSpec struct {
 	// sleep says when environments of this class sleep. Default: never, but for what their own spec.sleep says.
 	// +optional
 	Sleep *ClassSleep `json:"sleep,omitempty"`
+
+	// delivery says who applies the objects of Releases. Default: Towpath itself.
+	// +optional
+	Delivery *Delivery `json:"delivery,omitempty"`
 
 	Guardrails `json:",inline"`
 }

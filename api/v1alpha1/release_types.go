@@ -337,7 +337,8 @@ type ReleaseStatus struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// conditions are Ready, Applied, Checked where there are checks, and Stalled when somebody must act first.
+	// conditions are Ready, Applied, Delivered where that is by Git, Checked where there are checks, and Stalled when somebody must
+	// act first.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -377,6 +378,9 @@ type ReleaseStatus struct {
 	// supersededAt is when a newer Release took this one's place.
 	// +optional
 	SupersededAt *metav1.Time `json:"supersededAt,omitempty"`
+	// delivery is where the Release is in Git. Absent where Towpath applies it itself, and before the first commit.
+	// +optional
+	Delivery *ReleaseDelivery `json:"delivery,omitempty"`
 	// sleep is what the sleep of the environment did to the Release. Absent where it never slept.
 	// +optional
 	Sleep *ReleaseSleep `json:"sleep,omitempty"`

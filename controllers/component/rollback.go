@@ -83,6 +83,8 @@ func (s *scope) failed(st *stop, release *platformv1alpha1.Release) bool {
 		return false
 	case meta.IsStatusConditionTrue(release.Status.Conditions, platformv1alpha1.ConditionStalled):
 		return true
+	case release.Undelivered():
+		return false // what the repository keeps it from, or a person who merges, is no fault of it, and would keep back another one too
 	case release.Status.RolledOutAt != nil:
 		return false // its checks have bounds of their own
 	case !st.rollsBack() || st.environment.Status.Rollback.DeadlineSeconds == 0 || release.Asleep() || st.environment.Asleep():
@@ -94,6 +96,9 @@ func (s *scope) failed(st *stop, release *platformv1alpha1.Release) bool {
 	}
 	if slept := release.Status.Sleep; slept != nil && slept.WokeAt != nil && slept.WokeAt.After(since) {
 		since = slept.WokeAt.Time // before, it could not become Ready
+	}
+	if d := release.Status.Delivery; d != nil && d.DeliveredAt != nil && d.DeliveredAt.After(since) {
+		since = d.DeliveredAt.Time // before, nobody could apply it
 	}
 	left := since.Add(time.Duration(st.environment.Status.Rollback.DeadlineSeconds) * time.Second).Sub(s.now)
 	s.lookAgain(max(left, 0))

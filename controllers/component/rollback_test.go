@@ -54,8 +54,15 @@ func TestAReleaseFailsAtTheDeadlineOfItsClass(t *testing.T) {
 		"at it":                           {careful(600), made(10*time.Minute, nil), true, 0},
 		"where it waited at a gate first": {careful(600), made(time.Hour, func(r *platformv1alpha1.Release) { r.Status.OpenedAt = &opened }), false, 5 * time.Minute},
 		"where it was Ready":              {careful(600), made(time.Hour, func(r *platformv1alpha1.Release) { r.Status.ReadyAt = &opened }), false, 0},
-		"where there is none":             {careful(0), made(time.Hour, nil), false, 0},
-		"where nothing is rolled back":    {&stop{}, made(time.Hour, nil), false, 0},
+		"while Git does not hold it": {careful(600), made(time.Hour, func(r *platformv1alpha1.Release) {
+			r.Status.Conditions = []metav1.Condition{{Type: platformv1alpha1.ConditionDelivered, Status: metav1.ConditionFalse}}
+		}), false, 0},
+		"where Git held it later": {careful(600), made(time.Hour, func(r *platformv1alpha1.Release) {
+			r.Status.Conditions = []metav1.Condition{{Type: platformv1alpha1.ConditionDelivered, Status: metav1.ConditionTrue}}
+			r.Status.Delivery = &platformv1alpha1.ReleaseDelivery{DeliveredAt: &opened}
+		}), false, 5 * time.Minute},
+		"where there is none":          {careful(0), made(time.Hour, nil), false, 0},
+		"where nothing is rolled back": {&stop{}, made(time.Hour, nil), false, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &scope{now: noon}

@@ -16,6 +16,7 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/check"
+	"github.com/towpath-dev/towpath/internal/delivery"
 	"github.com/towpath-dev/towpath/internal/freeze"
 	"github.com/towpath-dev/towpath/internal/guardrails"
 	"github.com/towpath-dev/towpath/internal/index"
@@ -29,7 +30,7 @@ import (
 const shown = 10
 
 // Validator refuses an EnvironmentClass with guardrails that the API server would refuse in an environment, a freeze or a window
-// of sleep that cannot be or a check that does not compile, and to delete one that Environments use. Everything else is the definition's to refuse.
+// of sleep that cannot be, a path of delivery that cannot be or a check that does not compile, and to delete one that Environments use. Everything else is the definition's to refuse.
 type Validator struct {
 	// Kinds tells the schema of Jobs.
 	Kinds openapi.Source
@@ -79,6 +80,11 @@ func (v *Validator) validate(before, class *platformv1alpha1.EnvironmentClass) e
 	if !equality.Semantic.DeepEqual(before.Spec.Checks, class.Spec.Checks) {
 		errs = append(errs, check.Validate(class.Spec.Checks, field.NewPath("spec", "checks"), v.Kinds)...)
 	}
+	if !equality.Semantic.DeepEqual(before.Spec.Delivery, class.Spec.Delivery) {
+		if err := wrongPath(class); err != nil {
+			errs = append(errs, field.Invalid(field.NewPath("spec", "delivery", "git", "path"), class.Spec.Delivery.Git.Path, err.Error()))
+		}
+	}
 	if slices.ContainsFunc(errs, func(err *field.Error) bool { return err.Type == field.ErrorTypeInternal }) {
 		return apierrors.NewInternalError(errs.ToAggregate())
 	}
@@ -86,6 +92,16 @@ func (v *Validator) validate(before, class *platformv1alpha1.EnvironmentClass) e
 		return apierrors.NewInvalid(platformv1alpha1.GroupVersion.WithKind("EnvironmentClass").GroupKind(), class.Name, errs)
 	}
 	return nil
+}
+
+// wrongPath is what is wrong with the pattern of directories that a class delivers to; nil for nothing.
+func wrongPath(class *platformv1alpha1.EnvironmentClass) error {
+	git := class.ByGit()
+	if git == nil {
+		return nil
+	}
+	_, err := delivery.ParseLayout(git.Path)
+	return err
 }
 
 func checkFreezes(freezes []platformv1alpha1.FreezeWindow) field.ErrorList {

@@ -53,6 +53,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	case len(walls) > 0:
 		condition.Stalled(&class.Status.Conditions, class.Generation, platformv1alpha1.ReasonGuardrailsInvalid,
 			fmt.Sprintf("%v. No environment of the class can be made or kept so.", walls.ToAggregate()))
+	case wrongPath(class) != nil:
+		condition.Stalled(&class.Status.Conditions, class.Generation, platformv1alpha1.ReasonDeliveryInvalid,
+			fmt.Sprintf("spec.delivery.git.path: %v. No Release is committed so.", wrongPath(class)))
 	case freezes != "":
 		condition.Stalled(&class.Status.Conditions, class.Generation, platformv1alpha1.ReasonFreezeInvalid, freezes)
 	case len(chain) > 0:

@@ -23,9 +23,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/apply"
+	"github.com/towpath-dev/towpath/internal/capability"
+	"github.com/towpath-dev/towpath/internal/delivery/remote"
 	"github.com/towpath-dev/towpath/internal/environment"
 	"github.com/towpath-dev/towpath/internal/fairness"
 	"github.com/towpath-dev/towpath/internal/freshness"
@@ -74,7 +77,12 @@ type Reconciler struct {
 	// ReapplyAfter is after how long, and up to a half more, all objects of a Release are written again though none shows a
 	// change. Never if zero.
 	ReapplyAfter time.Duration
+	// Git reaches the repositories of classes that deliver by Git.
+	Git *remote.Pool
+	// Capabilities tells whether the cluster has Argo CD or Flux.
+	Capabilities *capability.Detector
 
+	courier  *courier
 	children children
 	claims   claims
 	refusals refusals
@@ -86,7 +94,8 @@ type Reconciler struct {
 
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases/status,verbs=patch
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=components;environments;servicetemplaterevisions,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=components;environmentclasses;environments;servicetemplaterevisions,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",namespace=towpath-system,resources=secrets,resourceNames=towpath-delivery,verbs=get
 // +kubebuilder:rbac:groups="",resources=pods;events;persistentvolumeclaims,verbs=list
 // +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
@@ -103,6 +112,10 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Workers == 0 {
 		r.Workers = 8
 	}
+	r.courier = newCourier(r.Clock)
+	if err := mgr.Add(r.courier); err != nil {
+		return err
+	}
 	definition := &metav1.PartialObjectMetadata{}
 	definition.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
 	c, err := ctrl.NewControllerManagedBy(mgr).
@@ -113,6 +126,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		// for another one; its generation moves with its path, and when it is deleted.
 		Watches(&platformv1alpha1.Component{}, handler.EnqueueRequestsFromMapFunc(r.ofComponent), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&platformv1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.ofEnvironment), builder.WithPredicates(environment.MoreThanCosts())).
+		Watches(&platformv1alpha1.EnvironmentClass{}, handler.EnqueueRequestsFromMapFunc(r.ofClass), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		WatchesRawSource(source.Channel(r.courier.done, &handler.EnqueueRequestForObject{})).
 		WatchesMetadata(definition, handler.Funcs{
 			CreateFunc: func(ctx context.Context, e event.CreateEvent, queue requestQueue) { r.defined(ctx, e.Object, queue) },
 			UpdateFunc: func(ctx context.Context, e event.UpdateEvent, queue requestQueue) { r.defined(ctx, e.ObjectNew, queue) },

@@ -30,11 +30,15 @@ func (r *Reconciler) finalize(ctx context.Context, s *scope) (ctrl.Result, error
 	}
 	var gone bool
 	var err error
-	if s.orphan || s.unproven || adopts(s.release) { // one that only took over has made nothing, and so deletes nothing
+	message := "Deleting the objects of the Release."
+	switch {
+	case s.git != nil:
+		gone, message, err = r.undeliver(ctx, s)
+	case s.orphan || s.unproven || adopts(s.release): // one that only took over has made nothing, and so deletes nothing
 		if gone, err = r.removeObjects(ctx, s.release, checkJobs(s.release)); err == nil && gone {
 			err = r.letAllGo(ctx, s.release)
 		}
-	} else {
+	default:
 		gone, err = r.remove(ctx, s.release, nil)
 	}
 	if err == nil && gone {
@@ -45,7 +49,6 @@ func (r *Reconciler) finalize(ctx context.Context, s *scope) (ctrl.Result, error
 		err = r.letGo(ctx, s, s.release)
 		return ctrl.Result{RequeueAfter: s.requeueAfter}, err
 	}
-	message := "Deleting the objects of the Release."
 	if err != nil {
 		message = fmt.Sprintf("Deleting the objects of the Release failed, and is tried again: %v.", err)
 	}
@@ -53,7 +56,8 @@ func (r *Reconciler) finalize(ctx context.Context, s *scope) (ctrl.Result, error
 	if patchErr := r.patchStatus(ctx, s); patchErr != nil {
 		return ctrl.Result{}, patchErr
 	}
-	return ctrl.Result{RequeueAfter: retryUnlisted}, err
+	s.lookAgain(retryUnlisted)
+	return ctrl.Result{RequeueAfter: s.requeueAfter}, err
 }
 
 // remove deletes the inventory of a Release but for the objects to keep, by UID, and says whether all is gone.

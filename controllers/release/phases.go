@@ -27,6 +27,9 @@ const maxObjectMessage = 1024
 
 // run brings the objects of the newest Release about, and looks how they are.
 func (r *Reconciler) run(ctx context.Context, s *scope) error {
+	if s.git != nil || s.unknownDelivery {
+		return r.runByGit(ctx, s)
+	}
 	loadErr := r.load(ctx, s)
 	if err := r.observe(ctx, s); err != nil {
 		return err
@@ -316,6 +319,10 @@ func (r *Reconciler) prune(ctx context.Context, s *scope) error {
 		if old.DeletionTimestamp.IsZero() && old.Status.SupersededAt == nil {
 			continue // it is about to be marked as superseded, and the event of that will wake the Release
 		}
+		if s.git != nil && !r.withdraw(s, old) {
+			s.lookAgain(lookErrand)
+			continue
+		}
 		gone, err := r.remove(ctx, old, keep)
 		if err != nil {
 			s.fail(false, platformv1alpha1.ReasonPruneFailed, fmt.Sprintf("What only Release %s had could not be deleted, and is tried again: %v.", old.Name, err))
@@ -362,6 +369,7 @@ func (r *Reconciler) letGo(ctx context.Context, s *scope, release *platformv1alp
 	r.writes.Wrote(client.ObjectKeyFromObject(release), release.ResourceVersion)
 	r.looks.forget(release.UID)
 	r.renewals.forget(release.UID)
+	r.courier.forget(release.UID)
 	for _, o := range release.Spec.Inventory {
 		r.refusals.forgetOf(inventoryKey(release, o), release.UID)
 	}

@@ -49,6 +49,13 @@ type scope struct {
 	// was found, and so does not.
 	asleep bool
 
+	// git is how the environment gets its Releases, nil where they are applied directly.
+	git *platformv1alpha1.GitDelivery
+	// unknownDelivery says that it was by Git, and that nothing tells how any more.
+	unknownDelivery bool
+	// delivered says that the branch that is followed holds the Release. Set by deliver.
+	delivered bool
+
 	// template and objects are set by render, nil when that failed.
 	template *template.Template
 	objects  []render.Object
@@ -134,6 +141,9 @@ func (r *Reconciler) newScope(ctx context.Context, release *platformv1alpha1.Rel
 	}
 	s.unproven = s.unproven && !proven
 	slices.SortFunc(s.older, func(a, b platformv1alpha1.Release) int { return int(a.Spec.Number - b.Spec.Number) })
+	if err := r.findDelivery(ctx, s); err != nil {
+		return nil, err
+	}
 	return s, r.findOwners(ctx, s)
 }
 

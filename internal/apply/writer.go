@@ -115,6 +115,18 @@ type Result struct {
 	Err error
 }
 
+// Guard holds objects to a policy, as Apply does before it writes, for those who have others write. The error is a *RefusedError.
+func Guard(objects []render.Object, policy guard.Policy) error {
+	guarded := make([]guard.Object, len(objects))
+	for i, o := range objects {
+		guarded[i] = guard.Object{Resource: o.Resource, Object: o.Object}
+	}
+	if refusals := guard.Check(guarded, policy); len(refusals) > 0 {
+		return &RefusedError{Refusals: refusals}
+	}
+	return nil
+}
+
 // Apply writes the objects wave by wave, those of one wave at once, and returns a result for each
 // in the order given. An object that fails does not hold up its siblings, but the waves after its
 // own are left alone, since they depend on it. The error is a *RefusedError when the guard refuses
@@ -124,14 +136,12 @@ func (w *Writer) Apply(ctx context.Context, intent Intent) ([]Result, error) {
 	if err := w.standing(ctx); err != nil {
 		return results, &UnguardedError{Err: err}
 	}
-	guarded := make([]guard.Object, len(intent.Objects))
 	last := 0
-	for i, o := range intent.Objects {
-		guarded[i] = guard.Object{Resource: o.Resource, Object: o.Object}
+	for _, o := range intent.Objects {
 		last = max(last, o.Wave)
 	}
-	if refusals := guard.Check(guarded, intent.Policy); len(refusals) > 0 {
-		return results, &RefusedError{Refusals: refusals}
+	if err := Guard(intent.Objects, intent.Policy); err != nil {
+		return results, err
 	}
 	for wave := 0; wave <= last; wave++ {
 		group, groupCtx := errgroup.WithContext(ctx)

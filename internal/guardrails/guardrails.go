@@ -189,6 +189,9 @@ func AddLabels(labels map[string]string, class *platformv1alpha1.EnvironmentClas
 
 // AddAnnotations adds the annotations that a class gives the namespace of an Environment, which replace none of Towpath's.
 func AddAnnotations(annotations map[string]string, class *platformv1alpha1.EnvironmentClassSpec) {
+	if class.Delivery != nil && class.Delivery.Git != nil {
+		annotations[platformv1alpha1.AnnotationDeliveredBy] = class.Delivery.Git.AppliedBy.User()
+	}
 	for key, value := range class.NamespaceAnnotations {
 		if _, taken := annotations[key]; !taken {
 			annotations[key] = value

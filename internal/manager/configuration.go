@@ -86,6 +86,21 @@ type Configuration struct {
 	Sources SourcesConfiguration `json:"sources"`
 	// Registries is how registries of images are asked: what is proven of an image, where a class has images prove something.
 	Registries RegistriesConfiguration `json:"registries,omitzero"`
+	// Delivery is how Releases are committed to the repositories of classes that deliver by Git.
+	Delivery DeliveryConfiguration `json:"delivery"`
+}
+
+// DeliveryConfiguration is how Releases are committed. The addresses are for the platform team to choose, in classes.
+type DeliveryConfiguration struct {
+	// AllowedHosts are where repositories may be beside public addresses, such as git.internal.example or 10.20.0.0/16; written as in
+	// alerts. Addresses at which clouds give out credentials are never allowed. Default: none. At most 64.
+	AllowedHosts []string `json:"allowedHosts,omitempty"`
+	// PlainHTTP also allows repositories by http://, over which credentials travel unprotected. Default: false.
+	PlainHTTP bool `json:"plainHTTP,omitempty"`
+	// Name and Email are those of the author and committer of each commit. Who wrote and let in a Release stands in trailers.
+	// Defaults: Towpath, and towpath@localhost.
+	Name  string `json:"name,omitempty"`
+	Email string `json:"email,omitempty"`
 }
 
 // SourcesConfiguration is how the repositories of Components are asked. Their addresses are for tenants to choose.
@@ -291,6 +306,7 @@ func (c *Configuration) Validate() error {
 	errs = append(errs, c.validateAlerts()...)
 	errs = append(errs, c.validateSources()...)
 	errs = append(errs, c.Registries.validate(field.NewPath("registries"))...)
+	errs = append(errs, c.validateDelivery()...)
 	errs = append(errs, c.Pipeline.validate(field.NewPath("pipeline"))...)
 	if err := errs.ToAggregate(); err != nil {
 		return fmt.Errorf("the manager's configuration is invalid: %w", err)

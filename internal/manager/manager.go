@@ -234,6 +234,10 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 	if err != nil {
 		return err
 	}
+	deliveries, err := newDeliveries(&o.Configuration)
+	if err != nil {
+		return err
+	}
 	// Twice as many as there may be requests under way: while some wait for an answer, others compute.
 	reconcilers := 2 * o.Configuration.Workers
 	components := &component.Reconciler{
@@ -260,6 +264,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Writer: writer, Revisions: revisions,
 			Clock: clock.RealClock{}, Recorder: recorder, Workers: reconcilers,
 			ReapplyAfter: time.Duration(o.Configuration.ReapplySeconds) * time.Second,
+			Git:          deliveries, Capabilities: capabilities,
 		},
 		&check.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Writer: writer, Clock: clock.RealClock{}, Workers: reconcilers,

@@ -1,0 +1,150 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/delivery/remote"
+)
+
+func carried(name string) *platformv1alpha1.Release {
+	return &platformv1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Namespace: "team-shop", Name: name, UID: types.UID("uid-of-" + name)}}
+}
+
+// withCourier runs a test with a courier that carries, in time that passes when nothing else happens.
+func withCourier(t *testing.T, test func(t *testing.T, c *courier)) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCourier(clock.RealClock{})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- c.Start(ctx) }()
+		test(t, c)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestCourier_GoesToABranchOnceAtATime(t *testing.T) {
+	withCourier(t, func(t *testing.T, c *courier) {
+		var at, most, all atomic.Int32
+		for i := range 20 {
+			c.ask(carried(fmt.Sprint(i)), errandCommit, "one place", func(context.Context) (remote.Result, error) {
+				most.Store(max(most.Load(), at.Add(1)))
+				time.Sleep(time.Second)
+				at.Add(-1)
+				all.Add(1)
+				return remote.Result{State: remote.Delivered}, nil
+			})
+		}
+		time.Sleep(21 * time.Second)
+		synctest.Wait()
+		if most.Load() != 1 || all.Load() != 20 {
+			t.Errorf("%d at once, %d in all: want 1 and 20", most.Load(), all.Load())
+		}
+		for i := range 20 {
+			if a := c.ask(carried(fmt.Sprint(i)), errandCommit, "one place", nil); !a.known || a.err != nil {
+				t.Errorf("of %d it knows %+v", i, a)
+			}
+		}
+		if len(c.places) != 0 {
+			t.Errorf("it keeps %d places that nothing waits for", len(c.places))
+		}
+	})
+}
+
+func TestCourier_IsHeldUpByOneThatHangsNoLongerThanItMay(t *testing.T) {
+	withCourier(t, func(t *testing.T, c *courier) {
+		hang := func(ctx context.Context) (remote.Result, error) {
+			<-ctx.Done()
+			return remote.Result{}, ctx.Err()
+		}
+		for i := range couriers - 1 {
+			c.ask(carried(fmt.Sprint("hung", i)), errandCommit, fmt.Sprint("hung", i), hang)
+		}
+		synctest.Wait()
+		c.ask(carried("well"), errandCommit, "well", func(context.Context) (remote.Result, error) { return remote.Result{State: remote.Delivered}, nil })
+		synctest.Wait()
+		if a := c.ask(carried("well"), errandCommit, "well", nil); !a.known {
+			t.Error("one waits for a place that hangs")
+		}
+		time.Sleep(errandTimeout)
+		synctest.Wait()
+		if a := c.ask(carried("hung0"), errandCommit, "hung0", hang); !errors.Is(a.err, context.DeadlineExceeded) || a.wait <= 0 || a.wait > retryErrandFirst {
+			t.Errorf("of what hung it knows %+v", a)
+		}
+	})
+}
+
+func TestCourier_FailsAllThatWaitForARepositoryThatFails(t *testing.T) {
+	withCourier(t, func(t *testing.T, c *courier) {
+		var asked atomic.Int32
+		refused := &remote.Problem{Reason: remote.ReasonCredentials, Message: "expired"}
+		fail := func(context.Context) (remote.Result, error) {
+			asked.Add(1)
+			time.Sleep(time.Second)
+			return remote.Result{}, refused
+		}
+		for i := range 10 {
+			c.ask(carried(fmt.Sprint(i)), errandCommit, "one place", fail)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if asked.Load() != 1 {
+			t.Errorf("it was asked %d times: all meet the same", asked.Load())
+		}
+		if a := c.ask(carried("9"), errandCommit, "one place", fail); !errors.Is(a.err, refused) || a.wait == 0 {
+			t.Errorf("of the last it knows %+v", a)
+		}
+		time.Sleep(retryErrandFirst)
+		a := c.ask(carried("9"), errandCommit, "one place", func(context.Context) (remote.Result, error) { return remote.Result{State: remote.Delivered}, nil })
+		if !errors.Is(a.err, refused) {
+			t.Error("what was known does not stand until there is another answer")
+		}
+		synctest.Wait()
+		if a := c.ask(carried("9"), errandCommit, "one place", nil); a.err != nil || !a.known {
+			t.Errorf("after the token was changed it knows %+v", a)
+		}
+	})
+}
+
+func TestCourier_DoesNotFailOthersForWhatIsAboutOne(t *testing.T) {
+	withCourier(t, func(t *testing.T, c *courier) {
+		var second atomic.Bool
+		c.ask(carried("a"), errandCommit, "one place", func(context.Context) (remote.Result, error) {
+			time.Sleep(time.Second)
+			return remote.Result{}, &remote.Problem{Reason: remote.ReasonOccupied, Message: "taken"}
+		})
+		c.ask(carried("b"), errandCommit, "one place", func(context.Context) (remote.Result, error) {
+			second.Store(true)
+			return remote.Result{State: remote.Delivered}, nil
+		})
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if !second.Load() {
+			t.Error("the other was not carried")
+		}
+	})
+}
+
+func TestRetryErrand_GrowsAndIsBounded(t *testing.T) {
+	last := time.Duration(0)
+	for failures := 1; failures < 40; failures++ {
+		wait := retryErrand(failures)
+		if wait < retryErrandFirst*3/4 || wait > retryErrandLast || failures < 6 && wait <= last {
+			t.Errorf("after %d failures it waits %s, after %s before", failures, wait, last)
+		}
+		last = wait
+	}
+}

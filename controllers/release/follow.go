@@ -1,0 +1,162 @@
+package release
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/condition"
+	"github.com/towpath-dev/towpath/internal/delivery"
+	"github.com/towpath-dev/towpath/internal/render"
+)
+
+const (
+	// followOwner owns the fields of what has Argo CD or Flux follow a repository.
+	followOwner = client.FieldOwner("towpath-delivery")
+	// lookSync is how often to look what the tool says, while not everything is applied. It is not watched: the manager may read these
+	// kinds in one namespace alone, and the objects themselves, which are watched, tell when they are applied.
+	lookSync = 10 * time.Second
+)
+
+// follow has Argo CD or Flux follow the directory of the Release, where the class asks for it, and takes what it says into the
+// status. Once everything is applied and ready, it is not asked any more.
+func (r *Reconciler) follow(ctx context.Context, s *scope) error {
+	if s.git.Reconciler == nil || !s.delivered || s.problem != nil {
+		return nil
+	}
+	settled := s.settled()
+	if settled && s.release.Status.Delivery.SyncedRevision != "" {
+		return nil
+	}
+	s.lookAgain(lookSync)
+	kinds, wanted := s.followers()
+	served, err := r.Capabilities.Available(ctx, kinds)
+	if err != nil {
+		return err
+	}
+	for _, kind := range kinds {
+		if !slices.Contains(served, kind) {
+			s.fail(false, platformv1alpha1.ReasonKindUnavailable, fmt.Sprintf("The cluster does not serve %s, which EnvironmentClass %s needs: install %s, or leave reconciler out of the class.",
+				kind, s.release.Spec.Environment.Class, s.git.Reconciler.Type))
+			s.lookAgain(retryUnavailable)
+			return nil
+		}
+	}
+	for _, want := range wanted {
+		live, err := r.keepFollower(ctx, s, want)
+		if err != nil || live == nil {
+			return err
+		}
+		s.hearOf(live, settled)
+	}
+	return nil
+}
+
+// settled says whether every object is of the Release, and ready, as far as was seen before this pass.
+func (s *scope) settled() bool {
+	return s.ready() && !slices.ContainsFunc(s.children, func(c child) bool {
+		return c.live == nil || c.live.GetAnnotations()[platformv1alpha1.AnnotationDelivered] != string(s.release.UID)
+	})
+}
+
+// followers are the kinds that are needed, and the objects to make.
+func (s *scope) followers() (kinds []string, wanted []*unstructured.Unstructured) {
+	git := s.git
+	f := delivery.Follower{Target: targetOf(s.release), Namespace: git.Reconciler.Namespace, Labels: render.ReleaseLabels(s.release),
+		URL: git.URL, Branch: git.Branch, Path: s.directory(), Project: git.Reconciler.Project, Account: git.AppliedBy.Name, Secret: git.Reconciler.SecretName}
+	if git.Reconciler.Type == platformv1alpha1.ReconcilerArgoCD {
+		return []string{delivery.ApplicationKind}, []*unstructured.Unstructured{f.Application()}
+	}
+	return []string{delivery.GitRepositoryKind, delivery.KustomizationKind}, []*unstructured.Unstructured{f.GitRepository(), f.Kustomization()}
+}
+
+// keepFollower makes an object, or mends it where it is not as it should be. It returns none where that is somebody else's.
+func (r *Reconciler) keepFollower(ctx context.Context, s *scope, want *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	what := fmt.Sprintf("%s %s/%s", want.GetKind(), want.GetNamespace(), want.GetName())
+	live := &unstructured.Unstructured{}
+	live.SetGroupVersionKind(want.GroupVersionKind())
+	err := r.Live.Get(ctx, client.ObjectKeyFromObject(want), live)
+	switch {
+	case apierrors.IsForbidden(err):
+		s.notFollowed(what, err)
+		return nil, nil
+	case apierrors.IsNotFound(err):
+		live = nil
+	case err != nil:
+		return nil, fmt.Errorf("reading %s: %w", what, err)
+	case !live.GetDeletionTimestamp().IsZero():
+		return nil, nil // it is made anew when it is gone
+	case live.GetLabels()[platformv1alpha1.LabelOwnerUID] != want.GetLabels()[platformv1alpha1.LabelOwnerUID],
+		live.GetLabels()["app.kubernetes.io/managed-by"] != platformv1alpha1.ManagedBy:
+		s.fail(true, platformv1alpha1.ReasonObjectTaken, what+" exists and belongs to somebody else; Towpath does not touch it. Rename or delete it.")
+		return nil, nil
+	}
+	if live != nil && delivery.Holds(live.Object["spec"], want.Object["spec"]) {
+		return live, nil
+	}
+	err = r.Apply(ctx, client.ApplyConfigurationFromUnstructured(want), followOwner, client.ForceOwnership)
+	if apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsNotFound(err) {
+		s.notFollowed(what, err)
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("applying %s: %w", what, err)
+	}
+	return want, nil
+}
+
+func (s *scope) notFollowed(what string, err error) {
+	s.fail(false, platformv1alpha1.ReasonSyncFailed, condition.Clip(fmt.Sprintf("%s cannot be made: %v. This is for the platform team: apply the overlay of config/overlays for %s, and see that its namespace exists.",
+		what, err, s.git.Reconciler.Type), maxDeliveryMessage))
+	s.lookAgain(retryUnavailable)
+}
+
+// hearOf takes into the status what the tool says of an object.
+func (s *scope) hearOf(live *unstructured.Unstructured, settled bool) {
+	said := delivery.ReadFlux(live)
+	if s.git.Reconciler.Type == platformv1alpha1.ReconcilerArgoCD {
+		said = delivery.ReadApplication(live)
+	}
+	if said.Revision != "" {
+		s.release.Status.Delivery.SyncedRevision = condition.Clip(said.Revision, 512)
+	}
+	if said.Failure != "" && !settled {
+		s.fail(false, platformv1alpha1.ReasonSyncFailed, condition.Clip(fmt.Sprintf("%s cannot apply commit %.12s, as %s %s/%s says: %s",
+			s.git.Reconciler.Type, s.release.Status.Delivery.Commit, live.GetKind(), live.GetNamespace(), live.GetName(), delivery.OneLine(said.Failure, 600)), maxDeliveryMessage))
+	}
+}
+
+// unfollow deletes what follows the directory of the Release, and says whether it is gone. The tool deletes then what it applied. The
+// GitRepository stays: others follow it.
+func (r *Reconciler) unfollow(ctx context.Context, s *scope) (gone bool, err error) {
+	kinds, wanted := s.followers()
+	served, err := r.Capabilities.Available(ctx, kinds)
+	if err != nil || len(served) < len(kinds) {
+		return err == nil, err
+	}
+	last := wanted[len(wanted)-1]
+	live := &metav1.PartialObjectMetadata{}
+	live.SetGroupVersionKind(last.GroupVersionKind())
+	err = r.Live.Get(ctx, types.NamespacedName{Namespace: last.GetNamespace(), Name: last.GetName()}, live)
+	switch {
+	case apierrors.IsNotFound(err):
+		return true, nil
+	case err != nil:
+		return false, fmt.Errorf("reading %s %s: %w", last.GetKind(), last.GetName(), err)
+	case live.Labels[platformv1alpha1.LabelOwnerUID] != string(s.release.Spec.Component.UID):
+		return true, nil
+	}
+	if !live.DeletionTimestamp.IsZero() {
+		return false, nil
+	}
+	uid := live.UID
+	return false, client.IgnoreNotFound(r.Delete(ctx, live, client.Preconditions{UID: &uid}))
+}

@@ -1,0 +1,177 @@
+package delivery
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// The kinds by which tools follow a repository, as group/version/Kind.
+const (
+	ApplicationKind   = "argoproj.io/v1alpha1/Application"
+	GitRepositoryKind = "source.toolkit.fluxcd.io/v1/GitRepository"
+	KustomizationKind = "kustomize.toolkit.fluxcd.io/v1/Kustomization"
+)
+
+const (
+	// maxFollower is how long the name of what follows a Component may be: Argo CD makes a label of it.
+	maxFollower = 63
+	// fluxInterval is how often Flux looks at a repository, and applyInterval how often it applies again what has not changed.
+	fluxInterval, applyInterval, retryInterval = "1m0s", "10m0s", "1m0s"
+)
+
+// Follower is what has a tool follow the directory of a Component in an Environment.
+type Follower struct {
+	Target
+	// Namespace is where the objects are, and Labels what they bear.
+	Namespace string
+	Labels    map[string]string
+	// URL, Branch and Path are of the repository.
+	URL, Branch, Path string
+	// Project is that of Argo CD; the one named default if empty.
+	Project string
+	// Account is the one beside the Kustomization that Flux acts as, and Secret the one that it reads the repository with, if any.
+	Account, Secret string
+}
+
+// Name of the Application or Kustomization. Those of two Components never meet.
+func (f Follower) Name() string {
+	return named(f.Environment.Namespace+"-"+f.Component.Name, f.Environment.Namespace, f.Component.Name)
+}
+
+// source is the name of the GitRepository, which is one for all that follow a branch of a repository with a Secret.
+func (f Follower) source() string { return named("towpath", f.URL, f.Branch, f.Secret) }
+
+// named ends in a hash of what it stands for.
+func named(name string, of ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(of, "\x00")))
+	suffix := "-" + hex.EncodeToString(sum[:])[:8]
+	return strings.TrimRight(name[:min(len(name), maxFollower-len(suffix))], "-") + suffix
+}
+
+// Application is the one of Argo CD. Deleting it deletes what it applied.
+func (f Follower) Application() *unstructured.Unstructured {
+	project := f.Project
+	if project == "" {
+		project = "default"
+	}
+	o := f.object("argoproj.io/v1alpha1", "Application", f.Name(), map[string]any{
+		"project": project,
+		"source":  map[string]any{"repoURL": f.URL, "targetRevision": f.Branch, "path": f.Path},
+		"destination": map[string]any{
+			"server": "https://kubernetes.default.svc", "namespace": f.Environment.Namespace,
+		},
+		"syncPolicy": map[string]any{
+			"automated":   map[string]any{"prune": true, "selfHeal": true},
+			"syncOptions": []any{"ServerSideApply=true", "FailOnSharedResource=true"},
+		},
+	})
+	o.SetFinalizers([]string{"resources-finalizer.argocd.argoproj.io"})
+	return o
+}
+
+// GitRepository is the one of Flux that all Kustomizations of the branch share.
+func (f Follower) GitRepository() *unstructured.Unstructured {
+	spec := map[string]any{"url": f.URL, "interval": fluxInterval, "ref": map[string]any{"branch": f.Branch}}
+	if f.Secret != "" {
+		spec["secretRef"] = map[string]any{"name": f.Secret}
+	}
+	o := f.object("source.toolkit.fluxcd.io/v1", "GitRepository", f.source(), spec)
+	o.SetLabels(map[string]string{"app.kubernetes.io/managed-by": f.Labels["app.kubernetes.io/managed-by"]})
+	return o
+}
+
+// Kustomization is the one of Flux. Deleting it deletes what it applied.
+func (f Follower) Kustomization() *unstructured.Unstructured {
+	return f.object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", f.Name(), map[string]any{
+		"interval": applyInterval, "retryInterval": retryInterval, "path": "./" + f.Path, "prune": true,
+		"sourceRef":          map[string]any{"kind": "GitRepository", "name": f.source()},
+		"serviceAccountName": f.Account,
+	})
+}
+
+func (f Follower) object(apiVersion, kind, name string, spec map[string]any) *unstructured.Unstructured {
+	o := &unstructured.Unstructured{Object: map[string]any{"apiVersion": apiVersion, "kind": kind, "spec": spec}}
+	o.SetName(name)
+	o.SetNamespace(f.Namespace)
+	o.SetLabels(f.Labels)
+	return o
+}
+
+// Holds says whether an object has all that another one says: what others add is theirs.
+func Holds(live, want any) bool {
+	switch want := want.(type) {
+	case map[string]any:
+		have, ok := live.(map[string]any)
+		for key, value := range want {
+			if !ok || !Holds(have[key], value) {
+				return false
+			}
+		}
+		return ok
+	case []any:
+		have, ok := live.([]any)
+		return ok && len(have) == len(want) && !slices.ContainsFunc(want, func(value any) bool {
+			return !slices.ContainsFunc(have, func(other any) bool { return Holds(other, value) })
+		})
+	default:
+		return live == want
+	}
+}
+
+// Followed is what a tool says of what follows a directory.
+type Followed struct {
+	// Revision is the one that it last applied; empty where it has applied none.
+	Revision string
+	// Failure is why it cannot apply the newest; empty where it can, or has not tried.
+	Failure string
+}
+
+// ReadApplication reads what Argo CD says.
+func ReadApplication(o *unstructured.Unstructured) Followed {
+	var f Followed
+	if phase := text(o, "status", "operationState", "phase"); phase == "Succeeded" {
+		f.Revision = text(o, "status", "operationState", "syncResult", "revision")
+	} else if phase == "Failed" || phase == "Error" {
+		f.Failure = text(o, "status", "operationState", "message")
+		if f.Failure == "" {
+			f.Failure = "the operation ended as " + phase
+		}
+	}
+	if f.Revision == "" {
+		f.Revision = text(o, "status", "sync", "revision")
+	}
+	conditions, _, _ := unstructured.NestedSlice(o.Object, "status", "conditions")
+	for _, c := range conditions {
+		condition, _ := c.(map[string]any)
+		if kind, _ := condition["type"].(string); strings.HasSuffix(kind, "Error") && f.Failure == "" {
+			message, _ := condition["message"].(string)
+			f.Failure = kind + ": " + message
+		}
+	}
+	return f
+}
+
+// ReadFlux reads what Flux says, in a GitRepository and in a Kustomization.
+func ReadFlux(o *unstructured.Unstructured) Followed {
+	f := Followed{Revision: text(o, "status", "lastAppliedRevision")}
+	conditions, _, _ := unstructured.NestedSlice(o.Object, "status", "conditions")
+	for _, c := range conditions {
+		condition, _ := c.(map[string]any)
+		reason, _ := condition["reason"].(string)
+		passing := slices.Contains([]string{"Progressing", "ProgressingWithRetry", "DependencyNotReady"}, reason)
+		if condition["type"] == "Ready" && condition["status"] == "False" && !passing {
+			message, _ := condition["message"].(string)
+			f.Failure = reason + ": " + message
+		}
+	}
+	return f
+}
+
+func text(o *unstructured.Unstructured, path ...string) string {
+	found, _, _ := unstructured.NestedString(o.Object, path...)
+	return found
+}

@@ -1,0 +1,153 @@
+package delivery_test
+
+import (
+	"context"
+	"os"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/test/framework"
+)
+
+var _ = Describe("A Release by a pull request", func() {
+	request := func(g *platformv1alpha1.GitDelivery) { g.Change = platformv1alpha1.GitPullRequest }
+
+	It("waits on a branch of its own until somebody merges it", func(ctx context.Context) {
+		p := newPlace(ctx, request)
+		p.deploy(ctx, framework.ConfigMap("config"))
+		Eventually(ctx, framework.Read(admin, p.release(1))).Should(framework.HaveCondition(isDelivered, no, platformv1alpha1.ReasonWaitingForMerge))
+		live, err := framework.Read(admin, p.release(1))(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		branch := live.Status.Delivery.Branch
+		Expect(branch).To(Equal("towpath/" + p.team + "/dev/" + live.Name))
+		Expect(p.files(ctx)).To(BeEmpty(), "the branch that is followed is as it was")
+
+		p.git(ctx, "update-ref", "refs/heads/main", branch)
+		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(mergeTimeout).Should(framework.HaveCondition(isDelivered, yes, platformv1alpha1.ReasonDelivered))
+		p.sync(ctx)
+		p.ready(ctx, 1)
+	})
+
+	It("is withdrawn once a newer one is there", func(ctx context.Context) {
+		p := newPlace(ctx, request)
+		p.deploy(ctx, framework.ConfigMap("config"))
+		Eventually(ctx, framework.Read(admin, p.release(1))).Should(framework.HaveCondition(isDelivered, no, platformv1alpha1.ReasonWaitingForMerge))
+		live, err := framework.Read(admin, p.release(1))(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		p.image(ctx, "registry.example/shop:2.0.0")
+		Eventually(ctx, framework.Read(admin, p.release(2))).Should(framework.HaveCondition(isDelivered, no, platformv1alpha1.ReasonWaitingForMerge))
+		Eventually(ctx, func(ctx context.Context) string { return p.git(ctx, "branch", "--list", live.Status.Delivery.Branch) }).Should(BeEmpty())
+	})
+})
+
+// install makes the definitions of Argo CD and Flux that are needed, and applies the Roles of the overlays.
+func install(ctx context.Context) {
+	GinkgoHelper()
+	for _, file := range []string{"testdata/argocd.yaml", "testdata/flux.yaml", "../../../config/overlays/argocd/role.yaml", "../../../config/overlays/flux/role.yaml"} {
+		text, err := os.Open(file)
+		Expect(err).NotTo(HaveOccurred())
+		decoder := yaml.NewYAMLOrJSONDecoder(text, 4096)
+		for {
+			object := &unstructured.Unstructured{}
+			if decoder.Decode(&object.Object) != nil {
+				break
+			}
+			if object.GetNamespace() != "" {
+				namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: object.GetNamespace()}}
+				Expect(client.IgnoreAlreadyExists(admin.Create(ctx, namespace))).To(Succeed())
+			}
+			Expect(client.IgnoreAlreadyExists(admin.Create(ctx, object))).To(Succeed(), file)
+		}
+		Expect(text.Close()).To(Succeed())
+	}
+	Eventually(ctx, func(ctx context.Context) error {
+		return cluster.ManagerClient.Get(ctx, types.NamespacedName{Namespace: "argocd", Name: "none"}, object("argoproj.io/v1alpha1", "Application"))
+	}).Should(Satisfy(apierrors.IsNotFound), "the Role counts, and the kind is served")
+}
+
+func object(apiVersion, kind string) *unstructured.Unstructured {
+	u := &unstructured.Unstructured{}
+	u.SetAPIVersion(apiVersion)
+	u.SetKind(kind)
+	return u
+}
+
+// only returns the one object of a kind in a namespace that bears the Component of a place.
+func (p *place) only(ctx context.Context, apiVersion, kind, namespace string) *unstructured.Unstructured {
+	GinkgoHelper()
+	list := &unstructured.UnstructuredList{}
+	list.SetAPIVersion(apiVersion)
+	list.SetKind(kind + "List")
+	Eventually(ctx, func(ctx context.Context) ([]unstructured.Unstructured, error) {
+		err := admin.List(ctx, list, client.InNamespace(namespace), client.MatchingLabels{platformv1alpha1.LabelTeam: p.team})
+		return list.Items, err
+	}).Should(HaveLen(1))
+	return &list.Items[0]
+}
+
+// tell writes a status, as the tool does.
+func tell(ctx context.Context, o *unstructured.Unstructured, status map[string]any) {
+	GinkgoHelper()
+	before := o.DeepCopy()
+	o.Object["status"] = status
+	Expect(admin.Status().Patch(ctx, o, client.MergeFrom(before))).To(Succeed())
+}
+
+var _ = Describe("What follows a repository", Ordered, func() {
+	BeforeAll(func(ctx context.Context) { install(ctx) })
+
+	It("is an Application of Argo CD where the class asks for it, which is heard and deleted", func(ctx context.Context) {
+		p := newPlace(ctx, func(g *platformv1alpha1.GitDelivery) {
+			g.Reconciler = &platformv1alpha1.GitReconciler{Type: platformv1alpha1.ReconcilerArgoCD, Namespace: "argocd", Project: "deliveries"}
+		})
+		p.deploy(ctx, framework.ConfigMap("config"))
+		application := p.only(ctx, "argoproj.io/v1alpha1", "Application", "argocd")
+		Expect(application.Object["spec"]).To(And(HaveKeyWithValue("project", "deliveries"), HaveKeyWithValue("source",
+			And(HaveKeyWithValue("repoURL", server.URL(p.name)), HaveKeyWithValue("path", p.directory()), HaveKeyWithValue("targetRevision", "main")))))
+		tell(ctx, application, map[string]any{"operationState": map[string]any{"phase": "Failed", "message": "the webhook says no"}})
+		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(mergeTimeout).Should(
+			framework.HaveCondition(isReady, no, platformv1alpha1.ReasonSyncFailed, "the webhook says no"))
+		p.sync(ctx)
+		head := p.git(ctx, "rev-parse", "main")
+		tell(ctx, application, map[string]any{"operationState": map[string]any{"phase": "Succeeded", "syncResult": map[string]any{"revision": head}}})
+		p.ready(ctx, 1)
+		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(mergeTimeout).Should(HaveField("Status.Delivery.SyncedRevision", head))
+
+		Expect(admin.Delete(ctx, p.component)).To(Succeed())
+		Eventually(ctx, func(ctx context.Context) *metav1.Time {
+			_ = admin.Get(ctx, client.ObjectKeyFromObject(application), application)
+			return application.GetDeletionTimestamp()
+		}).ShouldNot(BeNil(), "its finalizer has Argo CD delete what it applied")
+		Expect(p.files(ctx)).To(BeEmpty(), "the files go first")
+		application.SetFinalizers(nil)
+		Expect(admin.Update(ctx, application)).To(Succeed())
+		Eventually(ctx, framework.Gone(admin, p.configMap("shop-config"))).Should(BeTrue(), "Towpath deletes what is left")
+		Eventually(ctx, framework.Gone(admin, p.component)).Should(BeTrue())
+	})
+
+	It("is a Kustomization of Flux, which acts as the account of the class", func(ctx context.Context) {
+		p := newPlace(ctx, func(g *platformv1alpha1.GitDelivery) {
+			g.AppliedBy = platformv1alpha1.DeliveryAccount{Namespace: "flux-system", Name: "deliverer"}
+			g.Reconciler = &platformv1alpha1.GitReconciler{Type: platformv1alpha1.ReconcilerFlux, Namespace: "flux-system", SecretName: "deploy"}
+		})
+		p.deploy(ctx, framework.ConfigMap("config"))
+		kustomization := p.only(ctx, "kustomize.toolkit.fluxcd.io/v1", "Kustomization", "flux-system")
+		spec := kustomization.Object["spec"].(map[string]any)
+		Expect(spec).To(And(HaveKeyWithValue("serviceAccountName", "deliverer"), HaveKeyWithValue("path", "./"+p.directory()), HaveKeyWithValue("prune", true)))
+		repository := object("source.toolkit.fluxcd.io/v1", "GitRepository")
+		Expect(admin.Get(ctx, types.NamespacedName{Namespace: "flux-system", Name: spec["sourceRef"].(map[string]any)["name"].(string)}, repository)).To(Succeed())
+		Expect(repository.Object["spec"]).To(And(HaveKeyWithValue("url", server.URL(p.name)), HaveKeyWithValue("secretRef", HaveKeyWithValue("name", "deploy"))))
+		tell(ctx, kustomization, map[string]any{"conditions": []any{map[string]any{"type": "Ready", "status": "False", "reason": "ReconciliationFailed", "message": "no such field"}}})
+		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(mergeTimeout).Should(
+			framework.HaveCondition(isReady, no, platformv1alpha1.ReasonSyncFailed, "no such field"))
+	})
+})
