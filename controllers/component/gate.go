@@ -147,7 +147,10 @@ func openFreeze(windows []platformv1alpha1.FreezeWindow, now time.Time) *promoti
 	if open == nil {
 		return nil
 	}
-	f := &promotion.Freeze{Name: open.Window.Name, Reason: open.Window.Reason, Until: open.Until, Breakable: open.Window.BreakGlass != platformv1alpha1.BreakGlassForbidden}
+	f := &promotion.Freeze{Name: open.Window.Name, Reason: open.Window.Reason, Until: open.Until, Breakable: open.Forbids == nil}
+	if open.Forbids != nil {
+		f.Forbids, f.ForbidsUntil = open.Forbids.Name, open.ForbidsUntil
+	}
 	if open.Broken != nil {
 		f.Reason = fmt.Sprintf("which counts as open, since %v", open.Broken)
 	}

@@ -5,6 +5,7 @@ package freeze
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,11 +20,31 @@ type Active struct {
 	Until time.Time
 	// Broken says why the window cannot be read. It counts as open.
 	Broken error
+	// Forbids is a window that is open and lets nobody break the glass, nil for none, and ForbidsUntil when no such is open
+	// any more; zero where that is not known.
+	Forbids      *platformv1alpha1.FreezeWindow
+	ForbidsUntil time.Time
 }
 
 // At returns the window that is open at a time and closes last, nil for none; until is when those close that go on for one
 // another. One that cannot be read is open: a freeze that nobody can read must not let anything through.
 func At(windows []platformv1alpha1.FreezeWindow, now time.Time) *Active {
+	active := open(windows, now)
+	if active == nil {
+		return nil
+	}
+	// Whichever closes last: each of those that are open holds by itself.
+	forbidding := slices.DeleteFunc(slices.Clone(windows), func(w platformv1alpha1.FreezeWindow) bool {
+		return w.BreakGlass != platformv1alpha1.BreakGlassForbidden
+	})
+	if forbids := open(forbidding, now); forbids != nil {
+		active.Forbids, active.ForbidsUntil = forbids.Window, forbids.Until
+	}
+	return active
+}
+
+// open is what At says, without what forbids to break the glass.
+func open(windows []platformv1alpha1.FreezeWindow, now time.Time) *Active {
 	all := make([]*window.Times, len(windows))
 	for i := range windows {
 		var err error

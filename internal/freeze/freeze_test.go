@@ -143,3 +143,43 @@ func TestAt_FollowsWindowsThatMeet(t *testing.T) {
 		t.Errorf("what is open is %+v, and has no end", active)
 	}
 }
+
+// Of several windows that are open, one that forbids to break the glass is enough, whichever closes last; one that has yet to
+// open forbids nothing.
+func TestAt_SaysWhichWindowForbidsToBreakTheGlass(t *testing.T) {
+	named := func(name string, w platformv1alpha1.FreezeWindow, forbids bool) platformv1alpha1.FreezeWindow {
+		if w.Name = name; forbids {
+			w.BreakGlass = platformv1alpha1.BreakGlassForbidden
+		}
+		return w
+	}
+	const now = "2026-12-21T12:00:00Z"
+	for name, tc := range map[string]struct {
+		windows []platformv1alpha1.FreezeWindow
+		forbids string
+		until   string
+	}{
+		"one alone":                            {[]platformv1alpha1.FreezeWindow{named("audit", once("UTC", "2026-12-20T00:00", "2026-12-22T00:00"), true)}, "audit", "2026-12-22T00:00:00Z"},
+		"one that allows it closes later":      {[]platformv1alpha1.FreezeWindow{named("audit", once("UTC", "2026-12-20T00:00", "2026-12-22T00:00"), true), named("xmas", once("UTC", "2026-12-21T00:00", "2026-12-27T00:00"), false)}, "audit", "2026-12-22T00:00:00Z"},
+		"one that allows it follows":           {[]platformv1alpha1.FreezeWindow{named("audit", once("UTC", "2026-12-20T00:00", "2026-12-22T00:00"), true), named("xmas", once("UTC", "2026-12-22T00:00", "2026-12-27T00:00"), false)}, "audit", "2026-12-22T00:00:00Z"},
+		"one that forbids it follows":          {[]platformv1alpha1.FreezeWindow{named("xmas", once("UTC", "2026-12-20T00:00", "2026-12-22T00:00"), false), named("audit", once("UTC", "2026-12-22T00:00", "2026-12-27T00:00"), true)}, "", ""},
+		"two that forbid it and meet":          {[]platformv1alpha1.FreezeWindow{named("audit", once("UTC", "2026-12-20T00:00", "2026-12-22T00:00"), true), named("move", once("UTC", "2026-12-22T00:00", "2026-12-24T00:00"), true), named("xmas", once("UTC", "2026-12-21T00:00", "2026-12-27T00:00"), false)}, "move", "2026-12-24T00:00:00Z"},
+		"one that cannot be read, and allows":  {[]platformv1alpha1.FreezeWindow{named("torn", cron("Europe/Atlantis", "0 22 * * *", time.Hour), false), named("audit", once("UTC", "2026-12-20T00:00", "2026-12-22T00:00"), true)}, "audit", "2026-12-22T00:00:00Z"},
+		"one that cannot be read, and forbids": {[]platformv1alpha1.FreezeWindow{named("xmas", once("UTC", "2026-12-21T00:00", "2026-12-27T00:00"), false), named("torn", cron("Europe/Atlantis", "0 22 * * *", time.Hour), true)}, "torn", ""},
+		"none":                                 {[]platformv1alpha1.FreezeWindow{named("xmas", once("UTC", "2026-12-21T00:00", "2026-12-27T00:00"), false)}, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := freeze.At(tc.windows, at(t, now))
+			forbids, until := "", ""
+			if got != nil && got.Forbids != nil {
+				forbids = got.Forbids.Name
+				if !got.ForbidsUntil.IsZero() {
+					until = got.ForbidsUntil.UTC().Format(time.RFC3339)
+				}
+			}
+			if forbids != tc.forbids || until != tc.until {
+				t.Errorf("%q forbids it until %q, wanted %q until %q", forbids, until, tc.forbids, tc.until)
+			}
+		})
+	}
+}

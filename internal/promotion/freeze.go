@@ -15,6 +15,10 @@ type Freeze struct {
 	Until time.Time
 	// Breakable says that somebody may let a Release in all the same.
 	Breakable bool
+	// Forbids is the name of the freeze that lets nobody do so, where it may be another one, and ForbidsUntil when none does any
+	// more; zero where that is not known.
+	Forbids      string
+	ForbidsUntil time.Time
 }
 
 // awaitFreeze says that a freeze keeps what is new out, and after which time to look again.
@@ -29,6 +33,12 @@ func (s *Step) awaitFreeze(pending *Pending, now time.Time) (*Wait, time.Duratio
 		again = s.Freeze.Until.Sub(now)
 	}
 	message += "."
+	if until := s.Freeze.ForbidsUntil; !until.IsZero() && !until.Equal(s.Freeze.Until) {
+		message += fmt.Sprintf(" The freeze %s lets nobody break the glass until %s.", s.Freeze.Forbids, until.UTC().Format(time.RFC3339))
+		if left := until.Sub(now); again == 0 || left < again {
+			again = left
+		}
+	}
 	if s.Freeze.Breakable && pending != nil {
 		message += fmt.Sprintf(" Whoever may break the glass in namespace %s lets it in: towpath approve --break-glass -n %s %s.", pending.Namespace, pending.Namespace, pending.Name)
 	}
