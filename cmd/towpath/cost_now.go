@@ -103,7 +103,7 @@ func runNow(ctx context.Context, connect cluster.Connector, flags *reportFlags, 
 	report := showback.OfAllocation(in)
 	report.APIVersion, report.Kind = cliAPIVersion, "CostAllocation"
 	report.Currency, report.Idle, report.Shared, report.Usage = prices.Currency, idle, shared, found.Usage
-	report.Notes = append(found.Notes, "shared is what bears no team, such as what the cluster itself runs")
+	report.Notes = append(slices.Clone(found.Notes), "shared is what bears no team, such as what the cluster itself runs")
 	return printAllocation(out, report, flags.output)
 }
 

@@ -109,7 +109,7 @@ func holding(t *testing.T, objects ...client.Object) client.Client {
 		&platformv1alpha1.ServiceTemplate{}, &platformv1alpha1.ServiceTemplateRevision{})
 	for field, object := range map[string]client.Object{
 		index.RevisionTemplate: &platformv1alpha1.ServiceTemplateRevision{}, index.ReleaseTemplate: &platformv1alpha1.Release{},
-		index.ComponentTemplate: &platformv1alpha1.Component{},
+		index.ComponentTemplate: &platformv1alpha1.Component{}, index.BuildRunning: &platformv1alpha1.Build{},
 	} {
 		b = b.WithIndex(object, field, func(client.Object) []string { return []string{"web"} })
 	}

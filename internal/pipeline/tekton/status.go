@@ -13,8 +13,11 @@ import (
 // LabelTask stands on each TaskRun of a PipelineRun, with the name of its task.
 const LabelTask = "tekton.dev/pipelineTask"
 
-// LabelRun stands there too, with the name of the PipelineRun; LabelPod on the pods of a TaskRun, with its name.
-const LabelRun, LabelPod = "tekton.dev/pipelineRun", "tekton.dev/taskRun"
+// LabelRun stands there too, with the name of the PipelineRun.
+const LabelRun = "tekton.dev/pipelineRun"
+
+// LabelPod stands on the pods of a TaskRun, with its name.
+const LabelPod = "tekton.dev/taskRun"
 
 // Outcome is what became of a Build.
 type Outcome struct {

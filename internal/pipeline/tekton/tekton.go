@@ -25,8 +25,10 @@ import (
 const (
 	// APIVersion of all objects.
 	APIVersion = "tekton.dev/v1"
-	// Kind of what is made; Tekton makes an object of KindOfTask for each task of it.
-	Kind, KindOfTask = "PipelineRun", "TaskRun"
+	// Kind of what is made.
+	Kind = "PipelineRun"
+	// KindOfTask is the kind of the object that Tekton makes for each task of it.
+	KindOfTask = "TaskRun"
 	// Cancelled is the spec.status by which a PipelineRun is ended.
 	Cancelled = "Cancelled"
 	// Keep is how long a PipelineRun stays after its end, so that its logs can be read: as long as a Job.
