@@ -20,6 +20,9 @@ var reviewed = map[string]string{
 	"5ae5bee3072a841376451b48d8cfcec7188e10543926d5870828d36c8a750dc5": "none of a binary",
 	// github.com/cyphar/filepath-securejoin v0.6.1, COPYING.md: which of its files are under BSD-3-Clause, and which under MPL-2.0.
 	"83e36e42b3dacc3d447eca3049848b3e2ff66b6e1768a6a3cf3f27a57079bda4": "BSD-3-Clause, for the packages in parts",
+	// github.com/opencontainers/go-digest v1.0.0, LICENSE.docs: CC-BY-SA-4.0 for its documentation, which no binary holds; its README says that
+	// code is under Apache-2.0.
+	"a1d1adec3ba691ef6e377a78bbe9e9e2501f2f4a1723d08857da1ac6564e4fed": "none of a binary",
 }
 
 // part is a module of which only some packages are under the licence that counts.
