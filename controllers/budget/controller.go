@@ -164,7 +164,11 @@ func (r *Reconciler) run(ctx context.Context, s *scope) (time.Time, error) {
 	}
 	s.report()
 	if s.targets == nil {
-		return time.Time{}, r.write(ctx, s)
+		if err := r.write(ctx, s); err != nil {
+			return time.Time{}, err
+		}
+		r.Courier.Settled(client.ObjectKeyFromObject(s.budget), became)
+		return time.Time{}, nil
 	}
 	s.tellDeliveries(s.targets.Owed(state))
 	next, err := r.send(ctx, s, state, became)

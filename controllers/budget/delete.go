@@ -22,6 +22,8 @@ const (
 	GiveUpAfter = 2 * time.Minute
 	// lastTry is how long before that everything is tried once more which would have been tried later.
 	lastTry = 30 * time.Second
+	// askAgain is after which time targets are asked for again that cannot be used yet.
+	askAgain = 2 * time.Second
 	// reasonGivenUp is that of an event.
 	reasonGivenUp = "AlertsGivenUp"
 )
@@ -65,11 +67,17 @@ func (r *Reconciler) finish(ctx context.Context, s *scope) (ctrl.Result, error) 
 	if why != "" {
 		return r.giveUp(ctx, s, waiting, why)
 	}
-	state.Outbox = notify.Hurry(notify.Retarget(state.Outbox, s.targets.Names), end.Add(-lastTry), end)
+	state.Outbox = notify.Retarget(state.Outbox, s.targets.Names)
+	if last := end.Add(-lastTry); s.now.Before(last) { // later it would be hurried anew after each try
+		state.Outbox = notify.Hurry(state.Outbox, last, end)
+	}
 	s.budget.Status.Alerts = limits.AlertState(state)
 	next, err := r.send(ctx, s, state, became)
 	if client.IgnoreNotFound(err) != nil {
 		return ctrl.Result{}, err
+	}
+	if s.targets.Lags != nil {
+		next = s.now.Add(askAgain)
 	}
 	if next.IsZero() || next.After(end) {
 		next = end

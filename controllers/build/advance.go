@@ -124,7 +124,9 @@ func (r *Reconciler) begin(ctx context.Context, s *scope) error {
 		Template: s.run.Input.Template, Revision: number, Engine: build.Engine(source),
 	}
 	inputs := s.inputs()
-	inputs.Cache = r.cache(s)
+	if inputs.Cache, err = r.usable(ctx, s, r.cache(s)); err != nil {
+		return err
+	}
 	s.build.Status.Inputs = inputs
 	s.build.Status.Stages = pipeline.Begin(&s.plan)
 	s.progressing(platformv1alpha1.ReasonBuilding, s.soFar())
@@ -139,6 +141,9 @@ func (r *Reconciler) follow(ctx context.Context, s *scope) error {
 		return r.cancel(ctx, s, why)
 	}
 	if s.build.Status.Place.Engine == platformv1alpha1.EngineTekton {
+		if s.build.Status.Place.PipelineRun != "" && pipeline.Result(s.build.Status.Stages) == platformv1alpha1.BuildSucceeded {
+			return r.succeeded(ctx, s) // whatever becomes of the PipelineRun by now
+		}
 		return r.followTekton(ctx, s)
 	}
 	err := r.runStages(ctx, s)
@@ -153,21 +158,26 @@ func (r *Reconciler) follow(ctx context.Context, s *scope) error {
 		s.progressing(platformv1alpha1.ReasonBuilding, s.soFar())
 		return err
 	case platformv1alpha1.BuildSucceeded:
-		if done, err := r.cleanUp(ctx, s, false); err != nil || !done {
-			return err
-		}
-		image, settled := r.settle(ctx, s, cmp.Or(pipeline.Pushed(&s.plan, s.build.Status.Stages), s.input.Reference()))
-		if !settled {
-			return nil
-		}
-		s.build.Status.Image = image
-		return s.end(result, platformv1alpha1.ReasonBuilt, fmt.Sprintf("All stages succeeded: %s.", image))
+		return r.succeeded(ctx, s)
 	default:
 		if done, err := r.cleanUp(ctx, s, false); err != nil || !done {
 			return err
 		}
 		return s.end(result, platformv1alpha1.ReasonBuildFailed, s.failed())
 	}
+}
+
+// succeeded ends a Build all of whose stages have succeeded, once its volume is free and its image has a digest, or none can be had.
+func (r *Reconciler) succeeded(ctx context.Context, s *scope) error {
+	if done, err := r.cleanUp(ctx, s, false); err != nil || !done {
+		return err
+	}
+	image, settled := r.settle(ctx, s, cmp.Or(pipeline.Pushed(&s.plan, s.build.Status.Stages), s.input.Reference()))
+	if !settled {
+		return nil
+	}
+	s.build.Status.Image = image
+	return s.end(platformv1alpha1.BuildSucceeded, platformv1alpha1.ReasonBuilt, fmt.Sprintf("All stages succeeded: %s.", image))
 }
 
 // over says why a Build that runs must not go on; nil where it may.
@@ -191,7 +201,7 @@ func (r *Reconciler) over(ctx context.Context, s *scope) (*obstacle, error) {
 		}
 		return nil, err
 	}
-	if pipeline.Result(s.build.Status.Stages) != "" {
+	if result := pipeline.Result(s.build.Status.Stages); result == platformv1alpha1.BuildSucceeded || result != "" && place.Engine != platformv1alpha1.EngineTekton {
 		return nil, nil // nothing of it runs any more: only its digest is asked for
 	}
 	if turn := build.TurnOf(s.build, s.builds, s.plan.Concurrency); turn.Overtaken != "" {

@@ -14,7 +14,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/apply"
 	"github.com/towpath-dev/towpath/internal/environment"
 	"github.com/towpath-dev/towpath/internal/pipeline/jobs"
@@ -36,6 +35,28 @@ func (r *Reconciler) cleanUp(ctx context.Context, s *scope, all bool) (bool, err
 	return r.freeVolume(ctx, s)
 }
 
+// inUse says whether a pod that has not ended uses a volume, also one that bears no labels of ours, such as a copy that somebody debugs.
+func (r *Reconciler) inUse(ctx context.Context, claim types.NamespacedName) (bool, error) {
+	const page = 500
+	var pods corev1.PodList
+	for next := ""; ; next = pods.Continue {
+		if err := r.Live.List(ctx, &pods, client.InNamespace(claim.Namespace), client.MatchingFieldsSelector{Selector: unended},
+			client.Limit(page), client.Continue(next)); err != nil {
+			return false, fmt.Errorf("listing the pods of namespace %s: %w", claim.Namespace, err)
+		}
+		for i := range pods.Items {
+			if slices.ContainsFunc(pods.Items[i].Spec.Volumes, func(v corev1.Volume) bool {
+				return v.PersistentVolumeClaim != nil && v.PersistentVolumeClaim.ClaimName == claim.Name
+			}) {
+				return true, nil
+			}
+		}
+		if pods.Continue == "" {
+			return false, nil
+		}
+	}
+}
+
 // freeVolume lets the volume of a Build go, which clean has deleted: Kubernetes would keep it as long as pods name it, and those stay for a
 // day after they have ended, for their logs. False where some have not ended yet: the Build ends once they have, or after a while without.
 func (r *Reconciler) freeVolume(ctx context.Context, s *scope) (bool, error) {
@@ -53,12 +74,11 @@ func (r *Reconciler) freeVolume(ctx context.Context, s *scope) (bool, error) {
 	if !ours(claim, s.build) || claim.DeletionTimestamp.IsZero() || !slices.Contains(claim.Finalizers, apply.KeepsClaims) {
 		return true, nil
 	}
-	var pods corev1.PodList
-	if err := r.Live.List(ctx, &pods, client.InNamespace(place.Namespace), client.MatchingLabels{platformv1alpha1.LabelBuild: s.build.Name},
-		client.MatchingFieldsSelector{Selector: unended}, client.Limit(1)); err != nil {
-		return false, fmt.Errorf("listing the pods of Build %s: %w", s.build.Name, err)
+	used, err := r.inUse(ctx, key)
+	if err != nil {
+		return false, err
 	}
-	if len(pods.Items) > 0 {
+	if used {
 		if s.now.Sub(claim.DeletionTimestamp.Time) > maxWaitForPods {
 			return true, nil // it goes with its pods
 		}
@@ -67,12 +87,12 @@ func (r *Reconciler) freeVolume(ctx context.Context, s *scope) (bool, error) {
 	}
 	err = r.Writer.FreeClaim(ctx, environment.ApplierUser(place.Namespace), claim)
 	switch {
-	case apierrors.IsForbidden(err):
-		ctrl.LoggerFrom(ctx).Info("Leaves a volume to Kubernetes, which keeps it as long as its pods are there", "claim", key.Name, "reason", err.Error())
-		return true, nil
-	case apierrors.IsConflict(err):
+	case apierrors.IsConflict(err) && s.now.Sub(claim.DeletionTimestamp.Time) <= maxWaitForPods:
 		s.lookAgain(lookForPods)
 		return false, nil
+	case err != nil && (apierrors.IsForbidden(err) || apply.Final(err) || s.now.Sub(claim.DeletionTimestamp.Time) > maxWaitForPods):
+		ctrl.LoggerFrom(ctx).Info("Leaves a volume to Kubernetes, which keeps it as long as its pods are there", "claim", key.Name, "reason", err.Error())
+		return true, nil
 	}
 	return err == nil, err
 }

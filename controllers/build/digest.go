@@ -81,13 +81,13 @@ func (d *digests) ask(ctx context.Context, b *platformv1alpha1.Build, image stri
 	}
 	switch {
 	case q.answer != nil || q.begun:
-	case now.Sub(q.since) >= patience:
-		q.answer = &answer{err: errCrowded}
 	case d.all < maxAsking && d.asking[key.Namespace] < maxAskingOfOne:
 		q.begun = true
 		d.all++
 		d.asking[key.Namespace]++
 		go d.find(context.WithoutCancel(ctx), b.DeepCopy(), q)
+	case now.Sub(q.since) >= patience:
+		q.answer = &answer{err: errCrowded}
 	}
 	return q.answer
 }
@@ -115,10 +115,19 @@ func (d *digests) find(ctx context.Context, b *platformv1alpha1.Build, q *questi
 	if d.asking[b.Namespace]--; d.asking[b.Namespace] == 0 {
 		delete(d.asking, b.Namespace)
 	}
+	woken := []client.Object{b}
+	for key, other := range d.questions { // somebody else of the namespace has a turn now
+		if key.Namespace == b.Namespace && !other.begun && other.answer == nil {
+			woken = append(woken, &platformv1alpha1.Build{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}})
+			break
+		}
+	}
 	d.mu.Unlock()
-	select {
-	case d.answered <- event.GenericEvent{Object: b}:
-	default: // the Build looks again by itself
+	for _, o := range woken {
+		select {
+		case d.answered <- event.GenericEvent{Object: o}:
+		default: // the Build looks again by itself
+		}
 	}
 }
 

@@ -180,10 +180,30 @@ func (s *scope) inputs() *platformv1alpha1.BuildInputs {
 // others bring must not come into that by a cache.
 func (r *Reconciler) cache(s *scope) string {
 	deployed := s.build.Spec.Branch == build.Branch(s.component.Spec.Source)
-	if r.Caches == nil || !deployed || len(s.run.CachePaths) == 0 {
+	if r.Caches == nil || !deployed || len(s.run.CachePaths) == 0 || build.Engine(s.component.Spec.Source) != platformv1alpha1.EngineJobs {
 		return ""
 	}
 	return jobs.CacheName(s.component.Name, s.component.UID, *r.Caches)
+}
+
+// usable is a volume of caches, or empty where that is being deleted: no pod gets such a one, and pods of earlier Builds may hold it for a day.
+// A Build then runs without what was kept.
+func (r *Reconciler) usable(ctx context.Context, s *scope, cache string) (string, error) {
+	if cache == "" {
+		return "", nil
+	}
+	claim := &metav1.PartialObjectMetadata{}
+	claim.SetGroupVersionKind(claimKind)
+	err := r.Live.Get(ctx, types.NamespacedName{Namespace: s.environment.Status.Namespace, Name: cache}, claim)
+	switch {
+	case apierrors.IsNotFound(err):
+		return cache, nil
+	case err != nil:
+		return "", fmt.Errorf("reading PersistentVolumeClaim %s: %w", cache, err)
+	case !claim.DeletionTimestamp.IsZero():
+		return "", nil
+	}
+	return cache, nil
 }
 
 // planned plans the Build. An obstacle says what is wrong with pipeline, parameters or configuration.

@@ -3,7 +3,10 @@ package build
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -143,7 +146,7 @@ func (r *Reconciler) pushed(ctx context.Context, s *scope, job *batchv1.Job) (st
 	}
 	for i := range pods.Items {
 		pod := &pods.Items[i]
-		if pod.Status.Phase != corev1.PodSucceeded {
+		if pod.Status.Phase != corev1.PodSucceeded || !metav1.IsControlledBy(pod, job) {
 			continue
 		}
 		for _, c := range pod.Status.ContainerStatuses {
@@ -165,9 +168,11 @@ func (r *Reconciler) start(ctx context.Context, s *scope, stage *platformv1alpha
 		return "The pipeline does not have it any more.", nil
 	}
 	s.run.BuiltImage = pipeline.PushedBefore(&s.plan, s.build.Status.Stages, stage.Name)
-	objects, err := jobs.Claims(&s.run)
-	if err != nil {
-		return "", err
+	var objects []render.Object
+	if !slices.ContainsFunc(s.build.Status.Stages, func(other platformv1alpha1.BuildStage) bool { return other.Job != "" }) {
+		if objects, err = jobs.Claims(&s.run); err != nil { // with the first stage: the configuration may ask for another size by now
+			return "", err
+		}
 	}
 	job, err := jobs.Job(&s.run, step)
 	if err != nil {

@@ -81,6 +81,12 @@ func (r *Reconciler) startPipelineRun(ctx context.Context, s *scope) (refused st
 		return "", err
 	}
 	name := runName(s.build)
+	if there, err := r.livePipelineRun(ctx, s.build, name); err != nil || there != nil {
+		if err == nil { // a manager that died made it, and Tekton has it run as it was made
+			s.build.Status.Place.PipelineRun = name
+		}
+		return "", err
+	}
 	run, err := tekton.PipelineRun(&tekton.Run{
 		Input: s.run.Input, Build: s.build.Name, Name: name, Path: s.run.Path, Image: s.input.Image, Secret: s.run.Secret, Claim: claims[0].Object.GetName(),
 	}, &s.plan)
@@ -117,17 +123,13 @@ func (r *Reconciler) readPipelineRun(ctx context.Context, s *scope) error {
 		s.progressing(platformv1alpha1.ReasonBuilding, s.soFar())
 		return nil
 	}
+	if found.Result == platformv1alpha1.BuildSucceeded {
+		return r.succeeded(ctx, s)
+	}
 	if done, err := r.cleanUp(ctx, s, false); err != nil || !done {
 		return err
 	}
 	switch found.Result {
-	case platformv1alpha1.BuildSucceeded:
-		image, settled := r.settle(ctx, s, cmp.Or(found.Image, s.input.Reference()))
-		if !settled {
-			return nil
-		}
-		s.build.Status.Image = image
-		return s.end(found.Result, platformv1alpha1.ReasonBuilt, fmt.Sprintf("All stages succeeded: %s.", s.build.Status.Image))
 	case platformv1alpha1.BuildCancelled:
 		return s.end(found.Result, platformv1alpha1.ReasonBuildCancelled, fmt.Sprintf("Somebody cancelled PipelineRun %s.", name))
 	default:

@@ -50,9 +50,13 @@ func (r *Reconciler) prove(ctx context.Context, s *scope, st *stop, release *pla
 	var tags, lacks, unknown []string
 	keys := supplychain.KeysOf(demand)
 	again := release.Spec.Gate == nil // it brings nothing that was not let in: no version, or one that ran here
+	var ran map[string]bool
+	if again {
+		ran = r.ran(ctx, st, release)
+	}
 	for _, image := range images {
 		switch {
-		case supplychain.Exempt(image, demand.ExemptImages), again && st.ranWith(image):
+		case supplychain.Exempt(image, demand.ExemptImages), ran[image], again && supplychain.Digest(image) != "" && st.ranWith(image):
 			continue
 		case supplychain.Digest(image) == "":
 			tags = append(tags, image)
@@ -124,6 +128,35 @@ func (r *Reconciler) images(ctx context.Context, release *platformv1alpha1.Relea
 	// A custom resource may name its own image where nobody else looks.
 	objects = append(objects, map[string]any{"containers": []any{map[string]any{"image": release.Spec.Image}}})
 	return supplychain.Images(objects...), nil
+}
+
+// ran are the images of what runs here, and of what a rollback goes back to, which may have entered before the class asked for proofs. The
+// Component's own image is among the latter only by its digest: a tag that ran once may be somebody's other image by now.
+func (r *Reconciler) ran(ctx context.Context, st *stop, release *platformv1alpha1.Release) map[string]bool {
+	now := st.current()
+	if now == nil {
+		now = st.lost
+	}
+	olds := []*platformv1alpha1.Release{now}
+	if back := release.Spec.Rollback; back != nil {
+		olds = append(olds, st.named(back.To))
+	}
+	ran := map[string]bool{}
+	for _, old := range olds {
+		if old == nil || old.Spec.Cause == platformv1alpha1.CauseAdoption {
+			continue
+		}
+		images, err := r.images(ctx, old)
+		if err != nil {
+			continue // then they must be proven
+		}
+		for _, image := range images {
+			if old == now || image != old.Spec.Image || supplychain.Digest(image) != "" {
+				ran[image] = true
+			}
+		}
+	}
+	return ran
 }
 
 // ranWith says that an image came with a version that was let in here before, or was proven then. What was only found was not let in.

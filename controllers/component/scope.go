@@ -334,7 +334,13 @@ func (r *Reconciler) findClass(ctx context.Context, s *scope, st *stop) error {
 	var class platformv1alpha1.EnvironmentClass
 	switch err := r.Get(ctx, types.NamespacedName{Name: name}, &class, client.UnsafeDisableDeepCopy); {
 	case apierrors.IsNotFound(err):
-		return nil // the Environment says so
+		// The Environment will say so. Until then its gate is known, and what the class asks of images is not.
+		s.lookAgain(retryClass)
+		st.lags = &promotion.Wait{
+			Reason:  platformv1alpha1.ReasonEnvironmentNotReady,
+			Message: fmt.Sprintf("EnvironmentClass %s of Environment %s does not exist.", name, st.name),
+		}
+		return nil
 	case err != nil:
 		return fmt.Errorf("reading EnvironmentClass %s: %w", name, err)
 	}

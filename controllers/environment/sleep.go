@@ -69,6 +69,9 @@ func (s *scope) plan(now time.Time) sleep.Plan {
 	plan := sleep.Plan{UID: e.UID, Tier: e.Status.Tier, Own: e.Spec.Sleep}
 	if s.class != nil {
 		plan.Tier, plan.Class = s.class.Spec.Tier, s.class.Spec.Sleep
+		if s.class.ByGit() != nil { // what applies the files would wake what sleeps
+			plan.Class = &platformv1alpha1.ClassSleep{OwnSleep: platformv1alpha1.OwnSleepForbidden}
+		}
 	}
 	if wish := e.Spec.WakeUntil; wish != nil {
 		plan.WakeUntil, plan.SeenAt = wish.Time, now.Truncate(time.Second)

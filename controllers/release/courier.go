@@ -213,7 +213,7 @@ func (c *courier) carry(ctx context.Context, at *place, e *errand) {
 	}
 	now := c.clock.Now()
 	for _, e := range answered {
-		e.underWay, e.stale, e.at, e.err = false, false, now, err
+		e.underWay, e.stale, e.at, e.err, e.run = false, false, now, err, nil
 		if err == nil {
 			e.result, e.failures = result, 0
 			continue

@@ -103,6 +103,7 @@ func (r *Reconciler) deliver(ctx context.Context, s *scope) error {
 			r.courier.recheck(s.release, what, lookCommit)
 		}
 		if !r.courier.outstanding(s.release.UID, what) {
+			s.says(metav1.ConditionTrue, platformv1alpha1.ReasonDelivered, s.brought(d.Commit)) // the class may have named another place meanwhile
 			return nil
 		}
 	}
@@ -121,9 +122,9 @@ func (r *Reconciler) deliver(ctx context.Context, s *scope) error {
 	if err := r.mayCommit(ctx, s); err != nil || s.problem != nil {
 		return err
 	}
-	release := deliveryOf(s)
+	release, git := deliveryOf(s), s.git // and not the scope, which would be kept as long as the errand waits
 	s.heard(r.courier.ask(s.release, what, s.place(), func(ctx context.Context) (remote.Result, error) {
-		repository, err := r.repository(ctx, s.git)
+		repository, err := r.repository(ctx, git)
 		if err != nil {
 			return remote.Result{}, err
 		}
@@ -195,7 +196,7 @@ func (s *scope) heard(a answer, now *metav1.Time) {
 		if (*d).DeliveredAt == nil {
 			(*d).DeliveredAt = now
 		}
-		s.says(metav1.ConditionTrue, platformv1alpha1.ReasonDelivered, fmt.Sprintf("Commit %.12s brought it to branch %s of %s.", (*d).Commit, s.git.Branch, s.git.URL))
+		s.says(metav1.ConditionTrue, platformv1alpha1.ReasonDelivered, s.brought((*d).Commit))
 	}
 }
 
@@ -249,6 +250,11 @@ func listObjects(names []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:shown], ", "), len(names)-shown)
 }
 
+// brought says which commit holds the Release.
+func (s *scope) brought(commit string) string {
+	return fmt.Sprintf("Commit %.12s brought it to branch %s of %s.", commit, s.git.Branch, s.git.URL)
+}
+
 // says sets the condition Delivered, and where it is not True the problem of the pass.
 func (s *scope) says(is metav1.ConditionStatus, reason, message string) {
 	message = condition.Clip(message, maxDeliveryMessage)
@@ -266,7 +272,7 @@ func (s *scope) undelivered(err error) {
 	case "":
 	case remote.ReasonDeclined:
 		reason = platformv1alpha1.ReasonPushDeclined
-	case remote.ReasonOccupied, remote.ReasonInvalid, remote.ReasonTooLarge, remote.ReasonSuperseded:
+	case remote.ReasonOccupied, remote.ReasonInvalid:
 		reason = platformv1alpha1.ReasonDeliveryRefused
 	default:
 		reason = platformv1alpha1.ReasonRepositoryRefused
@@ -297,20 +303,38 @@ func (r *Reconciler) recheck(s *scope) {
 
 // withdrawOlder takes back what was proposed of older Releases: merged later, it would bring back what is older.
 func (r *Reconciler) withdrawOlder(s *scope) {
+	removed := false
 	for i := range s.older {
 		r.withdraw(s, &s.older[i])
+		removed = removed || !s.older[i].DeletionTimestamp.IsZero()
+	}
+	if removed && s.git.Change == platformv1alpha1.GitPullRequest {
+		r.withdrawRemoval(s)
 	}
 }
 
-// withdraw takes back what was proposed of a Release, and says whether nothing of it is left.
-func (r *Reconciler) withdraw(s *scope, release *platformv1alpha1.Release) bool {
+// withdrawRemoval takes back what was proposed to remove the Component while its environment was out of the path: merged later, it would delete
+// what runs.
+func (r *Reconciler) withdrawRemoval(s *scope) {
+	git, target := s.git, targetOf(s.release)
+	r.courier.ask(s.release, errandWithdraw+" removal "+s.place(), s.place(), func(ctx context.Context) (remote.Result, error) {
+		repository, err := r.repository(ctx, git)
+		if err != nil {
+			return remote.Result{}, err
+		}
+		return remote.Result{}, repository.WithdrawRemoval(ctx, target)
+	})
+}
+
+// withdraw takes back what was proposed of a Release, and says what is awaited; nothing once nothing of it is left.
+func (r *Reconciler) withdraw(s *scope, release *platformv1alpha1.Release) string {
 	d := release.Status.Delivery
 	switch {
 	case d == nil && s.git.Change != platformv1alpha1.GitPullRequest:
-		return true
+		return ""
 	case d == nil: // it may be on its way, or was proposed by a manager that ended then
 	case d.DeliveredAt != nil || d.Repository != s.git.URL || d.Branch == s.git.Branch:
-		return true
+		return ""
 	}
 	old := delivery.Release{Target: targetOf(release), Name: release.Name, UID: string(release.UID), Number: release.Spec.Number}
 	git := s.git
@@ -321,7 +345,15 @@ func (r *Reconciler) withdraw(s *scope, release *platformv1alpha1.Release) bool 
 		}
 		return remote.Result{}, repository.Withdraw(ctx, old)
 	})
-	return a.known && a.err == nil
+	switch {
+	case a.err != nil:
+		s.lookAgain(max(a.wait, time.Second))
+		return condition.Clip(fmt.Sprintf("The branch of Release %s cannot be taken back, and it is tried again: %v.", release.Name, a.err), maxDeliveryMessage)
+	case !a.known:
+		s.lookAgain(lookErrand)
+		return fmt.Sprintf("Taking the branch of Release %s back from %s.", release.Name, git.URL)
+	}
+	return ""
 }
 
 // errand names one by where it leads: a class that says another place has it done there too.

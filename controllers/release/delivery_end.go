@@ -23,9 +23,8 @@ func (r *Reconciler) undeliver(ctx context.Context, s *scope) (gone bool, waits 
 		gone, err = r.removeObjects(ctx, s.release, checkJobs(s.release))
 		return gone, "Deleting the Jobs of checks.", err
 	}
-	if !r.withdraw(s, s.release) {
-		s.lookAgain(lookErrand)
-		return false, fmt.Sprintf("Taking the branch of the Release back from %s.", s.git.URL), nil
+	if waits := r.withdraw(s, s.release); waits != "" {
+		return false, waits, nil
 	}
 	if waits := r.removeFiles(s); waits != "" {
 		return false, waits, nil
@@ -35,6 +34,9 @@ func (r *Reconciler) undeliver(ctx context.Context, s *scope) (gone bool, waits 
 			return false, "What follows the repository is being deleted, and deletes the objects.", err
 		}
 	} else if since := r.Clock.Since(s.removedAt()); since < leaveToTool {
+		if gone, err := r.removeObjects(ctx, s.release, checkJobs(s.release)); err != nil || !gone { // Towpath made these: no tool deletes them
+			return false, "Deleting the Jobs of checks.", err
+		}
 		left, err := r.left(ctx, s.release)
 		if err != nil || left == "" {
 			return err == nil, "", err
@@ -103,7 +105,7 @@ func (r *Reconciler) left(ctx context.Context, release *platformv1alpha1.Release
 		return "", err
 	}
 	var names []string
-	for _, o := range append(checkJobs(release), release.Spec.Inventory...) {
+	for _, o := range release.Spec.Inventory {
 		live, err := r.find(ctx, release, o)
 		if err != nil {
 			return "", err

@@ -319,9 +319,11 @@ func (r *Reconciler) prune(ctx context.Context, s *scope) error {
 		if old.DeletionTimestamp.IsZero() && old.Status.SupersededAt == nil {
 			continue // it is about to be marked as superseded, and the event of that will wake the Release
 		}
-		if s.git != nil && !r.withdraw(s, old) {
-			s.lookAgain(lookErrand)
-			continue
+		if s.git != nil {
+			if waits := r.withdraw(s, old); waits != "" {
+				ctrl.LoggerFrom(ctx).V(1).Info("Keeps an older Release, whose branch is not taken back yet", "release", old.Name, "why", waits)
+				continue
+			}
 		}
 		gone, err := r.remove(ctx, old, keep)
 		if err != nil {

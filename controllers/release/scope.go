@@ -182,7 +182,8 @@ func (r *Reconciler) findOwners(ctx context.Context, s *scope) error {
 		return fmt.Errorf("reading Environment %s: %w", spec.Environment.Name, err)
 	}
 	ours := err == nil && environment.UID == spec.Environment.UID
-	s.asleep = !adopts(s.release) && (ours && environment.Asleep() || !ours && s.release.Asleep())
+	// What follows a repository would wake what sleeps: nothing sleeps there.
+	s.asleep = s.git == nil && !s.unknownDelivery && !adopts(s.release) && (ours && environment.Asleep() || !ours && s.release.Asleep())
 	if ours && !environment.DeletionTimestamp.IsZero() {
 		kept, err := r.keeps(ctx, &environment)
 		if err != nil {

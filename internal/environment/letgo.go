@@ -50,7 +50,7 @@ func found(namespace metav1.Object, annotation string) map[string]string {
 // run there were made for it. The consent to be taken over goes too: it was for this once. ours are labels that Towpath is known to set, beside those that the namespace says it owns.
 func LettingGo(uid types.UID, namespace metav1.Object, ours map[string]string) ([]byte, error) {
 	bore := found(namespace, platformv1alpha1.AnnotationFound)
-	owned, ownedAnnotations := ownedKeys(namespace.GetManagedFields())
+	owned, ownedAnnotations := ownedOf(namespace)
 	labels := map[string]any{}
 	for key, value := range namespace.GetLabels() {
 		known, set := ours[key]
@@ -85,13 +85,23 @@ func LettingGo(uid types.UID, namespace metav1.Object, ours map[string]string) (
 // are none of these any more, such as those that its class had; nil where there are none. An apply alone leaves what came
 // with the namespace, which is created by another kind of write.
 func Stale(namespace metav1.Object, labels, annotations map[string]string) ([]byte, error) {
-	ownedLabels, ownedAnnotations := ownedKeys(namespace.GetManagedFields())
+	ownedLabels, ownedAnnotations := ownedOf(namespace)
 	delete(ownedLabels, corev1.LabelMetadataName) // the API server's own, which it counts as the creator's
 	goneLabels, goneAnnotations := without(ownedLabels, labels), without(ownedAnnotations, annotations)
 	if len(goneLabels)+len(goneAnnotations) == 0 {
 		return nil, nil
 	}
 	return json.Marshal(map[string]any{"metadata": map[string]any{"uid": namespace.GetUID(), "labels": goneLabels, "annotations": goneAnnotations}})
+}
+
+// ownedOf are the labels and annotations of a namespace that Towpath set, and the annotation that says who may apply with its labels, whoever
+// wrote that: nobody else may say so.
+func ownedOf(namespace metav1.Object) (labels, annotations map[string]bool) {
+	labels, annotations = ownedKeys(namespace.GetManagedFields())
+	if _, there := namespace.GetAnnotations()[platformv1alpha1.AnnotationDeliveredBy]; there {
+		annotations[platformv1alpha1.AnnotationDeliveredBy] = true
+	}
+	return labels, annotations
 }
 
 // without maps the keys that are owned and not wanted to null.

@@ -5,6 +5,7 @@ package evidence
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -68,6 +69,18 @@ type Answer struct {
 	// at is when it was found, again after which time it may be asked again.
 	at    time.Time
 	again time.Duration
+}
+
+// keep puts what was known before beside what was found.
+func (a *Answer) keep(before *supplychain.Evidence) {
+	for _, p := range before.Proofs {
+		if !slices.Contains(a.Proofs, p) {
+			a.Proofs = append(a.Proofs, p)
+		}
+	}
+	if len(a.Rejected) == 0 {
+		a.Rejected = before.Rejected
+	}
 }
 
 // Look is what is known of an image, which has a digest; nil where nothing is yet. It asks nobody.
@@ -179,7 +192,7 @@ func (k *Keeper) answer(ctx context.Context, q *question) {
 	}
 }
 
-// done remembers an answer. One by which a registry did not answer takes the place of none that it gave.
+// done remembers an answer. One by which a registry told only a part, or nothing, is put beside what it told before.
 func (k *Keeper) done(q *question, found *Answer) map[types.NamespacedName]bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -191,7 +204,7 @@ func (k *Keeper) done(q *question, found *Answer) map[types.NamespacedName]bool 
 	if before := k.get(q.key); before != nil {
 		found.again = min(max(2*before.again, first), most)
 		if found.Err != nil {
-			found.Evidence = before.Evidence
+			found.keep(&before.Evidence)
 		}
 	}
 	k.known.Add(q.key, found)

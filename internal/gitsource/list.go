@@ -55,7 +55,7 @@ func (c *Client) list(ctx context.Context, p place, t transport, r Repository, p
 	if err != nil {
 		return Listing{}, err
 	}
-	l := &lister{store: store, files: map[string]string{}}
+	l := &lister{ctx: ctx, store: store, files: map[string]string{}}
 	for _, path := range paths {
 		found, err := entry(store, head.SHA, path)
 		if err != nil {
@@ -64,23 +64,38 @@ func (c *Client) list(ctx context.Context, p place, t transport, r Repository, p
 		if found == nil {
 			continue
 		}
-		if err := l.add(path, found, 0); err != nil {
+		err = l.add(path, found, 0)
+		if err != nil && !errors.Is(err, errTooMany) {
 			return Listing{}, err
 		}
-		if len(l.files) > maxListed {
+		if err != nil || len(l.files) > maxListed {
 			return Listing{}, problem(RepositoryUnsupported, "%s has more than %d files at %s, where none but those of its workflow should be", p, maxListed, path)
 		}
 	}
 	return Listing{Head: head, Files: l.files}, ctx.Err()
 }
 
+// maxVisited is how many entries are looked at to find files. A tree of a few kilobytes can have more than anybody could go through, where
+// its directories are the same ones again and again.
+const maxVisited = 4 * maxListed
+
+var errTooMany = errors.New("there are more entries than are looked at")
+
 // lister collects files below directories.
 type lister struct {
-	store *memory.Storage
-	files map[string]string
+	ctx     context.Context
+	store   *memory.Storage
+	files   map[string]string
+	visited int
 }
 
 func (l *lister) add(path string, e *object.TreeEntry, level int) error {
+	if err := l.ctx.Err(); err != nil {
+		return err
+	}
+	if l.visited++; l.visited > maxVisited {
+		return errTooMany
+	}
 	switch {
 	case len(l.files) > maxListed:
 		return nil

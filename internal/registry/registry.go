@@ -4,6 +4,7 @@ package registry
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -35,6 +36,8 @@ var (
 	ErrUnknown = errors.New("the registry has no such image")
 	// ErrDenied is among the errors where the registry does not tell whoever asks.
 	ErrDenied = errors.New("it refuses")
+	// ErrNoRegistry is among the errors where what answers is no registry: what it answers is not told.
+	ErrNoRegistry = errors.New("what answers there is not as a registry answers")
 	// ErrNoHost is among the errors where no such registry is known.
 	ErrNoHost = errors.New("its name is not known to DNS: look whether the image is spelt right")
 )
@@ -105,7 +108,12 @@ func explained(ctx context.Context, err error) error {
 	}
 	var answer *transport.Error
 	if !errors.As(err, &answer) {
-		return outbound.Innermost(err)
+		var network net.Error
+		var certificate *tls.CertificateVerificationError
+		if errors.As(err, &network) || errors.As(err, &certificate) {
+			return outbound.Innermost(err)
+		}
+		return ErrNoRegistry // the error may hold what was answered
 	}
 	switch answer.StatusCode {
 	case http.StatusNotFound:

@@ -219,7 +219,21 @@ func (r *Repository) Withdraw(ctx context.Context, release delivery.Release) err
 	if err != nil {
 		return err
 	}
-	own := branchOf(release)
+	return r.withdraw(ctx, branchOf(release), directory, func(held *delivery.Marker) bool { return held != nil && held.Release.UID == release.UID })
+}
+
+// WithdrawRemoval deletes the branch on which it was proposed to remove a Component, once the Component is to stay. One that does not remove it is
+// left alone, and so is one that moves meanwhile.
+func (r *Repository) WithdrawRemoval(ctx context.Context, target delivery.Target) error {
+	directory, err := r.directory(target)
+	if err != nil {
+		return err
+	}
+	return r.withdraw(ctx, removalOf(target), directory, func(held *delivery.Marker) bool { return held == nil })
+}
+
+// withdraw deletes a branch of Towpath's where what it holds of a Component is what is to go.
+func (r *Repository) withdraw(ctx context.Context, own, directory string, is func(*delivery.Marker) bool) error {
 	if err := checkBranch(own); err != nil {
 		return err
 	}
@@ -242,7 +256,7 @@ func (r *Repository) Withdraw(ctx context.Context, release delivery.Release) err
 		return r.place.connecting(err, r.hide)
 	}
 	held, err := store.held(tip, directory)
-	if err != nil || held == nil || held.Release.UID != release.UID {
+	if err != nil || !is(held) {
 		return err
 	}
 	err = s.push(ctx, store.objects, &packp.Command{Name: name, Old: tip}, nil)

@@ -75,9 +75,12 @@ func (r *Repository) Remove(ctx context.Context, target delivery.Target, at time
 	if err != nil {
 		return Result{}, err
 	}
-	// No Release has such a name: each ends with its number.
-	branch := strings.Join([]string{"towpath", target.Team, target.Environment.Name, target.Component.Name + "-removal"}, "/")
-	return r.deliver(ctx, branch, at, change{target: target, directory: directory, remove: true, message: delivery.RemovalMessage(target)})
+	return r.deliver(ctx, removalOf(target), at, change{target: target, directory: directory, remove: true, message: delivery.RemovalMessage(target)})
+}
+
+// removalOf is the branch on which it is proposed to remove a Component. No Release has such a name: each ends with its number.
+func removalOf(target delivery.Target) string {
+	return strings.Join([]string{"towpath", target.Team, target.Environment.Name, target.Component.Name + "-removal"}, "/")
 }
 
 func (r *Repository) directory(target delivery.Target) (string, error) {

@@ -29,6 +29,8 @@ const (
 	// maxManifests is how many manifests that refer to an image are read, maxArtifacts how many artifacts of all of them, and maxBytes
 	// how much.
 	maxManifests, maxArtifacts, maxBytes = 64, 128, 64 << 20
+	// maxManifest bounds a manifest, or an index of them: in memory its descriptors take some fifty times what they take as JSON.
+	maxManifest = 512 << 10
 	// large is from how many bytes on artifacts are read one at a time, whatever the number of images under way.
 	large = 1 << 20
 	// created is the annotation by which artifacts are read newest first. Anybody may write it: nothing depends on it but the order.
@@ -50,9 +52,11 @@ type reading struct {
 	ctx     context.Context
 	image   name.Digest
 	options []remote.Option
-	look    func(*supplychain.Artifact)
-	seen    map[string]bool
-	left    int64
+	// manifests are the options by which manifests are asked for.
+	manifests []remote.Option
+	look      func(*supplychain.Artifact)
+	seen      map[string]bool
+	left      int64
 }
 
 // Fetch hands each artifact beside an image to look, one after the other: those of OCI's referrers, and those under the tags that
@@ -66,7 +70,8 @@ func (s *Source) Fetch(ctx context.Context, image string, look func(*supplychain
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("it did not answer within %s", timeout))
 	defer cancel()
 	r := &reading{
-		Source: s, ctx: ctx, image: digest, options: s.registry.Remote(ctx, supplychain.MaxArtifact+1), look: look,
+		Source: s, ctx: ctx, image: digest, options: s.registry.Remote(ctx, supplychain.MaxArtifact+1),
+		manifests: s.registry.Remote(ctx, maxManifest), look: look,
 		seen: map[string]bool{}, left: maxBytes,
 	}
 	if leftOut, err = r.all(); err != nil {
@@ -98,7 +103,7 @@ func (r *reading) tagged(suffix string) (string, error) {
 
 // referrers reads what says of itself that it refers to the image, the newest first.
 func (r *reading) referrers() (string, error) {
-	index, err := remote.Referrers(r.image, r.options...)
+	index, err := remote.Referrers(r.image, r.manifests...)
 	if err != nil {
 		return "", err
 	}
@@ -137,7 +142,7 @@ func rank(artifactType string) int {
 
 // manifest reads the artifacts of one manifest, the last first: cosign puts what is new at the end.
 func (r *reading) manifest(ref name.Reference) (string, error) {
-	descriptor, err := remote.Get(ref, r.options...)
+	descriptor, err := remote.Get(ref, r.manifests...)
 	var answer *transport.Error
 	if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
 		return "", nil
