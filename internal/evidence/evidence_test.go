@@ -121,7 +121,15 @@ func TestKeeper(t *testing.T) {
 		if found := k.Look(image, keys); len(found.Proofs) != 1 || found.Err == nil {
 			t.Errorf("after a registry did not answer known is %+v", found)
 		}
-		if n := r.questions(image); n != 3 {
+		provenance := s.Envelope("sha256:"+strings.Repeat("a", 64), "https://slsa.dev/provenance/v1", `{"buildDefinition":{"buildType":"b"},"runDetails":{"builder":{"id":"x"}}}`)
+		r.change([]supplychain.Artifact{provenance}, errors.New("away, but for a part"))
+		time.Sleep(4 * evidence.DefaultFirst)
+		k.Ask(image, keys, who)
+		<-woken
+		if found := k.Look(image, keys); len(found.Proofs) != 2 {
+			t.Errorf("what was found beside an error is not known: %+v", found)
+		}
+		if n := r.questions(image); n != 4 {
 			t.Errorf("it was asked %d times", n)
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -110,6 +111,29 @@ func TestFetch_LeavesOutWhatIsTooLarge(t *testing.T) {
 	all, leftOut, err := read(t, source, image)
 	if err != nil || len(all) != 1 || len(leftOut) != 1 || !strings.Contains(leftOut[0], "more than is read") {
 		t.Errorf("there are %d, left out %v, %v", len(all), leftOut, err)
+	}
+}
+
+// Descriptors take some fifty times their JSON in memory, and a tag has no digest that an answer must meet.
+func TestFetch_ReadsNoLargeManifest(t *testing.T) {
+	flooded := false
+	image, source := serve(t, true, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if flooded && strings.Contains(r.URL.Path, "/manifests/") {
+				w.Header().Set("Content-Type", "application/vnd.oci.image.manifest.v1+json")
+				_, _ = io.WriteString(w, `{"layers":[{}`+strings.Repeat(",{}", 1<<20)+`]}`) // the test sees what came of it
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	})
+	flooded = true
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, _, _ = read(t, source, image) // whatever it says
+	runtime.ReadMemStats(&after)
+	if took := (after.TotalAlloc - before.TotalAlloc) >> 20; took > 64 {
+		t.Errorf("it took %d MiB", took)
 	}
 }
 
