@@ -8,11 +8,31 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/delivery"
 	"github.com/towpath-dev/towpath/test/framework"
 )
+
+// web is a Deployment with one pod.
+const web = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: "${component.name}"}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app.kubernetes.io/name: "${component.name}"}}
+  template:
+    spec:
+      securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
+      automountServiceAccountToken: false
+      containers:
+      - name: app
+        image: "${release.image}"
+        securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
+`
 
 var _ = Describe("A Release of a class that delivers by Git", func() {
 	It("is one commit, with files and trailers, and Ready once they are applied", func(ctx context.Context) {
@@ -38,22 +58,7 @@ var _ = Describe("A Release of a class that delivers by Git", func() {
 
 	It("is as ready as its pods are, whose labels the tool may set", func(ctx context.Context) {
 		p := newPlace(ctx, nil)
-		p.deploy(ctx, framework.Resource("web", `
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: "${component.name}"}
-spec:
-  replicas: 1
-  selector: {matchLabels: {app.kubernetes.io/name: "${component.name}"}}
-  template:
-    spec:
-      securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
-      automountServiceAccountToken: false
-      containers:
-      - name: app
-        image: "${release.image}"
-        securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
-`))
+		p.deploy(ctx, framework.Resource("web", web))
 		p.delivered(ctx, 1)
 		p.sync(ctx)
 		p.ready(ctx, 1)
@@ -64,6 +69,22 @@ spec:
 		deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: "shop"}}
 		Expect(framework.Read(admin, deployment)(ctx)).To(And(
 			HaveField("Spec.Template.Labels", HaveKeyWithValue(platformv1alpha1.LabelTeam, p.team)), HaveField("Status.AvailableReplicas", BeEquivalentTo(1))))
+	})
+
+	It("is committed with its pods where its Environment asks to sleep, which nothing does here", func(ctx context.Context) {
+		p := newPlace(ctx, nil)
+		p.deploy(ctx, framework.Resource("web", web))
+		p.delivered(ctx, 1)
+		p.sync(ctx)
+		p.ready(ctx, 1)
+		environment := &platformv1alpha1.Environment{ObjectMeta: metav1.ObjectMeta{Namespace: p.home, Name: "dev"}}
+		Expect(admin.Patch(ctx, environment, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"sleep":{"mode":"Always"}}}`)))).To(Succeed())
+		Eventually(ctx, framework.Read(admin, environment)).Should(framework.HaveCondition(platformv1alpha1.ConditionAsleep, no, platformv1alpha1.ReasonSleepInvalid))
+		p.image(ctx, "registry.example/shop:2.0.0")
+		p.delivered(ctx, 2)
+		Expect(p.git(ctx, "show", "main:"+p.directory()+"/deployment-shop.yaml")).To(ContainSubstring("replicas: 1"))
+		p.sync(ctx)
+		p.ready(ctx, 2)
 	})
 
 	It("takes the place of the one before by a commit, and so does a rollback", func(ctx context.Context) {
