@@ -7,6 +7,8 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/test/framework"
@@ -54,6 +56,26 @@ var _ = Describe("The cache of a stage", func() {
 		Expect(admin.Delete(ctx, t.component)).To(Succeed())
 		gone(ctx, next)
 		Eventually(ctx, t.left).Should(BeEmpty())
+	})
+
+	It("is done without while its volume is being deleted, which pods that have ended may hold for a day", func(ctx context.Context) {
+		t := begin(ctx, cached())
+		b := t.create(ctx)
+		t.succeeds(ctx, b, "clone", "test", "other")
+		Eventually(ctx, framework.Read(admin, b)).Should(framework.BeReady())
+		claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: t.workload, Name: read(ctx, b).Status.Inputs.Cache}}
+		holds := func(ctx context.Context, finalizers string) {
+			Expect(admin.Patch(ctx, claim, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":`+finalizers+`}}`)))).To(Succeed())
+		}
+		holds(ctx, `["example.com/held"]`)
+		DeferCleanup(func(ctx context.Context) { holds(ctx, "null") })
+		Expect(admin.Delete(ctx, claim)).To(Succeed())
+
+		next := t.create(ctx)
+		t.succeeds(ctx, next, "clone")
+		Expect(mounts(t.job(ctx, next, "test").Spec.Template.Spec)).To(BeEmpty())
+		t.succeeds(ctx, next, "test", "other")
+		Eventually(ctx, framework.Read(admin, next)).Should(And(framework.BeReady(), HaveField("Status.Inputs.Cache", "")))
 	})
 
 	It("is not for other branches", func(ctx context.Context) {
