@@ -30,6 +30,8 @@ type receiver struct {
 	mu     sync.Mutex
 	got    []string
 	status int
+	// asked is how many requests there were, taken or not.
+	asked int
 }
 
 func newReceiver() *receiver {
@@ -38,6 +40,7 @@ func newReceiver() *receiver {
 		body, err := io.ReadAll(request.Body)
 		r.mu.Lock()
 		defer r.mu.Unlock()
+		r.asked++
 		if err == nil && r.status/100 == 2 {
 			var event struct {
 				Data notify.Alert `json:"data"`
@@ -56,6 +59,12 @@ func (r *receiver) answers(status int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.status = status
+}
+
+func (r *receiver) requests() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.asked
 }
 
 func (r *receiver) received() []string {

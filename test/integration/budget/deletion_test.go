@@ -10,6 +10,7 @@ import (
 	. "github.com/onsi/gomega"
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -52,9 +53,25 @@ var _ = Describe("A Budget that is deleted", func() {
 		Expect(read(ctx, b).DeletionTimestamp).NotTo(BeNil(), "it waits for its alerts")
 		hook.answers(http.StatusOK)
 		clock.SetTime(clock.Now().Add(2 * time.Minute))
-		touch(ctx, b)
+		// It may have been looked at by itself, and be gone.
+		Expect(client.IgnoreNotFound(admin.Patch(ctx, b, client.RawPatch(types.JSONPatchType,
+			[]byte(`[{"op":"add","path":"/spec/thresholds/-","value":{"name":"x","percent":950}}]`))))).To(Succeed())
 		Eventually(hook.received).Should(ConsistOf("Actual 50% of 250 USD", "Forecast 100% of 250 USD"))
 		Eventually(ctx, framework.Gone(admin, b)).Should(BeTrue())
+	})
+
+	It("is tried once more before it goes, and not without end", func(ctx context.Context) {
+		hook := newReceiver()
+		_, b := owing(ctx, hook)
+		Expect(admin.Delete(ctx, b)).To(Succeed())
+		deleted := read(ctx, b).DeletionTimestamp
+		Expect(deleted).NotTo(BeNil(), "it waits for its alerts")
+		before, asked := clock.Now(), hook.requests()
+		clock.SetTime(deleted.Add(budget.GiveUpAfter - 29*time.Second))
+		DeferCleanup(func() { clock.SetTime(before) })
+		touch(ctx, b)
+		Eventually(hook.requests).Should(BeNumerically(">", asked))
+		Consistently(hook.requests).WithTimeout(3*time.Second).Should(BeNumerically("<=", asked+2), "a receiver that fails is asked for each alert once")
 	})
 
 	It("goes after a time whose receivers are dead, and says what was given up", func(ctx context.Context) {
