@@ -159,10 +159,12 @@ func gone(ctx context.Context, b *platformv1alpha1.Build) {
 	}).Should(BeTrue(), "Build "+b.Name+" must go")
 }
 
-// later moves the manager's clock, and has it look at a Build: a fake clock wakes nobody.
+// later moves the manager's clock until the spec ends, and has it look at a Build: a fake clock wakes nobody. The API server's goes on as it is.
 func later(ctx context.Context, b *platformv1alpha1.Build, by time.Duration) {
 	GinkgoHelper()
-	now.SetTime(now.Now().Add(by))
+	before := now.Now()
+	DeferCleanup(func() { now.SetTime(before) })
+	now.SetTime(before.Add(by))
 	touch(ctx, b)
 }
 
