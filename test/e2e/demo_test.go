@@ -186,7 +186,7 @@ var _ = Describe("The demo", Ordered, func() {
 		quiet(log)
 		before := writes(log)
 		Expect(before).NotTo(BeEmpty(), "the audit log must show the writes of the start, or this test could not fail")
-		Consistently(func() []string { return writes(log)[len(before):] }, idleFor(), time.Second).
+		Consistently(func() []string { return unasked(writes(log)[len(before):]) }, idleFor(), time.Second).
 			Should(BeEmpty(), "nothing changed, so the manager and the appliers have nothing to write")
 	})
 
@@ -253,6 +253,16 @@ func writes(path string) []string {
 		}
 	}
 	return found
+}
+
+// unasked leaves out one write of each Budget: what is spent grows with the day, and is reckoned anew every ten minutes or so.
+func unasked(written []string) []string {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(slices.Clone(written), func(w string) bool {
+		first := strings.HasPrefix(w, "patch budgets status ") && !seen[w]
+		seen[w] = true
+		return first
+	})
 }
 
 // writersOfPods returns who wrote the status of any pod.
