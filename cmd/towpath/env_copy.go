@@ -161,13 +161,18 @@ func (o *previewOptions) takeBack(ctx context.Context, c *cluster.Cluster, envir
 	return &told
 }
 
-// askClass says that the class does not exist, or is about to go, before an Environment is made that could not be. Who may not
+// askClass says that the class does not exist, is about to go, or is for no previews, before an Environment is made that could not, or should
+// not, be. Who may not
 // read classes is told by the Environment.
 func (o *previewOptions) askClass(ctx context.Context, c *cluster.Cluster) error {
 	var class platformv1alpha1.EnvironmentClass
 	err := c.Get(ctx, client.ObjectKey{Name: o.class}, &class)
 	if apierrors.IsNotFound(err) || err == nil && !class.DeletionTimestamp.IsZero() {
 		return &trouble{err: fmt.Errorf("EnvironmentClass %s does not exist: choose another by --class", o.class), next: o.Kubectl() + " get environmentclasses", code: exitFindings}
+	}
+	if tier := class.Spec.Tier; err == nil && (tier == platformv1alpha1.TierStaging || tier == platformv1alpha1.TierProduction) {
+		return &trouble{err: fmt.Errorf("EnvironmentClass %s is of tier %s, which is for no previews: choose another by --class", o.class, tier),
+			next: o.Kubectl() + " get environmentclasses", code: exitFindings}
 	}
 	return nil
 }

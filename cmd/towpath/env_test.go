@@ -161,6 +161,8 @@ func TestEnvPreview_Refuses(t *testing.T) {
 	copied := checkoutOf(func(c *platformv1alpha1.Component) {
 		c.Labels = map[string]string{platformv1alpha1.LabelPreviewOf: "cart"}
 	})
+	production := &platformv1alpha1.EnvironmentClass{ObjectMeta: metav1.ObjectMeta{Name: "production"}}
+	production.Spec.Tier = platformv1alpha1.TierProduction
 	lost := checkoutOf(func(c *platformv1alpha1.Component) { c.Spec.Uses[0].Component = "moon" })
 	for name, tc := range map[string]struct {
 		objects []client.Object
@@ -171,6 +173,7 @@ func TestEnvPreview_Refuses(t *testing.T) {
 		"an environment of another pull request": {append(checkoutOf(nil), foreign), previewArgs("i:1"), exitFindings, "is not that of " + prURL},
 		"another class":                          {append(checkoutOf(nil), ours), previewArgs("i:1", "--class", "big"), exitFindings, "is of class preview, which cannot change"},
 		"a class that does not exist":            {checkoutOf(nil), previewArgs("i:1", "--class", "big"), exitFindings, "EnvironmentClass big does not exist"},
+		"a class of production":                  {append(checkoutOf(nil), production), previewArgs("i:1", "--class", "production"), exitFindings, "is of tier Production, which is for no previews"},
 		"the same, tried":                        {checkoutOf(nil), previewArgs("i:1", "--class", "big", "--dry-run"), exitFindings, "EnvironmentClass big does not exist"},
 		"a name that is taken":                   {append(checkoutOf(nil), taken), previewArgs("i:1"), exitFindings, "exists, and is no copy of checkout"},
 		"a copy of a copy":                       {copied, previewArgs("i:1"), exitFindings, "is a copy itself"},

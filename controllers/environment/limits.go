@@ -55,7 +55,7 @@ func (s *scope) usesMore(wanted *corev1.ResourceQuotaSpec, live *corev1.Resource
 		return "", ""
 	}
 	return platformv1alpha1.ReasonQuotaExceeded, fmt.Sprintf(
-		"More is used than the quota allows: %s. What runs goes on; nothing new that counts is let in. Use less, or ask the platform team to raise the quota of class %s.",
+		"More is used than the quota allows: %s. What runs goes on; nothing new that counts is let in. Use less, or have the quota raised: by spec.quota of the Environment where that is lower, else by the platform team in class %s.",
 		strings.Join(exceeded, "; "), s.class.Name)
 }
 

@@ -36,7 +36,7 @@ func Refusal(namespace, what, message string) *Cause {
 		return &Cause{
 			Reason:  platformv1alpha1.ReasonQuotaExceeded,
 			Message: fmt.Sprintf("Quota %s of namespace %s is used up: %s", found[1], namespace, shortage(found[2], found[3], found[4])),
-			Next:    "Run less of it, or have the platform team raise the quota of the class",
+			Next:    "Run less of it, or have the quota raised: by spec.quota of the Environment where that is lower, else by the platform team in its class",
 		}
 	case podSecurity.MatchString(message):
 		found := podSecurity.FindStringSubmatch(message)

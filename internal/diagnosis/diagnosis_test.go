@@ -227,7 +227,7 @@ func TestFind(t *testing.T) {
 		})), found{platformv1alpha1.ReasonProbeFailed, "Container app runs, and its startup probe (a connection to port 8080) does not pass", "", false}},
 
 		"a quota": {refused(`pods "checkout-5f9-x" is forbidden: exceeded quota: compute, requested: limits.cpu=1,pods=1, used: limits.cpu=4,pods=8, limited: limits.cpu=4,pods=10`), found{
-			platformv1alpha1.ReasonQuotaExceeded, "Quota compute of namespace shop-dev is used up: 4 of 4 limits.cpu used, 1 more is asked for; 8 of 10 pods used, 1 more is asked for", "raise the quota", false,
+			platformv1alpha1.ReasonQuotaExceeded, "Quota compute of namespace shop-dev is used up: 4 of 4 limits.cpu used, 1 more is asked for; 8 of 10 pods used, 1 more is asked for", "the quota raised", false,
 		}},
 		"pod security": {refused(`pods "x" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true (pod must set it)`), found{
 			platformv1alpha1.ReasonPodsRefused, `Namespace shop-dev refuses the pods by pod security "restricted:latest": runAsNonRoot != true (pod must set it)`, "", true,
