@@ -26,7 +26,7 @@ type Active struct {
 	ForbidsUntil time.Time
 }
 
-// At returns the window that is open at a time and closes last, nil for none; until is when those close that go on for one
+// At returns the window that is open at a time and closes last of those, nil for none; until is when those close that go on for one
 // another. One that cannot be read is open: a freeze that nobody can read must not let anything through.
 func At(windows []platformv1alpha1.FreezeWindow, now time.Time) *Active {
 	active := open(windows, now)
@@ -55,6 +55,13 @@ func open(windows []platformv1alpha1.FreezeWindow, now time.Time) *Active {
 	last, until := window.Last(all, now)
 	if last < 0 {
 		return nil
+	}
+	// What follows may not have begun: it is the window that is open that is named, and that somebody breaks.
+	var closesLast time.Time
+	for i := range all {
+		if _, closes, open := all[i].Span(now); open && closes.After(closesLast) {
+			last, closesLast = i, closes
+		}
 	}
 	return &Active{Window: &windows[last], Until: until}
 }
