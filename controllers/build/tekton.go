@@ -23,7 +23,8 @@ import (
 	"github.com/towpath-dev/towpath/internal/pipeline/tekton"
 )
 
-// +kubebuilder:rbac:groups=tekton.dev,resources=pipelineruns;taskruns,verbs=get;list;watch
+// +kubebuilder:rbac:groups=tekton.dev,resources=pipelineruns,verbs=get;list;watch
+// +kubebuilder:rbac:groups=tekton.dev,resources=taskruns,verbs=list;watch
 
 // kindsOfTekton are those without which the engine cannot run.
 var kindsOfTekton = []string{tekton.APIVersion + "/" + tekton.Kind, tekton.APIVersion + "/" + tekton.KindOfTask}
