@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/towpath-dev/towpath/internal/outbound"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -304,9 +306,9 @@ func (c *Configuration) Validate() error {
 		errs = append(errs, field.Forbidden(field.NewPath("history"), "name sqlite or postgresqlAddressFile, and not both"))
 	}
 	errs = append(errs, c.validateAlerts()...)
-	errs = append(errs, c.validateSources()...)
-	errs = append(errs, c.Registries.validate(field.NewPath("registries"))...)
-	errs = append(errs, c.validateDelivery()...)
+	errs = append(errs, hosts("sources", c.Sources.AllowedHosts, outbound.NewRules)...)
+	errs = append(errs, hosts("registries", c.Registries.AllowedHosts, outbound.NewRules)...)
+	errs = append(errs, hosts("delivery", c.Delivery.AllowedHosts, outbound.NewRules)...)
 	errs = append(errs, c.Pipeline.validate(field.NewPath("pipeline"))...)
 	if err := errs.ToAggregate(); err != nil {
 		return fmt.Errorf("the manager's configuration is invalid: %w", err)

@@ -19,9 +19,6 @@ import (
 	"github.com/towpath-dev/towpath/internal/outbound"
 )
 
-// maxAllowedHosts bounds allowedHosts of alerts, costSources, sources and registries.
-const maxAllowedHosts = 64
-
 // defaultSource is whom events name where nothing else is configured.
 const defaultSource = "/towpath"
 
@@ -29,19 +26,8 @@ const defaultSource = "/towpath"
 func (c *Configuration) validateAlerts() field.ErrorList {
 	path := field.NewPath("alerts")
 	var errs field.ErrorList
-	if len(c.Alerts.AllowedHosts) > maxAllowedHosts {
-		errs = append(errs, field.TooMany(path.Child("allowedHosts"), len(c.Alerts.AllowedHosts), maxAllowedHosts))
-	}
-	if _, err := outbound.NewRules(c.Alerts.AllowedHosts...); err != nil {
-		errs = append(errs, field.Invalid(path.Child("allowedHosts"), c.Alerts.AllowedHosts, err.Error()))
-	}
-	sources := field.NewPath("costSources")
-	if len(c.CostSources.AllowedHosts) > maxAllowedHosts {
-		errs = append(errs, field.TooMany(sources.Child("allowedHosts"), len(c.CostSources.AllowedHosts), maxAllowedHosts))
-	}
-	if _, err := costsource.Rules(c.CostSources.AllowedHosts...); err != nil {
-		errs = append(errs, field.Invalid(sources.Child("allowedHosts"), c.CostSources.AllowedHosts, err.Error()))
-	}
+	errs = append(errs, hosts("alerts", c.Alerts.AllowedHosts, outbound.NewRules)...)
+	errs = append(errs, hosts("costSources", c.CostSources.AllowedHosts, costsource.Rules)...)
 	if _, err := url.Parse(c.Alerts.Source); err != nil {
 		errs = append(errs, field.Invalid(path.Child("source"), c.Alerts.Source, "must be a URI reference, such as https://towpath.example or /clusters/prod"))
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 
-	"k8s.io/apimachinery/pkg/util/validation/field"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/towpath-dev/towpath/controllers/component"
@@ -26,19 +25,6 @@ type RegistriesConfiguration struct {
 	// CAFile is a file with certificates of authorities in PEM that registries may have theirs from, beside those of the system. It is
 	// read when the manager starts. Default: "", none.
 	CAFile string `json:"caFile,omitempty"`
-}
-
-// validate checks where registries may be.
-func (c *RegistriesConfiguration) validate(at *field.Path) field.ErrorList {
-	var errs field.ErrorList
-	at = at.Child("allowedHosts")
-	if len(c.AllowedHosts) > maxAllowedHosts {
-		errs = append(errs, field.TooMany(at, len(c.AllowedHosts), maxAllowedHosts))
-	}
-	if _, err := outbound.NewRules(c.AllowedHosts...); err != nil {
-		errs = append(errs, field.Invalid(at, c.AllowedHosts, err.Error()))
-	}
-	return errs
 }
 
 // newRegistry puts together what asks registries.

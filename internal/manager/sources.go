@@ -3,7 +3,6 @@ package manager
 import (
 	"fmt"
 
-	"k8s.io/apimachinery/pkg/util/validation/field"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/towpath-dev/towpath/controllers/source"
@@ -11,19 +10,6 @@ import (
 	"github.com/towpath-dev/towpath/internal/outbound"
 	"github.com/towpath-dev/towpath/internal/revision"
 )
-
-// validateSources checks where repositories may be.
-func (c *Configuration) validateSources() field.ErrorList {
-	path := field.NewPath("sources", "allowedHosts")
-	var errs field.ErrorList
-	if len(c.Sources.AllowedHosts) > maxAllowedHosts {
-		errs = append(errs, field.TooMany(path, len(c.Sources.AllowedHosts), maxAllowedHosts))
-	}
-	if _, err := outbound.NewRules(c.Sources.AllowedHosts...); err != nil {
-		errs = append(errs, field.Invalid(path, c.Sources.AllowedHosts, err.Error()))
-	}
-	return errs
-}
 
 // newSources puts together what hears of new commits.
 func newSources(mgr ctrl.Manager, o *Options, revisions *revision.Compiled) ([]interface{ SetupWithManager(ctrl.Manager) error }, error) {
