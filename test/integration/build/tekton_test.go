@@ -114,6 +114,21 @@ var _ = Describe("A Build by Tekton", func() {
 		Eventually(ctx, t.left).Should(BeEmpty())
 	})
 
+	It("has succeeded with its last stage, though its PipelineRun is deleted then", func(ctx context.Context) {
+		t := begin(ctx, platformv1alpha1.Pipeline{Stages: []platformv1alpha1.Stage{stage("test")}})
+		t.byTekton(ctx)
+		b := t.create(ctx)
+		run := t.pipelineRun(ctx, b)
+		run.begins(ctx)
+		run.task(ctx, "clone")
+		run.taskEnds(ctx, "clone", "True", "Succeeded")
+		run.task(ctx, "test")
+		run.taskEnds(ctx, "test", "True", "Succeeded")
+		Eventually(ctx, states(b)).Should(Equal("clone=Succeeded test=Succeeded"))
+		Expect(client.IgnoreNotFound(admin.Delete(ctx, run.live(ctx)))).To(Succeed())
+		Eventually(ctx, framework.Read(admin, b)).Should(And(framework.BeReady(), HaveField("Status.Result", platformv1alpha1.BuildSucceeded)))
+	})
+
 	It("believes no TaskRun that Tekton did not make", func(ctx context.Context) {
 		t := begin(ctx, platformv1alpha1.Pipeline{Stages: []platformv1alpha1.Stage{stage("image")}})
 		t.byTekton(ctx)
