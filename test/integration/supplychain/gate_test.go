@@ -122,6 +122,54 @@ var _ = Describe("A class that asks for more than a signature", func() {
 	})
 })
 
+var _ = Describe("A rollback to what entered before the class asked", func() {
+	// asking has the class ask of all images, of which it exempted one before.
+	asking := func(ctx context.Context, env string) {
+		GinkgoHelper()
+		changeClass(ctx, env, func(s *platformv1alpha1.SupplyChain) { s.ExemptImages = nil })
+	}
+	exempting := func(ctx context.Context, images string) string {
+		GinkgoHelper()
+		env := environment(ctx, signed)
+		changeClass(ctx, env, func(s *platformv1alpha1.SupplyChain) { s.ExemptImages = []string{images} })
+		return env
+	}
+	runs := func(image string) OmegaMatcher {
+		return HaveField("Status.Environments", ConsistOf(HaveField("Image", image)))
+	}
+
+	It("brings no tag back, which may be somebody's other image by now", func(ctx context.Context) {
+		second, tag := image(), host+"/old/app:1"
+		Expect(signtest.Tag(second, "sig", ci.Simple(digest(second)))).To(Succeed())
+		env := exempting(ctx, host+"/old/*")
+		c := component(ctx, tag, env)
+		Eventually(ctx, framework.Read(admin, c)).Should(And(promoted(), runs(tag)))
+		Eventually(ctx, framework.Read(admin, release(c, 1))).Should(framework.BeReady())
+		change(ctx, c, func(c *platformv1alpha1.Component) { c.Spec.Image = second })
+		Eventually(ctx, framework.Read(admin, c)).Should(And(promoted(), runs(second)))
+		asking(ctx, env)
+		change(ctx, c, func(c *platformv1alpha1.Component) { c.Spec.Environments[0].RollbackTo = 1 })
+		Eventually(ctx, framework.Read(admin, c)).Should(waitsFor(platformv1alpha1.ReasonDigestMissing, tag+" needs a digest"))
+		Expect(framework.Read(admin, c)(ctx)).To(runs(second))
+	})
+
+	It("brings back with it the containers beside that ran then", func(ctx context.Context) {
+		first, second := image(), image()
+		for _, image := range []string{first, second} {
+			Expect(signtest.Tag(image, "sig", ci.Simple(digest(image)))).To(Succeed())
+		}
+		env := exempting(ctx, host+"/mesh/*")
+		c := component(ctx, first, env, func(c *platformv1alpha1.Component) { c.Spec.TemplateRef.Name = "meshed" })
+		Eventually(ctx, framework.Read(admin, c)).Should(And(promoted(), runs(first)))
+		Eventually(ctx, framework.Read(admin, release(c, 1))).Should(framework.BeReady())
+		change(ctx, c, func(c *platformv1alpha1.Component) { c.Spec.Image = second })
+		Eventually(ctx, framework.Read(admin, c)).Should(And(promoted(), runs(second)))
+		asking(ctx, env)
+		change(ctx, c, func(c *platformv1alpha1.Component) { c.Spec.Environments[0].RollbackTo = 1 })
+		Eventually(ctx, framework.Read(admin, c)).Should(runs(first))
+	})
+})
+
 var _ = Describe("A class with keys", func() {
 	It("is refused where a key cannot be read, or a proof names one that is not there", func(ctx context.Context) {
 		class := framework.Class(framework.Name("broken-"), platformv1alpha1.TierProduction)
