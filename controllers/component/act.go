@@ -209,7 +209,9 @@ func (r *Reconciler) create(ctx context.Context, s *scope, st *stop) error {
 	}
 	ctrl.LoggerFrom(ctx).Info("Created a Release", "release", release.Name, "cause", release.Spec.Cause,
 		"image", release.Spec.Image, "revision", release.Spec.Revision.Number)
-	r.released(s.component, release)
+	if !s.isNew() { // else its first status tells
+		r.released(s.component, release)
+	}
 	st.made(release)
 	return nil
 }

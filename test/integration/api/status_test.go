@@ -1,0 +1,89 @@
+package api_test
+
+import (
+	"context"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/statuswrite"
+)
+
+// A status is written alone: these show that the API server takes nothing else from such a write.
+var _ = Describe("a status that is written alone", func() {
+	var typed client.Client
+	var component *platformv1alpha1.Component
+	ready := metav1.Condition{Type: "Ready", Status: metav1.ConditionTrue, Reason: "Ready", Message: "It is.", LastTransitionTime: metav1.Now().Rfc3339Copy()}
+	// write writes the status of what somebody read, as the manager does.
+	write := func(ctx context.Context, read *platformv1alpha1.Component, patch string) error {
+		alone := &platformv1alpha1.Component{Status: read.Status}
+		return statuswrite.Write(ctx, typed.Status(), read, alone, func() (client.Patch, error) {
+			return client.RawPatch(types.MergePatchType, []byte(patch)), nil
+		})
+	}
+
+	BeforeEach(func(ctx context.Context) {
+		Expect(platformv1alpha1.AddToScheme(scheme.Scheme)).To(Succeed())
+		typed = api
+		u := object("Component", "alone", `{templateRef: {name: web}, image: "registry.example/shop:1.0.0", environments: [{name: dev}]}`)
+		u.SetLabels(map[string]string{"of": "others"})
+		u.SetAnnotations(map[string]string{"also": "of others"})
+		u.SetFinalizers([]string{"example.org/kept"})
+		made(ctx, u)
+		component = &platformv1alpha1.Component{}
+		Expect(typed.Get(ctx, client.ObjectKeyFromObject(u), component)).To(Succeed())
+		DeferCleanup(func(ctx context.Context) error {
+			return api.Patch(ctx, u.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`)))
+		})
+	})
+
+	It("leaves all else as it is", func(ctx context.Context) {
+		before := component.DeepCopy()
+		component.Status.Conditions = []metav1.Condition{ready}
+		Expect(write(ctx, component, `{}`)).To(Succeed())
+		Expect(component.ResourceVersion).NotTo(Equal(before.ResourceVersion), "the version that was written is not known")
+
+		after := &platformv1alpha1.Component{}
+		Expect(typed.Get(ctx, client.ObjectKeyFromObject(component), after)).To(Succeed())
+		Expect(after.ResourceVersion).To(Equal(component.ResourceVersion))
+		Expect(after.Spec).To(Equal(before.Spec))
+		Expect(after.Labels).To(Equal(before.Labels))
+		Expect(after.Annotations).To(Equal(before.Annotations))
+		Expect(after.Finalizers).To(Equal(before.Finalizers))
+		Expect(after.Generation).To(Equal(before.Generation))
+		Expect(meta.IsStatusConditionTrue(after.Status.Conditions, "Ready")).To(BeTrue())
+		Expect(after.ManagedFields).To(HaveLen(len(before.ManagedFields)+1), "whoever applies a Component must go on owning its fields")
+		for _, entry := range before.ManagedFields {
+			Expect(after.ManagedFields).To(ContainElement(Satisfy(func(e metav1.ManagedFieldsEntry) bool {
+				return equality.Semantic.DeepEqual(e.FieldsV1, entry.FieldsV1)
+			})))
+		}
+	})
+
+	It("keeps what others wrote meanwhile", func(ctx context.Context) {
+		other := client.RawPatch(types.MergePatchType, []byte(`{"status":{"observedGeneration":7}}`))
+		Expect(typed.Status().Patch(ctx, component.DeepCopy(), other)).To(Succeed())
+		component.Status.Conditions = []metav1.Condition{ready}
+		Expect(write(ctx, component, `{"status":{"conditions":[{"type":"Ready","status":"True","reason":"Ready","message":"It is.","lastTransitionTime":"2026-11-30T00:00:00Z"}]}}`)).To(Succeed())
+
+		after := &platformv1alpha1.Component{}
+		Expect(typed.Get(ctx, client.ObjectKeyFromObject(component), after)).To(Succeed())
+		Expect(after.Status.ObservedGeneration).To(BeEquivalentTo(7))
+		Expect(meta.IsStatusConditionTrue(after.Status.Conditions, "Ready")).To(BeTrue())
+	})
+
+	It("says that the object is gone", func(ctx context.Context) {
+		gone := component.DeepCopy()
+		gone.Name = "gone"
+		gone.Status.ObservedGeneration = 1
+		Expect(client.IgnoreNotFound(write(ctx, gone, `{}`))).To(Succeed())
+		Expect(write(ctx, gone, `{}`)).NotTo(Succeed())
+	})
+})
