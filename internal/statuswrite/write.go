@@ -4,6 +4,7 @@ import (
 	"context"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -22,7 +23,9 @@ func Write(ctx context.Context, status client.SubResourceWriter, object, alone c
 	// Webhooks of others may select by these.
 	alone.SetLabels(object.GetLabels())
 	alone.SetAnnotations(object.GetAnnotations())
-	err := status.Update(ctx, alone)
+	// What the API server would say of fields it does not know is found out at the start, of the definitions; looking for them costs
+	// it a second parse of what is written.
+	err := status.Update(ctx, alone, client.FieldValidation(metav1.FieldValidationIgnore))
 	if apierrors.IsConflict(err) {
 		patch, err := differing()
 		if err != nil {
