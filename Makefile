@@ -311,6 +311,7 @@ verify-linked: ## See that the linker may leave out of the manager what it does 
 	@mkdir -p $(BIN)/_verify
 	@CGO_ENABLED=0 go build -ldflags '$(LDFLAGS) -dumpdep' -o $(BIN)/_verify/manager ./cmd/manager 2>$(BIN)/_verify/linked || \
 	  { tail -n 20 $(BIN)/_verify/linked >&2; exit 1; }
+	@grep -q '^main.main -> ' $(BIN)/_verify/linked || { echo 'The linker no longer says who links what: verify-linked sees nothing.' >&2; exit 1; }
 	@if grep '<ReflectMethod>' $(BIN)/_verify/linked | head -n 5 | grep . >&2; then \
 	  echo 'The manager calls methods by names that are not known before it runs, so every exported method is linked. Find who links that, and do without.' >&2; \
 	  exit 1; \

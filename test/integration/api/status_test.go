@@ -2,10 +2,14 @@ package api_test
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -77,6 +81,54 @@ var _ = Describe("a status that is written alone", func() {
 		Expect(typed.Get(ctx, client.ObjectKeyFromObject(component), after)).To(Succeed())
 		Expect(after.Status.ObservedGeneration).To(BeEquivalentTo(7))
 		Expect(meta.IsStatusConditionTrue(after.Status.Conditions, "Ready")).To(BeTrue())
+	})
+
+	It("says nothing of another object of the name", func(ctx context.Context) {
+		other := component.DeepCopy()
+		other.UID = "6f1c0b1e-0000-4000-8000-000000000000"
+		other.Status.ObservedGeneration = 1
+		Expect(apierrors.IsNotFound(write(ctx, other, `{"status":{"observedGeneration":1}}`))).To(BeTrue())
+
+		after := &platformv1alpha1.Component{}
+		Expect(typed.Get(ctx, client.ObjectKeyFromObject(component), after)).To(Succeed())
+		Expect(after.ResourceVersion).To(Equal(component.ResourceVersion))
+	})
+
+	It("goes by a patch where a policy of others must see all of the object", func(ctx context.Context) {
+		policy := &admissionregistrationv1.MutatingAdmissionPolicy{
+			ObjectMeta: metav1.ObjectMeta{Name: "of-others"},
+			Spec: admissionregistrationv1.MutatingAdmissionPolicySpec{
+				MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
+					RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+						Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Update},
+						Rule:       admissionregistrationv1.Rule{APIGroups: []string{"platform.towpath.dev"}, APIVersions: []string{"*"}, Resources: []string{"components/status"}},
+					},
+				}}},
+				ReinvocationPolicy: admissionregistrationv1.NeverReinvocationPolicy,
+				Mutations: []admissionregistrationv1.Mutation{{
+					PatchType: admissionregistrationv1.PatchTypeJSONPatch,
+					JSONPatch: &admissionregistrationv1.JSONPatch{Expression: `[JSONPatch{op: "test", path: "/metadata/name", value: object.spec.templateRef.name == "web" ? object.metadata.name : ""}]`},
+				}},
+			},
+		}
+		Expect(api.Create(ctx, policy)).To(Succeed())
+		binding := &admissionregistrationv1.MutatingAdmissionPolicyBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: "of-others"}, Spec: admissionregistrationv1.MutatingAdmissionPolicyBindingSpec{PolicyName: "of-others"},
+		}
+		Expect(api.Create(ctx, binding)).To(Succeed())
+		DeferCleanup(func(ctx context.Context) error { return errors.Join(api.Delete(ctx, binding), api.Delete(ctx, policy)) })
+		alone := &platformv1alpha1.Component{ObjectMeta: metav1.ObjectMeta{Namespace: component.Namespace, Name: component.Name, ResourceVersion: component.ResourceVersion}}
+		Eventually(func(ctx context.Context) error {
+			return typed.Status().Update(ctx, alone.DeepCopy(), client.DryRunAll)
+		}).WithContext(ctx).WithTimeout(30*time.Second).Should(Satisfy(func(err error) bool {
+			return err != nil && !apierrors.IsServiceUnavailable(err)
+		}), "the policy must be at work")
+
+		component.Status.Conditions = []metav1.Condition{ready}
+		Expect(write(ctx, component, `{"status":{"observedGeneration":3}}`)).To(Succeed())
+		after := &platformv1alpha1.Component{}
+		Expect(typed.Get(ctx, client.ObjectKeyFromObject(component), after)).To(Succeed())
+		Expect(after.Status.ObservedGeneration).To(BeEquivalentTo(3))
 	})
 
 	It("says that the object is gone", func(ctx context.Context) {
