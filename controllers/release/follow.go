@@ -125,7 +125,7 @@ func (s *scope) askFetch(live, want *unstructured.Unstructured) {
 	}
 	d, asked := s.release.Status.Delivery, live.GetAnnotations()[delivery.AnnotationFetch]
 	if !delivery.Fetched(live, d.Commit, d.DeliveredAt.Time) {
-		asked = d.DeliveredAt.UTC().Format(time.RFC3339)
+		asked = delivery.FetchRequest(d.Commit, d.DeliveredAt.Time)
 	}
 	if asked != "" {
 		want.SetAnnotations(map[string]string{delivery.AnnotationFetch: asked})

@@ -184,20 +184,31 @@ func ReadFlux(repository, kustomization *unstructured.Unstructured, commit strin
 		return f
 	}
 	fetched := moment(repository, "status", "artifact", "lastUpdateTime")
-	if !strings.HasSuffix(text(repository, "status", "artifact", "revision"), ":"+commit) && fetched.Before(delivered) {
+	if !strings.HasSuffix(text(repository, "status", "artifact", "revision"), ":"+commit) && !fetched.After(delivered) {
 		return f
 	}
-	if failure, at := refusal(kustomization); failure != "" && !at.Before(fetched) {
+	// Times are of seconds. What was missing in what was fetched before may have been so in the same one.
+	failure, at := refusal(kustomization)
+	if missing := strings.Contains(failure, " says: ArtifactFailed: "); at.After(fetched) || at.Equal(fetched) && !missing {
 		f.Failure = failure
 	}
 	return f
 }
 
-// Fetched says whether Flux has fetched a branch since a commit was delivered to it, or was asked to since.
+// Fetched says whether Flux has fetched a branch since a commit was delivered to it, or was asked to since. Times are of seconds, so what
+// happened in the same one does not count.
 func Fetched(repository *unstructured.Unstructured, commit string, delivered time.Time) bool {
-	asked, _ := time.Parse(time.RFC3339, repository.GetAnnotations()[AnnotationFetch])
-	return !asked.Before(delivered) || !moment(repository, "status", "artifact", "lastUpdateTime").Before(delivered) ||
+	asked := repository.GetAnnotations()[AnnotationFetch]
+	at, _ := time.Parse(time.RFC3339, asked)
+	return asked == FetchRequest(commit, delivered) || at.Truncate(time.Second).After(delivered) ||
+		moment(repository, "status", "artifact", "lastUpdateTime").After(delivered) ||
 		strings.HasSuffix(text(repository, "status", "artifact", "revision"), ":"+commit)
+}
+
+// FetchRequest is the value of AnnotationFetch for a commit: when it was delivered, with a fraction of a second that differs from commit to commit.
+func FetchRequest(commit string, delivered time.Time) string {
+	sum := sha256.Sum256([]byte(commit))
+	return delivered.UTC().Format("2006-01-02T15:04:05") + fmt.Sprintf(".%03d%03d%03dZ", sum[0], sum[1], sum[2])
 }
 
 // refusal is why an object of Flux is not Ready, and since when; nothing where it is, or is at it.

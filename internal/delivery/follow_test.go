@@ -97,10 +97,12 @@ func TestFetched_OnceAfterEachDelivery(t *testing.T) {
 		"never":                    {`{}`, false},
 		"before":                   {`{status: {artifact: {revision: "main@sha1:123", lastUpdateTime: "2026-11-30T11:59:59Z"}}}`, false},
 		"this very commit":         {`{status: {artifact: {revision: "main@sha1:abc", lastUpdateTime: "2026-11-30T11:59:59Z"}}}`, true},
-		"after it":                 {`{status: {artifact: {revision: "main@sha1:def", lastUpdateTime: "2026-11-30T12:00:00Z"}}}`, true},
+		"in the same second":       {`{status: {artifact: {revision: "main@sha1:def", lastUpdateTime: "2026-11-30T12:00:00Z"}}}`, false},
+		"after it":                 {`{status: {artifact: {revision: "main@sha1:def", lastUpdateTime: "2026-11-30T12:00:01Z"}}}`, true},
 		"asked before":             {`{metadata: {annotations: {reconcile.fluxcd.io/requestedAt: "2026-11-30T11:59:59Z"}}}`, false},
-		"asked since":              {`{metadata: {annotations: {reconcile.fluxcd.io/requestedAt: "2026-11-30T12:00:00Z"}}}`, true},
-		"asked since, by somebody": {`{metadata: {annotations: {reconcile.fluxcd.io/requestedAt: "2026-11-30T13:00:00.123456+01:00"}}}`, true},
+		"asked for this one":       {`{metadata: {annotations: {reconcile.fluxcd.io/requestedAt: "` + delivery.FetchRequest("abc", delivered) + `"}}}`, true},
+		"asked for another":        {`{metadata: {annotations: {reconcile.fluxcd.io/requestedAt: "` + delivery.FetchRequest("def", delivered) + `"}}}`, false},
+		"asked since, by somebody": {`{metadata: {annotations: {reconcile.fluxcd.io/requestedAt: "2026-11-30T13:00:01.123456+01:00"}}}`, true},
 		"asked by some word":       {`{metadata: {annotations: {reconcile.fluxcd.io/requestedAt: now}}}`, false},
 	} {
 		if got := delivery.Fetched(read(t, tc.repository), "abc", delivered); got != tc.want {

@@ -98,9 +98,11 @@ var _ = Describe("A Release that Flux delivers", func() {
 
 	It("leaves nothing of the one before: Flux prunes what has no file any more", func(ctx context.Context) {
 		p := newPlace(ctx, "deploy")
-		p.deploy(ctx, "shop", framework.ConfigMap("config"), framework.ConfigMap("extra"))
+		extra := framework.ConfigMap("extra")
+		extra.IncludeWhen = "${params.extra}"
+		p.deploy(ctx, "shop", framework.ConfigMap("config"), extra)
 		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(soon).Should(framework.BeReady())
-		change(ctx, p.template, func(t *platformv1alpha1.ServiceTemplate) { t.Spec.Resources = t.Spec.Resources[:1] })
+		change(ctx, p.component, func(c *platformv1alpha1.Component) { c.Spec.Parameters = framework.JSON("{extra: false}") })
 		Eventually(ctx, framework.Gone(admin, p.configMap("shop-extra"))).WithTimeout(soon).Should(BeTrue())
 		Expect(p.writes("shop-extra")).To(ContainElement(And(HaveField("Verb", "delete"), HaveField("As", deliverer.User()))))
 		Eventually(ctx, framework.Read(admin, p.release(2))).WithTimeout(soon).Should(framework.BeReady())

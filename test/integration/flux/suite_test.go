@@ -216,6 +216,7 @@ func newPlace(ctx context.Context, secret string) *place {
 func (p *place) deploy(ctx context.Context, name string, resources ...platformv1alpha1.ResourceTemplate) {
 	GinkgoHelper()
 	p.template = framework.Template(framework.Name("template-"), resources...)
+	p.template.Spec.Parameters = framework.JSON(`{type: object, properties: {extra: {type: boolean, default: true}}}`)
 	Expect(admin.Create(ctx, p.template)).To(Succeed())
 	Eventually(ctx, framework.Read(admin, p.template)).Should(framework.BeReady())
 	p.component = framework.Component(p.home, name, p.template.Name, "dev")
