@@ -374,10 +374,36 @@ $(WORKFLOWS)/node_modules: $(WORKFLOWS)/package.json $(WORKFLOWS)/package-lock.j
 	npm --prefix $(WORKFLOWS) ci --no-fund --no-audit
 	@touch $@
 
-# Tekton's validation and substitution bring some two hundred modules, which is why they are in a module of their own.
+# Tekton's controller, of its own module, which brings some two hundred others; its admission; and what a step leaves behind.
+$(BIN)/tekton-controller: hack/tekton/go.mod hack/tekton/go.sum
+	CGO_ENABLED=0 go -C hack/tekton build -ldflags '-s -w' -o $@ github.com/tektoncd/pipeline/cmd/controller
+	@touch $@
+
+$(BIN)/tekton-webhook $(BIN)/tekton-termination: $(BIN)/tekton-%: hack/tekton/%/main.go hack/tekton/go.mod hack/tekton/go.sum
+	CGO_ENABLED=0 go -C hack/tekton build -ldflags '-s -w' -o $@ ./$*
+	@touch $@
+
 .PHONY: test-tekton
 test-tekton: ## Have Tekton's own code judge the objects that Towpath makes for it.
 	go -C hack/tekton test -count=1 $(TESTFLAGS) ./...
+
+# The controller listens on port 8080 of this machine.
+.PHONY: test-tekton-controller
+test-tekton-controller: export KUBEBUILDER_ASSETS := $(BIN)/kube/current
+test-tekton-controller: export TOWPATH_TEKTON_REQUIRED := 1
+test-tekton-controller: kube $(BIN)/tekton-controller $(BIN)/tekton-webhook $(BIN)/tekton-termination ## Have Tekton's own controller run Builds, in pods that end as the suite says (ten minutes to build, once).
+	go test -count=1 -timeout=20m $(TESTFLAGS) ./test/integration/tekton
+
+# The controllers of Flux, of their own modules, which bring some hundreds of others. Nothing of CI needs them.
+$(BIN)/source-controller $(BIN)/kustomize-controller: $(BIN)/%-controller: hack/flux/%/go.mod hack/flux/%/go.sum
+	CGO_ENABLED=0 go -C hack/flux/$* build -ldflags '-s -w' -o $@ github.com/fluxcd/$*-controller
+	@touch $@
+
+.PHONY: test-flux
+test-flux: export KUBEBUILDER_ASSETS := $(BIN)/kube/current
+test-flux: export TOWPATH_FLUX_REQUIRED := 1
+test-flux: kube $(BIN)/source-controller $(BIN)/kustomize-controller ## Have Flux's own controllers deliver Releases from a Git server (ten minutes to build, once).
+	go test -count=1 -timeout=20m $(TESTFLAGS) ./test/integration/flux
 
 .PHONY: test-workflows
 test-workflows: export TOWPATH_WORKFLOWS_REQUIRED := 1

@@ -50,13 +50,15 @@ func (r *Reconciler) follow(ctx context.Context, s *scope) error {
 			return nil
 		}
 	}
+	var kept []*unstructured.Unstructured
 	for _, want := range wanted {
 		live, err := r.keepFollower(ctx, s, want)
 		if err != nil || live == nil {
 			return err
 		}
-		s.hearOf(live, settled)
+		kept = append(kept, live)
 	}
+	s.hearOf(kept, settled)
 	return nil
 }
 
@@ -99,7 +101,9 @@ func (r *Reconciler) keepFollower(ctx context.Context, s *scope, want *unstructu
 		s.fail(true, platformv1alpha1.ReasonObjectTaken, what+" exists and belongs to somebody else; Towpath does not touch it. Rename or delete it.")
 		return nil, nil
 	}
-	if live != nil && delivery.Holds(live.Object["spec"], want.Object["spec"]) {
+	s.askFetch(live, want)
+	if live != nil && delivery.Holds(live.Object["spec"], want.Object["spec"]) &&
+		live.GetAnnotations()[delivery.AnnotationFetch] == want.GetAnnotations()[delivery.AnnotationFetch] {
 		return live, nil
 	}
 	err = r.Apply(ctx, client.ApplyConfigurationFromUnstructured(want), followOwner, client.ForceOwnership)
@@ -113,24 +117,42 @@ func (r *Reconciler) keepFollower(ctx context.Context, s *scope, want *unstructu
 	return want, nil
 }
 
+// askFetch has what is wanted of a GitRepository tell Flux to fetch it, where it has not since the Release was delivered: by itself it
+// looks once a minute. What was asked for a newer Release stays, so that those that share a repository do not ask in turns.
+func (s *scope) askFetch(live, want *unstructured.Unstructured) {
+	if live == nil || want.GroupVersionKind().Kind != "GitRepository" {
+		return
+	}
+	d, asked := s.release.Status.Delivery, live.GetAnnotations()[delivery.AnnotationFetch]
+	if !delivery.Fetched(live, d.Commit, d.DeliveredAt.Time) {
+		asked = delivery.FetchRequest(d.Commit, d.DeliveredAt.Time)
+	}
+	if asked != "" {
+		want.SetAnnotations(map[string]string{delivery.AnnotationFetch: asked})
+	}
+}
+
 func (s *scope) notFollowed(what string, err error) {
 	s.fail(false, platformv1alpha1.ReasonSyncFailed, condition.Clip(fmt.Sprintf("%s cannot be made: %v. This is for the platform team: apply the overlay of config/overlays for %s, and see that its namespace exists.",
 		what, err, s.git.Reconciler.Type), maxDeliveryMessage))
 	s.lookAgain(retryUnavailable)
 }
 
-// hearOf takes into the status what the tool says of an object.
-func (s *scope) hearOf(live *unstructured.Unstructured, settled bool) {
-	said := delivery.ReadFlux(live)
+// hearOf takes into the status what the tool says of the Release, in the objects that followers named.
+func (s *scope) hearOf(kept []*unstructured.Unstructured, settled bool) {
+	d := s.release.Status.Delivery
+	var said delivery.Followed
 	if s.git.Reconciler.Type == platformv1alpha1.ReconcilerArgoCD {
-		said = delivery.ReadApplication(live)
+		said = delivery.ReadApplication(kept[0])
+	} else {
+		said = delivery.ReadFlux(kept[0], kept[1], d.Commit, d.DeliveredAt.Time)
 	}
 	if said.Revision != "" {
-		s.release.Status.Delivery.SyncedRevision = condition.Clip(said.Revision, 512)
+		d.SyncedRevision = condition.Clip(said.Revision, 512)
 	}
 	if said.Failure != "" && !settled {
-		s.fail(false, platformv1alpha1.ReasonSyncFailed, condition.Clip(fmt.Sprintf("%s cannot apply commit %.12s, as %s %s/%s says: %s",
-			s.git.Reconciler.Type, s.release.Status.Delivery.Commit, live.GetKind(), live.GetNamespace(), live.GetName(), delivery.OneLine(said.Failure, 600)), maxDeliveryMessage))
+		s.fail(false, platformv1alpha1.ReasonSyncFailed, condition.Clip(fmt.Sprintf("%s cannot apply commit %.12s: %s",
+			s.git.Reconciler.Type, d.Commit, delivery.OneLine(said.Failure, 700)), maxDeliveryMessage))
 	}
 }
 
