@@ -6,4 +6,4 @@ fi
 buildctl --addr "$TOWPATH_BUILDKITD" build --frontend dockerfile.v0 \
   --local context=. --local dockerfile=. \
   --output "type=image,name=$TOWPATH_IMAGE,push=true" --metadata-file /tmp/towpath-metadata.json
-sed -n 's/.*"containerimage.digest"[^"]*"\(sha256:[0-9a-f]*\)".*/\1/p' /tmp/towpath-metadata.json | head -n 1 > "$TOWPATH_RESULT"
+printf '%s' "$(sed -n 's/.*"containerimage.digest"[^"]*"\(sha256:[0-9a-f]*\)".*/\1/p' /tmp/towpath-metadata.json | head -n 1)" > "$TOWPATH_RESULT"
