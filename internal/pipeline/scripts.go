@@ -21,7 +21,7 @@ const withCosign = `image="${TOWPATH_BUILT_IMAGE:-$TOWPATH_IMAGE}"
 bundle="$HOME/towpath-bundle.json"
 set -f
 seal() {
-  if cosign "$1" --help 2>&1 | grep -q -e '--bundle '; then
+  if cosign "$1" --help 2>&1 | grep -q -e '--bundle[ =]'; then
     set -- "$@" --bundle "$bundle"
   fi
   if [ -n "${COSIGN_PRIVATE_KEY:-}" ]; then
