@@ -366,7 +366,7 @@ test-tekton: ## Have Tekton's own code judge the objects that Towpath makes for 
 	go -C hack/tekton test -count=1 $(TESTFLAGS) ./...
 
 # What the standard stages run, as it is: some thousand packages, so that the first build takes minutes. Each is in a module of its own.
-SUPPLYCHAIN := $(addprefix $(BIN)/,cosign syft grype grype-vulndb buildctl)
+SUPPLYCHAIN := $(addprefix $(BIN)/,cosign syft grype grype-vulndb buildctl buildkitd)
 
 $(BIN)/cosign: hack/supplychain/cosign/go.mod hack/supplychain/cosign/go.sum
 	CGO_ENABLED=0 go -C hack/supplychain/cosign build -o $@ github.com/sigstore/cosign/v3/cmd/cosign
@@ -384,8 +384,12 @@ $(BIN)/grype-vulndb: hack/supplychain/grype/go.mod hack/supplychain/grype/go.sum
 	CGO_ENABLED=0 go -C hack/supplychain/grype build -o $@ ./vulndb
 	@touch $@
 
-$(BIN)/buildctl: hack/supplychain/buildctl/go.mod hack/supplychain/buildctl/go.sum
-	CGO_ENABLED=0 go -C hack/supplychain/buildctl build -o $@ github.com/moby/buildkit/cmd/buildctl
+$(BIN)/buildctl: hack/supplychain/buildkit/go.mod hack/supplychain/buildkit/go.sum
+	CGO_ENABLED=0 go -C hack/supplychain/buildkit build -o $@ github.com/moby/buildkit/cmd/buildctl
+	@touch $@
+
+$(BIN)/buildkitd: hack/supplychain/buildkit/go.mod hack/supplychain/buildkit/go.sum
+	CGO_ENABLED=0 go -C hack/supplychain/buildkit build -o $@ github.com/moby/buildkit/cmd/buildkitd
 	@touch $@
 
 .PHONY: test-supplychain

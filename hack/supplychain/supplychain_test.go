@@ -5,6 +5,7 @@ package supplychain_test
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"log"
@@ -51,16 +52,18 @@ type workshop struct {
 	repository, image       string
 	private, public, secret string
 	source                  *fetch.Source
+	// sources are what stages find where they run; buildkit is the address of the buildkitd.
+	sources, buildkit string
 }
 
 // tools is the folder of them.
 func tools(t *testing.T) string {
 	t.Helper()
-	bin, err := filepath.Abs("../../bin")
+	bin, err := filepath.Abs(cmp.Or(os.Getenv("SCRATCH_BIN"), "../../bin"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, tool := range []string{"cosign", "syft", "grype", "grype-vulndb", "buildctl"} {
+	for _, tool := range []string{"cosign", "syft", "grype", "grype-vulndb", "buildctl", "buildkitd"} {
 		if _, err := os.Stat(filepath.Join(bin, tool)); err != nil {
 			if os.Getenv(required) != "" {
 				t.Fatal(err)
@@ -190,12 +193,12 @@ func (w *workshop) run(standard platformv1alpha1.StandardStage, variables ...str
 		w.t.Fatal(errs)
 	}
 	plan, err := compiled.Plan(pipeline.Input{
-		Image: w.repository, Build: pipeline.Build{SHA: commit}, Standard: pipeline.Standard{Buildkitd: "tcp://127.0.0.1:1"},
+		Image: w.repository, Build: pipeline.Build{SHA: commit}, Standard: pipeline.Standard{Buildkitd: cmp.Or(w.buildkit, "tcp://127.0.0.1:1")},
 	})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	home, sources := w.t.TempDir(), w.t.TempDir()
+	home, sources := w.t.TempDir(), cmp.Or(w.sources, w.t.TempDir())
 	result := filepath.Join(home, "result")
 	command := exec.CommandContext(w.t.Context(), "/bin/sh", "-e", "-c", plan.Steps[0].Script) //nolint:gosec // the script of the stage
 	command.Dir = sources
@@ -358,11 +361,70 @@ func TestGate_KeepsOutWhatAScanFound(t *testing.T) {
 	lacks("")
 }
 
-// buildctl asks a buildkitd, which is not there: that it gets as far as that shows that it knows the flags.
-func TestImage_HasFlagsThatBuildctlKnows(t *testing.T) {
+// buildkitd needs rights of root, to mount what it builds, and runc beside, though nothing is run: the image is of one file.
+func TestImage_IsPushedWithItsDigest(t *testing.T) {
 	w := open(t, true, "")
-	_, printed, err := w.run(platformv1alpha1.StageImage)
-	if err == nil || !strings.Contains(printed, "127.0.0.1:1") || strings.Contains(printed, "flag provided but not defined") {
-		t.Errorf("%v: %s", err, printed)
+	if _, err := exec.LookPath("runc"); err != nil || os.Getuid() != 0 {
+		t.Skipf("buildkitd needs to be root, and runc: %v", err)
+	}
+	address := w.buildkitd()
+	sources := t.TempDir()
+	for name, content := range map[string]string{"Dockerfile": "FROM scratch\nCOPY hello /hello\n", "hello": "hello"} {
+		if err := os.WriteFile(filepath.Join(sources, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.sources, w.buildkit = sources, address
+	reported := w.must(platformv1alpha1.StageImage)
+	if got, ok := pipeline.ReadResult(reported, w.repository); !ok || strings.TrimSpace(reported) != reported {
+		t.Fatalf("it reports %q: %s", reported, got)
+	}
+	tag, err := name.NewTag(w.repository + ":" + commit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pushed, err := remote.Head(tag)
+	if err != nil || pushed.Digest.String() != reported {
+		t.Fatalf("the registry has %v, %v, and the stage reports %s", pushed, err, reported)
+	}
+	w.image = w.repository + "@" + reported
+	w.sources = ""
+	signature := w.must(platformv1alpha1.StageSign)
+	proofs, missing := w.judge(w.class(platformv1alpha1.RequiredProof{Type: platformv1alpha1.ProofSignature}))
+	if len(missing) > 0 || proofs[0].Artifact != signature {
+		t.Errorf("what was built and signed lacks %v, %v", missing, proofs)
+	}
+}
+
+// buildkitd starts one, which may push to the registry without TLS, and returns its address.
+func (w *workshop) buildkitd() string {
+	w.t.Helper()
+	folder := w.t.TempDir()
+	host, _, _ := strings.Cut(w.repository, "/")
+	if err := os.WriteFile(filepath.Join(folder, "buildkitd.toml"), []byte("[registry.\""+host+"\"]\n  http = true\n"), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	address := "unix://" + filepath.Join(folder, "socket")
+	daemon := w.tool(folder, "buildkitd", "--root", filepath.Join(folder, "root"), "--addr", address, "--config", filepath.Join(folder, "buildkitd.toml"),
+		"--oci-worker-snapshotter", "native", "--containerd-worker=false", "--otel-socket-path", filepath.Join(folder, "otel"))
+	daemon.Env = append(daemon.Env, "PATH="+w.bin+":"+os.Getenv("PATH"))
+	var printed bytes.Buffer
+	daemon.Stdout, daemon.Stderr = &printed, &printed
+	daemon.Cancel = func() error { return daemon.Process.Signal(os.Interrupt) }
+	if err := daemon.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() {
+		_ = daemon.Process.Signal(os.Interrupt)
+		_ = daemon.Wait() // it says that it was interrupted
+	})
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		out, err := w.tool(folder, "buildctl", "--addr", address, "debug", "workers").CombinedOutput()
+		if err == nil {
+			return address
+		}
+		if time.Now().After(deadline) {
+			w.t.Fatalf("buildkitd does not answer: %v: %s\n%s", err, out, printed.String())
+		}
 	}
 }

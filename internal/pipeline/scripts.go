@@ -75,8 +75,8 @@ done
 var scripts = map[platformv1alpha1.StandardStage]string{
 	platformv1alpha1.StageImage: withCredentials + `buildctl --addr "$TOWPATH_BUILDKITD" build --frontend dockerfile.v0 \
   --local context=. --local dockerfile=. \
-  --output "type=image,name=$TOWPATH_IMAGE,push=true" --metadata-file /tmp/towpath-metadata.json
-printf '%s' "$(sed -n 's/.*"containerimage.digest"[^"]*"\(sha256:[0-9a-f]*\)".*/\1/p' /tmp/towpath-metadata.json | head -n 1)" > "$TOWPATH_RESULT"
+  --output "type=image,name=$TOWPATH_IMAGE,push=true" --metadata-file "$HOME/towpath-metadata.json"
+printf '%s' "$(sed -n 's/.*"containerimage.digest"[^"]*"\(sha256:[0-9a-f]*\)".*/\1/p' "$HOME/towpath-metadata.json" | head -n 1)" > "$TOWPATH_RESULT"
 `,
 	platformv1alpha1.StageSBOM: withCredentials + withKey + `sources="$PWD"
 cd "$HOME"
