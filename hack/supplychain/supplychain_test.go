@@ -59,7 +59,7 @@ type workshop struct {
 // tools is the folder of them.
 func tools(t *testing.T) string {
 	t.Helper()
-	bin, err := filepath.Abs(cmp.Or(os.Getenv("SCRATCH_BIN"), "../../bin"))
+	bin, err := filepath.Abs("../../bin")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -80,19 +80,19 @@ printf '%s' "$(sed -n 's/.*"containerimage.digest"[^"]*"\(sha256:[0-9a-f]*\)".*/
 `,
 	platformv1alpha1.StageSBOM: withCredentials + withKey + `sources="$PWD"
 cd "$HOME"
-syft scan "registry:$image" --output "spdx-json=$HOME/sbom.spdx.json"
-cp "$HOME/sbom.spdx.json" "$sources/sbom.spdx.json"
-attest spdxjson "$HOME/sbom.spdx.json"
+syft scan "registry:$image" --output spdx-json=sbom.spdx.json
+cp sbom.spdx.json "$sources/sbom.spdx.json"
+attest spdxjson sbom.spdx.json
 `,
 	platformv1alpha1.StageScan: withCredentials + withKey + withIgnored + `cd "$HOME"
 started="$(date -u +%Y-%m-%dT%H:%M:%SZ)"
-grype "registry:$image" --config "$HOME/towpath-grype.yaml" --fail-on "${SCAN_FAIL_ON:-high}" --output table --output "json=$HOME/scan.json"
+grype "registry:$image" --config towpath-grype.yaml --fail-on "${SCAN_FAIL_ON:-high}" --output table --output json=scan.json
 {
   printf '{"invocation":{"uri":"","event_id":"","builder.id":"https://towpath.dev/pipeline"},"scanner":{"uri":"https://github.com/anchore/grype","version":"","db":{"uri":"","version":""},"result":'
-  cat "$HOME/scan.json"
+  cat scan.json
   printf '},"metadata":{"scanStartedOn":"%s","scanFinishedOn":"%s"}}' "$started" "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
-} > "$HOME/scan.predicate.json"
-attest vuln "$HOME/scan.predicate.json"
+} > scan.predicate.json
+attest vuln scan.predicate.json
 `,
 	platformv1alpha1.StageSign: withCredentials + withCosign + `seal sign
 `,
