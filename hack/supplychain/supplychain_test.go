@@ -7,14 +7,18 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/base64"
+	"fmt"
 	"io"
 	"log"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -54,6 +58,8 @@ type workshop struct {
 	source                  *fetch.Source
 	// sources are what stages find where they run; buildkit is the address of the buildkitd.
 	sources, buildkit string
+	// locked says that the registry answers ci alone.
+	locked atomic.Bool
 }
 
 // tools is the folder of them.
@@ -78,7 +84,15 @@ func tools(t *testing.T) string {
 func open(t *testing.T, referrers bool, password string) *workshop {
 	t.Helper()
 	w := &workshop{t: t, bin: tools(t), home: t.TempDir(), secret: password}
-	server := httptest.NewServer(registry.New(registry.WithReferrersSupport(referrers), registry.Logger(log.New(io.Discard, "", 0))))
+	images := registry.New(registry.WithReferrersSupport(referrers), registry.Logger(log.New(io.Discard, "", 0)))
+	server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		if user, password, _ := r.BasicAuth(); w.locked.Load() && (user != "ci" || password != "hunter2") {
+			out.Header().Set("WWW-Authenticate", `Basic realm="registry"`)
+			http.Error(out, "no", http.StatusUnauthorized)
+			return
+		}
+		images.ServeHTTP(out, r)
+	}))
 	t.Cleanup(server.Close)
 	host := strings.TrimPrefix(server.URL, "http://")
 	w.repository = host + "/shop/checkout"
@@ -295,6 +309,38 @@ func TestStages_ProveWhatAClassAsks(t *testing.T) {
 				t.Errorf("by another key there lacks only %v", missing)
 			}
 		})
+	}
+}
+
+func TestStages_WithCredentials(t *testing.T) {
+	w := open(t, true, "")
+	w.knows()
+	w.locked.Store(true)
+	host, _, _ := strings.Cut(w.repository, "/")
+	credentials := fmt.Sprintf(`{"auths":{%q:{"auth":%q}}}`, host, base64.StdEncoding.EncodeToString([]byte("ci:hunter2")))
+	file := filepath.Join(t.TempDir(), "config.json")
+	if err := os.WriteFile(file, []byte(credentials), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	rules, err := outbound.NewRules("127.0.0.0/8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.source = fetch.New(towpathregistry.New(towpathregistry.Options{Rules: rules, CredentialsFile: file}))
+	class := w.class()
+	for kind, stage := range map[platformv1alpha1.ProofType]platformv1alpha1.StandardStage{
+		platformv1alpha1.ProofSignature: platformv1alpha1.StageSign, platformv1alpha1.ProofSBOM: platformv1alpha1.StageSBOM, platformv1alpha1.ProofScan: platformv1alpha1.StageScan,
+	} {
+		class.Proofs = append(class.Proofs, platformv1alpha1.RequiredProof{Type: kind})
+		if _, printed, err := w.run(stage, "SCAN_FAIL_ON=critical"); err == nil || strings.Contains(printed, "hunter2") {
+			t.Errorf("%s without credentials: %v\n%s", stage, err, printed)
+		}
+		if _, printed, err := w.run(stage, "SCAN_FAIL_ON=critical", "DOCKER_AUTH_CONFIG="+credentials); err != nil || strings.Contains(printed, "hunter2") {
+			t.Errorf("%s: %v\n%s", stage, err, printed)
+		}
+	}
+	if _, missing := w.judge(class); len(missing) > 0 {
+		t.Errorf("it lacks %v", missing)
 	}
 }
 
