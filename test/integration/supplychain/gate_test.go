@@ -126,7 +126,7 @@ var _ = Describe("A class that bounds what a scan may have found", func() {
 	const found = `{"matches":[{"vulnerability":{"id":"CVE-2026-1","severity":"High"},"artifact":{"name":"openssl","version":"3.0.1"}}]}`
 	scanned := platformv1alpha1.RequiredProof{Type: platformv1alpha1.ProofScan, MaxSeverity: platformv1alpha1.SeverityMedium}
 
-	It("names image, vulnerability and package, and lets it in once it ignores that, without another question to the registry", func(ctx context.Context) {
+	It("names image, vulnerability and package, and lets it in once the class ignores that", func(ctx context.Context) {
 		image, env := image(), environment(ctx, scanned)
 		Expect(signtest.Refer(image, ci.Bundle(digest(image), signtest.Vuln, signtest.Found(found, time.Now())))).To(Succeed())
 		c := component(ctx, image, env)
