@@ -54,7 +54,7 @@ func (r *Reconciler) vouch(ctx context.Context, s *scope, image string, said []p
 	for _, one := range said {
 		where, of, _ := strings.Cut(one.Location, "@")
 		switch kind, ok := found.beside[of]; {
-		case where != untagged(repository):
+		case untagged(where) != untagged(repository):
 			wrong = append(wrong, fmt.Sprintf("%s %s is not in the repository of the image", one.Type, one.Location))
 		case !ok && found.err != nil:
 			wrong = append(wrong, fmt.Sprintf("whether it has %s %s cannot be told: %v", one.Type, of, found.err))
