@@ -405,6 +405,38 @@ test-flux: export TOWPATH_FLUX_REQUIRED := 1
 test-flux: kube $(BIN)/source-controller $(BIN)/kustomize-controller ## Have Flux's own controllers deliver Releases from a Git server (ten minutes to build, once).
 	go test -count=1 -timeout=20m $(TESTFLAGS) ./test/integration/flux
 
+# What the standard stages run, as it is: some thousand packages, so that the first build takes minutes. Each is in a module of its own.
+SUPPLYCHAIN := $(addprefix $(BIN)/,cosign syft grype grype-vulndb buildctl buildkitd)
+
+$(BIN)/cosign: hack/supplychain/cosign/go.mod hack/supplychain/cosign/go.sum
+	CGO_ENABLED=0 go -C hack/supplychain/cosign build -o $@ github.com/sigstore/cosign/v3/cmd/cosign
+	@touch $@
+
+$(BIN)/syft: hack/supplychain/syft/go.mod hack/supplychain/syft/go.sum
+	CGO_ENABLED=0 go -C hack/supplychain/syft build -o $@ github.com/anchore/syft/cmd/syft
+	@touch $@
+
+$(BIN)/grype: hack/supplychain/grype/go.mod hack/supplychain/grype/go.sum
+	CGO_ENABLED=0 go -C hack/supplychain/grype build -o $@ github.com/anchore/grype/cmd/grype
+	@touch $@
+
+$(BIN)/grype-vulndb: hack/supplychain/grype/go.mod hack/supplychain/grype/go.sum hack/supplychain/grype/vulndb/main.go
+	CGO_ENABLED=0 go -C hack/supplychain/grype build -o $@ ./vulndb
+	@touch $@
+
+$(BIN)/buildctl: hack/supplychain/buildkit/go.mod hack/supplychain/buildkit/go.sum
+	CGO_ENABLED=0 go -C hack/supplychain/buildkit build -o $@ github.com/moby/buildkit/cmd/buildctl
+	@touch $@
+
+$(BIN)/buildkitd: hack/supplychain/buildkit/go.mod hack/supplychain/buildkit/go.sum
+	CGO_ENABLED=0 go -C hack/supplychain/buildkit build -o $@ github.com/moby/buildkit/cmd/buildkitd
+	@touch $@
+
+.PHONY: test-supplychain
+test-supplychain: export TOWPATH_SUPPLYCHAIN_REQUIRED := 1
+test-supplychain: $(SUPPLYCHAIN) ## Have the real cosign, Syft and Grype run the standard stages, and judge what they make.
+	go test -count=1 $(TESTFLAGS) ./hack/supplychain
+
 .PHONY: test-workflows
 test-workflows: export TOWPATH_WORKFLOWS_REQUIRED := 1
 test-workflows: $(WORKFLOWS)/node_modules ## Have GitHub's parser read the workflows that Towpath makes (needs Node.js 20 and npm).

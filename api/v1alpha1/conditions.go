@@ -11,6 +11,9 @@ const (
 	// ConditionPromoted is True on a Component when every environment of its path runs the
 	// version that the spec asks for. Waiting for promotion does not make a Component unready.
 	ConditionPromoted = "Promoted"
+	// ConditionEvidenceKnown is True on a Build where the registry has all that stages, or who recorded the Build, say that there is beside
+	// its image; False where it has not, or cannot be asked. It is absent where nothing is said, and where nobody is asked.
+	ConditionEvidenceKnown = "EvidenceKnown"
 	// ConditionDigestKnown is True on a Build whose image was named by a tag, and whose registry told which digest that has; False
 	// where no registry told it. It is absent where a stage, or who recorded the Build, named the digest. It does not make a Build unready.
 	ConditionDigestKnown = "DigestKnown"
@@ -285,6 +288,10 @@ const (
 	ReasonComponentNotFound = "ComponentNotFound"
 	// ReasonResolvingDigest: the Build has succeeded, and its registry is asked which digest the tag of its image has.
 	ReasonResolvingDigest = "ResolvingDigest"
+	// ReasonEvidenceFound: the registry has what is said to be beside the image, and each names the digest of that.
+	ReasonEvidenceFound = "EvidenceFound"
+	// ReasonEvidenceUnknown: the registry has not all that is said to be beside the image, or could not be asked.
+	ReasonEvidenceUnknown = "EvidenceUnknown"
 	// ReasonDigestResolved: the registry told the digest, and Releases name the image by it.
 	ReasonDigestResolved = "DigestResolved"
 	// ReasonDigestUnknown: no registry told the digest, and Releases name the image by its tag.

@@ -74,7 +74,7 @@ type Answer struct {
 // keep puts what was known before beside what was found.
 func (a *Answer) keep(before *supplychain.Evidence) {
 	for _, p := range before.Proofs {
-		if !slices.Contains(a.Proofs, p) {
+		if !slices.ContainsFunc(a.Proofs, func(own supplychain.Proof) bool { return own.Type == p.Type && own.Artifact == p.Artifact }) {
 			a.Proofs = append(a.Proofs, p)
 		}
 	}

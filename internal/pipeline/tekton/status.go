@@ -111,7 +111,8 @@ func read(stage *platformv1alpha1.BuildStage, step *pipeline.Step, task *unstruc
 		}
 		stage.CompletedAt = nil // of a try before
 	case status == "True":
-		stage.State, stage.Image = platformv1alpha1.StageSucceeded, pushed(task, pushesTo)
+		stage.State = platformv1alpha1.StageSucceeded
+		step.Report(stage, pushed(task, pushesTo))
 	case cancelled(reason):
 		stage.State, stage.Message = platformv1alpha1.StageCancelled, "It was cancelled."
 	case reason == "TaskRunTimeout":
