@@ -3,6 +3,7 @@ package cost
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,15 +26,10 @@ var slices7 = decimal.NewFromInt(7)
 // name, as a share of a GPU, as any GPU; in this order.
 func (e *estimator) extended(parts []Part, o *Object, scope Scope, pod *corev1.Pod, name string, n int64) []Part {
 	of := slice.FindStringSubmatch(name)
-	kind := name
-	for _, label := range productLabels {
-		product := pod.Spec.NodeSelector[label]
-		if _, ok := scope.Own(Item{GPU, product}); ok && product != "" && of == nil {
-			kind = product
-			break
-		}
+	item := Item{GPU, name}
+	if product := scope.product(pod.Spec.NodeSelector); product != "" && of == nil {
+		item.Type = product
 	}
-	item := Item{GPU, kind}
 	if _, ok := scope.Own(item); ok {
 		return e.priced(parts, o, scope, item, count(n))
 	}
@@ -53,8 +49,46 @@ func (e *estimator) extended(parts []Part, o *Object, scope Scope, pod *corev1.P
 	return e.unpriced(parts, o, item, n)
 }
 
-// IsGPU says whether a resource of a node or a container is a GPU.
-func IsGPU(name string) bool { return isGPU(name) }
+// product is the type of GPU that labels of nodes name, where it has a price of its own; else empty.
+func (s Scope) product(labels map[string]string) string {
+	for _, label := range productLabels {
+		if _, ok := s.Own(Item{GPU, labels[label]}); ok && labels[label] != "" {
+			return labels[label]
+		}
+	}
+	return ""
+}
+
+// GPUType is by what the GPUs of a node are priced that bears the labels, and has them as these resources: by their product, by the name of
+// a resource, or, where neither has a price of its own, as any GPU, which is the empty type.
+func (s Scope) GPUType(labels map[string]string, resources ...string) string {
+	if product := s.product(labels); product != "" {
+		return product
+	}
+	for _, name := range slices.Sorted(slices.Values(resources)) {
+		if _, ok := s.Own(Item{GPU, name}); ok && slice.FindStringSubmatch(name) == nil {
+			return name
+		}
+	}
+	return ""
+}
+
+// exactPlaces keep sevenths so exactly that seven of them are one in any amount of money.
+const exactPlaces = 24
+
+// GPUs is how many whole GPUs so much of a resource of a node or a container is: none of one that is no GPU, and of slices so many
+// sevenths.
+func GPUs(name string, amount decimal.Decimal) decimal.Decimal {
+	of := slice.FindStringSubmatch(name)
+	switch {
+	case of != nil:
+		share, _ := strconv.ParseInt(of[1], 10, 64)
+		return amount.Mul(decimal.NewFromInt(share)).DivRound(slices7, exactPlaces)
+	case strings.Contains(name, "/") && isGPU(name):
+		return amount
+	}
+	return decimal.Zero
+}
 
 // isGPU says whether a name is that of a GPU: there is no list of them.
 func isGPU(name string) bool {
