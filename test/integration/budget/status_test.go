@@ -292,13 +292,13 @@ func custom(from, until string) platformv1alpha1.SpendingPeriod {
 	return platformv1alpha1.SpendingPeriod{Type: platformv1alpha1.PeriodCustom, From: from, Until: until}
 }
 
-// limited gives a Team a limit.
 // november is the month in which the clock of the suite stands, and no other: what follows it decides nothing.
 var november = platformv1alpha1.SpendingPeriod{Type: platformv1alpha1.PeriodCustom, From: "2026-11-01", Until: "2026-11-30"}
 
 // once has the limit of a Team hold in november alone.
 func once(team *platformv1alpha1.Team) { team.Spec.Spending.Limits[0].Period = november }
 
+// limited gives a Team a limit.
 func limited(amount string, enforcement platformv1alpha1.Enforcement) func(*platformv1alpha1.Team) {
 	return func(team *platformv1alpha1.Team) {
 		team.Spec.Spending = &platformv1alpha1.TeamSpending{Limits: []platformv1alpha1.SpendingLimit{{
