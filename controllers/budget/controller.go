@@ -335,7 +335,7 @@ func (s *scope) tellDeliveries(owed string) {
 		condition.Set(conditions, generation, platformv1alpha1.ConditionAlertsDelivered, "True", platformv1alpha1.ReasonAlertsDelivered,
 			"Every target has got what it is owed.")
 	default:
-		condition.Set(conditions, generation, platformv1alpha1.ConditionAlertsDelivered, "False", platformv1alpha1.ReasonAlertsWaiting, upper(owed)+".")
+		condition.Set(conditions, generation, platformv1alpha1.ConditionAlertsDelivered, "False", platformv1alpha1.ReasonAlertsWaiting, limits.Sentence(owed)+".")
 	}
 }
 
