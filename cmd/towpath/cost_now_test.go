@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -171,15 +172,15 @@ func TestCostReportNow_SharesThatMeanNothing(t *testing.T) {
 
 // online is a cluster with a node of four cores, eight GiB and a GPU that is sliced, on which a pod asks for something itself, has a load
 // balancer, and sends to the internet.
-func online() cluster.Connector {
+func online(forbidden *bool) cluster.Connector {
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n", Labels: map[string]string{"nvidia.com/gpu.product": "A100"}}}
 	node.Status.Capacity = resources("4", "8Gi")
 	node.Status.Capacity["nvidia.com/mig-1g.5gb"] = resource.MustParse("7")
 	pod := podOn("shop-prod", "checkout-a", "shop", "checkout", "100m", "1Gi")
 	pod.Spec.Containers[0].Resources.Requests["nvidia.com/mig-1g.5gb"] = resource.MustParse("1")
 	pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: "helper"})
-	whole := resources("1", "1Gi")
-	pod.Spec.Resources = &corev1.ResourceRequirements{Requests: whole}
+	pod.Spec.Resources = &corev1.ResourceRequirements{Requests: resources("1", "1Gi")}
+	pod.Spec.Overhead = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("512Mi")}
 	service := func(name, team string, kind corev1.ServiceType, made bool) *corev1.Service {
 		s := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "shop-prod", Name: name, Labels: map[string]string{}}, Spec: corev1.ServiceSpec{Type: kind}}
 		if team != "" {
@@ -194,7 +195,14 @@ func online() cluster.Connector {
 		fakes := fake.NewClientBuilder().WithScheme(cluster.Scheme()).WithObjects(node, pod, podOn("kube-system", "dns", "", "", "500m", "1Gi"),
 			service("checkout", "shop", corev1.ServiceTypeLoadBalancer, true), service("pending", "shop", corev1.ServiceTypeLoadBalancer, false),
 			service("inner", "shop", corev1.ServiceTypeClusterIP, false), service("gateway", "", corev1.ServiceTypeLoadBalancer, true),
-		).Build()
+		).WithInterceptorFuncs(interceptor.Funcs{
+			List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+				if _, ok := list.(*corev1.ServiceList); ok && *forbidden {
+					return apierrors.NewForbidden(schema.GroupResource{Resource: "services"}, "", errors.New("no"))
+				}
+				return c.List(ctx, list, options...)
+			},
+		}).Build()
 		return &cluster.Cluster{Client: fakes, Namespace: "team-shop"}, nil
 	}
 }
@@ -203,6 +211,7 @@ func online() cluster.Connector {
 // quiet but for one of ten samples, in which the two containers together use three cores.
 func TestCostReportNow_OfSamplesTrafficAndLoadBalancers(t *testing.T) {
 	var asked []string
+	var forbidden bool
 	answers := func(traffic bool) *httptest.Server {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			query := r.FormValue("query")
@@ -227,15 +236,15 @@ func TestCostReportNow_OfSamplesTrafficAndLoadBalancers(t *testing.T) {
 	prices := `{currency: EUR, cpuCoreHour: 10, memoryGiBHour: 5, gpuHour: {default: 100, A100: 7}, loadBalancerHour: 1, egressGiB: 0.5}`
 	run := func(prices, address string, more ...string) call {
 		file := write(t, "prices.yaml", prices)
-		return with(t, online(), "", append([]string{"towpath", "cost", "report", "--team", "shop", "--now", "-o", "csv", "--prices", file, "--prometheus", address}, more...)...)
+		return with(t, online(&forbidden), "", append([]string{"towpath", "cost", "report", "--team", "shop", "--now", "-o", "csv", "--prices", file, "--prometheus", address}, more...)...)
 	}
 	got := run(prices, answers(true).URL)
 	for _, line := range []string{
-		// Cores: (9 × 1 + 3) / 10 × 7300, as the pod asks for one in all. A GiB of memory 3650, and a seventh of a GPU 730. Two GiB an hour to the internet.
+		// Cores: (9 × 1 + 3) / 10 × 7300, as the pod asks for one in all. One and a half GiB of memory 5475, and a seventh of a GPU 730. Two GiB an hour to the internet.
 		// The cluster pays 3650 + 3650 and 730 for its load balancer, all of which shop pays.
-		"shop,Own,checkout,EUR,8760,3650,730,0,730,730,0,8030,22630",
-		// 2.3 cores, six GiB and six sevenths of the GPU.
-		"shop,Idle,,EUR,0,0,0,0,0,0,43070,0,43070",
+		"shop,Own,checkout,EUR,8760,5475,730,0,730,730,0,8030,24455",
+		// 2.3 cores, five and a half GiB and six sevenths of the GPU.
+		"shop,Idle,,EUR,0,0,0,0,0,0,41245,0,41245",
 	} {
 		if !strings.Contains(got.out, line+"\n") {
 			t.Errorf("%+v lacks %s", got, line)
@@ -244,6 +253,11 @@ func TestCostReportNow_OfSamplesTrafficAndLoadBalancers(t *testing.T) {
 	if len(asked) != 21 {
 		t.Errorf("it asks %d times", len(asked))
 	}
+	forbidden = true
+	if got := run(prices, answers(true).URL, "-o", "json"); got.code != exitOK || !strings.Contains(got.out, "load balancers are not counted: you may not list services in all namespaces") {
+		t.Errorf("without the right to services: %+v", got)
+	}
+	forbidden = false
 	for name, tc := range map[string]struct {
 		prices, address, want string
 	}{
