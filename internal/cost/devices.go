@@ -24,14 +24,14 @@ var slices7 = decimal.NewFromInt(7)
 
 // extended prices an extended resource of a pod: by the GPU type that the pod's nodeSelector names, by the resource's own
 // name, as a share of a GPU, as any GPU; in this order.
-func (e *estimator) extended(parts []Part, o *Object, scope Scope, pod *corev1.Pod, name string, n int64) []Part {
+func (e *estimator) extended(parts []Part, o *Object, scope Scope, pod *corev1.Pod, name string, n decimal.Decimal) []Part {
 	of := slice.FindStringSubmatch(name)
 	item := Item{GPU, name}
 	if product := scope.product(pod.Spec.NodeSelector); product != "" && of == nil {
 		item.Type = product
 	}
 	if _, ok := scope.Own(item); ok {
-		return e.priced(parts, o, scope, item, count(n))
+		return e.priced(parts, o, scope, item, exactly(n))
 	}
 	switch {
 	case of != nil:
@@ -42,9 +42,9 @@ func (e *estimator) extended(parts []Part, o *Object, scope Scope, pod *corev1.P
 		share, _ := strconv.ParseInt(of[1], 10, 64)
 		price.Amount = price.Amount.Mul(decimal.NewFromInt(share)).DivRound(slices7, places)
 		o.Assumptions = append(o.Assumptions, fmt.Sprintf("%s has no price of its own, and counts as %d of 7 parts of a GPU", name, share))
-		return append(parts, e.noted(part(item, price, count(n)), scope, Item{GPU, ""}))
+		return append(parts, e.noted(part(item, price, exactly(n)), scope, Item{GPU, ""}))
 	case isGPU(name):
-		return e.priced(parts, o, scope, item, count(n))
+		return e.priced(parts, o, scope, item, exactly(n))
 	}
 	return e.unpriced(parts, o, item, n)
 }
@@ -99,8 +99,8 @@ func isGPU(name string) bool {
 	return strings.Contains(strings.ToLower(base), "gpu") || strings.HasPrefix(name, "gpu.")
 }
 
-func (e *estimator) unpriced(parts []Part, o *Object, item Item, n int64) []Part {
-	o.Assumptions = append(o.Assumptions, fmt.Sprintf("%d of %s in each pod has no price (%s), and counts as nothing", n, item.Type, fieldOf(item)))
+func (e *estimator) unpriced(parts []Part, o *Object, item Item, n decimal.Decimal) []Part {
+	o.Assumptions = append(o.Assumptions, fmt.Sprintf("%s of %s in each pod has no price (%s), and counts as nothing", n, item.Type, fieldOf(item)))
 	return parts
 }
 
@@ -168,7 +168,7 @@ func (e *estimator) device(o *Object, scope Scope, request map[string]any, path 
 	}
 	price, ok := scope.Price(item)
 	if !ok {
-		return e.unpriced(nil, o, item, n), nil
+		return e.unpriced(nil, o, item, decimal.NewFromInt(n)), nil
 	}
 	return []Part{e.noted(part(item, price, count(n)), scope, item)}, nil
 }

@@ -2,6 +2,7 @@ package cost
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -123,14 +124,40 @@ func quantities(values map[string]any, path string) (corev1.ResourceList, error)
 	return list, nil
 }
 
+// wide is above what quantities of anything real are. From there on 64 bits do not hold thousandths or sums: the result would be less than
+// nothing, which would make room for what costs.
+const wide = 1 << 50
+
+// exact is a quantity, however large.
+func exact(q resource.Quantity) decimal.Decimal {
+	d := q.AsDec()
+	return decimal.NewFromBigInt(d.UnscaledBig(), -int32(d.Scale()))
+}
+
 // cores of a quantity, to the thousandth, as Kubernetes counts them.
-func cores(q resource.Quantity) decimal.Decimal { return decimal.New(q.MilliValue(), -3) }
+func cores(q resource.Quantity) decimal.Decimal {
+	if q.CmpInt64(wide) > 0 {
+		return exact(q)
+	}
+	return decimal.New(q.MilliValue(), -3)
+}
+
+// pieces of a quantity, in whole ones.
+func pieces(q resource.Quantity) decimal.Decimal {
+	if q.CmpInt64(wide) > 0 {
+		return exact(q)
+	}
+	return decimal.NewFromInt(q.Value())
+}
 
 // perByte is one by the bytes of a GiB, which has thirty places and no more.
 var perByte = decimal.NewFromInt(1).DivRound(decimal.NewFromInt(1<<30), 30)
 
 // gib of a quantity of bytes.
 func gib(q resource.Quantity) decimal.Decimal {
+	if q.CmpInt64(math.MaxInt64) >= 0 {
+		return exact(q).Mul(perByte).Round(places)
+	}
 	bytes := q.Value()
 	if bytes%(1<<20) == 0 { // by far the most: a MiB has ten places, so that nothing is rounded
 		return decimal.New(bytes>>20, 0).Mul(perMiB)

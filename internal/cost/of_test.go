@@ -181,6 +181,25 @@ func TestOf(t *testing.T) {
 	}
 }
 
+// TestOf_OfMoreThan64BitsHoldCostsNoLess has amounts that nobody has. What costs less than nothing would make room for what costs.
+func TestOf_OfMoreThan64BitsHoldCostsNoLess(t *testing.T) {
+	for _, requests := range []string{
+		"{cpu: 99999999999999999999999, memory: 1}", "{cpu: 1e30, memory: 1}", "{cpu: 9300000000000000, memory: 1}",
+		"{memory: 9Ei, cpu: 0}", "{memory: 1e30, cpu: 0}", "{nvidia.com/gpu: 9000000000000000000, cpu: 0, memory: 0}", "{nvidia.com/mig-1g.5gb: 1e30, cpu: 0, memory: 0}",
+	} {
+		container := "{name: %, resources: {requests: " + requests + "}}"
+		spec := "{containers: [" + strings.ReplaceAll(container, "%", "a") + ", " + strings.ReplaceAll(container, "%", "b") + ", " + strings.ReplaceAll(container, "%", "c") + "]}"
+		got, err := cost.Of(cost.Input{Objects: parsed(pod(spec)), Prices: prices(t, easy)})
+		if err != nil {
+			t.Errorf("%s: %v", requests, err)
+			continue
+		}
+		if !got.Hourly.Min.GreaterThan(amount("100000000")) {
+			t.Errorf("%s: three of them cost %s an hour", requests, got.Hourly.Min)
+		}
+	}
+}
+
 func TestOf_SaysWhatItCannotRead(t *testing.T) {
 	for object, want := range map[string]string{
 		`{apiVersion: apps/v1, kind: Deployment, spec: {replicas: -1, template: ` + one + `}}`:                                                                 `Deployment/x: spec.replicas: -1 must not be negative`,

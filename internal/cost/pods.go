@@ -132,7 +132,7 @@ func (e *estimator) pods(o *Object, template map[string]any, path string) ([]Par
 		case name == corev1.ResourceMemory, strings.HasPrefix(string(name), corev1.ResourceHugePagesPrefix):
 			parts = e.priced(parts, o, scope, Item{Memory, ""}, exactly(gib(q)))
 		case strings.Contains(string(name), "/"):
-			parts = e.extended(parts, o, scope, pod, string(name), q.Value())
+			parts = e.extended(parts, o, scope, pod, string(name), pieces(q))
 		}
 	}
 	if parts, err = e.claimed(parts, o, scope, mapAt(template, "spec")); err != nil {
