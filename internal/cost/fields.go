@@ -9,6 +9,8 @@ import (
 	"github.com/shopspring/decimal"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/towpath-dev/towpath/internal/quantity"
 )
 
 // fieldError is a field that cannot be read.
@@ -87,8 +89,8 @@ func numberAt(object map[string]any, otherwise int64, path ...string) (int64, er
 	return number, nil
 }
 
-// quantity reads one that is not negative.
-func quantity(value any, path string) (resource.Quantity, error) {
+// quantityOf reads one that is not negative.
+func quantityOf(value any, path string) (resource.Quantity, error) {
 	var text string
 	switch value := value.(type) {
 	case string:
@@ -98,10 +100,10 @@ func quantity(value any, path string) (resource.Quantity, error) {
 	default:
 		text = fmt.Sprint(value)
 	}
-	q, err := resource.ParseQuantity(text)
+	q, err := quantity.Parse(text)
 	switch {
 	case err != nil:
-		return q, fieldError(path, "%q must be a quantity, such as 250m or 2Gi", text)
+		return q, fieldError(path, "%v", err)
 	case q.Sign() < 0:
 		return q, fieldError(path, "%s must not be negative", text)
 	}
@@ -115,7 +117,7 @@ func quantities(values map[string]any, path string) (corev1.ResourceList, error)
 	}
 	list := make(corev1.ResourceList, len(values))
 	for name, value := range values {
-		q, err := quantity(value, path+"."+name)
+		q, err := quantityOf(value, path+"."+name)
 		if err != nil {
 			return nil, err
 		}

@@ -71,7 +71,7 @@ func requests(resources map[string]any, path string) (corev1.ResourceRequirement
 		if requested == nil {
 			requested = corev1.ResourceList{}
 		}
-		if requested[corev1.ResourceName(name)], err = quantity(value, path+".limits."+name); err != nil {
+		if requested[corev1.ResourceName(name)], err = quantityOf(value, path+".limits."+name); err != nil {
 			return corev1.ResourceRequirements{}, err
 		}
 	}
