@@ -18,7 +18,7 @@ func TestParse_EndsWhateverItIsGiven(t *testing.T) {
 		if fits != (err == nil) {
 			t.Errorf("%.40q: %v", text, err)
 		}
-		_ = q.Cmp(q)
+		_ = q.CmpInt64(1)
 		_ = q.AsDec()
 	}
 }
