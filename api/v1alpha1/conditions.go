@@ -49,6 +49,9 @@ const (
 	// ConditionAlertsDelivered is True on a Budget when every target of alerts can be used and has got what it is owed; it is absent where
 	// there are no targets. It does not make a Budget unready.
 	ConditionAlertsDelivered = "AlertsDelivered"
+	// ConditionHistoryKept is False on a Budget and a CostSource while the history of daily costs is lost with the manager's pod; it is absent
+	// where it is kept, where nobody can tell, and where there is none. It does not make either unready.
+	ConditionHistoryKept = "HistoryKept"
 	// ConditionChecked is True on a Release when every check of it has passed, False when one has failed; it is absent
 	// where there are none, and before they begin. A Release with checks is Ready only where it is True once.
 	ConditionChecked = "Checked"
@@ -268,6 +271,8 @@ const (
 const (
 	// ReasonHistoryUnavailable: the history of daily costs is not kept, or cannot be read or written.
 	ReasonHistoryUnavailable = "HistoryUnavailable"
+	// ReasonHistoryLostWithPod: the history of daily costs is a file on a volume that goes with the manager's pod.
+	ReasonHistoryLostWithPod = "HistoryLostWithPod"
 )
 
 // Reasons of a Build.
