@@ -8,6 +8,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -69,8 +70,8 @@ func refused(ctx context.Context, good *unstructured.Unstructured, attempts map[
 	try("anew")
 	Expect(apply(good.DeepCopy())).To(Succeed(), "what Towpath makes")
 	DeferCleanup(func(ctx context.Context) {
-		good.SetFinalizers(nil)
-		Expect(client.IgnoreNotFound(admin.Update(ctx, good))).To(Succeed())
+		left := good.DeepCopy()
+		Expect(client.IgnoreNotFound(admin.Patch(ctx, left, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))))).To(Succeed())
 		Expect(client.IgnoreNotFound(admin.Delete(ctx, good))).To(Succeed())
 	})
 	Expect(apply(good.DeepCopy())).To(Succeed(), "it is there already")
@@ -81,10 +82,10 @@ func refused(ctx context.Context, good *unstructured.Unstructured, attempts map[
 // foreign is an object of somebody else that is like one of Towpath's.
 func foreign(ctx context.Context, like *unstructured.Unstructured) *unstructured.Unstructured {
 	GinkgoHelper()
-	o := like.DeepCopy()
+	o := object(like.GetAPIVersion(), like.GetKind())
+	o.SetNamespace(like.GetNamespace())
 	o.SetName(framework.Name("foreign-"))
-	o.SetLabels(nil)
-	o.SetFinalizers(nil)
+	o.Object["spec"] = like.DeepCopy().Object["spec"]
 	Expect(admin.Create(ctx, o)).To(Succeed())
 	DeferCleanup(func(ctx context.Context) { Expect(client.IgnoreNotFound(admin.Delete(ctx, o))).To(Succeed()) })
 	return o
