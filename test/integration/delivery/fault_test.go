@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -146,6 +147,8 @@ var _ = Describe("A class that does not exist any more", func() {
 		Eventually(ctx, framework.Read(admin, p.release(1))).Should(framework.HaveCondition(isDelivered, no, platformv1alpha1.ReasonWaitingForMerge))
 		class, err := framework.Read(admin, framework.Class(p.class, platformv1alpha1.TierDevelopment))(ctx)
 		Expect(err).NotTo(HaveOccurred())
+		Expect(admin.Patch(ctx, class.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"labels":{"`+framework.LabelUnchecked+`":""}}}`)))).To(Succeed(),
+			"the webhook would refuse to delete it, and may be away")
 		Expect(admin.Delete(ctx, class)).To(Succeed())
 		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(mergeTimeout).Should(
 			framework.HaveCondition(isReady, no, platformv1alpha1.ReasonClassNotFound, p.class, "nothing is committed, and nothing applied"))
