@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -62,9 +63,24 @@ func TestEachOverlayIsTested(t *testing.T) {
 }
 
 func TestWhatFollowsRepositoriesIsWrittenInOneNamespace(t *testing.T) {
-	for overlay, place := range map[string]string{"argocd": "argocd", "flux": "flux-system"} {
+	for overlay, c := range map[string]struct {
+		place    string
+		policies []string
+	}{
+		"argocd": {"argocd", []string{"towpath-delivery-applications"}},
+		"flux":   {"flux-system", []string{"towpath-delivery-kustomizations", "towpath-delivery-repositories"}},
+	} {
 		added, removed, changed, objects := changes(t, overlay)
-		mustBe(t, "added", added, "Role/"+place+"/towpath-delivery", "RoleBinding/"+place+"/towpath-delivery")
+		want := []string{"Role/" + c.place + "/towpath-delivery", "RoleBinding/" + c.place + "/towpath-delivery"}
+		for _, name := range c.policies {
+			want = append(want, "ValidatingAdmissionPolicy//"+name, "ValidatingAdmissionPolicyBinding//"+name)
+			binding := one[admissionregistrationv1.ValidatingAdmissionPolicyBinding](t, objects, "ValidatingAdmissionPolicyBinding", name)
+			if binding.Spec.PolicyName != name || !slices.Equal(binding.Spec.ValidationActions, []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny}) {
+				t.Errorf("%s does not have its policy deny: %+v", name, binding.Spec)
+			}
+		}
+		slices.Sort(want)
+		mustBe(t, "added", added, want...)
 		mustBe(t, "removed", removed)
 		mustBe(t, "changed", changed)
 		for _, rule := range one[rbacv1.Role](t, objects, "Role", "towpath-delivery").Rules {

@@ -28,7 +28,8 @@ type Commit struct {
 	// +kubebuilder:validation:MinLength=7
 	// +kubebuilder:validation:MaxLength=64
 	SHA string `json:"sha,omitempty"`
-	// committedAt is when the commit was made. Lead time is counted from here.
+	// committedAt is when the commit was made, as it says itself. Lead time is counted from here; a time before 2000, or after the version
+	// ran, is taken for unknown.
 	// +optional
 	CommittedAt *metav1.Time `json:"committedAt,omitempty"`
 	// author of the commit, usually an e-mail address, alone or as Name <address>. A gate that forbids authors to approve

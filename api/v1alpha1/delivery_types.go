@@ -150,7 +150,8 @@ type GitReconciler struct {
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 	Namespace string `json:"namespace,omitempty"`
 	// project is the AppProject of the Applications. It must allow the repository, and the workload namespaces as destinations.
-	// Default: default.
+	// Default: default, which
+	// lets everything be applied everywhere, and which the policy of the overlay argocd refuses: name one.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
@@ -197,6 +198,10 @@ type ReleaseDelivery struct {
 	// deliveredAt is when the branch that is followed was seen to hold it for the first time. Absent while it waits to be merged.
 	// +optional
 	DeliveredAt *metav1.Time `json:"deliveredAt,omitempty"`
+	// lastDeliveredAt is when it was so seen, where somebody has taken it out of the branch since, as by reverting a merge, and it waits
+	// to be merged again. Absent otherwise.
+	// +optional
+	LastDeliveredAt *metav1.Time `json:"lastDeliveredAt,omitempty"`
 	// syncedRevision is the revision that Argo CD or Flux last said to have applied, where Towpath made what they follow.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512

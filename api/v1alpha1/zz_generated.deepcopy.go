@@ -2717,6 +2717,10 @@ func (in *ReleaseDelivery) DeepCopyInto(out *ReleaseDelivery) {
 		in, out := &in.DeliveredAt, &out.DeliveredAt
 		*out = (*in).DeepCopy()
 	}
+	if in.LastDeliveredAt != nil {
+		in, out := &in.LastDeliveredAt, &out.LastDeliveredAt
+		*out = (*in).DeepCopy()
+	}
 	if in.RemovedAt != nil {
 		in, out := &in.RemovedAt, &out.RemovedAt
 		*out = (*in).DeepCopy()

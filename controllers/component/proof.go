@@ -15,6 +15,7 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/evidence"
+	"github.com/towpath-dev/towpath/internal/index"
 	"github.com/towpath-dev/towpath/internal/promotion"
 	"github.com/towpath-dev/towpath/internal/render"
 	"github.com/towpath-dev/towpath/internal/supplychain"
@@ -24,8 +25,9 @@ import (
 type Evidence interface {
 	// Look is what is known of an image; nil where nothing is yet.
 	Look(image string, keys supplychain.Keys) *evidence.Answer
-	// Ask has its registry asked, and says after which time to look again where nobody is asked now.
-	Ask(image string, keys supplychain.Keys, who types.NamespacedName) time.Duration
+	// Ask has its registry asked, and says after which time to look again where nobody is asked now. news is when something last happened
+	// by which the registry may have more.
+	Ask(image string, keys supplychain.Keys, who types.NamespacedName, news time.Time) time.Duration
 }
 
 // proven is what is known of the images of a Release.
@@ -77,10 +79,39 @@ func (r *Reconciler) prove(ctx context.Context, s *scope, st *stop, release *pla
 		} else {
 			unknown = append(unknown, fmt.Sprintf("Registry is being asked what is proven of image %s.", image))
 		}
-		s.lookAgain(r.Evidence.Ask(image, keys, client.ObjectKeyFromObject(s.component)))
+		news, err := r.built(ctx, s, image)
+		if err != nil {
+			return proven{}, err
+		}
+		s.lookAgain(r.Evidence.Ask(image, keys, client.ObjectKeyFromObject(s.component), news))
 	}
 	all.wait = unprovenWait(st, tags, lacks, unknown)
 	return all, nil
+}
+
+// built is when the newest Build of an image ended, after which it may have been signed; the zero time for never. Times that Builds of
+// elsewhere give are not gone by: when one was recorded is.
+func (r *Reconciler) built(ctx context.Context, s *scope, image string) (time.Time, error) {
+	builds := s.builds
+	if !awaitsBuild(s.component) && s.build == nil {
+		var list platformv1alpha1.BuildList
+		if err := r.List(ctx, &list, client.InNamespace(s.component.Namespace),
+			client.MatchingFields{index.BuildComponent: s.component.Name}, client.UnsafeDisableDeepCopy); err != nil {
+			return time.Time{}, fmt.Errorf("listing Builds: %w", err)
+		}
+		builds = list.Items
+	}
+	var newest time.Time
+	for i := range builds {
+		b := &builds[i]
+		if b.Status.CompletedAt == nil || supplychain.Digest(b.Status.Image) != supplychain.Digest(image) {
+			continue
+		}
+		if ended := b.Status.CompletedAt.Time; ended.After(newest) {
+			newest = ended
+		}
+	}
+	return newest, nil
 }
 
 // unprovenWait says what images lack, what somebody must do first; nil for nothing.

@@ -27,7 +27,8 @@ const (
 
 // courier carries Releases to repositories beside the workers of the controller, so that a server which hangs holds up no
 // Release of another one. One errand at a time goes to a branch of a repository, since pushes to it would only get in each
-// other's way; when the repository itself fails, so do all that wait for it, and each is tried again later.
+// other's way; when the repository itself fails, so do all that wait for it with the same credentials, and each is tried again
+// later.
 //
 // What it knows is lost with the process. An errand may be done again: it changes nothing then.
 type courier struct {
@@ -42,9 +43,17 @@ type courier struct {
 	places []*place
 }
 
+// destination is where an errand goes, and with what it comes there.
+type destination struct {
+	// branch names a branch of a repository.
+	branch string
+	// credentials name those that it is opened with; none if empty. Classes may share a branch, and not these.
+	credentials string
+}
+
 // place is a branch of a repository.
 type place struct {
-	name    string
+	branch  string
 	busy    bool
 	waiting []*errand
 }
@@ -52,13 +61,16 @@ type place struct {
 // errand is one thing to do in a repository for a Release.
 type errand struct {
 	release types.NamespacedName
-	run     func(context.Context) (remote.Result, error)
-	// underWay says that it waits or is done right now; stale that the answer is to be asked for again.
-	underWay, stale bool
-	result          remote.Result
-	err             error
-	failures        int
-	at, until       time.Time
+	// run does it, and is kept only until it is done: it holds all objects of the Release.
+	run         func(context.Context) (remote.Result, error)
+	credentials string
+	// underWay says that it waits or is done right now; stale that the answer is to be asked for again; unheard that nobody has asked
+	// since there is one.
+	underWay, stale, unheard bool
+	result                   remote.Result
+	err                      error
+	failures                 int
+	at, until                time.Time
 }
 
 // answer is what is known of an errand.
@@ -99,8 +111,8 @@ func (c *courier) Start(ctx context.Context) error {
 }
 
 // ask returns what is known of an errand of a Release, and sets it off where nothing is, or where it is time to try again.
-// what tells it from others of the same Release; at is the branch that it goes to.
-func (c *courier) ask(release *platformv1alpha1.Release, what, at string, run func(context.Context) (remote.Result, error)) answer {
+// what tells it from others of the same Release; to is where it goes.
+func (c *courier) ask(release *platformv1alpha1.Release, what string, to destination, run func(context.Context) (remote.Result, error)) answer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.clock.Now()
@@ -109,11 +121,12 @@ func (c *courier) ask(release *platformv1alpha1.Release, what, at string, run fu
 		e = c.add(release, what)
 	}
 	if !e.underWay && (e.stale || e.err != nil && !now.Before(e.until)) {
-		e.underWay, e.run = true, run
-		p := c.placeOf(at)
+		e.underWay, e.run, e.credentials = true, run, to.credentials
+		p := c.placeOf(to.branch)
 		p.waiting = append(p.waiting, e)
 		c.ring()
 	}
+	e.unheard = false
 	a := answer{result: e.result, err: e.err, known: !e.at.IsZero()}
 	if e.err != nil && !e.underWay {
 		a.wait = max(e.until.Sub(now), 0)
@@ -141,7 +154,7 @@ func (c *courier) again(release *platformv1alpha1.Release, what string) {
 	e.stale = true
 }
 
-// recheck does so where the last answer is as old as that.
+// recheck does so where the last answer is as old as that, and no failure, which is tried again in its own time.
 func (c *courier) recheck(release *platformv1alpha1.Release, what string, age time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -149,15 +162,15 @@ func (c *courier) recheck(release *platformv1alpha1.Release, what string, age ti
 	if e == nil {
 		e = c.add(release, what)
 	}
-	e.stale = e.stale || !e.underWay && c.clock.Since(e.at) >= age
+	e.stale = e.stale || !e.underWay && e.err == nil && c.clock.Since(e.at) >= age
 }
 
-// outstanding says whether an errand is to be done, or done again.
+// outstanding says whether an errand is to be done, or done again, or has an answer that was not heard.
 func (c *courier) outstanding(release types.UID, what string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.errands[release][what]
-	return e != nil && (e.stale || e.underWay)
+	return e != nil && (e.stale || e.underWay || e.unheard || e.err != nil)
 }
 
 // forget drops what is known of a Release.
@@ -174,13 +187,13 @@ func (c *courier) ring() {
 	}
 }
 
-func (c *courier) placeOf(name string) *place {
+func (c *courier) placeOf(branch string) *place {
 	for _, p := range c.places {
-		if p.name == name {
+		if p.branch == branch {
 			return p
 		}
 	}
-	p := &place{name: name}
+	p := &place{branch: branch}
 	c.places = append(c.places, p)
 	return p
 }
@@ -209,11 +222,19 @@ func (c *courier) carry(ctx context.Context, at *place, e *errand) {
 	c.mu.Lock()
 	answered := []*errand{e}
 	if err != nil && ofPlace(err) {
-		answered, at.waiting = append(answered, at.waiting...), nil
+		var others []*errand
+		for _, waits := range at.waiting {
+			if waits.credentials == e.credentials {
+				answered = append(answered, waits)
+			} else {
+				others = append(others, waits)
+			}
+		}
+		at.waiting = others
 	}
 	now := c.clock.Now()
 	for _, e := range answered {
-		e.underWay, e.stale, e.at, e.err, e.run = false, false, now, err, nil
+		e.underWay, e.stale, e.unheard, e.at, e.err, e.run = false, false, true, now, err, nil
 		if err == nil {
 			e.result, e.failures = result, 0
 			continue
@@ -245,7 +266,8 @@ func retryErrand(failures int) time.Duration {
 	return time.Duration(float64(wait) * (0.75 + rand.Float64()/4)) //nolint:gosec // nobody gains by guessing it
 }
 
-// ofPlace says whether an error is about the repository, so that whatever else waits for it would meet it too.
+// ofPlace says whether an error is about the repository, so that whatever else waits for it with the same
+// credentials would meet it too.
 func ofPlace(err error) bool {
 	switch remote.ReasonOf(err) {
 	case "", remote.ReasonCredentials, remote.ReasonHostKey, remote.ReasonNotFound, remote.ReasonNoBranch, remote.ReasonAddress, remote.ReasonUnsupported:

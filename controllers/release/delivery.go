@@ -3,11 +3,10 @@ package release
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -17,7 +16,6 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/apply"
 	"github.com/towpath-dev/towpath/internal/condition"
-	"github.com/towpath-dev/towpath/internal/delivery"
 	"github.com/towpath-dev/towpath/internal/delivery/remote"
 	"github.com/towpath-dev/towpath/internal/index"
 	"github.com/towpath-dev/towpath/internal/readiness"
@@ -32,6 +30,8 @@ const (
 	lookErrand = 30 * time.Second
 	// lookMerge is how often to ask whether a Release that was proposed has been merged.
 	lookMerge = 30 * time.Second
+	// answeredMerge is how old an answer is then that is asked for anew: a look comes a moment after it, or before.
+	answeredMerge = lookMerge - 5*time.Second
 	// lookCommit is how often to ask whether the branch still holds what is not applied yet: somebody may have moved it by force.
 	lookCommit = 5 * time.Minute
 	// maxDeliveryMessage bounds what a condition repeats of a server or a tool.
@@ -99,7 +99,11 @@ func (r *Reconciler) deliver(ctx context.Context, s *scope) error {
 	what := s.errand(errandCommit)
 	s.delivered = d != nil && d.DeliveredAt != nil && d.RemovedAt == nil && d.Repository == s.git.URL && d.Branch == s.git.Branch && d.Path == s.directory()
 	if s.delivered {
-		if since := r.Clock.Since(d.DeliveredAt.Time); !meta.IsStatusConditionTrue(s.before.Status.Conditions, platformv1alpha1.ConditionApplied) && since >= lookCommit {
+		was := meta.IsStatusConditionTrue(s.before.Status.Conditions, platformv1alpha1.ConditionApplied)
+		switch since := r.Clock.Since(d.DeliveredAt.Time); {
+		case was && s.slipped(): // the tool has applied something else: somebody may have taken the Release out of the branch
+			r.courier.again(s.release, what)
+		case !was && since >= lookCommit:
 			r.courier.recheck(s.release, what, lookCommit)
 		}
 		if !r.courier.outstanding(s.release.UID, what) {
@@ -122,17 +126,17 @@ func (r *Reconciler) deliver(ctx context.Context, s *scope) error {
 	if err := r.mayCommit(ctx, s); err != nil || s.problem != nil {
 		return err
 	}
+	if s.proposed() {
+		r.courier.recheck(s.release, what, answeredMerge)
+	}
 	release, git := deliveryOf(s), s.git // and not the scope, which would be kept as long as the errand waits
-	s.heard(r.courier.ask(s.release, what, s.place(), func(ctx context.Context) (remote.Result, error) {
+	s.heard(r.courier.ask(s.release, what, s.destination(), func(ctx context.Context) (remote.Result, error) {
 		repository, err := r.repository(ctx, git)
 		if err != nil {
 			return remote.Result{}, err
 		}
 		return repository.Commit(ctx, release, r.Clock.Now())
 	}), r.now())
-	if s.proposed() {
-		r.courier.recheck(s.release, what, lookMerge)
-	}
 	return nil
 }
 
@@ -163,6 +167,13 @@ func (r *Reconciler) mayCommit(ctx context.Context, s *scope) error {
 	return nil
 }
 
+// slipped says that an object is gone, or is not of the Release.
+func (s *scope) slipped() bool {
+	return slices.ContainsFunc(s.children, func(c child) bool {
+		return c.known && (c.live == nil || c.live.GetAnnotations()[platformv1alpha1.AnnotationDelivered] != string(s.release.UID))
+	})
+}
+
 // ours says whether an object that the cache knows is the Component's.
 func (s *scope) ours(i int) bool {
 	return s.children[i].live.GetLabels()[platformv1alpha1.LabelOwnerUID] == string(s.release.Spec.Component.UID)
@@ -183,13 +194,19 @@ func (s *scope) heard(a answer, now *metav1.Time) {
 	default:
 		before := *d
 		*d = &platformv1alpha1.ReleaseDelivery{Repository: s.git.URL, Branch: a.result.Branch, Path: s.directory(), Commit: a.result.Commit}
-		if before != nil && before.Repository == (*d).Repository && before.Branch == (*d).Branch && before.Path == (*d).Path && (!a.result.Made || a.result.Commit == before.Commit) {
+		there := before != nil && before.Repository == (*d).Repository && before.Path == (*d).Path
+		if there && before.Branch == (*d).Branch && (!a.result.Made || a.result.Commit == before.Commit) {
 			// The newest commit of the branch is another one by now; this one brought it.
 			(*d).Commit, (*d).DeliveredAt, (*d).SyncedRevision = before.Commit, before.DeliveredAt, before.SyncedRevision
 		}
 		if s.delivered = a.result.State == remote.Delivered; !s.delivered {
-			s.says(metav1.ConditionFalse, platformv1alpha1.ReasonWaitingForMerge, fmt.Sprintf(
-				"Branch %s of %s holds the Release: open a pull request from it to %s, and merge that.", a.result.Branch, s.git.URL, s.git.Branch))
+			if there {
+				(*d).LastDeliveredAt = before.LastDeliveredAt
+				if before.DeliveredAt != nil && before.Branch == s.git.Branch {
+					(*d).LastDeliveredAt = before.DeliveredAt
+				}
+			}
+			s.says(metav1.ConditionFalse, platformv1alpha1.ReasonWaitingForMerge, s.toMerge())
 			s.lookAgain(lookMerge)
 			return
 		}
@@ -198,6 +215,17 @@ func (s *scope) heard(a answer, now *metav1.Time) {
 		}
 		s.says(metav1.ConditionTrue, platformv1alpha1.ReasonDelivered, s.brought((*d).Commit))
 	}
+}
+
+// toMerge says what is to be merged, and whether it was before.
+func (s *scope) toMerge() string {
+	d := s.release.Status.Delivery
+	if d.LastDeliveredAt == nil {
+		return fmt.Sprintf("Branch %s of %s holds the Release: open a pull request from it to %s, and merge that.", d.Branch, s.git.URL, s.git.Branch)
+	}
+	return fmt.Sprintf("The Release was merged into %s of %s, seen at %s, and somebody has taken it out again. To have it back, open a pull request from branch %s, and merge that; "+
+		"to stay without it, make another Release, as by giving the Component the image from before.",
+		s.git.Branch, s.git.URL, d.LastDeliveredAt.UTC().Format(time.RFC3339), d.Branch)
 }
 
 // proposed says that the Release waits to be merged.
@@ -299,155 +327,6 @@ func (r *Reconciler) recheck(s *scope) {
 		wait = time.Second
 	}
 	s.lookAgain(wait)
-}
-
-// withdrawOlder takes back what was proposed of older Releases: merged later, it would bring back what is older.
-func (r *Reconciler) withdrawOlder(s *scope) {
-	removed := false
-	for i := range s.older {
-		r.withdraw(s, &s.older[i])
-		removed = removed || !s.older[i].DeletionTimestamp.IsZero()
-	}
-	if removed && s.git.Change == platformv1alpha1.GitPullRequest {
-		r.withdrawRemoval(s)
-	}
-}
-
-// withdrawRemoval takes back what was proposed to remove the Component while its environment was out of the path: merged later, it would delete
-// what runs.
-func (r *Reconciler) withdrawRemoval(s *scope) {
-	git, target := s.git, targetOf(s.release)
-	r.courier.ask(s.release, errandWithdraw+" removal "+s.place(), s.place(), func(ctx context.Context) (remote.Result, error) {
-		repository, err := r.repository(ctx, git)
-		if err != nil {
-			return remote.Result{}, err
-		}
-		return remote.Result{}, repository.WithdrawRemoval(ctx, target)
-	})
-}
-
-// withdraw takes back what was proposed of a Release, and says what is awaited; nothing once nothing of it is left.
-func (r *Reconciler) withdraw(s *scope, release *platformv1alpha1.Release) string {
-	d := release.Status.Delivery
-	switch {
-	case d == nil && s.git.Change != platformv1alpha1.GitPullRequest:
-		return ""
-	case d == nil: // it may be on its way, or was proposed by a manager that ended then
-	case d.DeliveredAt != nil || d.Repository != s.git.URL || d.Branch == s.git.Branch:
-		return ""
-	}
-	old := delivery.Release{Target: targetOf(release), Name: release.Name, UID: string(release.UID), Number: release.Spec.Number}
-	git := s.git
-	a := r.courier.ask(release, errandWithdraw+" "+s.place(), s.place(), func(ctx context.Context) (remote.Result, error) {
-		repository, err := r.repository(ctx, git)
-		if err != nil {
-			return remote.Result{}, err
-		}
-		return remote.Result{}, repository.Withdraw(ctx, old)
-	})
-	switch {
-	case a.err != nil:
-		s.lookAgain(max(a.wait, time.Second))
-		return condition.Clip(fmt.Sprintf("The branch of Release %s cannot be taken back, and it is tried again: %v.", release.Name, a.err), maxDeliveryMessage)
-	case !a.known:
-		s.lookAgain(lookErrand)
-		return fmt.Sprintf("Taking the branch of Release %s back from %s.", release.Name, git.URL)
-	}
-	return ""
-}
-
-// errand names one by where it leads: a class that says another place has it done there too.
-func (s *scope) errand(what string) string {
-	return strings.Join([]string{what, s.place(), s.directory(), string(s.git.Change)}, " ")
-}
-
-// place is the branch of a repository that the class names.
-func (s *scope) place() string { return s.git.URL + " " + s.git.Branch }
-
-// directory is where the files of the Release stand; empty where the path of the class cannot be.
-func (s *scope) directory() string {
-	layout, err := delivery.ParseLayout(s.git.Path)
-	if err != nil {
-		return ""
-	}
-	directory, _ := layout.Directory(targetOf(s.release))
-	return directory
-}
-
-// repository opens the one of a class, with the platform's credentials.
-func (r *Reconciler) repository(ctx context.Context, git *platformv1alpha1.GitDelivery) (*remote.Repository, error) {
-	layout, err := delivery.ParseLayout(git.Path)
-	if err != nil {
-		return nil, &remote.Problem{Reason: remote.ReasonInvalid, Message: err.Error()}
-	}
-	source := remote.Source{URL: git.URL, Branch: git.Branch, Mode: remote.Push, Layout: layout}
-	if git.Change == platformv1alpha1.GitPullRequest {
-		source.Mode = remote.Propose
-	}
-	if git.CredentialsKey != "" {
-		const title = "Secret " + platformv1alpha1.SystemNamespace + "/" + platformv1alpha1.DeliverySecret
-		var secret corev1.Secret
-		err := r.Live.Get(ctx, types.NamespacedName{Namespace: platformv1alpha1.SystemNamespace, Name: platformv1alpha1.DeliverySecret}, &secret)
-		if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
-			return nil, &remote.Problem{Reason: remote.ReasonCredentials, Message: title + ", which has the credentials for " + git.URL +
-				", does not exist, or the manager may not read it: make it, and apply config/rbac"}
-		}
-		if err != nil {
-			return nil, fmt.Errorf("reading %s: %w", title, err)
-		}
-		if source.Credentials, source.CA, err = remote.ReadCredentials(secret.Data, git.CredentialsKey, git.URL); err != nil {
-			return nil, &remote.Problem{Reason: remote.ReasonCredentials, Message: title + ": " + err.Error()}
-		}
-	}
-	return r.Git.Open(source)
-}
-
-// targetOf is a Component in an Environment, as a Release knows both.
-func targetOf(release *platformv1alpha1.Release) delivery.Target {
-	spec := &release.Spec
-	return delivery.Target{
-		Team:      spec.Team,
-		Component: delivery.Component{Namespace: release.Namespace, Name: spec.Component.Name, UID: string(spec.Component.UID)},
-		Environment: delivery.Environment{
-			Name: spec.Environment.Name, UID: string(spec.Environment.UID), Namespace: spec.Environment.Namespace,
-			Class: spec.Environment.Class, Tier: string(spec.Environment.Tier),
-		},
-	}
-}
-
-// deliveryOf is what is committed of a Release, with who wrote it and who let it in.
-func deliveryOf(s *scope) delivery.Release {
-	release := s.release
-	out := delivery.Release{Target: targetOf(release), Name: release.Name, UID: string(release.UID), Number: release.Spec.Number,
-		Cause: string(release.Spec.Cause), Image: release.Spec.Image}
-	if commit := release.Spec.Commit; commit != nil {
-		out.Commit = commit.SHA
-		out.Authors = appendName(out.Authors, commit.Author)
-	}
-	out.Authors = appendName(out.Authors, release.Spec.RequestedBy)
-	for _, d := range release.Status.Decisions {
-		if d.Decision == platformv1alpha1.DecisionApprove {
-			out.Approvers = appendName(out.Approvers, d.Approver)
-		}
-	}
-	for _, o := range s.objects {
-		object := o.Object.DeepCopy()
-		annotations := object.GetAnnotations()
-		if annotations == nil {
-			annotations = map[string]string{}
-		}
-		annotations[platformv1alpha1.AnnotationDelivered] = string(release.UID)
-		object.SetAnnotations(annotations)
-		out.Objects = append(out.Objects, object)
-	}
-	return out
-}
-
-func appendName(names []string, name string) []string {
-	if name == "" {
-		return names
-	}
-	return append(names, name)
 }
 
 // ofClass maps an EnvironmentClass to the Releases in the environments of it.

@@ -60,7 +60,8 @@ func (r *Reconciler) removeFiles(s *scope) string {
 	}
 	target, git := targetOf(s.release), s.git
 	what := s.errand(errandRemove)
-	a := r.courier.ask(s.release, what, s.place(), func(ctx context.Context) (remote.Result, error) {
+	r.courier.recheck(s.release, what, answeredMerge)
+	a := r.courier.ask(s.release, what, s.destination(), func(ctx context.Context) (remote.Result, error) {
 		repository, err := r.repository(ctx, git)
 		if err != nil {
 			return remote.Result{}, err
@@ -75,7 +76,6 @@ func (r *Reconciler) removeFiles(s *scope) string {
 		s.lookAgain(lookErrand)
 		return fmt.Sprintf("Removing the files from branch %s of %s.", git.Branch, git.URL)
 	case a.result.State == remote.Proposed:
-		r.courier.recheck(s.release, what, lookMerge)
 		s.lookAgain(lookMerge)
 		return fmt.Sprintf("Branch %s of %s removes the files: open a pull request from it to %s, and merge that.", a.result.Branch, git.URL, git.Branch)
 	}

@@ -5,6 +5,7 @@ package delivery
 
 import (
 	"fmt"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
@@ -48,6 +49,9 @@ type Release struct {
 	Number int64
 	// Objects are what the Release renders to. They are read, never changed.
 	Objects []*unstructured.Unstructured
+	// LastDelivered is when the branch that is followed was last seen to hold the Release; zero for never. What was proposed before
+	// then is part of that branch by now: should it not hold the Release any more, only a commit made since could be merged.
+	LastDelivered time.Time
 
 	// What follows is told to people, in the commit's message, and decides nothing.
 

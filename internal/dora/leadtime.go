@@ -9,7 +9,8 @@ import (
 
 // LeadTime is how long the change that a Release brought took from its commit until it ran: until every object was ready and every
 // check had passed for the first time. It is not known before that, where nobody said when the commit was made, and where its time is
-// after that: a clock was wrong, and a lead time below nothing would make a mean of many better than it is.
+// after that, or before 2000: a clock was wrong, and a lead time below nothing, or of half a century, would make a mean of many mean
+// nothing.
 //
 // A Release that brings nothing that was committed has none: a rollback, a changed parameter or another revision of the template run
 // a commit that was delivered before.
@@ -21,5 +22,8 @@ func LeadTime(r *platformv1alpha1.Release) (lead time.Duration, known bool) {
 		return 0, false
 	}
 	lead = r.Status.ReadyAt.Sub(r.Spec.Commit.CommittedAt.Time)
-	return lead, lead >= 0
+	return lead, lead >= 0 && !r.Spec.Commit.CommittedAt.Time.Before(earliest)
 }
+
+// earliest is before which no commit was made that is delivered now: what says so has no clock, or one that was never set.
+var earliest = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)

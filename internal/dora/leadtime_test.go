@@ -29,6 +29,7 @@ func TestLeadTime(t *testing.T) {
 		{"no commit is known", platformv1alpha1.CauseImageChange, nil, after(time.Hour), 0, false},
 		{"the time of the commit is not known", platformv1alpha1.CauseImageChange, &platformv1alpha1.Commit{SHA: "3f2c81d"}, after(time.Hour), 0, false},
 		{"a commit that was made after it ran", platformv1alpha1.CauseImageChange, dated, after(-time.Second), 0, false},
+		{"a commit of 1970", platformv1alpha1.CauseImageChange, &platformv1alpha1.Commit{SHA: "3f2c81d", CommittedAt: &metav1.Time{Time: time.Unix(0, 0)}}, after(time.Hour), 0, false},
 		{"a rollback delivers nothing new", platformv1alpha1.CauseRollback, dated, after(time.Hour), 0, false},
 		{"nor does another revision of the template", platformv1alpha1.CauseTemplateRollout, dated, after(time.Hour), 0, false},
 	} {

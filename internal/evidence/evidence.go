@@ -5,6 +5,7 @@ package evidence
 
 import (
 	"context"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -22,8 +23,9 @@ const (
 	kept = 4096
 	// workers is how many registries are asked at once, perNamespace how many of those for one namespace.
 	workers, perNamespace = 4, 2
-	// DefaultFirst is after which time a registry is asked again that had not what was asked for. It doubles each time.
-	DefaultFirst = 15 * time.Second
+	// DefaultFirst is after which time a registry is asked again that had not what was asked for. It doubles each time, and begins anew
+	// with news of the image. Nobody asks about an image more often than that.
+	DefaultFirst = 5 * time.Second
 	// DefaultMost is what it grows to.
 	DefaultMost = 10 * time.Minute
 )
@@ -59,6 +61,7 @@ type question struct {
 	keys      supplychain.Keys
 	namespace string
 	who       map[types.NamespacedName]bool
+	news      time.Time
 }
 
 // Answer is what was found.
@@ -66,9 +69,25 @@ type Answer struct {
 	supplychain.Evidence
 	// Err says why the registry did not answer: what was found is not all then.
 	Err error
-	// at is when it was found, again after which time it may be asked again.
-	at    time.Time
-	again time.Duration
+	// at is when it was found, wait after which time it is asked again, give or take, and again the same without.
+	at          time.Time
+	again, wait time.Duration
+	// news is when something was last heard by which there may be more by now.
+	news time.Time
+}
+
+// hear has a registry asked sooner where something is heard of an image that was not known before.
+func (a *Answer) hear(news time.Time, first time.Duration) {
+	if news.After(a.news) {
+		a.news, a.again, a.wait = news, 0, first
+	}
+}
+
+// learned says that the registry has something that it had not before: who signs, scans and attests does so one after another.
+func (a *Answer) learned(before *supplychain.Evidence) bool {
+	return slices.ContainsFunc(a.Proofs, func(p supplychain.Proof) bool {
+		return !slices.ContainsFunc(before.Proofs, func(own supplychain.Proof) bool { return own.Type == p.Type && own.Artifact == p.Artifact })
+	})
 }
 
 // keep puts what was known before beside what was found.
@@ -99,26 +118,40 @@ func (k *Keeper) get(of key) *Answer {
 }
 
 // Ask has the registry of an image asked, now or once it may be asked again, and wakes who asks. It says after which time to look
-// again where nobody is asked now; 0 where somebody is.
-func (k *Keeper) Ask(image string, keys supplychain.Keys, who types.NamespacedName) time.Duration {
+// again where nobody is asked now; 0 where somebody is. news is when something last happened by which the registry may have more, as
+// when a Build of the image ended; the zero time for never. Then it is not left alone for as long as one of which nothing is heard.
+func (k *Keeper) Ask(image string, keys supplychain.Keys, who types.NamespacedName, news time.Time) time.Duration {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.begin()
 	of := key{image, keys.ID}
 	if q := k.waiting[of]; q != nil {
 		q.who[who] = true
+		if news.After(q.news) {
+			q.news = news
+		}
 		return 0
 	}
 	if known := k.get(of); known != nil {
-		if wait := known.at.Add(known.again).Sub(k.Clock.Now()); wait > 0 {
+		first, _ := k.bounds()
+		known.hear(news, first)
+		if wait := known.at.Add(known.wait).Sub(k.Clock.Now()); wait > 0 {
 			return wait
 		}
 	}
-	q := &question{key: of, keys: keys, namespace: who.Namespace, who: map[types.NamespacedName]bool{who: true}}
+	q := &question{key: of, keys: keys, namespace: who.Namespace, who: map[types.NamespacedName]bool{who: true}, news: news}
 	k.waiting[of] = q
 	k.queue = append(k.queue, q)
 	k.signal()
 	return 0
+}
+
+// bounds are after which time it asks again at first, and at most.
+func (k *Keeper) bounds() (first, most time.Duration) {
+	if k.First == 0 {
+		return DefaultFirst, DefaultMost
+	}
+	return k.First, k.Most
 }
 
 func (k *Keeper) begin() {
@@ -196,17 +229,20 @@ func (k *Keeper) answer(ctx context.Context, q *question) {
 func (k *Keeper) done(q *question, found *Answer) map[types.NamespacedName]bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	first, most := k.First, k.Most
-	if first == 0 {
-		first, most = DefaultFirst, DefaultMost
-	}
-	found.at, found.again = k.Clock.Now(), first
+	first, most := k.bounds()
+	found.at, found.again, found.news = k.Clock.Now(), first, q.news
 	if before := k.get(q.key); before != nil {
-		found.again = min(max(2*before.again, first), most)
+		if !found.learned(&before.Evidence) && !q.news.After(before.news) {
+			found.again = min(max(2*before.again, first), most)
+		}
+		if before.news.After(found.news) {
+			found.news = before.news
+		}
 		if found.Err != nil {
 			found.keep(&before.Evidence)
 		}
 	}
+	found.wait = spread(found.again, first)
 	k.known.Add(q.key, found)
 	delete(k.waiting, q.key)
 	if k.busy[q.namespace]--; k.busy[q.namespace] == 0 {
@@ -214,4 +250,9 @@ func (k *Keeper) done(q *question, found *Answer) map[types.NamespacedName]bool 
 	}
 	k.signal()
 	return q.who
+}
+
+// spread takes up to a quarter off a wait: what began together, as when a manager starts, does not ask together for ever.
+func spread(wait, first time.Duration) time.Duration {
+	return max(time.Duration(float64(wait)*(0.75+rand.Float64()/4)), first) //nolint:gosec // nobody gains by guessing it
 }

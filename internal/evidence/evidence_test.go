@@ -95,7 +95,7 @@ func TestKeeper(t *testing.T) {
 		if k.Look(image, keys) != nil {
 			t.Error("something is known before anybody asked")
 		}
-		if again := k.Ask(image, keys, who); again != 0 {
+		if again := k.Ask(image, keys, who, time.Time{}); again != 0 {
 			t.Errorf("nobody is asked for %s", again)
 		}
 		if got := <-woken; got != who {
@@ -104,19 +104,19 @@ func TestKeeper(t *testing.T) {
 		if found := k.Look(image, keys); found == nil || len(found.Proofs) != 0 || found.Err != nil {
 			t.Errorf("known is %+v", found)
 		}
-		if again := k.Ask(image, keys, who); again != evidence.DefaultFirst {
+		if again := k.Ask(image, keys, who, time.Time{}); again != evidence.DefaultFirst {
 			t.Errorf("it may be asked again after %s", again)
 		}
 		r.change([]supplychain.Artifact{s.Simple("sha256:" + strings.Repeat("a", 64))}, nil)
 		time.Sleep(evidence.DefaultFirst)
-		k.Ask(image, keys, who)
+		k.Ask(image, keys, who, time.Time{})
 		<-woken
 		if found := k.Look(image, keys); len(found.Proofs) != 1 {
 			t.Errorf("known is %+v", found)
 		}
 		r.change(nil, errors.New("away"))
 		time.Sleep(2 * evidence.DefaultFirst)
-		k.Ask(image, keys, who)
+		k.Ask(image, keys, who, time.Time{})
 		<-woken
 		if found := k.Look(image, keys); len(found.Proofs) != 1 || found.Err == nil {
 			t.Errorf("after a registry did not answer known is %+v", found)
@@ -124,7 +124,7 @@ func TestKeeper(t *testing.T) {
 		provenance := s.Envelope("sha256:"+strings.Repeat("a", 64), "https://slsa.dev/provenance/v1", `{"buildDefinition":{"buildType":"b"},"runDetails":{"builder":{"id":"x"}}}`)
 		r.change([]supplychain.Artifact{provenance}, errors.New("away, but for a part"))
 		time.Sleep(4 * evidence.DefaultFirst)
-		k.Ask(image, keys, who)
+		k.Ask(image, keys, who, time.Time{})
 		<-woken
 		if found := k.Look(image, keys); len(found.Proofs) != 2 {
 			t.Errorf("what was found beside an error is not known: %+v", found)
@@ -140,13 +140,97 @@ func TestKeeper_AsksLessAndLessOften(t *testing.T) {
 	start(t, r, func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Keys, _ *signtest.Signer) {
 		var last time.Duration
 		for range 12 {
-			k.Ask(image, keys, who)
+			k.Ask(image, keys, who, time.Time{})
 			<-woken
-			last = k.Ask(image, keys, who)
+			last = k.Ask(image, keys, who, time.Time{})
 			time.Sleep(last)
 		}
-		if last != evidence.DefaultMost {
+		if last > evidence.DefaultMost || last < evidence.DefaultMost*3/4 {
 			t.Errorf("at last it may be asked after %s", last)
+		}
+	})
+}
+
+// grown asks for as long as it takes until it is asked as rarely as can be, and returns after which time it may be asked again.
+func grown(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Keys, news time.Time) time.Duration {
+	for {
+		k.Ask(image, keys, who, news)
+		<-woken
+		wait := k.Ask(image, keys, who, news)
+		if wait >= evidence.DefaultMost*3/4 {
+			return wait
+		}
+		time.Sleep(wait)
+	}
+}
+
+func TestKeeper_AsksSoonerWithNewsOfAnImage_AndNotForOldOnes(t *testing.T) {
+	r := &registry{}
+	start(t, r, func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Keys, _ *signtest.Signer) {
+		first := time.Now()
+		time.Sleep(time.Second)
+		grown(k, woken, keys, first)
+		time.Sleep(time.Minute)
+		if wait := k.Ask(image, keys, who, first); wait < 5*time.Minute {
+			t.Errorf("what was heard before has it asked again after %s", wait)
+		}
+		asked, news := r.questions(image), time.Now()
+		if wait := k.Ask(image, keys, who, news); wait != 0 {
+			t.Errorf("of an image of which a Build just ended it is asked after %s", wait)
+		}
+		<-woken
+		if wait := k.Ask(image, keys, who, news); wait != evidence.DefaultFirst {
+			t.Errorf("what comes a moment later is asked for after %s", wait)
+		}
+		var waited []time.Duration
+		for range 3 {
+			wait := k.Ask(image, keys, who, news)
+			waited = append(waited, wait)
+			time.Sleep(wait)
+			k.Ask(image, keys, who, news)
+			<-woken
+		}
+		if waited[1] <= waited[0] || waited[2] <= waited[1] {
+			t.Errorf("with the same news it is asked after %v: it must grow", waited)
+		}
+		if n := r.questions(image) - asked; n != 4 {
+			t.Errorf("it was asked %d times", n)
+		}
+	})
+}
+
+func TestKeeper_AsksNoMoreOftenThanItMay_WhateverIsHeard(t *testing.T) {
+	r := &registry{}
+	start(t, r, func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Keys, _ *signtest.Signer) {
+		for range 600 {
+			k.Ask(image, keys, who, time.Now())
+			time.Sleep(100 * time.Millisecond)
+		}
+		if n, most := r.questions(image), int(time.Minute/evidence.DefaultFirst)+1; n > most {
+			t.Errorf("within a minute of news without end it was asked %d times; want at most %d", n, most)
+		}
+		for len(woken) > 0 {
+			<-woken
+		}
+	})
+}
+
+func TestKeeper_AsksSoonerWhereAProofIsNew(t *testing.T) {
+	r := &registry{}
+	start(t, r, func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Keys, s *signtest.Signer) {
+		wait := grown(k, woken, keys, time.Time{})
+		r.change([]supplychain.Artifact{s.Simple("sha256:" + strings.Repeat("a", 64))}, nil)
+		time.Sleep(wait)
+		k.Ask(image, keys, who, time.Time{})
+		<-woken
+		if wait := k.Ask(image, keys, who, time.Time{}); wait != evidence.DefaultFirst {
+			t.Errorf("whoever has just signed may be about to scan: it is asked after %s", wait)
+		}
+		time.Sleep(evidence.DefaultFirst)
+		k.Ask(image, keys, who, time.Time{})
+		<-woken
+		if wait := k.Ask(image, keys, who, time.Time{}); wait <= evidence.DefaultFirst {
+			t.Errorf("with the same signature it is asked after %s", wait)
 		}
 	})
 }
@@ -155,13 +239,13 @@ func TestKeeper_AsksOnceForAllWhoWait_AndLeavesRoomForOthers(t *testing.T) {
 	r := &registry{slow: time.Second}
 	start(t, r, func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Keys, _ *signtest.Signer) {
 		other := types.NamespacedName{Namespace: "team-shop", Name: "cart"}
-		k.Ask(image, keys, who)
-		k.Ask(image, keys, other)
+		k.Ask(image, keys, who, time.Time{})
+		k.Ask(image, keys, other, time.Time{})
 		for _, tag := range []string{"b", "c", "d", "e"} {
-			k.Ask("registry.example/shop/"+tag+"@sha256:"+strings.Repeat(tag, 64), keys, who)
+			k.Ask("registry.example/shop/"+tag+"@sha256:"+strings.Repeat(tag, 64), keys, who, time.Time{})
 		}
 		late := types.NamespacedName{Namespace: "team-pay", Name: "ledger"}
-		k.Ask("registry.example/pay/ledger@sha256:"+strings.Repeat("f", 64), keys, late)
+		k.Ask("registry.example/pay/ledger@sha256:"+strings.Repeat("f", 64), keys, late, time.Time{})
 		first := map[types.NamespacedName]bool{}
 		time.Sleep(1500 * time.Millisecond)
 		for len(woken) > 0 {

@@ -3,6 +3,7 @@ package framework
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -88,6 +89,31 @@ apiVersion: v1
 kind: ConfigMap
 metadata: {name: "${component.name}-`+strings.ToLower(id)+`"}
 data: {image: "${release.image}"}
+`)
+}
+
+// Deployment is a resource that makes a Deployment of that many pods, named after the Component. Its one container, app, has these
+// further fields, each as it stands in YAML.
+func Deployment(id string, replicas int, container ...string) platformv1alpha1.ResourceTemplate {
+	further := ""
+	for _, field := range container {
+		further += "\n        " + field
+	}
+	return Resource(id, `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: "${component.name}"}
+spec:
+  replicas: `+strconv.Itoa(replicas)+`
+  selector: {matchLabels: {app.kubernetes.io/name: "${component.name}"}}
+  template:
+    spec:
+      securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
+      automountServiceAccountToken: false
+      containers:
+      - name: app
+        image: "${release.image}"
+        securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}`+further+`
 `)
 }
 

@@ -115,7 +115,8 @@ func (r *Repository) applyTo(hash plumbing.Hash, c change) (outcome, error) {
 
 // propose puts a change on a branch of the Release's own, which begins at the head of the branch that is followed. Where that
 // branch is there already and says what it should, it is left alone: a review may be under way. Where the directory has changed
-// since on the branch that is followed, nobody could merge it, so the head of that is merged into it; nothing is ever forced.
+// since on the branch that is followed, nobody could merge it, so the head of that is merged into it; nothing is ever forced. The
+// same is done where it was merged and taken out again: Git merges no commit a second time.
 func (r *Repository) propose(ctx context.Context, s *session, c *shipment, head plumbing.Hash, onHead outcome) (Result, error) {
 	if head.IsZero() {
 		return Result{}, problem(ReasonNoBranch, "%s has no branch %s, to which a pull request could be opened: make it with a first commit", r.place, r.name)
@@ -149,7 +150,7 @@ func (r *Repository) propose(ctx context.Context, s *session, c *shipment, head 
 func (r *Repository) proposed(tip, head plumbing.Hash, c change, onHead outcome) (bool, error) {
 	store := r.branch.store
 	commit, err := store.commit(tip)
-	if err != nil {
+	if err != nil || !c.merged.IsZero() && !commit.Committer.When.After(c.merged) {
 		return false, err
 	}
 	want, err := store.directory(onHead.tree, c.directory)

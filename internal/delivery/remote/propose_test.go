@@ -2,6 +2,7 @@ package remote_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/towpath-dev/towpath/internal/delivery/remote"
 )
@@ -79,6 +80,67 @@ func TestPropose_StaysMergeable(t *testing.T) {
 	_, err := r.Commit(t.Context(), releaseOf("checkout", 1, "old"), noon)
 	refused(t, err, remote.ReasonSuperseded)
 	s.git("fsck", "--strict", "--full")
+}
+
+// TestPropose_CanBeMergedAgainWhereAMergeWasReverted shows also that asking again and again makes no further commits.
+func TestPropose_CanBeMergedAgainWhereAMergeWasReverted(t *testing.T) {
+	for name, forgeDeletesBranches := range map[string]bool{"the branch stays": false, "the branch goes with the merge": true} {
+		t.Run(name, func(t *testing.T) {
+			s := startGit(t)
+			s.write("main", map[string]string{"README.md": "mine"})
+			r := s.open(remote.Propose)
+			first := commit(t, r, releaseOf("checkout", 1))
+			s.git("update-ref", "refs/heads/main", merge(t, s, "main", first.Branch))
+			if forgeDeletesBranches {
+				s.git("branch", "-D", first.Branch)
+			}
+			if got := commit(t, r, releaseOf("checkout", 1)); got.State != remote.Delivered {
+				t.Errorf("merged, the result is %+v", got)
+			}
+			s.write("main", map[string]string{"shop/prod/checkout/.towpath": "", "shop/prod/checkout/deployment-checkout.yaml": ""})
+
+			again := releaseOf("checkout", 1)
+			again.LastDelivered = noon
+			for i, r := range []*remote.Repository{r, r, s.open(remote.Propose)} {
+				got, err := r.Commit(t.Context(), again, noon.Add(time.Duration(i+1)*time.Minute))
+				if err != nil || got.State != remote.Proposed || got.Branch != first.Branch || got.Made != (i == 0) {
+					t.Errorf("reverted, the result is %+v, %v", got, err)
+				}
+			}
+			same(t, s.files("main"), "README.md")
+			s.git("update-ref", "refs/heads/main", merge(t, s, "main", first.Branch))
+			same(t, s.files("main"), "README.md", "shop/prod/checkout/.towpath", "shop/prod/checkout/deployment-checkout.yaml")
+			if got, err := r.Commit(t.Context(), again, noon); err != nil || got.State != remote.Delivered || got.Made {
+				t.Errorf("merged again, the result is %+v, %v", got, err)
+			}
+			s.git("fsck", "--strict", "--full")
+		})
+	}
+}
+
+func TestWithdrawRemoval_DeletesTheBranchThatRemoves(t *testing.T) {
+	s := startGit(t)
+	commit(t, s.open(remote.Push), releaseOf("checkout", 1))
+	r, target := s.open(remote.Propose), releaseOf("checkout", 1).Target
+	removal, err := r.Remove(t.Context(), target, noon)
+	if err != nil || removal.State != remote.Proposed {
+		t.Fatalf("the result is %+v, %v", removal, err)
+	}
+	proposed := commit(t, r, releaseOf("checkout", 2))
+	for range 2 {
+		if err := r.WithdrawRemoval(t.Context(), target); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.git("for-each-ref", "--format=%(refname:short)", "refs/heads"); got != "main\n"+proposed.Branch {
+			t.Errorf("there are %q", got)
+		}
+	}
+	// A branch of that name that removes nothing is somebody's.
+	s.git("branch", removal.Branch, "main")
+	if err := r.WithdrawRemoval(t.Context(), target); err != nil {
+		t.Fatal(err)
+	}
+	s.git("rev-parse", "--verify", removal.Branch)
 }
 
 func TestPropose_PutsBackWhatSomebodyPushedToItsBranch(t *testing.T) {

@@ -65,7 +65,7 @@ func (r *Repository) Commit(ctx context.Context, release delivery.Release, at ti
 		return Result{}, problem(ReasonInvalid, "Release %s: %v", release.Name, err)
 	}
 	return r.deliver(ctx, branchOf(release), at, change{target: release.Target, directory: directory, files: files,
-		marker: delivery.NewMarker(release, files), message: delivery.Message(release)})
+		marker: delivery.NewMarker(release, files), message: delivery.Message(release), merged: release.LastDelivered})
 }
 
 // Remove takes the files of a Target away, as one commit: those that the marker lists. Where none are there, or where the

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
@@ -24,6 +25,8 @@ type change struct {
 	files   []delivery.File
 	marker  delivery.Marker
 	message string
+	// merged is by when what was proposed had been merged; zero where it was not.
+	merged time.Time
 }
 
 // outcome is a tree in which a change has been made.

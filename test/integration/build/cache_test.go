@@ -11,6 +11,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/manager"
+	"github.com/towpath-dev/towpath/internal/pipeline/jobs"
 	"github.com/towpath-dev/towpath/test/framework"
 )
 
@@ -76,6 +78,46 @@ var _ = Describe("The cache of a stage", func() {
 		Expect(mounts(t.job(ctx, next, "test").Spec.Template.Spec)).To(BeEmpty())
 		t.succeeds(ctx, next, "test", "other")
 		Eventually(ctx, framework.Read(admin, next)).Should(And(framework.BeReady(), HaveField("Status.Inputs.Cache", "")))
+	})
+
+	It("is another one once the platform changes its size, while a Build that runs goes on with the volumes that it has", func(ctx context.Context) {
+		t := begin(ctx, cached())
+		b := t.create(ctx)
+		t.succeeds(ctx, b, "clone")
+		t.job(ctx, b, "test")
+		kept := read(ctx, b).Status.Inputs.Cache
+		was := cluster.Configure
+		configure := func(ctx context.Context, with func(*manager.Configuration)) {
+			GinkgoHelper()
+			Expect(cluster.StopManager()).To(Succeed())
+			cluster.Configure = with
+			Expect(cluster.StartManager(ctx)).To(Succeed())
+		}
+		DeferCleanup(func(ctx context.Context) { configure(ctx, was) })
+		configure(ctx, func(c *manager.Configuration) {
+			was(c)
+			c.Pipeline.Workspace.Size, c.Pipeline.Cache.Size = "3Gi", "4Gi"
+		})
+		t.succeeds(ctx, b, "test", "other")
+		Eventually(ctx, framework.Read(admin, b)).Should(And(framework.BeReady(), HaveField("Status.Inputs.Cache", kept)))
+
+		next := t.create(ctx)
+		t.job(ctx, next, "clone")
+		cache := read(ctx, next).Status.Inputs.Cache
+		Expect(cache).NotTo(Equal(kept), "what is there cannot be made smaller")
+		size := func(name string) string {
+			claim, err := framework.Read(admin, &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: t.workload, Name: name}})(ctx)
+			Expect(err).NotTo(HaveOccurred())
+			return claim.Spec.Resources.Requests.Storage().String()
+		}
+		Expect([]string{size(kept), size(cache), size(jobs.ClaimName("checkout", next.UID))}).To(Equal([]string{"2Gi", "4Gi", "3Gi"}))
+		t.succeeds(ctx, next, "clone", "test", "other")
+		Eventually(ctx, framework.Read(admin, next)).Should(framework.BeReady())
+		Expect(admin.Delete(ctx, b)).To(Succeed())
+		gone(ctx, b)
+		old := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: t.workload, Name: kept}}
+		Eventually(ctx, framework.Gone(admin, old)).Should(BeTrue(), "it goes with the last Build that used it")
+		Expect(size(cache)).To(Equal("4Gi"))
 	})
 
 	It("is not for other branches", func(ctx context.Context) {

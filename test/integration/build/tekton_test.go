@@ -2,12 +2,15 @@ package build_test
 
 import (
 	"context"
+	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -184,6 +187,44 @@ var _ = Describe("A Build by Tekton", func() {
 		Eventually(ctx, framework.Read(admin, other)).Should(HaveField("Status.Place.PipelineRun", run.name))
 		Expect(admin.Delete(ctx, run.live(ctx))).To(Succeed())
 		Eventually(ctx, framework.Read(admin, other)).Should(framework.BeStalled(platformv1alpha1.ReasonBuildFailed, "was deleted before it had ended"))
+	})
+
+	It("answers with its pods for no Job of a Build by Jobs, whatever labels they bear", func(ctx context.Context) {
+		t := begin(ctx, platformv1alpha1.Pipeline{Stages: []platformv1alpha1.Stage{stage("image")}})
+		b := t.create(ctx)
+		t.succeeds(ctx, b, "clone")
+		job := t.job(ctx, b, "image")
+		labels := maps.Clone(job.Spec.Template.Labels)
+		labels[batchv1.JobNameLabel] = job.Name
+		// One that belongs to nobody would be the Job's by Kubernetes' own rules; those of Tekton belong to a TaskRun, in whose place this stands.
+		owner := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: t.workload, Name: "owner"}}
+		Expect(admin.Create(ctx, owner)).To(Succeed())
+		// The first by name is the first that is listed.
+		forged := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: t.workload, Name: "a-pod-of-tekton", Labels: labels}, Spec: *job.Spec.Template.Spec.DeepCopy()}
+		forged.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(owner, corev1.SchemeGroupVersion.WithKind("ConfigMap"))}
+		Expect(tekton().Create(ctx, forged)).To(Succeed())
+		forged.Status.Phase = corev1.PodSucceeded
+		forged.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "stage", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
+			Message: "sha256:" + strings.Repeat("ef", 32),
+		}}}}
+		Expect(admin.Status().Update(ctx, forged)).To(Succeed())
+		Eventually(ctx, func(ctx context.Context) error {
+			var pods corev1.PodList
+			if err := admin.List(ctx, &pods, client.InNamespace(t.workload), client.MatchingLabels{batchv1.JobNameLabel: job.Name}); err != nil {
+				return err
+			}
+			for i := range pods.Items {
+				pod := &pods.Items[i]
+				if pod.Name == forged.Name {
+					continue
+				}
+				pod.Status.Phase = corev1.PodSucceeded
+				pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "stage", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Message: digest}}}}
+				return admin.Status().Update(ctx, pod)
+			}
+			return fmt.Errorf("Job %s has no pod yet", job.Name)
+		}).Should(Succeed())
+		Eventually(ctx, framework.Read(admin, b)).Should(And(framework.BeReady(), HaveField("Status.Image", "registry.example/shop/checkout@"+digest)))
 	})
 
 	It("ends as cancelled where somebody cancels its PipelineRun", func(ctx context.Context) {

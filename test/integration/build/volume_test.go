@@ -7,12 +7,17 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/pipeline/jobs"
 	"github.com/towpath-dev/towpath/test/framework"
 )
 
@@ -42,6 +47,41 @@ func (t *team) volumes(ctx context.Context) ([]corev1.PersistentVolumeClaim, err
 	return claims.Items, err
 }
 
+// keepFinalizers has nobody but Kubernetes take the finalizer off claims of a namespace, as a policy of the platform may.
+func keepFinalizers(ctx context.Context, namespace string) {
+	GinkgoHelper()
+	name := framework.Name("keep-")
+	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+		MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
+			RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Update},
+				Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"persistentvolumeclaims"}},
+			},
+		}}},
+		MatchConditions: []admissionregistrationv1.MatchCondition{
+			{Name: "here", Expression: "request.namespace == '" + namespace + "' && !request.userInfo.username.startsWith('system:kube-')"},
+		},
+		Validations: []admissionregistrationv1.Validation{{
+			Expression: "oldObject.metadata.?finalizers.orValue([]).all(f, f in object.metadata.?finalizers.orValue([]))", Message: "finalizers stay",
+			Reason: ptr.To(metav1.StatusReasonForbidden),
+		}},
+	}}
+	binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
+		PolicyName: name, ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
+	}}
+	for _, o := range []client.Object{policy, binding} {
+		Expect(admin.Create(ctx, o)).To(Succeed())
+		DeferCleanup(func(ctx context.Context) { Expect(admin.Delete(ctx, o)).To(Succeed()) })
+	}
+	probe := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "probe", Finalizers: []string{"example.com/probe"}}}
+	probe.Spec.AccessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}
+	probe.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
+	Expect(admin.Create(ctx, probe)).To(Succeed())
+	Eventually(ctx, func(ctx context.Context) error {
+		return admin.Patch(ctx, probe.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`)), client.DryRunAll)
+	}).Should(MatchError(ContainSubstring("finalizers stay")), "policies take a moment")
+}
+
 var _ = Describe("The volume of a Build whose pods were placed on a node", func() {
 	var node *corev1.Node
 	BeforeEach(func(ctx context.Context) {
@@ -62,6 +102,18 @@ var _ = Describe("The volume of a Build whose pods were placed on a node", func(
 		var pods corev1.PodList
 		Expect(admin.List(ctx, &pods, client.InNamespace(t.workload), client.MatchingLabels{platformv1alpha1.LabelBuild: b.Name})).To(Succeed())
 		Expect(pods.Items).To(HaveLen(2))
+	})
+
+	It("is left to Kubernetes where somebody keeps its finalizer from being taken off, and keeps no Build from its end", func(ctx context.Context) {
+		t := begin(ctx, platformv1alpha1.Pipeline{Stages: []platformv1alpha1.Stage{stage("test")}})
+		keepFinalizers(ctx, t.workload)
+		b := t.create(ctx)
+		for _, name := range []string{"clone", "test"} {
+			t.place(ctx, b, name, node.Name)
+			t.succeeds(ctx, b, name)
+		}
+		Eventually(ctx, framework.Read(admin, b)).Should(framework.BeReady())
+		Expect(t.volumes(ctx)).To(ContainElement(And(HaveField("Name", jobs.ClaimName("checkout", b.UID)), HaveField("DeletionTimestamp", Not(BeNil())))))
 	})
 
 	It("is not taken from a pod that has not ended yet", func(ctx context.Context) {

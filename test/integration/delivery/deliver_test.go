@@ -16,24 +16,6 @@ import (
 	"github.com/towpath-dev/towpath/test/framework"
 )
 
-// web is a Deployment with one pod.
-const web = `
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: "${component.name}"}
-spec:
-  replicas: 1
-  selector: {matchLabels: {app.kubernetes.io/name: "${component.name}"}}
-  template:
-    spec:
-      securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
-      automountServiceAccountToken: false
-      containers:
-      - name: app
-        image: "${release.image}"
-        securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
-`
-
 var _ = Describe("A Release of a class that delivers by Git", func() {
 	It("is one commit, with files and trailers, and Ready once they are applied", func(ctx context.Context) {
 		p := newPlace(ctx, nil)
@@ -58,7 +40,7 @@ var _ = Describe("A Release of a class that delivers by Git", func() {
 
 	It("is as ready as its pods are, whose labels the tool may set", func(ctx context.Context) {
 		p := newPlace(ctx, nil)
-		p.deploy(ctx, framework.Resource("web", web))
+		p.deploy(ctx, framework.Deployment("web", 1))
 		p.delivered(ctx, 1)
 		p.sync(ctx)
 		p.ready(ctx, 1)
@@ -73,7 +55,7 @@ var _ = Describe("A Release of a class that delivers by Git", func() {
 
 	It("is committed with its pods where its Environment asks to sleep, which nothing does here", func(ctx context.Context) {
 		p := newPlace(ctx, nil)
-		p.deploy(ctx, framework.Resource("web", web))
+		p.deploy(ctx, framework.Deployment("web", 1))
 		p.delivered(ctx, 1)
 		p.sync(ctx)
 		p.ready(ctx, 1)

@@ -10,7 +10,9 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -105,6 +107,60 @@ var _ = Describe("A repository that cannot be written", Serial, func() {
 		p.delivered(ctx, 2)
 		p.sync(ctx)
 		p.ready(ctx, 2)
+	})
+})
+
+var _ = Describe("A commit that somebody reverts", func() {
+	It("is made again at once where a class pushes: to go back is a new Release", func(ctx context.Context) {
+		p := newPlace(ctx, nil)
+		p.deploy(ctx, framework.ConfigMap("config"))
+		p.delivered(ctx, 1)
+		p.sync(ctx)
+		p.ready(ctx, 1)
+		p.revert(ctx)
+		Expect(p.files(ctx)).To(BeEmpty())
+		p.sync(ctx)
+		Eventually(ctx, func(ctx context.Context) []string { return p.files(ctx) }).WithTimeout(mergeTimeout).ShouldNot(BeEmpty())
+		p.sync(ctx)
+		p.ready(ctx, 1)
+		Expect(p.commits(ctx)).To(Equal("4"))
+		Expect(framework.Read(admin, p.release(1))(ctx)).To(HaveField("Status.Delivery.Commit", p.git(ctx, "rev-parse", "main")))
+	})
+})
+
+var _ = Describe("Credentials of another class", Serial, func() {
+	It("do not keep the Releases of this one from the branch that both deliver to", func(ctx context.Context) {
+		p := newPlace(ctx, nil)
+		expired := newPlace(ctx, func(g *platformv1alpha1.GitDelivery) { g.URL, g.CredentialsKey = server.URL(p.name), "old" })
+		expired.deploy(ctx, framework.ConfigMap("config"))
+		Eventually(ctx, framework.Read(admin, expired.release(1))).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonRepositoryRefused))
+		p.deploy(ctx, framework.ConfigMap("config"))
+		p.delivered(ctx, 1)
+		Expect(framework.Read(admin, expired.release(1))(ctx)).To(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonRepositoryRefused))
+	})
+})
+
+var _ = Describe("A class that does not exist any more", func() {
+	It("has nothing applied that it had delivered by Git, says so, and goes on once it is there again", func(ctx context.Context) {
+		p := newPlace(ctx, func(g *platformv1alpha1.GitDelivery) { g.Change = platformv1alpha1.GitPullRequest })
+		p.deploy(ctx, framework.ConfigMap("config"))
+		Eventually(ctx, framework.Read(admin, p.release(1))).Should(framework.HaveCondition(isDelivered, no, platformv1alpha1.ReasonWaitingForMerge))
+		class, err := framework.Read(admin, framework.Class(p.class, platformv1alpha1.TierDevelopment))(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(admin.Patch(ctx, class.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"labels":{"`+framework.LabelUnchecked+`":""}}}`)))).To(Succeed(),
+			"the webhook would refuse to delete it, and may be away")
+		Expect(admin.Delete(ctx, class)).To(Succeed())
+		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(mergeTimeout).Should(
+			framework.HaveCondition(isReady, no, platformv1alpha1.ReasonClassNotFound, p.class, "nothing is committed, and nothing applied"))
+		_, err = framework.Read(admin, p.configMap("shop-config"))(ctx)
+		Expect(apierrors.IsNotFound(err)).To(BeTrue(), "Towpath itself applies nothing: %v", err)
+
+		again := framework.Class(p.class, platformv1alpha1.TierDevelopment)
+		again.Spec = class.Spec
+		Expect(admin.Create(ctx, again)).To(Succeed())
+		p.merged(ctx, 1)
+		p.sync(ctx)
+		p.ready(ctx, 1)
 	})
 })
 

@@ -2,7 +2,9 @@ package delivery_test
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -48,15 +50,120 @@ var _ = Describe("A Release by a pull request", func() {
 		Eventually(ctx, framework.Read(admin, p.release(2))).Should(framework.HaveCondition(isDelivered, no, platformv1alpha1.ReasonWaitingForMerge))
 		Eventually(ctx, func(ctx context.Context) string { return p.git(ctx, "branch", "--list", live.Status.Delivery.Branch) }).Should(BeEmpty())
 	})
+
+	It("waits to be merged again where somebody reverted the merge, and stays out until then", func(ctx context.Context) {
+		p := newPlace(ctx, request)
+		p.deploy(ctx, framework.ConfigMap("config"))
+		branch := p.merged(ctx, 1)
+		p.sync(ctx)
+		p.ready(ctx, 1)
+
+		p.revert(ctx)
+		p.sync(ctx)
+		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(mergeTimeout).Should(And(
+			framework.HaveCondition(isDelivered, no, platformv1alpha1.ReasonWaitingForMerge, "somebody has taken it out again", "from branch "+branch),
+			HaveField("Status.Delivery", HaveValue(And(HaveField("DeliveredAt", BeNil()), HaveField("LastDeliveredAt", Not(BeNil())))))))
+		proposed := p.git(ctx, "rev-parse", branch)
+		Expect(p.git(ctx, "merge-base", "main", branch)).NotTo(Equal(proposed), "Git merges no commit a second time")
+		Expect(p.files(ctx)).To(BeEmpty(), "nobody but people brings it back")
+
+		Expect(p.merged(ctx, 1)).To(Equal(branch))
+		Expect(p.git(ctx, "rev-parse", branch)).To(Equal(proposed), "it was proposed once")
+		p.sync(ctx)
+		p.ready(ctx, 1)
+		Expect(framework.Read(admin, p.release(1))(ctx)).To(HaveField("Status.Delivery.LastDeliveredAt", BeNil()))
+	})
+
+	It("that was reverted is left behind by the next one", func(ctx context.Context) {
+		p := newPlace(ctx, request)
+		p.deploy(ctx, framework.ConfigMap("config"))
+		p.merged(ctx, 1)
+		p.sync(ctx)
+		p.ready(ctx, 1)
+		p.revert(ctx)
+		p.sync(ctx)
+		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(mergeTimeout).Should(framework.HaveCondition(isDelivered, no, platformv1alpha1.ReasonWaitingForMerge))
+		live, err := framework.Read(admin, p.release(1))(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		p.image(ctx, "registry.example/shop:2.0.0")
+		p.merged(ctx, 2)
+		p.sync(ctx)
+		p.ready(ctx, 2)
+		Eventually(ctx, func(ctx context.Context) string { return p.git(ctx, "branch", "--list", live.Status.Delivery.Branch) }).Should(BeEmpty())
+	})
+
+	It("takes back what was proposed to remove it, once its environment is on the path again", func(ctx context.Context) {
+		p := newPlace(ctx, request)
+		p.deploy(ctx, framework.ConfigMap("config"))
+		p.merged(ctx, 1)
+		p.sync(ctx)
+		p.ready(ctx, 1)
+		removal := "towpath/" + p.team + "/dev/shop-removal"
+		branches := func(ctx context.Context) string { return p.git(ctx, "branch", "--list", removal) }
+		other := framework.Environment(p.home, "other", p.class)
+		Expect(admin.Create(ctx, other)).To(Succeed())
+		Eventually(ctx, framework.Read(admin, other)).Should(framework.BeReady())
+		p.path(ctx, "other")
+		Eventually(ctx, branches).Should(ContainSubstring(removal))
+		p.path(ctx, "dev")
+		Eventually(ctx, branches).WithTimeout(mergeTimeout).Should(BeEmpty(), "merged later, it would delete what runs")
+		Expect(p.files(ctx)).NotTo(BeEmpty())
+	})
 })
 
-// install makes the definitions of Argo CD and Flux that are needed, and applies the Roles of the overlays.
+// merged waits until the Release of that number is proposed, merges it, and waits until that is seen. It returns the branch.
+func (p *place) merged(ctx context.Context, number int64) string {
+	GinkgoHelper()
+	var branch string
+	Eventually(ctx, func(ctx context.Context) error {
+		live, err := framework.Read(admin, p.release(number))(ctx)
+		if err != nil {
+			return err
+		}
+		if d := live.Status.Delivery; d == nil || d.Branch == "main" {
+			return fmt.Errorf("it is not proposed: %+v", live.Status.Conditions)
+		}
+		branch = live.Status.Delivery.Branch
+		return nil
+	}).Should(Succeed())
+	merged := p.git(ctx, "commit-tree", branch+"^{tree}", "-p", "main", "-p", branch, "-m", "Merge "+branch)
+	p.git(ctx, "update-ref", "refs/heads/main", merged)
+	Eventually(ctx, framework.Read(admin, p.release(number))).WithTimeout(mergeTimeout).Should(framework.HaveCondition(isDelivered, yes, platformv1alpha1.ReasonDelivered))
+	return branch
+}
+
+// revert takes back what the newest commit of the branch did, by another commit.
+func (p *place) revert(ctx context.Context) {
+	GinkgoHelper()
+	p.git(ctx, "update-ref", "refs/heads/main", p.git(ctx, "commit-tree", "main^1^{tree}", "-p", "main", "-m", "Revert"))
+}
+
+// path has the Component go through these environments.
+func (p *place) path(ctx context.Context, environments ...string) {
+	GinkgoHelper()
+	Eventually(ctx, func(ctx context.Context) error {
+		live, err := framework.Read(admin, p.component)(ctx)
+		if err != nil {
+			return err
+		}
+		live.Spec.Environments = nil
+		for _, name := range environments {
+			live.Spec.Environments = append(live.Spec.Environments, platformv1alpha1.PathEnvironment{Name: name})
+		}
+		return admin.Update(ctx, live)
+	}).Should(Succeed())
+}
+
+// install makes the definitions of Argo CD and Flux that are needed, and applies the Roles and policies of the overlays. As a platform
+// team does, it narrows those to its own repositories.
 func install(ctx context.Context) {
 	GinkgoHelper()
-	for _, file := range []string{"testdata/argocd.yaml", "testdata/flux.yaml", "../../../config/overlays/argocd/role.yaml", "../../../config/overlays/flux/role.yaml"} {
-		text, err := os.Open(file)
+	const overlays = "../../../config/overlays/"
+	for _, file := range []string{"testdata/argocd.yaml", "testdata/flux.yaml", overlays + "argocd/role.yaml", overlays + "flux/role.yaml",
+		overlays + "argocd/policy.yaml", overlays + "flux/policy.yaml"} {
+		text, err := os.ReadFile(file)
 		Expect(err).NotTo(HaveOccurred())
-		decoder := yaml.NewYAMLOrJSONDecoder(text, 4096)
+		decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(strings.ReplaceAll(string(text), "['https://', 'ssh://']", "['"+server.Server.URL+"/']")), 4096)
 		for {
 			object := &unstructured.Unstructured{}
 			if decoder.Decode(&object.Object) != nil {
@@ -68,11 +175,19 @@ func install(ctx context.Context) {
 			}
 			Expect(client.IgnoreAlreadyExists(admin.Create(ctx, object))).To(Succeed(), file)
 		}
-		Expect(text.Close()).To(Succeed())
 	}
 	Eventually(ctx, func(ctx context.Context) error {
 		return cluster.ManagerClient.Get(ctx, types.NamespacedName{Namespace: "argocd", Name: "none"}, object("argoproj.io/v1alpha1", "Application"))
 	}).Should(Satisfy(apierrors.IsNotFound), "the Role counts, and the kind is served")
+	for _, kind := range []*unstructured.Unstructured{object("argoproj.io/v1alpha1", "Application"), object("kustomize.toolkit.fluxcd.io/v1", "Kustomization"),
+		object("source.toolkit.fluxcd.io/v1", "GitRepository")} {
+		kind.SetNamespace(map[bool]string{true: "argocd", false: "flux-system"}[kind.GetKind() == "Application"])
+		kind.SetName("unlabelled")
+		Eventually(ctx, func(ctx context.Context) error {
+			return cluster.ManagerClient.Create(ctx, kind.DeepCopy(), client.DryRunAll)
+		}).Should(
+			MatchError(ContainSubstring("towpath-delivery-")), "policies take a moment")
+	}
 }
 
 func object(apiVersion, kind string) *unstructured.Unstructured {

@@ -28,7 +28,7 @@ import (
 const (
 	password = "s3cr3t-t0ken"
 	// mergeTimeout is for what Towpath looks at every half a minute.
-	mergeTimeout = 90 * time.Second
+	mergeTimeout = time.Minute
 	no           = metav1.ConditionFalse
 	yes          = metav1.ConditionTrue
 

@@ -43,19 +43,31 @@ var files = map[string]func(ctx context.Context, text string){
 	"Argo CD":    func(context.Context, string) {},
 	"Flux":       func(context.Context, string) {},
 	"pre-commit": func(context.Context, string) {},
+	"GitLab":     func(context.Context, string) {},
+	// Gitea reads the same.
+	"GitHub Actions": linted,
+}
+
+// linted has actionlint look at a workflow.
+func linted(ctx context.Context, text string) {
+	GinkgoHelper()
+	lint := exec.CommandContext(ctx, "go", "-C", filepath.Join(root, "hack", "tools"), "tool", "github.com/rhysd/actionlint/cmd/actionlint", "-shellcheck=", "-pyflakes=", "-")
+	lint.Stdin = strings.NewReader(text)
+	out, err := lint.CombinedOutput()
+	Expect(err).NotTo(HaveOccurred(), string(out))
 }
 
 // built builds a kustomization, with the tree here in the place of the repository that it names.
 func built(ctx context.Context, text string) {
 	GinkgoHelper()
 	dir := GinkgoT().TempDir()
-	here, err := filepath.Abs(filepath.Join(root, "config", "default"))
+	here, err := filepath.Abs(root)
 	Expect(err).NotTo(HaveOccurred())
 	here, err = filepath.Rel(dir, here)
 	Expect(err).NotTo(HaveOccurred())
-	repository := regexp.MustCompile(`https://\S+//config/default\?ref=\S+`)
+	repository := regexp.MustCompile(`https://\S+/(/config/\S+)\?ref=\S+`)
 	Expect(repository.FindAllString(text, -1)).To(HaveLen(1))
-	Expect(os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(repository.ReplaceAllString(text, here)), 0o600)).To(Succeed())
+	Expect(os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(repository.ReplaceAllString(text, here+"$1")), 0o600)).To(Succeed())
 	build := exec.CommandContext(ctx, "go", "-C", filepath.Join(root, "hack", "tools"), "tool", "sigs.k8s.io/kustomize/kustomize/v5", "build", dir)
 	build.Stderr = GinkgoWriter
 	manifests, err := build.Output()

@@ -97,22 +97,5 @@ var _ = Describe("What other controllers keep an object by", func() {
 
 // probed is web with a probe of a kind on its port 80.
 func probed(handler string) platformv1alpha1.ResourceTemplate {
-	return framework.Resource("web", `
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: "${component.name}"}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app.kubernetes.io/name: "${component.name}"}}
-  template:
-    spec:
-      securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
-      automountServiceAccountToken: false
-      containers:
-      - name: app
-        image: "${release.image}"
-        ports: [{name: http, containerPort: 80}]
-        livenessProbe: {`+handler+`: {port: 80}}
-        securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
-`)
+	return framework.Deployment("web", 2, "ports: [{name: http, containerPort: 80}]", "livenessProbe: {"+handler+": {port: 80}}")
 }

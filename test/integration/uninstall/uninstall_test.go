@@ -154,22 +154,7 @@ func makeClaim(ctx context.Context, cluster *framework.Cluster) {
 // makeShop makes a team with an environment and a Component in it, and waits until that is Ready.
 func makeShop(ctx context.Context, admin client.Client) {
 	GinkgoHelper()
-	template := framework.Template("web", framework.ConfigMap("settings"), framework.Resource("deployment", `
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: "${component.name}"}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app.kubernetes.io/name: "${component.name}"}}
-  template:
-    spec:
-      securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
-      automountServiceAccountToken: false
-      containers:
-      - name: app
-        image: "${release.image}"
-        securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
-`))
+	template := framework.Template("web", framework.ConfigMap("settings"), framework.Deployment("deployment", 2))
 	Expect(admin.Create(ctx, template)).To(Succeed())
 	Eventually(ctx, framework.Read(admin, template)).Should(framework.BeReady())
 	component := framework.Component("team-shop", "web", "web", "dev")

@@ -1,0 +1,198 @@
+package delivery_test
+
+import (
+	"context"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/delivery"
+	"github.com/towpath-dev/towpath/test/framework"
+)
+
+// follower is what Towpath makes to have the directory of a place followed.
+func (p *place) follower(namespace string) delivery.Follower {
+	return delivery.Follower{
+		Target:    delivery.Target{Team: p.team, Component: delivery.Component{Namespace: p.home, Name: "shop"}, Environment: delivery.Environment{Name: "dev", Namespace: p.namespace}},
+		Namespace: namespace, URL: server.URL(p.name), Branch: "main", Path: p.directory(), Project: "deliveries", Account: "deliverer", Secret: "deploy",
+		Labels: map[string]string{
+			"app.kubernetes.io/managed-by": platformv1alpha1.ManagedBy, platformv1alpha1.LabelTeam: p.team, platformv1alpha1.LabelEnvironment: "dev",
+			platformv1alpha1.LabelComponent: "shop", platformv1alpha1.LabelOwnerUID: "uid-of-" + p.team,
+		},
+	}
+}
+
+// set changes one field of an object; nil takes it away.
+func set(value any, path ...string) func(*unstructured.Unstructured) {
+	return func(o *unstructured.Unstructured) {
+		if value == nil {
+			unstructured.RemoveNestedField(o.Object, path...)
+			return
+		}
+		Expect(unstructured.SetNestedField(o.Object, value, path...)).To(Succeed())
+	}
+}
+
+// label gives an object a label; an empty one takes it away.
+func label(key, value string) func(*unstructured.Unstructured) {
+	if value == "" {
+		return set(nil, "metadata", "labels", key)
+	}
+	return set(value, "metadata", "labels", key)
+}
+
+// attempt is something that the manager may not write, and what the policy says of it.
+type attempt struct {
+	change func(*unstructured.Unstructured)
+	says   string
+}
+
+// refused shows that the manager may make an object, and none of the attempts at one like it, be it a new one or what is there already.
+func refused(ctx context.Context, good *unstructured.Unstructured, attempts map[string]attempt) {
+	GinkgoHelper()
+	manager := cluster.ManagerClient
+	apply := func(o *unstructured.Unstructured, dryRun ...client.ApplyOption) error {
+		return manager.Apply(ctx, client.ApplyConfigurationFromUnstructured(o), append(dryRun, client.FieldOwner("towpath-delivery"), client.ForceOwnership)...)
+	}
+	try := func(when string) {
+		for name, a := range attempts {
+			bad := good.DeepCopy()
+			a.change(bad)
+			Expect(apply(bad, client.DryRunAll)).To(MatchError(ContainSubstring(a.says)), "%s, %s", name, when)
+		}
+	}
+	try("anew")
+	Expect(apply(good.DeepCopy())).To(Succeed(), "what Towpath makes")
+	DeferCleanup(func(ctx context.Context) {
+		left := good.DeepCopy()
+		Expect(client.IgnoreNotFound(admin.Patch(ctx, left, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))))).To(Succeed())
+		Expect(client.IgnoreNotFound(admin.Delete(ctx, good))).To(Succeed())
+	})
+	Expect(apply(good.DeepCopy())).To(Succeed(), "it is there already")
+	try("of what is there")
+	Expect(admin.Get(ctx, client.ObjectKeyFromObject(good), good)).To(Succeed())
+}
+
+// foreign is an object of somebody else that is like one of Towpath's.
+func foreign(ctx context.Context, like *unstructured.Unstructured) *unstructured.Unstructured {
+	GinkgoHelper()
+	o := object(like.GetAPIVersion(), like.GetKind())
+	o.SetNamespace(like.GetNamespace())
+	o.SetName(framework.Name("foreign-"))
+	o.Object["spec"] = like.DeepCopy().Object["spec"]
+	Expect(admin.Create(ctx, o)).To(Succeed())
+	DeferCleanup(func(ctx context.Context) { Expect(client.IgnoreNotFound(admin.Delete(ctx, o))).To(Succeed()) })
+	return o
+}
+
+var _ = Describe("What the manager may have a tool apply", Ordered, func() {
+	BeforeAll(func(ctx context.Context) { install(ctx) })
+
+	It("is of Argo CD one directory in one workload namespace, by a project of the platform team", func(ctx context.Context) {
+		p := newPlace(ctx, nil)
+		good := p.follower("argocd").Application()
+		elsewhere, labels, project, source := "must be a workload namespace", "must bear Towpath's labels", "must be an AppProject", "one source, of repoURL"
+		refused(ctx, good, map[string]attempt{
+			"in kube-system":               {set("kube-system", "spec", "destination", "namespace"), elsewhere},
+			"in the home of a Team":        {set(p.home, "spec", "destination", "namespace"), elsewhere},
+			"nowhere":                      {set(nil, "spec", "destination", "namespace"), elsewhere},
+			"in another cluster":           {set("https://other.example", "spec", "destination", "server"), elsewhere},
+			"in another cluster by a name": {set("other", "spec", "destination", "name"), elsewhere},
+			"of the project for all":       {set("default", "spec", "project"), project},
+			"of no project":                {set(nil, "spec", "project"), project},
+			"of nobody":                    {label("app.kubernetes.io/managed-by", ""), labels},
+			"of no Component":              {label(platformv1alpha1.LabelOwnerUID, ""), labels},
+			"of a foreign repository":      {set("https://evil.example/deploy", "spec", "source", "repoURL"), "a directory of a repository"},
+			"of a repository like ours":    {set(server.Server.URL+".evil.example/deploy", "spec", "source", "repoURL"), "a directory of a repository"},
+			"of what is above":             {set("../other", "spec", "source", "path"), "a directory of a repository"},
+			"of all of it":                 {set("", "spec", "source", "path"), "a directory of a repository"},
+			"by a plugin":                  {set(map[string]any{"name": "evil"}, "spec", "source", "plugin"), source},
+			"of several sources":           {set([]any{map[string]any{"repoURL": "https://evil.example/deploy"}}, "spec", "sources"), source},
+			"at once, by itself":           {set(map[string]any{"sync": map[string]any{}}, "operation"), source},
+		})
+		other := good.DeepCopy()
+		other.SetResourceVersion("")
+		other.SetManagedFields(nil)
+		label(platformv1alpha1.LabelOwnerUID, "another")(other)
+		Expect(cluster.ManagerClient.Apply(ctx, client.ApplyConfigurationFromUnstructured(other), client.FieldOwner("towpath-delivery"), client.ForceOwnership)).To(
+			MatchError(ContainSubstring("stay of the same Component")))
+
+		theirs := foreign(ctx, good)
+		Expect(cluster.ManagerClient.Delete(ctx, theirs)).To(MatchError(ContainSubstring("was not made by Towpath")))
+		theirs.SetManagedFields(nil)
+		theirs.SetLabels(good.GetLabels())
+		Expect(cluster.ManagerClient.Apply(ctx, client.ApplyConfigurationFromUnstructured(theirs.DeepCopy()), client.FieldOwner("towpath-delivery"), client.ForceOwnership)).To(
+			MatchError(ContainSubstring("was not made by Towpath")))
+		Expect(cluster.ManagerClient.Delete(ctx, good)).To(Succeed())
+	})
+
+	It("leaves what people have added to an Application of Towpath's", func(ctx context.Context) {
+		p := newPlace(ctx, nil)
+		good := p.follower("argocd").Application()
+		refused(ctx, good, nil)
+		set(map[string]any{"recurse": true}, "spec", "source", "directory")(good)
+		Expect(admin.Update(ctx, good)).To(Succeed())
+		again := p.follower("argocd").Application()
+		set("other-branch", "spec", "source", "targetRevision")(again)
+		Expect(cluster.ManagerClient.Apply(ctx, client.ApplyConfigurationFromUnstructured(again), client.FieldOwner("towpath-delivery"), client.ForceOwnership)).To(Succeed())
+		Expect(admin.Get(ctx, client.ObjectKeyFromObject(good), good)).To(Succeed())
+		Expect(good.Object["spec"]).To(HaveKeyWithValue("source", And(HaveKey("directory"), HaveKeyWithValue("targetRevision", "other-branch"))))
+	})
+
+	It("is of Flux one directory, as an account that has no rights over the cluster", func(ctx context.Context) {
+		p := newPlace(ctx, nil)
+		for role, account := range map[string]string{"cluster-admin": "all-mighty", "edit": "everywhere"} {
+			Expect(admin.Create(ctx, &rbacv1.ClusterRoleBinding{
+				ObjectMeta: metav1.ObjectMeta{Name: framework.Name(account)},
+				RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
+				Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: "flux-system", Name: account}},
+			})).To(Succeed())
+		}
+		good := p.follower("flux-system").Kustomization()
+		account, files, plain := "must be an account of namespace flux-system", "from a directory of a GitRepository beside it", "applies the files as they stand"
+		refused(ctx, good, map[string]attempt{
+			"as Flux itself":                  {set(nil, "spec", "serviceAccountName"), account},
+			"as who may do all":               {set("all-mighty", "spec", "serviceAccountName"), account},
+			"as who may write in kube-system": {set("everywhere", "spec", "serviceAccountName"), account},
+			"of an archive":                   {set("OCIRepository", "spec", "sourceRef", "kind"), files},
+			"of a repository elsewhere":       {set("team-evil", "spec", "sourceRef", "namespace"), files},
+			"of what is above":                {set("./../other", "spec", "path"), files},
+			"in another cluster":              {set(map[string]any{"secretRef": map[string]any{"name": "other"}}, "spec", "kubeConfig"), plain},
+			"with Secrets in it":              {set(map[string]any{"substituteFrom": []any{map[string]any{"kind": "Secret", "name": "deploy"}}}, "spec", "postBuild"), plain},
+			"elsewhere":                       {set("kube-system", "spec", "targetNamespace"), plain},
+			"of nobody":                       {label("app.kubernetes.io/managed-by", ""), "must bear Towpath's labels"},
+		})
+		Expect(cluster.ManagerClient.Delete(ctx, foreign(ctx, good))).To(MatchError(ContainSubstring("was not made by Towpath")))
+		Expect(cluster.ManagerClient.Delete(ctx, good)).To(Succeed())
+	})
+
+	It("sends a Secret of Flux to no address but the platform's", func(ctx context.Context) {
+		p := newPlace(ctx, nil)
+		address := "must begin with an address that the policy towpath-delivery-repositories names"
+		refused(ctx, p.follower("flux-system").GitRepository(), map[string]attempt{
+			"a foreign one":   {set("https://evil.example/deploy", "spec", "url"), address},
+			"one like ours":   {set(server.Server.URL+".evil.example/deploy", "spec", "url"), address},
+			"by a proxy":      {set(map[string]any{"name": "proxy"}, "spec", "proxySecretRef"), "leads nowhere else"},
+			"of nobody":       {label("app.kubernetes.io/managed-by", ""), "must bear the label"},
+			"with an account": {set("all-mighty", "spec", "serviceAccountName"), "leads nowhere else"},
+		})
+		moved := p.follower("flux-system").GitRepository()
+		set(server.URL("another"), "spec", "url")(moved)
+		Expect(cluster.ManagerClient.Apply(ctx, client.ApplyConfigurationFromUnstructured(moved), client.FieldOwner("towpath-delivery"), client.ForceOwnership)).To(
+			MatchError(ContainSubstring("must not change")))
+	})
+
+	It("is not what people write, whom the policies do not judge", func(ctx context.Context) {
+		o := object("argoproj.io/v1alpha1", "Application")
+		o.SetNamespace("argocd")
+		o.SetName(framework.Name("people-"))
+		o.Object["spec"] = map[string]any{"project": "default"}
+		Expect(admin.Create(ctx, o, client.DryRunAll)).To(Succeed())
+	})
+})
