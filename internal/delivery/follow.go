@@ -184,13 +184,21 @@ func ReadFlux(repository, kustomization *unstructured.Unstructured, commit strin
 		return f
 	}
 	fetched := moment(repository, "status", "artifact", "lastUpdateTime")
-	if !strings.HasSuffix(text(repository, "status", "artifact", "revision"), ":"+commit) && fetched.Before(delivered) {
+	if !strings.HasSuffix(text(repository, "status", "artifact", "revision"), ":"+commit) && fetched.Before(delivered) && !looked(repository, delivered) {
 		return f
 	}
 	if failure, at := refusal(kustomization); failure != "" && !at.Before(fetched) {
 		f.Failure = failure
 	}
 	return f
+}
+
+// looked says whether Flux has looked at a repository as it was asked to at a time or later. Where it finds nothing new it fetches
+// nothing: it may have had the commit, in a newer one, before the push of that was heard of. What it was asked while it was suspended
+// does not count: resuming makes another generation, and that is observed once it has looked.
+func looked(repository *unstructured.Unstructured, asked time.Time) bool {
+	observed, _, _ := unstructured.NestedInt64(repository.Object, "status", "observedGeneration")
+	return observed == repository.GetGeneration() && !moment(repository, "status", "lastHandledReconcileAt").Before(asked)
 }
 
 // Fetched says whether Flux has fetched a branch since a commit was delivered to it, or was asked to since.
