@@ -186,6 +186,7 @@ func (s *scope) heard(a answer, now *metav1.Time) {
 		if before != nil && before.Repository == (*d).Repository && before.Branch == (*d).Branch && before.Path == (*d).Path && (!a.result.Made || a.result.Commit == before.Commit) {
 			// The newest commit of the branch is another one by now; this one brought it.
 			(*d).Commit, (*d).DeliveredAt, (*d).SyncedRevision = before.Commit, before.DeliveredAt, before.SyncedRevision
+			(*d).SuspendedAt, (*d).ResumedAt = before.SuspendedAt, before.ResumedAt
 		}
 		if s.delivered = a.result.State == remote.Delivered; !s.delivered {
 			s.says(metav1.ConditionFalse, platformv1alpha1.ReasonWaitingForMerge, fmt.Sprintf(

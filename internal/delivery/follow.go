@@ -134,6 +134,8 @@ type Followed struct {
 	Revision string
 	// Failure is why it cannot apply the newest; empty where it can, or has not tried.
 	Failure string
+	// Suspended says that the failure is that somebody has suspended it.
+	Suspended bool
 }
 
 // ReadApplication reads what Argo CD says.
@@ -176,6 +178,7 @@ func ReadFlux(repository, kustomization *unstructured.Unstructured, commit strin
 	f := Followed{Revision: text(kustomization, "status", "lastAppliedRevision")}
 	for _, o := range []*unstructured.Unstructured{repository, kustomization} {
 		if suspended, _, _ := unstructured.NestedBool(o.Object, "spec", "suspend"); suspended {
+			f.Suspended = true
 			f.Failure = fmt.Sprintf("%s %s/%s is suspended, so nothing new is applied; resume it when it may be", o.GetKind(), o.GetNamespace(), o.GetName())
 			return f
 		}

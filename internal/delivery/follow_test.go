@@ -1,6 +1,7 @@
 package delivery_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -89,7 +90,7 @@ func TestRead_WhatFluxSays(t *testing.T) {
 		"and so may be what is fetched of": {`{kind: GitRepository, metadata: {namespace: flux, name: r}, spec: {suspend: true}}`, refused, "", "GitRepository flux/r is suspended, so nothing new is applied; resume it when it may be"},
 	} {
 		got := delivery.ReadFlux(read(t, tc.repository), read(t, tc.kustomization), "abc", delivered)
-		if got.Revision != tc.revision || got.Failure != tc.failure {
+		if got.Revision != tc.revision || got.Failure != tc.failure || got.Suspended != strings.Contains(tc.failure, "suspended") {
 			t.Errorf("%s: it is %+v", name, got)
 		}
 	}
