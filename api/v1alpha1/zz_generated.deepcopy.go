@@ -2721,6 +2721,14 @@ func (in *ReleaseDelivery) DeepCopyInto(out *ReleaseDelivery) {
 		in, out := &in.LastDeliveredAt, &out.LastDeliveredAt
 		*out = (*in).DeepCopy()
 	}
+	if in.SuspendedAt != nil {
+		in, out := &in.SuspendedAt, &out.SuspendedAt
+		*out = (*in).DeepCopy()
+	}
+	if in.ResumedAt != nil {
+		in, out := &in.ResumedAt, &out.ResumedAt
+		*out = (*in).DeepCopy()
+	}
 	if in.RemovedAt != nil {
 		in, out := &in.RemovedAt, &out.RemovedAt
 		*out = (*in).DeepCopy()

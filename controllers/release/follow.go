@@ -29,11 +29,14 @@ const (
 // follow has Argo CD or Flux follow the directory of the Release, where the class asks for it, and takes what it says into the
 // status. Once everything is applied and ready, it is not asked any more.
 func (r *Reconciler) follow(ctx context.Context, s *scope) error {
-	if s.git.Reconciler == nil || !s.delivered || s.problem != nil {
+	if !s.delivered || s.problem != nil {
 		return nil
 	}
-	settled := s.settled()
-	if settled && s.release.Status.Delivery.SyncedRevision != "" {
+	if s.git.Reconciler == nil {
+		s.suspended(false, r.now())
+		return nil
+	}
+	if d := s.release.Status.Delivery; s.ready() && s.arrived() && d.SyncedRevision != "" && !d.Suspended() {
 		return nil
 	}
 	s.lookAgain(lookSync)
@@ -58,13 +61,13 @@ func (r *Reconciler) follow(ctx context.Context, s *scope) error {
 		}
 		kept = append(kept, live)
 	}
-	s.hearOf(kept, settled)
+	s.hearOf(kept, r.now())
 	return nil
 }
 
-// settled says whether every object is of the Release, and ready, as far as was seen before this pass.
-func (s *scope) settled() bool {
-	return s.ready() && !slices.ContainsFunc(s.children, func(c child) bool {
+// arrived says whether every object is of the Release. Whatever keeps the tool from applying more does not matter to it then.
+func (s *scope) arrived() bool {
+	return !slices.ContainsFunc(s.children, func(c child) bool {
 		return c.live == nil || c.live.GetAnnotations()[platformv1alpha1.AnnotationDelivered] != string(s.release.UID)
 	})
 }
@@ -139,7 +142,7 @@ func (s *scope) notFollowed(what string, err error) {
 }
 
 // hearOf takes into the status what the tool says of the Release, in the objects that followers named.
-func (s *scope) hearOf(kept []*unstructured.Unstructured, settled bool) {
+func (s *scope) hearOf(kept []*unstructured.Unstructured, now *metav1.Time) {
 	d := s.release.Status.Delivery
 	var said delivery.Followed
 	if s.git.Reconciler.Type == platformv1alpha1.ReconcilerArgoCD {
@@ -150,9 +153,21 @@ func (s *scope) hearOf(kept []*unstructured.Unstructured, settled bool) {
 	if said.Revision != "" {
 		d.SyncedRevision = condition.Clip(said.Revision, 512)
 	}
-	if said.Failure != "" && !settled {
+	arrived := s.arrived()
+	s.suspended(said.Suspended && !arrived, now)
+	if said.Failure != "" && !arrived {
 		s.fail(false, platformv1alpha1.ReasonSyncFailed, condition.Clip(fmt.Sprintf("%s cannot apply commit %.12s: %s",
 			s.git.Reconciler.Type, d.Commit, delivery.OneLine(said.Failure, 700)), maxDeliveryMessage))
+	}
+}
+
+// suspended takes note of when somebody suspends what the Release waits for, and resumes it.
+func (s *scope) suspended(is bool, now *metav1.Time) {
+	switch d := s.release.Status.Delivery; {
+	case is && !d.Suspended():
+		d.SuspendedAt, d.ResumedAt = now, nil
+	case !is && d.Suspended():
+		d.ResumedAt = now
 	}
 }
 

@@ -134,6 +134,8 @@ type Followed struct {
 	Revision string
 	// Failure is why it cannot apply the newest; empty where it can, or has not tried.
 	Failure string
+	// Suspended says that the failure is that somebody has suspended it.
+	Suspended bool
 }
 
 // ReadApplication reads what Argo CD says.
@@ -176,6 +178,7 @@ func ReadFlux(repository, kustomization *unstructured.Unstructured, commit strin
 	f := Followed{Revision: text(kustomization, "status", "lastAppliedRevision")}
 	for _, o := range []*unstructured.Unstructured{repository, kustomization} {
 		if suspended, _, _ := unstructured.NestedBool(o.Object, "spec", "suspend"); suspended {
+			f.Suspended = true
 			f.Failure = fmt.Sprintf("%s %s/%s is suspended, so nothing new is applied; resume it when it may be", o.GetKind(), o.GetNamespace(), o.GetName())
 			return f
 		}
@@ -184,7 +187,7 @@ func ReadFlux(repository, kustomization *unstructured.Unstructured, commit strin
 		return f
 	}
 	fetched := moment(repository, "status", "artifact", "lastUpdateTime")
-	if !strings.HasSuffix(text(repository, "status", "artifact", "revision"), ":"+commit) && !fetched.After(delivered) {
+	if !strings.HasSuffix(text(repository, "status", "artifact", "revision"), ":"+commit) && !fetched.After(delivered) && !looked(repository, commit, delivered) {
 		return f
 	}
 	// Times are of seconds. What was missing in what was fetched before may have been so in the same one.
@@ -193,6 +196,16 @@ func ReadFlux(repository, kustomization *unstructured.Unstructured, commit strin
 		f.Failure = failure
 	}
 	return f
+}
+
+// looked says whether Flux has looked at a repository as it was asked to for a commit, or later. Where it finds nothing new it fetches
+// nothing: it may have had the commit, in a newer one, before the push of that was heard of. What it was asked while it was suspended
+// does not count: resuming makes another generation, and that is observed once it has looked.
+func looked(repository *unstructured.Unstructured, commit string, delivered time.Time) bool {
+	observed, _, _ := unstructured.NestedInt64(repository.Object, "status", "observedGeneration")
+	handled := text(repository, "status", "lastHandledReconcileAt")
+	at, _ := time.Parse(time.RFC3339, handled)
+	return observed == repository.GetGeneration() && (handled == FetchRequest(commit, delivered) || at.Truncate(time.Second).After(delivered))
 }
 
 // Fetched says whether Flux has fetched a branch since a commit was delivered to it, or was asked to since. Times are of seconds, so what

@@ -1,10 +1,13 @@
 package delivery_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/yaml"
 
 	"github.com/towpath-dev/towpath/internal/delivery"
@@ -67,6 +70,8 @@ func TestRead_WhatFluxSays(t *testing.T) {
 		fetched = `{status: {artifact: {revision: "main@sha1:abc", lastUpdateTime: "2026-11-30T12:00:01Z"}}}`
 		newer   = `{status: {artifact: {revision: "main@sha1:def", lastUpdateTime: "2026-11-30T12:00:30Z"}}}`
 		before  = `{status: {artifact: {revision: "main@sha1:123", lastUpdateTime: "2026-11-30T11:00:00Z"}}}`
+		handled = `{metadata: {generation: 3}, status: {observedGeneration: 3, lastHandledReconcileAt: "2026-11-30T12:00:00Z", artifact: {revision: "main@sha1:def", lastUpdateTime: "2026-11-30T11:59:59Z"}}}`
+		resumed = `{metadata: {generation: 4}, status: {observedGeneration: 3, lastHandledReconcileAt: "2026-11-30T12:00:00Z", artifact: {revision: "main@sha1:123", lastUpdateTime: "2026-11-30T11:00:00Z"}}}`
 		denied  = `{kind: GitRepository, metadata: {namespace: flux, name: r}, status: {conditions: [{type: Ready, status: "False", reason: GitOperationFailed, message: denied}]}}`
 		refused = `{kind: Kustomization, metadata: {namespace: flux, name: k}, status: {conditions: [{type: Ready, status: "False", reason: BuildFailed, message: refused, lastTransitionTime: "2026-11-30T12:00:02Z"}]}}`
 		says    = "Kustomization flux/k says: BuildFailed: refused"
@@ -77,13 +82,15 @@ func TestRead_WhatFluxSays(t *testing.T) {
 		"it is refused":                    {fetched, refused, "", says},
 		"it was refused what it had":       {before, refused, "", ""},
 		"it has not tried the newest":      {newer, refused, "", ""},
+		"it was asked, and had the newest": {handled, refused, "", says},
+		"it was asked while suspended":     {resumed, refused, "", ""},
 		"it has fetched nothing":           {`{}`, refused, "", ""},
 		"it may not read":                  {denied, refused, "", "GitRepository flux/r says: GitOperationFailed: denied"},
 		"the Kustomization is suspended":   {fetched, `{kind: Kustomization, metadata: {namespace: flux, name: k}, spec: {suspend: true}}`, "", "Kustomization flux/k is suspended, so nothing new is applied; resume it when it may be"},
 		"and so may be what is fetched of": {`{kind: GitRepository, metadata: {namespace: flux, name: r}, spec: {suspend: true}}`, refused, "", "GitRepository flux/r is suspended, so nothing new is applied; resume it when it may be"},
 	} {
 		got := delivery.ReadFlux(read(t, tc.repository), read(t, tc.kustomization), "abc", delivered)
-		if got.Revision != tc.revision || got.Failure != tc.failure {
+		if got.Revision != tc.revision || got.Failure != tc.failure || got.Suspended != strings.Contains(tc.failure, "suspended") {
 			t.Errorf("%s: it is %+v", name, got)
 		}
 	}
@@ -114,7 +121,11 @@ func TestFetched_OnceAfterEachDelivery(t *testing.T) {
 func read(t *testing.T, text string) *unstructured.Unstructured {
 	t.Helper()
 	o := &unstructured.Unstructured{}
-	if err := yaml.Unmarshal([]byte(text), &o.Object); err != nil {
+	var typed runtime.RawExtension
+	if err := yaml.Unmarshal([]byte(text), &typed); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(typed.Raw, &o.Object); err != nil { // that of Kubernetes, which knows whole numbers
 		t.Fatal(err)
 	}
 	return o

@@ -2,7 +2,9 @@ package delivery_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -166,9 +168,11 @@ func install(ctx context.Context) {
 		decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(strings.ReplaceAll(string(text), "['https://', 'ssh://']", "['"+server.Server.URL+"/']")), 4096)
 		for {
 			object := &unstructured.Unstructured{}
-			if decoder.Decode(&object.Object) != nil {
+			err := decoder.Decode(&object.Object)
+			if errors.Is(err, io.EOF) {
 				break
 			}
+			Expect(err).NotTo(HaveOccurred(), file)
 			if object.GetNamespace() != "" {
 				namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: object.GetNamespace()}}
 				Expect(client.IgnoreAlreadyExists(admin.Create(ctx, namespace))).To(Succeed())

@@ -5,6 +5,8 @@ package flux_test
 
 import (
 	"context"
+	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -158,9 +160,11 @@ func create(ctx context.Context, file string) {
 	defer func() { _ = text.Close() }()
 	for decoder := yaml.NewYAMLOrJSONDecoder(text, 4096); ; {
 		o := &unstructured.Unstructured{}
-		if decoder.Decode(&o.Object) != nil {
+		err := decoder.Decode(&o.Object)
+		if errors.Is(err, io.EOF) {
 			return
 		}
+		Expect(err).NotTo(HaveOccurred(), file)
 		Expect(admin.Create(ctx, o)).To(Succeed(), file)
 	}
 }

@@ -6,6 +6,8 @@ package tekton_test
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -192,9 +194,11 @@ func create(ctx context.Context, file string, wanted func(*unstructured.Unstruct
 	defer func() { _ = text.Close() }()
 	for decoder := yaml.NewYAMLOrJSONDecoder(text, 4096); ; {
 		o := &unstructured.Unstructured{}
-		if decoder.Decode(&o.Object) != nil {
+		err := decoder.Decode(&o.Object)
+		if errors.Is(err, io.EOF) {
 			return
 		}
+		Expect(err).NotTo(HaveOccurred(), file)
 		if o.GetKind() != "" && wanted(o) {
 			Expect(client.IgnoreAlreadyExists(admin.Create(ctx, o))).To(Succeed(), file)
 		}
