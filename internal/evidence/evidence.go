@@ -6,6 +6,7 @@ package evidence
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -71,7 +72,7 @@ type Answer struct {
 	again time.Duration
 }
 
-// keep puts what was known before beside what was found.
+// keep puts what was known before beside what was found. Where that brought nothing new, all is known that was before.
 func (a *Answer) keep(before *supplychain.Evidence) {
 	for _, p := range before.Proofs {
 		if !slices.ContainsFunc(a.Proofs, func(own supplychain.Proof) bool { return own.Type == p.Type && own.Artifact == p.Artifact }) {
@@ -80,6 +81,9 @@ func (a *Answer) keep(before *supplychain.Evidence) {
 	}
 	if len(a.Rejected) == 0 {
 		a.Rejected = before.Rejected
+	}
+	if len(a.Proofs) == len(before.Proofs) {
+		a.Incomplete = before.Incomplete
 	}
 }
 
@@ -187,7 +191,9 @@ func (k *Keeper) answer(ctx context.Context, q *question) {
 	for _, why := range leftOut {
 		found.Add("", why)
 	}
+	found.Incomplete = strings.Join(leftOut, "; ")
 	if found.Err = err; err != nil {
+		found.Incomplete = err.Error()
 		log.FromContext(ctx).V(1).Info("A registry did not say what it has beside an image", "image", q.image, "why", err.Error())
 	}
 }

@@ -27,6 +27,7 @@ var (
 type registry struct {
 	mu        sync.Mutex
 	artifacts []supplychain.Artifact
+	leftOut   []string
 	err       error
 	asked     map[string]int
 	// slow is how long an answer takes, atOnce how many are under way, most how many there were at the same time.
@@ -42,7 +43,7 @@ func (r *registry) Fetch(ctx context.Context, image string, look func(*supplycha
 	r.asked[image]++
 	r.atOnce++
 	r.most = max(r.most, r.atOnce)
-	artifacts, err := r.artifacts, r.err
+	artifacts, leftOut, err := r.artifacts, r.leftOut, r.err
 	r.mu.Unlock()
 	select {
 	case <-time.After(r.slow):
@@ -54,7 +55,7 @@ func (r *registry) Fetch(ctx context.Context, image string, look func(*supplycha
 	r.mu.Lock()
 	r.atOnce--
 	r.mu.Unlock()
-	return nil, err
+	return leftOut, err
 }
 
 // questions are how many there were about an image, or, where that is empty, about how many images.
@@ -131,6 +132,38 @@ func TestKeeper(t *testing.T) {
 		}
 		if n := r.questions(image); n != 4 {
 			t.Errorf("it was asked %d times", n)
+		}
+	})
+}
+
+// An older scan must not count for the newest where the newest may not have been read.
+func TestKeeper_KnowsWhetherAllWasRead(t *testing.T) {
+	r := &registry{}
+	start(t, r, func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Keys, s *signtest.Signer) {
+		digest := "sha256:" + strings.Repeat("a", 64)
+		sbom, scan := s.Envelope(digest, signtest.SPDX, `{"spdxVersion":"SPDX-2.3"}`), s.Envelope(digest, signtest.Vuln, signtest.Scanned(time.Now()))
+		for _, tc := range []struct {
+			name      string
+			artifacts []supplychain.Artifact
+			leftOut   []string
+			err       error
+			want      string
+		}{
+			{"something left out", []supplychain.Artifact{sbom}, []string{"one is too large"}, nil, "one is too large"},
+			{"an error after a part that was not read wholly before", []supplychain.Artifact{sbom}, nil, errors.New("away"), "one is too large"},
+			{"all", []supplychain.Artifact{sbom}, nil, nil, ""},
+			{"an error after a part that is known", []supplychain.Artifact{sbom}, nil, errors.New("away"), ""},
+			{"an error after something new", []supplychain.Artifact{scan}, nil, errors.New("away"), "away"},
+		} {
+			r.mu.Lock()
+			r.artifacts, r.leftOut, r.err = tc.artifacts, tc.leftOut, tc.err
+			r.mu.Unlock()
+			k.Ask(image, keys, who)
+			<-woken
+			if got := k.Look(image, keys).Incomplete; got != tc.want {
+				t.Errorf("after %s it is incomplete for %q, want %q", tc.name, got, tc.want)
+			}
+			time.Sleep(evidence.DefaultMost)
 		}
 	})
 }

@@ -68,6 +68,8 @@ type Evidence struct {
 	Proofs []Proof
 	// Rejected says of artifacts why they prove nothing.
 	Rejected []Rejection
+	// Incomplete says why not all that is beside the image was read; empty where it was. Which scan is the newest cannot be told then.
+	Incomplete string
 }
 
 // Rejection says why an artifact proves nothing.

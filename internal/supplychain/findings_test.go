@@ -98,6 +98,26 @@ func TestJudge_WhatAScanFound(t *testing.T) {
 	}
 }
 
+// Who may push could hide the newest scan behind what is read before it.
+func TestJudge_TakesNoOlderScanWhereTheNewestMayNotHaveBeenRead(t *testing.T) {
+	ci := signtest.New()
+	for most, want := range map[platformv1alpha1.Severity]string{"": "", platformv1alpha1.SeverityMedium: "not all that is beside the image was read, and a newer one may be among that: 70 manifests"} {
+		c := class(ci, ci, platformv1alpha1.RequiredProof{Type: platformv1alpha1.ProofScan, MaxSeverity: most})
+		e := supplychain.Evidence{Incomplete: "70 manifests refer to the image, and 64 were looked at"}
+		a := ci.Envelope(digest, signtest.Vuln, signtest.Found(grype(), noon))
+		e.Look(&a, digest, supplychain.KeysOf(c))
+		_, missing := supplychain.Judge(c, &e, noon, false)
+		switch {
+		case want == "" && len(missing) > 0:
+			t.Errorf("without a limit it lacks %v", missing)
+		case want != "" && (len(missing) != 1 || !strings.Contains(missing[0].Why, want)):
+			t.Errorf("it lacks %v, want %q", missing, want)
+		case want != "" && !strings.Contains(supplychain.Ask("a@"+digest, missing), "Take from its registry what is beside it"):
+			t.Errorf("it says %q", supplychain.Ask("a@"+digest, missing))
+		}
+	}
+}
+
 func TestAsk_SaysWhatToDoAboutAVulnerability(t *testing.T) {
 	ci := signtest.New()
 	c := class(ci, ci, platformv1alpha1.RequiredProof{Type: platformv1alpha1.ProofScan, MaxSeverity: platformv1alpha1.SeverityMedium})
