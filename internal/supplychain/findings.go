@@ -118,14 +118,7 @@ func findings(result json.RawMessage) *Findings {
 		Matches *[]match `json:"matches"`
 		Ignored []struct {
 			match
-			Rules []struct {
-				Vulnerability string `json:"vulnerability"`
-				Reason        string `json:"reason"`
-				FixState      string `json:"fix-state"`
-				VexStatus     string `json:"vex-status"`
-				Package       *struct {
-				} `json:"package"`
-			} `json:"appliedIgnoreRules"`
+			Rules []ignoreRule `json:"appliedIgnoreRules"`
 		} `json:"ignoredMatches"`
 		// Trivy's.
 		SchemaVersion int `json:"SchemaVersion"`
@@ -148,12 +141,9 @@ func findings(result json.RawMessage) *Findings {
 			m := &(*r.Matches)[i]
 			f.add(m.Vulnerability.ID, m.Artifact.Name, m.Artifact.Version, m.Vulnerability.Severity)
 		}
-		for i := range r.Ignored { // what the pipeline ignores is not for it to say here; what Grype itself holds for no match has a reason, or a package
-			m := &r.Ignored[i]
-			for _, rule := range m.Rules {
-				if rule.Vulnerability != "" && rule.Reason == "" && rule.FixState == "" && rule.VexStatus == "" && rule.Package == nil {
-					f.add(m.Vulnerability.ID, m.Artifact.Name, m.Artifact.Version, m.Vulnerability.Severity)
-				}
+		for i := range r.Ignored { // what the pipeline ignores is not for it to say here
+			if m := &r.Ignored[i]; !slices.ContainsFunc(m.Rules, ignoreRule.ofGrype) {
+				f.add(m.Vulnerability.ID, m.Artifact.Name, m.Artifact.Version, m.Vulnerability.Severity)
 			}
 		}
 	case r.SchemaVersion > 0:
