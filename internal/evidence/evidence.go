@@ -45,7 +45,7 @@ type Keeper struct {
 
 	mu      sync.Mutex
 	known   *lru.Cache
-	queue   []*question
+	queue   []turn
 	waiting map[key]*question
 	busy    map[string]int
 	more    chan struct{}
@@ -57,9 +57,14 @@ type key struct{ image, keys string }
 // question is what is asked, or is about to be.
 type question struct {
 	key
-	keys      supplychain.Keys
+	keys supplychain.Keys
+	who  map[types.NamespacedName]bool
+}
+
+// turn is somebody's who waits until a registry may be asked.
+type turn struct {
 	namespace string
-	who       map[types.NamespacedName]bool
+	ask       func(ctx context.Context)
 }
 
 // Answer is what was found.
@@ -118,11 +123,24 @@ func (k *Keeper) Ask(image string, keys supplychain.Keys, who types.NamespacedNa
 			return wait
 		}
 	}
-	q := &question{key: of, keys: keys, namespace: who.Namespace, who: map[types.NamespacedName]bool{who: true}}
+	q := &question{key: of, keys: keys, who: map[types.NamespacedName]bool{who: true}}
 	k.waiting[of] = q
-	k.queue = append(k.queue, q)
-	k.signal()
+	k.enqueue(who.Namespace, func(ctx context.Context) { k.answer(ctx, q) })
 	return 0
+}
+
+// Turn has something else asked of registries for a namespace once it is its turn, so that all of them are asked no more at once than a few
+// things. It waits for nothing.
+func (k *Keeper) Turn(namespace string, ask func(ctx context.Context)) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.begin()
+	k.enqueue(namespace, ask)
+}
+
+func (k *Keeper) enqueue(namespace string, ask func(ctx context.Context)) {
+	k.queue = append(k.queue, turn{namespace, ask})
+	k.signal()
 }
 
 func (k *Keeper) begin() {
@@ -158,24 +176,35 @@ func (k *Keeper) work(ctx context.Context) {
 			return
 		case <-k.more:
 		}
-		for q := k.next(); q != nil; q = k.next() {
-			k.answer(ctx, q)
+		for t, ok := k.next(); ok; t, ok = k.next() {
+			t.ask(ctx)
+			k.over(t)
 		}
 	}
 }
 
-// next takes the oldest question of a namespace that has not as many under way as it may; nil for none.
-func (k *Keeper) next() *question {
+// next takes the oldest turn of a namespace that has not as many under way as it may; false for none.
+func (k *Keeper) next() (turn, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for i, q := range k.queue {
-		if k.busy[q.namespace] < perNamespace {
-			k.queue = append(k.queue[:i], k.queue[i+1:]...)
-			k.busy[q.namespace]++
-			return q
+	for i, t := range k.queue {
+		if k.busy[t.namespace] < perNamespace {
+			k.queue = slices.Delete(k.queue, i, i+1)
+			k.busy[t.namespace]++
+			return t, true
 		}
 	}
-	return nil
+	return turn{}, false
+}
+
+// over lets the next of a namespace have its turn.
+func (k *Keeper) over(t turn) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.busy[t.namespace]--; k.busy[t.namespace] == 0 {
+		delete(k.busy, t.namespace)
+	}
+	k.signal()
 }
 
 // answer asks, remembers, and wakes who waits.
@@ -215,9 +244,5 @@ func (k *Keeper) done(q *question, found *Answer) map[types.NamespacedName]bool 
 	}
 	k.known.Add(q.key, found)
 	delete(k.waiting, q.key)
-	if k.busy[q.namespace]--; k.busy[q.namespace] == 0 {
-		delete(k.busy, q.namespace)
-	}
-	k.signal()
 	return q.who
 }

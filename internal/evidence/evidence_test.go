@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -180,6 +181,27 @@ func TestKeeper_AsksLessAndLessOften(t *testing.T) {
 		}
 		if last != evidence.DefaultMost {
 			t.Errorf("at last it may be asked after %s", last)
+		}
+	})
+}
+
+// Who has Builds asks no more at once than who has Components.
+func TestKeeper_GivesTurnsToOthersToo(t *testing.T) {
+	r := &registry{slow: time.Second}
+	start(t, r, func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Keys, _ *signtest.Signer) {
+		var under, most, ended atomic.Int32
+		for i := range 12 {
+			k.Turn([]string{"a", "b", "c"}[i%3], func(context.Context) {
+				most.Store(max(most.Load(), under.Add(1)))
+				time.Sleep(time.Second)
+				under.Add(-1)
+				ended.Add(1)
+			})
+		}
+		k.Ask(image, keys, who)
+		<-woken
+		if ended.Load() != 12 || most.Load() != 4 {
+			t.Errorf("%d had their turn, %d at once", ended.Load(), most.Load())
 		}
 	})
 }
