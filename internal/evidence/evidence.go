@@ -21,6 +21,8 @@ import (
 const (
 	// kept is how many images are remembered, by the keys that they were looked at with.
 	kept = 4096
+	// keptFindings is how many findings of scans are remembered of all of them: those asked for the longest ago are forgotten before there are more.
+	keptFindings = 128 << 10
 	// workers is how many registries are asked at once, perNamespace how many of those for one namespace.
 	workers, perNamespace = 4, 2
 	// DefaultFirst is after which time a registry is asked again that had not what was asked for. It doubles each time.
@@ -49,6 +51,8 @@ type Keeper struct {
 	waiting map[key]*question
 	busy    map[string]int
 	more    chan struct{}
+	// findings are how many are known.
+	findings int
 }
 
 // key is an image with the keys that it is looked at with.
@@ -78,16 +82,17 @@ type Answer struct {
 }
 
 // keep puts what was known before beside what was found. Where that brought nothing new, all is known that was before.
-func (a *Answer) keep(before *supplychain.Evidence) {
+func (a *Answer) keep(before *supplychain.Evidence, now time.Time) {
 	for _, p := range before.Proofs {
-		if !slices.ContainsFunc(a.Proofs, func(own supplychain.Proof) bool { return own.Type == p.Type && own.Artifact == p.Artifact }) {
+		if !a.Has(&p) {
 			a.Proofs = append(a.Proofs, p)
 		}
 	}
 	if len(a.Rejected) == 0 {
 		a.Rejected = before.Rejected
 	}
-	if len(a.Proofs) == len(before.Proofs) {
+	a.Newest(now)
+	if !slices.ContainsFunc(a.Proofs, func(p supplychain.Proof) bool { return !before.Has(&p) }) {
 		a.Incomplete = before.Incomplete
 	}
 }
@@ -145,7 +150,8 @@ func (k *Keeper) enqueue(namespace string, ask func(ctx context.Context)) {
 
 func (k *Keeper) begin() {
 	if k.known == nil {
-		k.known, k.waiting, k.busy, k.more = lru.New(kept), map[key]*question{}, map[string]int{}, make(chan struct{}, workers)
+		k.known = lru.NewWithEvictionFunc(kept, func(_ lru.Key, gone any) { k.findings -= gone.(*Answer).Findings() })
+		k.waiting, k.busy, k.more = map[key]*question{}, map[string]int{}, make(chan struct{}, workers)
 	}
 }
 
@@ -227,6 +233,15 @@ func (k *Keeper) answer(ctx context.Context, q *question) {
 	}
 }
 
+// remember forgets others where there is no room.
+func (k *Keeper) remember(of key, found *Answer) {
+	k.known.Remove(of)
+	k.known.Add(of, found)
+	for k.findings += found.Findings(); k.findings > keptFindings && k.known.Len() > 1; {
+		k.known.RemoveOldest()
+	}
+}
+
 // done remembers an answer. One by which a registry told only a part, or nothing, is put beside what it told before.
 func (k *Keeper) done(q *question, found *Answer) map[types.NamespacedName]bool {
 	k.mu.Lock()
@@ -236,13 +251,14 @@ func (k *Keeper) done(q *question, found *Answer) map[types.NamespacedName]bool 
 		first, most = DefaultFirst, DefaultMost
 	}
 	found.at, found.again = k.Clock.Now(), first
+	found.Newest(found.at)
 	if before := k.get(q.key); before != nil {
 		found.again = min(max(2*before.again, first), most)
 		if found.Err != nil {
-			found.keep(&before.Evidence)
+			found.keep(&before.Evidence, found.at)
 		}
 	}
-	k.known.Add(q.key, found)
+	k.remember(q.key, found)
 	delete(k.waiting, q.key)
 	return q.who
 }

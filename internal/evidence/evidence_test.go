@@ -3,6 +3,7 @@ package evidence_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -181,6 +182,38 @@ func TestKeeper_AsksLessAndLessOften(t *testing.T) {
 		}
 		if last != evidence.DefaultMost {
 			t.Errorf("at last it may be asked after %s", last)
+		}
+	})
+}
+
+// What scans have found is the most of what is remembered.
+func TestKeeper_ForgetsWhereScansHaveFoundMuch(t *testing.T) {
+	matches := make([]string, 128)
+	for i := range matches {
+		matches[i] = fmt.Sprintf(`{"vulnerability":{"id":"CVE-%d","severity":"Low"},"artifact":{"name":"a"}}`, i)
+	}
+	of := func(i int) (string, string) {
+		digest := fmt.Sprintf("sha256:%064d", i)
+		return "registry.example/shop/checkout@" + digest, digest
+	}
+	r := &registry{}
+	start(t, r, func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Keys, s *signtest.Signer) {
+		found := signtest.Found(`{"matches":[`+strings.Join(matches, ",")+`]}`, time.Now())
+		const many = 1030
+		for i := range many {
+			image, digest := of(i)
+			r.change([]supplychain.Artifact{s.Envelope(digest, signtest.Vuln, found)}, nil)
+			k.Ask(image, keys, who)
+			<-woken
+		}
+		known := 0
+		for i := range many {
+			if image, _ := of(i); k.Look(image, keys) != nil {
+				known++
+			}
+		}
+		if first, _ := of(0); k.Look(first, keys) != nil || known != 1024 {
+			t.Errorf("%d images are known", known)
 		}
 	})
 }

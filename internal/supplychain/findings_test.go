@@ -123,6 +123,33 @@ func TestJudge_TakesNoOlderScanWhereTheNewestMayNotHaveBeenRead(t *testing.T) {
 	}
 }
 
+func TestNewest(t *testing.T) {
+	ci, cd := signtest.New(), signtest.New()
+	c := class(ci, cd, platformv1alpha1.RequiredProof{Type: platformv1alpha1.ProofScan, MaxSeverity: platformv1alpha1.SeverityMedium})
+	var e supplychain.Evidence
+	add := func(s *signtest.Signer, days int, found ...string) {
+		a := s.Envelope(digest, signtest.Vuln, signtest.Found(grype(found...), noon.AddDate(0, 0, days)))
+		e.Look(&a, digest, supplychain.KeysOf(c))
+	}
+	add(ci, -3, "CVE-1/a/High", "CVE-2/a/High", "CVE-3/a/High")
+	add(ci, -1, "CVE-1/a/Low")
+	add(ci, -2, "CVE-1/a/High")
+	add(cd, -4, "CVE-4/a/Low", "CVE-5/a/Low")
+	add(ci, 2, "CVE-6/a/High")
+	sbom := ci.Envelope(digest, signtest.SPDX, `{"spdxVersion":"SPDX-2.3"}`)
+	e.Look(&sbom, digest, supplychain.KeysOf(c))
+	e.Newest(noon)
+	if len(e.Proofs) != 4 || e.Findings() != 4 {
+		t.Errorf("there are %d proofs with %d findings", len(e.Proofs), e.Findings())
+	}
+	if _, missing := supplychain.Judge(c, &e, noon, false); len(missing) > 0 {
+		t.Errorf("it lacks %v", missing)
+	}
+	if _, missing := supplychain.Judge(c, &e, noon.AddDate(0, 0, 3), false); len(missing) != 1 || !strings.Contains(missing[0].Why, "CVE-6") {
+		t.Errorf("once the time has come that a scan states it lacks %v", missing)
+	}
+}
+
 func TestAsk_SaysWhatToDoAboutAVulnerability(t *testing.T) {
 	ci := signtest.New()
 	c := class(ci, ci, platformv1alpha1.RequiredProof{Type: platformv1alpha1.ProofScan, MaxSeverity: platformv1alpha1.SeverityMedium})
