@@ -8,6 +8,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/supplychain/signtest"
@@ -222,5 +223,13 @@ var _ = Describe("A class with keys", func() {
 		Expect(admin.Create(ctx, class.DeepCopy())).To(MatchError(ContainSubstring("ignore[0].expires")))
 		class.Spec.SupplyChain.Proofs[0].Ignore[0].Expires = "2027-01-01"
 		Expect(admin.Create(ctx, class.DeepCopy())).To(MatchError(ContainSubstring("ignore must be set with maxSeverity alone")))
+		scan := &class.Spec.SupplyChain.Proofs[0]
+		scan.MaxSeverity = platformv1alpha1.SeverityMedium
+		again := scan.Ignore[0]
+		again.Package = "openssl"
+		scan.Ignore = append(scan.Ignore, again)
+		Expect(admin.Create(ctx, class.DeepCopy(), client.DryRunAll)).To(Succeed(), "a vulnerability may be ignored in each package by itself")
+		scan.Ignore = append(scan.Ignore, again)
+		Expect(admin.Create(ctx, class.DeepCopy(), client.DryRunAll)).To(MatchError(ContainSubstring("ignore[2]: Duplicate value")))
 	})
 })
