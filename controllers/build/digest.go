@@ -25,7 +25,7 @@ const (
 	// maxAsking is how many questions are asked at once, and maxAskingOfOne how many of the Builds of one namespace: who names a registry that
 	// takes its time keeps nobody else from asking.
 	maxAsking, maxAskingOfOne = 32, 2
-	// patience is how long a Build waits until it may ask.
+	// patience is how long a Build waits until it may ask; for an answer of what there is beside its image it waits twice as long in all.
 	patience = time.Minute
 	// askAgain is how long after one look whether there is an answer comes the next, where no event of it comes.
 	askAgain = 5 * time.Second
@@ -33,8 +33,12 @@ const (
 	maxImage = 512
 )
 
-// errCrowded says that a Build could not ask.
-var errCrowded = errors.New("its namespace has asked about so many images at once that the turn of this one did not come")
+var (
+	// errCrowded says that a Build could not ask.
+	errCrowded = errors.New("its namespace has asked about so many images at once that the turn of this one did not come")
+	// errSlow says that a Build has waited long enough.
+	errSlow = fmt.Errorf("the registry has not said so within %s", 2*patience)
+)
 
 // digests asks registries beside the workers, so that none of these waits for the network. What it knows is lost with the process: then it is
 // asked again.
@@ -63,8 +67,9 @@ type question struct {
 	since time.Time
 	// wanted are the digests of the evidence that is asked for; empty where the digest of the image is.
 	wanted []string
-	queued bool
-	begun  bool
+	// queued says that evidence is asked for, begun that the digest is.
+	queued, begun bool
+
 	answer *answer
 }
 
@@ -96,10 +101,13 @@ func (d *digests) ask(ctx context.Context, b *platformv1alpha1.Build, image stri
 	}
 	switch {
 	case q.answer != nil || q.begun:
+	case evidence && now.Sub(q.since) >= 2*patience:
+		q.answer = &answer{err: errSlow}
 	case evidence && !q.queued:
 		q.queued = true
-		d.evidence.Turn(key.Namespace, func(ctx context.Context) { d.look(ctx, b.DeepCopy(), q, 1) })
-	case !evidence && d.all < maxAsking && d.asking[key.Namespace] < maxAskingOfOne:
+		d.evidence.Turn(key.Namespace, func(ctx context.Context) { d.look(ctx, key.NamespacedName, q, 1) })
+	case evidence:
+	case d.all < maxAsking && d.asking[key.Namespace] < maxAskingOfOne:
 		q.begun = true
 		d.all++
 		d.asking[key.Namespace]++

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/condition"
@@ -34,10 +35,9 @@ type beside struct {
 }
 
 // look reads what is asked for of the image of a Build. What cannot be told is asked again later, in a turn of its own.
-func (d *digests) look(ctx context.Context, b *platformv1alpha1.Build, q *question, try int) {
+func (d *digests) look(ctx context.Context, of types.NamespacedName, q *question, try int) {
 	d.mu.Lock()
-	q.begun = true
-	late := q.answer != nil
+	late := q.answer != nil || d.questions[asked{of, true}] != q
 	d.mu.Unlock()
 	if late {
 		return
@@ -45,24 +45,24 @@ func (d *digests) look(ctx context.Context, b *platformv1alpha1.Build, q *questi
 	found := &answer{beside: map[string]beside{}}
 	digest := supplychain.Digest(q.image)
 	again := false
-	found.err = d.evidence.Named(ctx, q.image, q.wanted, func(of string, content []byte, err error) {
+	found.err = d.evidence.Named(ctx, q.image, q.wanted, func(artifact string, content []byte, err error) {
 		one := beside{err: err}
 		if kind, ok := supplychain.Stated(content, digest); ok {
 			one.kind = kind
 		}
-		found.beside[of] = one
+		found.beside[artifact] = one
 		again = again || err != nil && !registry.Final(err) && !errors.Is(err, fetch.ErrLarge)
 	})
 	if again && try < tries {
 		time.AfterFunc(pause<<(try-1), func() {
-			d.evidence.Turn(b.Namespace, func(ctx context.Context) { d.look(ctx, b, q, try+1) })
+			d.evidence.Turn(of.Namespace, func(ctx context.Context) { d.look(ctx, of, q, try+1) })
 		})
 		return
 	}
 	d.mu.Lock()
 	q.answer = found
 	d.mu.Unlock()
-	d.wake(b)
+	d.wake(&platformv1alpha1.Build{ObjectMeta: metav1.ObjectMeta{Namespace: of.Namespace, Name: of.Name}})
 }
 
 // vouch takes over from what was said to be beside the image what its registry has there, and what names the digest of the image. False
