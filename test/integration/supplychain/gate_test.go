@@ -103,6 +103,17 @@ var _ = Describe("A class that asks for more than a signature", func() {
 			And(HaveField("Type", platformv1alpha1.ProofScan), HaveField("MadeAt", Not(BeNil()))))))
 	})
 
+	It("lets no older scan count where a newer one is not read", func(ctx context.Context) {
+		image := image()
+		env := environment(ctx, platformv1alpha1.RequiredProof{Type: platformv1alpha1.ProofScan, MaxSeverity: platformv1alpha1.SeverityMedium})
+		Expect(signtest.Tag(image, "att", ci.Envelope(digest(image), signtest.Vuln, signtest.Found(`{"matches":[]}`, time.Now().Add(-time.Hour))))).To(Succeed())
+		hidden := ci.Bundle(digest(image), signtest.Vuln, signtest.Found(`{"matches":[{"vulnerability":{"id":"CVE-2026-1","severity":"Critical"}}],"x":"`+strings.Repeat("x", 16<<20)+`"}`, time.Now()))
+		Expect(signtest.Refer(image, hidden)).To(Succeed())
+		c := component(ctx, image, env)
+		Eventually(ctx, framework.Read(admin, c)).Should(waitsFor(platformv1alpha1.ReasonProofMissing,
+			"not all that is beside the image was read", "which is more than is read", "Take from its registry"))
+	})
+
 	It("lets a version come back whose scan is too old by now, and not enter anew", func(ctx context.Context) {
 		first, second := image(), image()
 		env := environment(ctx, platformv1alpha1.RequiredProof{Type: platformv1alpha1.ProofScan, MaxAgeSeconds: 86400})
