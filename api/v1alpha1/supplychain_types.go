@@ -104,10 +104,11 @@ type RequiredProof struct {
 	// the scanner does not know counts as less than Negligible, one that nobody knows as Critical. Default: whatever a Scan found, it counts.
 	// +optional
 	MaxSeverity Severity `json:"maxSeverity,omitempty"`
-	// ignore are vulnerabilities that keep no image out, each until a date. What has entered stays when that comes. Default: none.
+	// ignore are vulnerabilities that keep no image out, each until a date, and each once for each package. What has entered stays when that comes. Default: none.
 	// +optional
 	// +listType=map
 	// +listMapKey=vulnerability
+	// +listMapKey=package
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
 	Ignore []IgnoredVulnerability `json:"ignore,omitempty"`
@@ -121,9 +122,10 @@ type IgnoredVulnerability struct {
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9][-A-Za-z0-9._:]*$`
 	Vulnerability string `json:"vulnerability,omitempty"`
-	// package in which alone it is ignored, as the scan names it, such as openssl. Default: in each.
+	// package in which alone it is ignored, as the scan names it, such as openssl. Default: "", in each.
 	// +optional
-	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:default=""
+	// +kubebuilder:validation:MinLength=0
 	// +kubebuilder:validation:MaxLength=128
 	Package string `json:"package,omitempty"`
 	// expires is the date, as in 2027-03-01, from whose beginning in UTC it is not ignored any more.

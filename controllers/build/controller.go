@@ -61,6 +61,8 @@ type Reconciler struct {
 	Caches *jobs.Workspace
 	// Registry tells which digest a tag has; nil where no registry is to be asked.
 	Registry *registry.Resolver
+	// Evidence reads what stages say that they put beside an image. It is asked nothing where Registry is nil.
+	Evidence Evidence
 	// LabelAliases are further label keys for cost tools, each with the Towpath label whose value it repeats.
 	LabelAliases map[string]string
 	// Workers is how many Builds are reconciled at once. Default: 8.
@@ -94,7 +96,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		r.Workers = 8
 	}
 	if r.Registry != nil {
-		r.digests = newDigests(r.Registry)
+		r.digests = newDigests(r.Registry, r.Evidence)
 	}
 	generation := builder.WithPredicates(predicate.GenerationChangedPredicate{})
 	controlled := ctrl.NewControllerManagedBy(mgr).

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,7 +17,6 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/condition"
 	"github.com/towpath-dev/towpath/internal/registry"
-	"github.com/towpath-dev/towpath/internal/supplychain/fetch"
 )
 
 const (
@@ -25,7 +25,7 @@ const (
 	// maxAsking is how many questions are asked at once, and maxAskingOfOne how many of the Builds of one namespace: who names a registry that
 	// takes its time keeps nobody else from asking.
 	maxAsking, maxAskingOfOne = 32, 2
-	// patience is how long a Build waits until it may ask.
+	// patience is how long a Build waits until it may ask; for an answer of what there is beside its image it waits twice as long in all.
 	patience = time.Minute
 	// askAgain is how long after one look whether there is an answer comes the next, where no event of it comes.
 	askAgain = 5 * time.Second
@@ -33,14 +33,18 @@ const (
 	maxImage = 512
 )
 
-// errCrowded says that a Build could not ask.
-var errCrowded = errors.New("its namespace has asked about so many images at once that the turn of this one did not come")
+var (
+	// errCrowded says that a Build could not ask.
+	errCrowded = errors.New("its namespace has asked about so many images at once that the turn of this one did not come")
+	// errSlow says that a Build has waited long enough.
+	errSlow = fmt.Errorf("the registry has not said so within %s", 2*patience)
+)
 
 // digests asks registries beside the workers, so that none of these waits for the network. What it knows is lost with the process: then it is
 // asked again.
 type digests struct {
 	resolver *registry.Resolver
-	source   *fetch.Source
+	evidence Evidence
 	// answered gets the Builds that have an answer.
 	answered chan event.GenericEvent
 
@@ -58,45 +62,56 @@ type asked struct {
 
 // question is what is asked of the image of a Build.
 type question struct {
-	build  types.UID
-	image  string
-	since  time.Time
-	begun  bool
+	build types.UID
+	image string
+	since time.Time
+	// wanted are the digests of the evidence that is asked for; empty where the digest of the image is.
+	wanted []string
+	// queued says that evidence is asked for, begun that the digest is.
+	queued, begun bool
+
 	answer *answer
 }
 
 // answer is the image by its digest, or what is beside it, or why that is not known.
 type answer struct {
 	image string
-	// beside are the artifacts that say something of the image, by their digests.
-	beside map[string]platformv1alpha1.ProofType
+	// beside is what was asked for, by its digest.
+	beside map[string]beside
 	err    error
 }
 
-func newDigests(resolver *registry.Resolver) *digests {
+func newDigests(resolver *registry.Resolver, evidence Evidence) *digests {
 	return &digests{
-		resolver: resolver, source: fetch.New(resolver), answered: make(chan event.GenericEvent, maxAsking), questions: map[asked]*question{}, asking: map[string]int{},
+		resolver: resolver, evidence: evidence, answered: make(chan event.GenericEvent, maxAsking), questions: map[asked]*question{}, asking: map[string]int{},
 	}
 }
 
-// ask returns the answer for the image of a Build: which digest it has, or, of evidence, what there is beside it; nil where there is none
+// ask returns the answer for the image of a Build: which digest it has, or, where evidence is wanted, what that says of it; nil where there is none
 // yet.
-func (d *digests) ask(ctx context.Context, b *platformv1alpha1.Build, image string, evidence bool, now time.Time) *answer {
+func (d *digests) ask(ctx context.Context, b *platformv1alpha1.Build, image string, wanted []string, now time.Time) *answer {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	evidence := len(wanted) > 0
 	key := asked{client.ObjectKeyFromObject(b), evidence}
 	q := d.questions[key]
-	if q == nil || q.build != b.UID || q.image != image {
-		q = &question{build: b.UID, image: image, since: now}
+	if q == nil || q.build != b.UID || q.image != image || !slices.Equal(q.wanted, wanted) {
+		q = &question{build: b.UID, image: image, wanted: wanted, since: now}
 		d.questions[key] = q
 	}
 	switch {
 	case q.answer != nil || q.begun:
+	case evidence && now.Sub(q.since) >= 2*patience:
+		q.answer = &answer{err: errSlow}
+	case evidence && !q.queued:
+		q.queued = true
+		d.evidence.Turn(key.Namespace, func(ctx context.Context) { d.look(ctx, key.NamespacedName, q, 1) })
+	case evidence:
 	case d.all < maxAsking && d.asking[key.Namespace] < maxAskingOfOne:
 		q.begun = true
 		d.all++
 		d.asking[key.Namespace]++
-		go d.find(context.WithoutCancel(ctx), b.DeepCopy(), q, evidence)
+		go d.find(context.WithoutCancel(ctx), b.DeepCopy(), q)
 	case now.Sub(q.since) >= patience:
 		q.answer = &answer{err: errCrowded}
 	}
@@ -104,18 +119,13 @@ func (d *digests) ask(ctx context.Context, b *platformv1alpha1.Build, image stri
 }
 
 // find asks a registry, until it answers or has been asked often enough.
-func (d *digests) find(ctx context.Context, b *platformv1alpha1.Build, q *question, evidence bool) {
+func (d *digests) find(ctx context.Context, b *platformv1alpha1.Build, q *question) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	found := &answer{}
 	wait := pause
 	for try := 1; ; try++ {
-		if evidence {
-			found.beside, found.err = d.beside(ctx, q.image)
-		} else {
-			found.image, found.err = d.resolver.Resolve(ctx, q.image)
-		}
-		if found.err == nil || registry.Final(found.err) || try == tries {
+		if found.image, found.err = d.resolver.Resolve(ctx, q.image); found.err == nil || registry.Final(found.err) || try == tries {
 			break
 		}
 		select {
@@ -132,13 +142,17 @@ func (d *digests) find(ctx context.Context, b *platformv1alpha1.Build, q *questi
 	}
 	woken := []client.Object{b}
 	for key, other := range d.questions { // somebody else of the namespace has a turn now
-		if key.Namespace == b.Namespace && !other.begun && other.answer == nil {
+		if key.Namespace == b.Namespace && !key.evidence && !other.begun && other.answer == nil {
 			woken = append(woken, &platformv1alpha1.Build{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}})
 			break
 		}
 	}
 	d.mu.Unlock()
-	for _, o := range woken {
+	d.wake(woken...)
+}
+
+func (d *digests) wake(builds ...client.Object) {
+	for _, o := range builds {
 		select {
 		case d.answered <- event.GenericEvent{Object: o}:
 		default: // the Build looks again by itself
@@ -166,7 +180,7 @@ func (r *Reconciler) settle(ctx context.Context, s *scope, image string) (string
 	known := func(status metav1.ConditionStatus, reason, message string) {
 		condition.Set(&s.build.Status.Conditions, s.build.Generation, platformv1alpha1.ConditionDigestKnown, status, reason, message)
 	}
-	found := r.digests.ask(ctx, s.build, image, false, s.now)
+	found := r.digests.ask(ctx, s.build, image, nil, s.now)
 	if found == nil {
 		s.progressing(platformv1alpha1.ReasonResolvingDigest, fmt.Sprintf("It has succeeded. Its registry is asked which digest %s has.", image))
 		s.lookAgain(askAgain)

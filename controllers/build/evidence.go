@@ -1,28 +1,68 @@
 package build
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/condition"
+	"github.com/towpath-dev/towpath/internal/registry"
 	"github.com/towpath-dev/towpath/internal/supplychain"
+	"github.com/towpath-dev/towpath/internal/supplychain/fetch"
 )
 
-// beside are the artifacts in the registry that say something of an image, by their digests.
-func (d *digests) beside(ctx context.Context, image string) (map[string]platformv1alpha1.ProofType, error) {
-	found := map[string]platformv1alpha1.ProofType{}
-	digest := supplychain.Digest(image)
-	_, err := d.source.Fetch(ctx, image, func(a *supplychain.Artifact) {
-		if kind, ok := supplychain.Stated(a, digest); ok {
-			found[a.Digest] = kind
+// Evidence reads what stands in the repositories of images. All controllers share it, so that tenants have no more registries asked at once by many
+// kinds of objects than by one.
+type Evidence interface {
+	// Turn has somebody ask for a namespace once it is its turn.
+	Turn(namespace string, ask func(ctx context.Context))
+	// Named reads artifacts in the repository of an image by their digests: with no content where the registry does not have one.
+	Named(ctx context.Context, image string, digests []string, look func(digest string, content []byte, err error)) error
+}
+
+// beside is what an artifact says of an image; empty for nothing that is known. An error says why that cannot be told.
+type beside struct {
+	kind platformv1alpha1.ProofType
+	err  error
+}
+
+// look reads what is asked for of the image of a Build. What cannot be told is asked again later, in a turn of its own.
+func (d *digests) look(ctx context.Context, of types.NamespacedName, q *question, try int) {
+	d.mu.Lock()
+	late := q.answer != nil || d.questions[asked{of, true}] != q
+	d.mu.Unlock()
+	if late {
+		return
+	}
+	found := &answer{beside: map[string]beside{}}
+	digest := supplychain.Digest(q.image)
+	again := false
+	found.err = d.evidence.Named(ctx, q.image, q.wanted, func(artifact string, content []byte, err error) {
+		one := beside{err: err}
+		if kind, ok := supplychain.Stated(content, digest); ok {
+			one.kind = kind
 		}
+		found.beside[artifact] = one
+		again = again || err != nil && !registry.Final(err) && !errors.Is(err, fetch.ErrLarge)
 	})
-	return found, err
+	if again && try < tries {
+		time.AfterFunc(pause<<(try-1), func() {
+			d.evidence.Turn(of.Namespace, func(ctx context.Context) { d.look(ctx, of, q, try+1) })
+		})
+		return
+	}
+	d.mu.Lock()
+	q.answer = found
+	d.mu.Unlock()
+	d.wake(&platformv1alpha1.Build{ObjectMeta: metav1.ObjectMeta{Namespace: of.Namespace, Name: of.Name}})
 }
 
 // vouch takes over from what was said to be beside the image what its registry has there, and what names the digest of the image. False
@@ -43,7 +83,11 @@ func (r *Reconciler) vouch(ctx context.Context, s *scope, image string, said []p
 			"What is said to be beside image %s cannot be held against it: its digest is not known. Have the stage that pushes it write the digest to TOWPATH_RESULT.", image))
 		return true
 	}
-	found := r.digests.ask(ctx, s.build, image, true, s.now)
+	wanted := make([]string, len(said))
+	for i := range said {
+		wanted[i] = supplychain.Digest(said[i].Location)
+	}
+	found := r.digests.ask(ctx, s.build, image, wanted, s.now)
 	if found == nil {
 		s.progressing(platformv1alpha1.ReasonResolvingDigest, fmt.Sprintf("It has succeeded. Its registry is asked what there is beside %s.", image))
 		s.lookAgain(askAgain)
@@ -53,12 +97,13 @@ func (r *Reconciler) vouch(ctx context.Context, s *scope, image string, said []p
 	var wrong []string
 	for _, one := range said {
 		where, of, _ := strings.Cut(one.Location, "@")
-		switch kind, ok := found.beside[of]; {
+		there := found.beside[of]
+		switch err := cmp.Or(found.err, there.err); {
 		case untagged(where) != untagged(repository):
 			wrong = append(wrong, fmt.Sprintf("%s %s is not in the repository of the image", one.Type, one.Location))
-		case !ok && found.err != nil:
-			wrong = append(wrong, fmt.Sprintf("whether it has %s %s cannot be told: %v", one.Type, of, found.err))
-		case !ok, string(kind) != string(one.Type):
+		case err != nil:
+			wrong = append(wrong, fmt.Sprintf("whether it has %s %s cannot be told: %v", one.Type, of, err))
+		case string(there.kind) != string(one.Type):
 			wrong = append(wrong, fmt.Sprintf("it has no %s %s that names the digest of the image", one.Type, of))
 		default:
 			s.build.Status.Evidence = append(s.build.Status.Evidence, one)

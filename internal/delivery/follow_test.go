@@ -70,8 +70,8 @@ func TestRead_WhatFluxSays(t *testing.T) {
 		fetched = `{status: {artifact: {revision: "main@sha1:abc", lastUpdateTime: "2026-11-30T12:00:01Z"}}}`
 		newer   = `{status: {artifact: {revision: "main@sha1:def", lastUpdateTime: "2026-11-30T12:00:30Z"}}}`
 		before  = `{status: {artifact: {revision: "main@sha1:123", lastUpdateTime: "2026-11-30T11:00:00Z"}}}`
-		handled = `{metadata: {generation: 3}, status: {observedGeneration: 3, lastHandledReconcileAt: "2026-11-30T12:00:00Z", artifact: {revision: "main@sha1:def", lastUpdateTime: "2026-11-30T11:59:59Z"}}}`
-		resumed = `{metadata: {generation: 4}, status: {observedGeneration: 3, lastHandledReconcileAt: "2026-11-30T12:00:00Z", artifact: {revision: "main@sha1:123", lastUpdateTime: "2026-11-30T11:00:00Z"}}}`
+		handled = `{metadata: {generation: 3}, status: {observedGeneration: 3, lastHandledReconcileAt: "2026-11-30T12:00:01Z", artifact: {revision: "main@sha1:def", lastUpdateTime: "2026-11-30T11:59:59Z"}}}`
+		resumed = `{metadata: {generation: 4}, status: {observedGeneration: 3, lastHandledReconcileAt: "2026-11-30T12:00:01Z", artifact: {revision: "main@sha1:123", lastUpdateTime: "2026-11-30T11:00:00Z"}}}`
 		denied  = `{kind: GitRepository, metadata: {namespace: flux, name: r}, status: {conditions: [{type: Ready, status: "False", reason: GitOperationFailed, message: denied}]}}`
 		refused = `{kind: Kustomization, metadata: {namespace: flux, name: k}, status: {conditions: [{type: Ready, status: "False", reason: BuildFailed, message: refused, lastTransitionTime: "2026-11-30T12:00:02Z"}]}}`
 		says    = "Kustomization flux/k says: BuildFailed: refused"
@@ -83,6 +83,7 @@ func TestRead_WhatFluxSays(t *testing.T) {
 		"it was refused what it had":       {before, refused, "", ""},
 		"it has not tried the newest":      {newer, refused, "", ""},
 		"it was asked, and had the newest": {handled, refused, "", says},
+		"it was asked for this very one":   {strings.ReplaceAll(handled, "2026-11-30T12:00:01Z", delivery.FetchRequest("abc", delivered)), refused, "", says},
 		"it was asked while suspended":     {resumed, refused, "", ""},
 		"it has fetched nothing":           {`{}`, refused, "", ""},
 		"it may not read":                  {denied, refused, "", "GitRepository flux/r says: GitOperationFailed: denied"},

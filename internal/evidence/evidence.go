@@ -7,6 +7,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +22,8 @@ import (
 const (
 	// kept is how many images are remembered, by the keys that they were looked at with.
 	kept = 4096
+	// keptFindings is how many findings of scans are remembered of all of them: those asked for the longest ago are forgotten before there are more.
+	keptFindings = 128 << 10
 	// workers is how many registries are asked at once, perNamespace how many of those for one namespace.
 	workers, perNamespace = 4, 2
 	// DefaultFirst is after which time a registry is asked again that had not what was asked for. It doubles each time, and begins anew
@@ -46,10 +49,12 @@ type Keeper struct {
 
 	mu      sync.Mutex
 	known   *lru.Cache
-	queue   []*question
+	queue   []turn
 	waiting map[key]*question
 	busy    map[string]int
 	more    chan struct{}
+	// findings are how many are known.
+	findings int
 }
 
 // key is an image with the keys that it is looked at with.
@@ -58,10 +63,15 @@ type key struct{ image, keys string }
 // question is what is asked, or is about to be.
 type question struct {
 	key
-	keys      supplychain.Keys
+	keys supplychain.Keys
+	who  map[types.NamespacedName]bool
+	news time.Time
+}
+
+// turn is somebody's who waits until a registry may be asked.
+type turn struct {
 	namespace string
-	who       map[types.NamespacedName]bool
-	news      time.Time
+	ask       func(ctx context.Context)
 }
 
 // Answer is what was found.
@@ -90,15 +100,19 @@ func (a *Answer) learned(before *supplychain.Evidence) bool {
 	})
 }
 
-// keep puts what was known before beside what was found.
-func (a *Answer) keep(before *supplychain.Evidence) {
+// keep puts what was known before beside what was found. Where that brought nothing new, all is known that was before.
+func (a *Answer) keep(before *supplychain.Evidence, now time.Time) {
 	for _, p := range before.Proofs {
-		if !slices.ContainsFunc(a.Proofs, func(own supplychain.Proof) bool { return own.Type == p.Type && own.Artifact == p.Artifact }) {
+		if !a.Has(&p) {
 			a.Proofs = append(a.Proofs, p)
 		}
 	}
 	if len(a.Rejected) == 0 {
 		a.Rejected = before.Rejected
+	}
+	a.Newest(now)
+	if !slices.ContainsFunc(a.Proofs, func(p supplychain.Proof) bool { return !before.Has(&p) }) {
+		a.Incomplete = before.Incomplete
 	}
 }
 
@@ -139,10 +153,9 @@ func (k *Keeper) Ask(image string, keys supplychain.Keys, who types.NamespacedNa
 			return wait
 		}
 	}
-	q := &question{key: of, keys: keys, namespace: who.Namespace, who: map[types.NamespacedName]bool{who: true}, news: news}
+	q := &question{key: of, keys: keys, who: map[types.NamespacedName]bool{who: true}, news: news}
 	k.waiting[of] = q
-	k.queue = append(k.queue, q)
-	k.signal()
+	k.enqueue(who.Namespace, func(ctx context.Context) { k.answer(ctx, q) })
 	return 0
 }
 
@@ -154,9 +167,24 @@ func (k *Keeper) bounds() (first, most time.Duration) {
 	return k.First, k.Most
 }
 
+// Turn has something else asked of registries for a namespace once it is its turn, so that all of them are asked no more at once than a few
+// things. It waits for nothing.
+func (k *Keeper) Turn(namespace string, ask func(ctx context.Context)) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.begin()
+	k.enqueue(namespace, ask)
+}
+
+func (k *Keeper) enqueue(namespace string, ask func(ctx context.Context)) {
+	k.queue = append(k.queue, turn{namespace, ask})
+	k.signal()
+}
+
 func (k *Keeper) begin() {
 	if k.known == nil {
-		k.known, k.waiting, k.busy, k.more = lru.New(kept), map[key]*question{}, map[string]int{}, make(chan struct{}, workers)
+		k.known = lru.NewWithEvictionFunc(kept, func(_ lru.Key, gone any) { k.findings -= gone.(*Answer).Findings() })
+		k.waiting, k.busy, k.more = map[key]*question{}, map[string]int{}, make(chan struct{}, workers)
 	}
 }
 
@@ -187,24 +215,35 @@ func (k *Keeper) work(ctx context.Context) {
 			return
 		case <-k.more:
 		}
-		for q := k.next(); q != nil; q = k.next() {
-			k.answer(ctx, q)
+		for t, ok := k.next(); ok; t, ok = k.next() {
+			t.ask(ctx)
+			k.over(t)
 		}
 	}
 }
 
-// next takes the oldest question of a namespace that has not as many under way as it may; nil for none.
-func (k *Keeper) next() *question {
+// next takes the oldest turn of a namespace that has not as many under way as it may; false for none.
+func (k *Keeper) next() (turn, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for i, q := range k.queue {
-		if k.busy[q.namespace] < perNamespace {
-			k.queue = append(k.queue[:i], k.queue[i+1:]...)
-			k.busy[q.namespace]++
-			return q
+	for i, t := range k.queue {
+		if k.busy[t.namespace] < perNamespace {
+			k.queue = slices.Delete(k.queue, i, i+1)
+			k.busy[t.namespace]++
+			return t, true
 		}
 	}
-	return nil
+	return turn{}, false
+}
+
+// over lets the next of a namespace have its turn.
+func (k *Keeper) over(t turn) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.busy[t.namespace]--; k.busy[t.namespace] == 0 {
+		delete(k.busy, t.namespace)
+	}
+	k.signal()
 }
 
 // answer asks, remembers, and wakes who waits.
@@ -220,8 +259,19 @@ func (k *Keeper) answer(ctx context.Context, q *question) {
 	for _, why := range leftOut {
 		found.Add("", why)
 	}
+	found.Incomplete = strings.Join(leftOut, "; ")
 	if found.Err = err; err != nil {
+		found.Incomplete = err.Error()
 		log.FromContext(ctx).V(1).Info("A registry did not say what it has beside an image", "image", q.image, "why", err.Error())
+	}
+}
+
+// remember forgets others where there is no room.
+func (k *Keeper) remember(of key, found *Answer) {
+	k.known.Remove(of)
+	k.known.Add(of, found)
+	for k.findings += found.Findings(); k.findings > keptFindings && k.known.Len() > 1; {
+		k.known.RemoveOldest()
 	}
 }
 
@@ -231,6 +281,7 @@ func (k *Keeper) done(q *question, found *Answer) map[types.NamespacedName]bool 
 	defer k.mu.Unlock()
 	first, most := k.bounds()
 	found.at, found.again, found.news = k.Clock.Now(), first, q.news
+	found.Newest(found.at)
 	if before := k.get(q.key); before != nil {
 		if !found.learned(&before.Evidence) && !q.news.After(before.news) {
 			found.again = min(max(2*before.again, first), most)
@@ -239,16 +290,12 @@ func (k *Keeper) done(q *question, found *Answer) map[types.NamespacedName]bool 
 			found.news = before.news
 		}
 		if found.Err != nil {
-			found.keep(&before.Evidence)
+			found.keep(&before.Evidence, found.at)
 		}
 	}
 	found.wait = spread(found.again, first)
-	k.known.Add(q.key, found)
+	k.remember(q.key, found)
 	delete(k.waiting, q.key)
-	if k.busy[q.namespace]--; k.busy[q.namespace] == 0 {
-		delete(k.busy, q.namespace)
-	}
-	k.signal()
 	return q.who
 }
 

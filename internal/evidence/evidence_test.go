@@ -3,8 +3,10 @@ package evidence_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,6 +29,7 @@ var (
 type registry struct {
 	mu        sync.Mutex
 	artifacts []supplychain.Artifact
+	leftOut   []string
 	err       error
 	asked     map[string]int
 	// slow is how long an answer takes, atOnce how many are under way, most how many there were at the same time.
@@ -42,7 +45,7 @@ func (r *registry) Fetch(ctx context.Context, image string, look func(*supplycha
 	r.asked[image]++
 	r.atOnce++
 	r.most = max(r.most, r.atOnce)
-	artifacts, err := r.artifacts, r.err
+	artifacts, leftOut, err := r.artifacts, r.leftOut, r.err
 	r.mu.Unlock()
 	select {
 	case <-time.After(r.slow):
@@ -54,7 +57,7 @@ func (r *registry) Fetch(ctx context.Context, image string, look func(*supplycha
 	r.mu.Lock()
 	r.atOnce--
 	r.mu.Unlock()
-	return nil, err
+	return leftOut, err
 }
 
 // questions are how many there were about an image, or, where that is empty, about how many images.
@@ -131,6 +134,38 @@ func TestKeeper(t *testing.T) {
 		}
 		if n := r.questions(image); n != 4 {
 			t.Errorf("it was asked %d times", n)
+		}
+	})
+}
+
+// An older scan must not count for the newest where the newest may not have been read.
+func TestKeeper_KnowsWhetherAllWasRead(t *testing.T) {
+	r := &registry{}
+	start(t, r, func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Keys, s *signtest.Signer) {
+		digest := "sha256:" + strings.Repeat("a", 64)
+		sbom, scan := s.Envelope(digest, signtest.SPDX, `{"spdxVersion":"SPDX-2.3"}`), s.Envelope(digest, signtest.Vuln, signtest.Scanned(time.Now()))
+		for _, tc := range []struct {
+			name      string
+			artifacts []supplychain.Artifact
+			leftOut   []string
+			err       error
+			want      string
+		}{
+			{"something left out", []supplychain.Artifact{sbom}, []string{"one is too large"}, nil, "one is too large"},
+			{"an error after a part that was not read wholly before", []supplychain.Artifact{sbom}, nil, errors.New("away"), "one is too large"},
+			{"all", []supplychain.Artifact{sbom}, nil, nil, ""},
+			{"an error after a part that is known", []supplychain.Artifact{sbom}, nil, errors.New("away"), ""},
+			{"an error after something new", []supplychain.Artifact{scan}, nil, errors.New("away"), "away"},
+		} {
+			r.mu.Lock()
+			r.artifacts, r.leftOut, r.err = tc.artifacts, tc.leftOut, tc.err
+			r.mu.Unlock()
+			k.Ask(image, keys, who, time.Time{})
+			<-woken
+			if got := k.Look(image, keys).Incomplete; got != tc.want {
+				t.Errorf("after %s it is incomplete for %q, want %q", tc.name, got, tc.want)
+			}
+			time.Sleep(evidence.DefaultMost)
 		}
 	})
 }
@@ -231,6 +266,59 @@ func TestKeeper_AsksSoonerWhereAProofIsNew(t *testing.T) {
 		<-woken
 		if wait := k.Ask(image, keys, who, time.Time{}); wait <= evidence.DefaultFirst {
 			t.Errorf("with the same signature it is asked after %s", wait)
+		}
+	})
+}
+
+// What scans have found is the most of what is remembered.
+func TestKeeper_ForgetsWhereScansHaveFoundMuch(t *testing.T) {
+	matches := make([]string, 128)
+	for i := range matches {
+		matches[i] = fmt.Sprintf(`{"vulnerability":{"id":"CVE-%d","severity":"Low"},"artifact":{"name":"a"}}`, i)
+	}
+	of := func(i int) (string, string) {
+		digest := fmt.Sprintf("sha256:%064d", i)
+		return "registry.example/shop/checkout@" + digest, digest
+	}
+	r := &registry{}
+	start(t, r, func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Keys, s *signtest.Signer) {
+		found := signtest.Found(`{"matches":[`+strings.Join(matches, ",")+`]}`, time.Now())
+		const many = 1030
+		for i := range many {
+			image, digest := of(i)
+			r.change([]supplychain.Artifact{s.Envelope(digest, signtest.Vuln, found)}, nil)
+			k.Ask(image, keys, who, time.Time{})
+			<-woken
+		}
+		known := 0
+		for i := range many {
+			if image, _ := of(i); k.Look(image, keys) != nil {
+				known++
+			}
+		}
+		if first, _ := of(0); k.Look(first, keys) != nil || known != 1024 {
+			t.Errorf("%d images are known", known)
+		}
+	})
+}
+
+// Who has Builds asks no more at once than who has Components.
+func TestKeeper_GivesTurnsToOthersToo(t *testing.T) {
+	r := &registry{slow: time.Second}
+	start(t, r, func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Keys, _ *signtest.Signer) {
+		var under, most, ended atomic.Int32
+		for i := range 12 {
+			k.Turn([]string{"a", "b", "c"}[i%3], func(context.Context) {
+				most.Store(max(most.Load(), under.Add(1)))
+				time.Sleep(time.Second)
+				under.Add(-1)
+				ended.Add(1)
+			})
+		}
+		k.Ask(image, keys, who, time.Time{})
+		<-woken
+		if ended.Load() != 12 || most.Load() != 4 {
+			t.Errorf("%d had their turn, %d at once", ended.Load(), most.Load())
 		}
 	})
 }

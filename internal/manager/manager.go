@@ -247,7 +247,8 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 		Namespaced: writer.Namespaced, Kinds: kinds, Clock: o.Clock, Recorder: recorder, LabelAliases: o.Configuration.LabelAliases, Workers: reconcilers,
 		Estimator: money.estimator, Limits: money.gate,
 	}
-	if err := addEvidence(mgr, o, registries, components); err != nil {
+	read, err := addEvidence(mgr, o, registries, components)
+	if err != nil {
 		return err
 	}
 	controllers := []interface{ SetupWithManager(ctrl.Manager) error }{
@@ -275,7 +276,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 		&build.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Writer: writer, Revisions: revisions, Clock: o.Clock, Recorder: recorder,
 			Standard: o.Configuration.standardStages(), Workspace: o.Configuration.Pipeline.workspace(),
-			Caches: o.Configuration.Pipeline.Cache.caches(), Registry: o.Configuration.Pipeline.Digests.from(registries), Capabilities: capabilities,
+			Caches: o.Configuration.Pipeline.Cache.caches(), Registry: o.Configuration.Pipeline.Digests.from(registries), Evidence: read, Capabilities: capabilities,
 			LabelAliases: o.Configuration.LabelAliases, Workers: reconcilers,
 		},
 		&rollout.Reconciler{

@@ -55,13 +55,20 @@ func (c *DigestsConfiguration) from(registries *registry.Resolver) *registry.Res
 	return registries
 }
 
-// addEvidence has a controller of Components know what is proven of images.
-func addEvidence(mgr ctrl.Manager, o *Options, registries *registry.Resolver, components *component.Reconciler) error {
+// addEvidence has a controller of Components know what is proven of images. What it returns reads for other controllers.
+func addEvidence(mgr ctrl.Manager, o *Options, registries *registry.Resolver, components *component.Reconciler) (*reader, error) {
 	components.Woken = component.NewWoken()
-	keeper := &evidence.Keeper{Source: fetch.New(registries), Wake: components.Woken.Wake, Clock: o.Clock}
+	source := fetch.New(registries)
+	keeper := &evidence.Keeper{Source: source, Wake: components.Woken.Wake, Clock: o.Clock}
 	if o.AskAgain > 0 {
 		keeper.First, keeper.Most = o.AskAgain, o.AskAgain
 	}
 	components.Evidence = keeper
-	return mgr.Add(keeper)
+	return &reader{keeper, source}, mgr.Add(keeper)
+}
+
+// reader has Builds read from the same registries as Components, in the same turns.
+type reader struct {
+	*evidence.Keeper
+	*fetch.Source
 }

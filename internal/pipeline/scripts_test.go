@@ -63,7 +63,7 @@ func shell(t *testing.T, standard platformv1alpha1.StandardStage, tools map[stri
 }
 
 // cosign tells what it was asked for, and makes a bundle where it knows of them.
-const cosign = `case "$2" in --help) echo "      --bundle string   where"; exit ;; esac
+const cosign = `case "$2" in --help) echo "      --bundle string   where"; echo "      --use-signing-config   whether"; exit ;; esac
 echo "cosign $*"
 while [ $# -gt 0 ]; do
   if [ "$1" = --bundle ]; then printf '{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json"}' > "$2"; fi
@@ -95,6 +95,15 @@ func TestStandard_SealsByAKeyAndTellsNobodyElse(t *testing.T) {
 		if looksInto := standard == platformv1alpha1.StageSBOM || standard == platformv1alpha1.StageScan; err != nil || strings.Contains(printed, "--key") || looksInto != (result == "") {
 			t.Errorf("%s without a key: %v: %q, %s", standard, err, result, printed)
 		}
+	}
+}
+
+// Flags that a cosign does not know fail it.
+func TestStandard_GivesAnOldCosignOnlyFlagsThatItKnows(t *testing.T) {
+	old := "case \"$2\" in --help) echo '      --key string   which'; exit ;; esac\necho \"cosign $*\"\n"
+	_, _, printed, err := shell(t, platformv1alpha1.StageSign, map[string]string{"cosign": old}, "COSIGN_PRIVATE_KEY=key")
+	if err != nil || !strings.Contains(printed, "cosign sign --key env://COSIGN_PRIVATE_KEY --tlog-upload=false --yes registry.example/checkout@sha256:a\n") {
+		t.Errorf("%v: %s", err, printed)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,6 +69,8 @@ type Evidence struct {
 	Proofs []Proof
 	// Rejected says of artifacts why they prove nothing.
 	Rejected []Rejection
+	// Incomplete says why not all that is beside the image was read; empty where it was. Which scan is the newest cannot be told then.
+	Incomplete string
 }
 
 // Rejection says why an artifact proves nothing.
@@ -82,6 +85,37 @@ func (e *Evidence) Add(kind platformv1alpha1.ProofType, why string) {
 	if len(e.Rejected) < maxRejections {
 		e.Rejected = append(e.Rejected, Rejection{kind, why})
 	}
+}
+
+// Newest drops scans than which there is a newer one by the same keys: no class ever asks for them. One that states a time in the future has all
+// others stay, since it does not count before that.
+func (e *Evidence) Newest(now time.Time) {
+	older := func(p *Proof) bool {
+		return p.Type == platformv1alpha1.ProofScan && slices.ContainsFunc(e.Proofs, func(other Proof) bool {
+			return other.Type == p.Type && other.At.After(p.At) && !other.At.After(now.Add(skew)) && slices.Equal(other.Keys, p.Keys)
+		})
+	}
+	kept := make([]Proof, 0, len(e.Proofs))
+	for i := range e.Proofs {
+		if !older(&e.Proofs[i]) {
+			kept = append(kept, e.Proofs[i])
+		}
+	}
+	e.Proofs = kept
+}
+
+// Has says whether a proof is among those that are known.
+func (e *Evidence) Has(p *Proof) bool {
+	return slices.ContainsFunc(e.Proofs, func(own Proof) bool { return own.Type == p.Type && own.Artifact == p.Artifact })
+}
+
+// Findings are how many findings are kept of all scans.
+func (e *Evidence) Findings() int {
+	n := 0
+	for i := range e.Proofs {
+		n += e.Proofs[i].Found.Len()
+	}
+	return n
 }
 
 // Look looks at an artifact beside an image, by its digest as sha256:….

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unique"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 )
@@ -15,7 +16,7 @@ import (
 const maxFindings = 128
 
 // rank is how bad a severity is. What a scanner cannot rate counts as Grype has it, below all others.
-type rank int
+type rank int8
 
 const (
 	unrated rank = iota
@@ -42,19 +43,19 @@ func rated(severity string) rank {
 	return critical
 }
 
-// Finding is a vulnerability that a scan found in a package.
-type Finding struct {
-	Vulnerability, Package, Version string
-	severity                        rank
+// finding is a vulnerability that a scan found in a package. Images have most of theirs in common: each text is kept once.
+type finding struct {
+	vulnerability, pkg, version unique.Handle[string]
+	severity                    rank
 }
 
-func (f *Finding) text() string {
-	return strings.TrimSpace(fmt.Sprintf("%s %s in %s %s", severityNames[f.severity], f.Vulnerability, cmp.Or(f.Package, "a package without a name"), f.Version))
+func (f *finding) text() string {
+	return strings.TrimSpace(fmt.Sprintf("%s %s in %s %s", severityNames[f.severity], f.vulnerability.Value(), cmp.Or(f.pkg.Value(), "a package without a name"), f.version.Value()))
 }
 
 // Findings are those of a scan that any class may ask of: of severity Low and more, the worst first.
 type Findings struct {
-	list []Finding
+	list []finding
 	// more is how many worse than Negligible are not in the list, which are no worse than the last of it.
 	more int
 }
@@ -62,15 +63,21 @@ type Findings struct {
 // add adds a finding once for each package.
 func (f *Findings) add(vulnerability, pkg, version, severity string) {
 	const long = 128
-	found := Finding{clip(vulnerability, long), clip(pkg, long), clip(version, long), rated(severity)}
-	if found.severity < low {
-		return
+	if worse := rated(severity); worse >= low {
+		f.list = append(f.list, finding{clip(vulnerability, long), clip(pkg, long), clip(version, long), worse})
 	}
-	f.list = append(f.list, found)
+}
+
+// Len is how many findings are kept.
+func (f *Findings) Len() int {
+	if f == nil {
+		return 0
+	}
+	return len(f.list)
 }
 
 // clip bounds what a message repeats, and takes out what is not to be shown.
-func clip(text string, most int) string {
+func clip(text string, most int) unique.Handle[string] {
 	text = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return -1
@@ -80,16 +87,16 @@ func clip(text string, most int) string {
 	if len(text) > most {
 		text = strings.ToValidUTF8(text[:most], "") + "…"
 	}
-	return strings.Clone(text)
+	return unique.Make(text)
 }
 
 // bounded sorts the findings, and keeps so many.
 func (f *Findings) bounded() *Findings {
-	slices.SortStableFunc(f.list, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(b.severity, a.severity), strings.Compare(a.Vulnerability, b.Vulnerability), strings.Compare(a.Package, b.Package))
+	slices.SortStableFunc(f.list, func(a, b finding) int {
+		return cmp.Or(cmp.Compare(b.severity, a.severity), strings.Compare(a.vulnerability.Value(), b.vulnerability.Value()), strings.Compare(a.pkg.Value(), b.pkg.Value()))
 	})
-	f.list = slices.CompactFunc(f.list, func(a, b Finding) bool {
-		return a.Vulnerability == b.Vulnerability && a.Package == b.Package && a.severity == b.severity
+	f.list = slices.CompactFunc(f.list, func(a, b finding) bool {
+		return a.vulnerability == b.vulnerability && a.pkg == b.pkg && a.severity == b.severity
 	})
 	if f.more = len(f.list) - maxFindings; f.more > 0 {
 		f.list = f.list[:maxFindings]
@@ -118,14 +125,7 @@ func findings(result json.RawMessage) *Findings {
 		Matches *[]match `json:"matches"`
 		Ignored []struct {
 			match
-			Rules []struct {
-				Vulnerability string `json:"vulnerability"`
-				Reason        string `json:"reason"`
-				FixState      string `json:"fix-state"`
-				VexStatus     string `json:"vex-status"`
-				Package       *struct {
-				} `json:"package"`
-			} `json:"appliedIgnoreRules"`
+			Rules []ignoreRule `json:"appliedIgnoreRules"`
 		} `json:"ignoredMatches"`
 		// Trivy's.
 		SchemaVersion int `json:"SchemaVersion"`
@@ -148,12 +148,9 @@ func findings(result json.RawMessage) *Findings {
 			m := &(*r.Matches)[i]
 			f.add(m.Vulnerability.ID, m.Artifact.Name, m.Artifact.Version, m.Vulnerability.Severity)
 		}
-		for i := range r.Ignored { // what the pipeline ignores is not for it to say here; what Grype itself holds for no match has a reason, or a package
-			m := &r.Ignored[i]
-			for _, rule := range m.Rules {
-				if rule.Vulnerability != "" && rule.Reason == "" && rule.FixState == "" && rule.VexStatus == "" && rule.Package == nil {
-					f.add(m.Vulnerability.ID, m.Artifact.Name, m.Artifact.Version, m.Vulnerability.Severity)
-				}
+		for i := range r.Ignored { // what the pipeline ignores is not for it to say here
+			if m := &r.Ignored[i]; !slices.ContainsFunc(m.Rules, ignoreRule.ofGrype) {
+				f.add(m.Vulnerability.ID, m.Artifact.Name, m.Artifact.Version, m.Vulnerability.Severity)
 			}
 		}
 	case r.SchemaVersion > 0:
@@ -204,9 +201,9 @@ func limits(need *platformv1alpha1.RequiredProof, proof *Proof, now time.Time) s
 }
 
 // ignored says whether a class ignores a finding now.
-func ignored(list []platformv1alpha1.IgnoredVulnerability, f *Finding, now time.Time) bool {
+func ignored(list []platformv1alpha1.IgnoredVulnerability, f *finding, now time.Time) bool {
 	return slices.ContainsFunc(list, func(i platformv1alpha1.IgnoredVulnerability) bool {
 		expires, err := time.Parse(time.DateOnly, i.Expires)
-		return err == nil && now.Before(expires) && i.Vulnerability == f.Vulnerability && (i.Package == "" || i.Package == f.Package)
+		return err == nil && now.Before(expires) && i.Vulnerability == f.vulnerability.Value() && (i.Package == "" || i.Package == f.pkg.Value())
 	})
 }

@@ -68,8 +68,13 @@ func TestJudge_WhatAScanFound(t *testing.T) {
 		"something else beside what is ignored":    {ignoring(platformv1alpha1.IgnoredVulnerability{Vulnerability: "CVE-1", Expires: "2026-12-01"}), grype("CVE-1/a/High", "CVE-2/a/High"), "found High CVE-2 in a 1.0, and may"},
 		"more than is kept":                        {need, grype(many...), "CVE-002 in p 1.0, 137 more,"},
 		"what the pipeline ignores":                {need, ignored(`{"vulnerability":"CVE-1","namespace":""}`), "found High CVE-1"},
-		"what Grype holds for none":                {need, ignored(`{"vulnerability":"CVE-1","reason":"DistroPackageFixed"}`), ""},
-		"what it holds for none in a package":      {need, ignored(`{"vulnerability":"CVE-1","package":{"name":"openssl"}}`), ""},
+		"what it ignores with a reason":            {need, ignored(`{"vulnerability":"CVE-1","reason":"DistroPackageFixed","namespace":""}`), "found High CVE-1"},
+		"what it ignores in a package":             {need, ignored(`{"vulnerability":"CVE-1","namespace":"","package":{"name":"openssl","language":""}}`), "found High CVE-1"},
+		"what it ignores as not mended":            {need, ignored(`{"namespace":"","fix-state":"not-fixed"}`), "found High CVE-1"},
+		"what is ignored by no rule":               {need, ignored(``), "found High CVE-1"},
+		"what it ignores, and VEX too":             {need, ignored(`{"vulnerability":"CVE-1","namespace":""},{"namespace":"vex","vex-status":"fixed"}`), ""},
+		"what Grype holds for none by itself":      {need, ignored(`{"namespace":"","package":{"name":"linux-libc-dev","language":"","type":"deb","upstream-name":"linux"},"match-type":"exact-indirect-match"}`), ""},
+		"what is like that for another package":    {need, ignored(`{"namespace":"","package":{"name":"openssl","language":"","type":"deb","upstream-name":"linux"},"match-type":"exact-indirect-match"}`), "found High CVE-1"},
 		"what a VEX document says is none":         {need, ignored(`{"vulnerability":"CVE-1","vex-status":"not_affected"}`), ""},
 		"Trivy's":                                  {need, `{"SchemaVersion":2,"Results":[{"Target":"x"},{"Vulnerabilities":[{"VulnerabilityID":"CVE-1","PkgName":"a","InstalledVersion":"2","Severity":"HIGH"},{"VulnerabilityID":"CVE-2","Severity":"UNKNOWN"}]}]}`, "found High CVE-1 in a 2, and may"},
 		"nothing of Trivy's":                       {need, `{"SchemaVersion":2}`, ""},
@@ -95,6 +100,53 @@ func TestJudge_WhatAScanFound(t *testing.T) {
 				t.Errorf("it lacks %v, want %q", missing, tc.want)
 			}
 		})
+	}
+}
+
+// Who may push could hide the newest scan behind what is read before it.
+func TestJudge_TakesNoOlderScanWhereTheNewestMayNotHaveBeenRead(t *testing.T) {
+	ci := signtest.New()
+	for most, want := range map[platformv1alpha1.Severity]string{"": "", platformv1alpha1.SeverityMedium: "not all that is beside the image was read, and a newer one may be among that: 70 manifests"} {
+		c := class(ci, ci, platformv1alpha1.RequiredProof{Type: platformv1alpha1.ProofScan, MaxSeverity: most})
+		e := supplychain.Evidence{Incomplete: "70 manifests refer to the image, and 64 were looked at"}
+		a := ci.Envelope(digest, signtest.Vuln, signtest.Found(grype(), noon))
+		e.Look(&a, digest, supplychain.KeysOf(c))
+		_, missing := supplychain.Judge(c, &e, noon, false)
+		switch {
+		case want == "" && len(missing) > 0:
+			t.Errorf("without a limit it lacks %v", missing)
+		case want != "" && (len(missing) != 1 || !strings.Contains(missing[0].Why, want)):
+			t.Errorf("it lacks %v, want %q", missing, want)
+		case want != "" && !strings.Contains(supplychain.Ask("a@"+digest, missing), "Take from its registry what is beside it"):
+			t.Errorf("it says %q", supplychain.Ask("a@"+digest, missing))
+		}
+	}
+}
+
+func TestNewest(t *testing.T) {
+	ci, cd := signtest.New(), signtest.New()
+	c := class(ci, cd, platformv1alpha1.RequiredProof{Type: platformv1alpha1.ProofScan, MaxSeverity: platformv1alpha1.SeverityMedium})
+	var e supplychain.Evidence
+	add := func(s *signtest.Signer, days int, found ...string) {
+		a := s.Envelope(digest, signtest.Vuln, signtest.Found(grype(found...), noon.AddDate(0, 0, days)))
+		e.Look(&a, digest, supplychain.KeysOf(c))
+	}
+	add(ci, -3, "CVE-1/a/High", "CVE-2/a/High", "CVE-3/a/High")
+	add(ci, -1, "CVE-1/a/Low")
+	add(ci, -2, "CVE-1/a/High")
+	add(cd, -4, "CVE-4/a/Low", "CVE-5/a/Low")
+	add(ci, 2, "CVE-6/a/High")
+	sbom := ci.Envelope(digest, signtest.SPDX, `{"spdxVersion":"SPDX-2.3"}`)
+	e.Look(&sbom, digest, supplychain.KeysOf(c))
+	e.Newest(noon)
+	if len(e.Proofs) != 4 || e.Findings() != 4 {
+		t.Errorf("there are %d proofs with %d findings", len(e.Proofs), e.Findings())
+	}
+	if _, missing := supplychain.Judge(c, &e, noon, false); len(missing) > 0 {
+		t.Errorf("it lacks %v", missing)
+	}
+	if _, missing := supplychain.Judge(c, &e, noon.AddDate(0, 0, 3), false); len(missing) != 1 || !strings.Contains(missing[0].Why, "CVE-6") {
+		t.Errorf("once the time has come that a scan states it lacks %v", missing)
 	}
 }
 
@@ -147,7 +199,7 @@ func TestStated(t *testing.T) {
 		{supplychain.Artifact{MediaType: "text/plain"}, ""}, {supplychain.Artifact{MediaType: signtest.BundleType, Content: []byte("{}")}, ""},
 		{supplychain.Artifact{MediaType: supplychain.Envelope, Content: []byte("{")}, ""},
 	} {
-		if got, ok := supplychain.Stated(&tc.artifact, digest); ok != (tc.want != "") || ok && got != tc.want {
+		if got, ok := supplychain.Stated(tc.artifact.Content, digest); ok != (tc.want != "") || ok && got != tc.want {
 			t.Errorf("%s: it states %q, %t", tc.artifact.Content, got, ok)
 		}
 	}

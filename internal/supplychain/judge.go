@@ -16,13 +16,19 @@ const (
 	shown = 3
 )
 
+// What to do where another proof does not help.
+const (
+	mendIt  = "Build an image with packages in which it is mended, and scan that; or have the platform team list it in ignore of the proof Scan in the class, until a date."
+	clearIt = "Take from its registry what is beside it and is not needed, or is larger than is read."
+)
+
 // Missing is a proof that an image lacks.
 type Missing struct {
 	Type platformv1alpha1.ProofType
 	// Why none of what there is counts.
 	Why string
-	// Vulnerable says that a scan is there, and found what must not be.
-	Vulnerable bool
+	// next is what to do where it is not enough to bring it.
+	next string
 }
 
 // Judge holds what is known of an image against what a class asks for: the proofs by which it may enter, and those that it lacks.
@@ -36,7 +42,15 @@ func Judge(c *platformv1alpha1.SupplyChain, e *Evidence, now time.Time, ageless 
 			continue
 		}
 		if why := limits(need, best, now); why != "" {
-			missing = append(missing, Missing{Type: need.Type, Why: why, Vulnerable: best.Found != nil})
+			next := ""
+			if best.Found != nil {
+				next = mendIt
+			}
+			missing = append(missing, Missing{need.Type, why, next})
+			continue
+		}
+		if need.MaxSeverity != "" && e.Incomplete != "" {
+			missing = append(missing, Missing{need.Type, "not all that is beside the image was read, and a newer one may be among that: " + e.Incomplete, clearIt})
 			continue
 		}
 		proofs = append(proofs, Proof{Type: best.Type, Keys: allowed(need, best), Artifact: best.Artifact, At: best.At})
@@ -112,8 +126,8 @@ func Ask(image string, missing []Missing) string {
 		parts[i] = fmt.Sprintf("%s (%s)", m.Type, m.Why)
 	}
 	said := fmt.Sprintf("Image %s lacks %s. ", image, strings.Join(parts, ", "))
-	if missing[0].Vulnerable {
-		return said + "Build an image with packages in which it is mended, and scan that; or have the platform team list it in ignore of the proof Scan in the class, until a date."
+	if missing[0].next != "" {
+		return said + missing[0].next
 	}
 	return said + fmt.Sprintf("Bring it with: %s.", command(missing[0].Type, image))
 }

@@ -100,28 +100,22 @@ func (s *statement) scan(proof *Proof) (why string) {
 
 // Stated is what an artifact says of an image, by its digest as sha256:…, whoever signed it; false where it says nothing of it that is
 // known. It proves nothing.
-func Stated(a *Artifact, digest string) (platformv1alpha1.ProofType, bool) {
-	if len(a.Content) > MaxArtifact {
+func Stated(content []byte, digest string) (platformv1alpha1.ProofType, bool) {
+	var a struct {
+		simple
+		envelope
+		MediaType string    `json:"mediaType"`
+		Bundled   *envelope `json:"dsseEnvelope"`
+	}
+	if len(content) > MaxArtifact || json.Unmarshal(content, &a) != nil {
 		return "", false
 	}
-	var e envelope
-	switch {
-	case a.MediaType == SimpleSigning:
-		var payload simple
-		err := json.Unmarshal(a.Content, &payload)
-		return platformv1alpha1.ProofSignature, err == nil && payload.Critical.Type == signedImage && payload.Critical.Image.Digest == digest
-	case a.MediaType == Envelope:
-		if json.Unmarshal(a.Content, &e) != nil {
-			return "", false
-		}
-	case strings.HasPrefix(a.MediaType, bundle):
-		var b struct {
-			Envelope *envelope `json:"dsseEnvelope"`
-		}
-		if json.Unmarshal(a.Content, &b) != nil || b.Envelope == nil {
-			return "", false
-		}
-		e = *b.Envelope
+	if a.Critical.Type == signedImage {
+		return platformv1alpha1.ProofSignature, a.Critical.Image.Digest == digest
+	}
+	e := a.envelope
+	if strings.HasPrefix(a.MediaType, bundle) && a.Bundled != nil {
+		e = *a.Bundled
 	}
 	var s statement
 	if e.PayloadType != statementType || json.Unmarshal(e.Payload, &s) != nil {

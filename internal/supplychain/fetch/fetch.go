@@ -37,6 +37,9 @@ const (
 	created = "org.opencontainers.image.created"
 )
 
+// ErrLarge says that an artifact was not read: it stays as large as it is.
+var ErrLarge = fmt.Errorf("it is larger than %d MiB, which is more than is read", supplychain.MaxArtifact>>20)
+
 // Source reads from registries. Many may use it at once.
 type Source struct {
 	registry *registry.Resolver
@@ -78,6 +81,62 @@ func (s *Source) Fetch(ctx context.Context, image string, look func(*supplychain
 		return leftOut, fmt.Errorf("registry %s: %w", digest.RegistryStr(), registry.Explained(ctx, err))
 	}
 	return leftOut, nil
+}
+
+// Named reads artifacts in the repository of an image by their digests alone, wherever they stand there, and hands each on: with no content where
+// the registry does not have it, with an error where that cannot be told.
+func (s *Source) Named(ctx context.Context, image string, digests []string, look func(digest string, content []byte, err error)) error {
+	of, err := name.NewDigest(image)
+	if err != nil {
+		return fmt.Errorf("image %s cannot be read: %w", image, err)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("it did not answer within %s", timeout))
+	defer cancel()
+	options := s.registry.Remote(ctx, supplychain.MaxArtifact+1)
+	for _, digest := range digests {
+		content, err := s.read(ctx, of.Context().Digest(digest), supplychain.MaxArtifact+1, options)
+		switch {
+		case missing(err):
+			content, err = nil, nil
+		case err != nil:
+			err = fmt.Errorf("registry %s: %w", of.RegistryStr(), registry.Explained(ctx, err))
+		case len(content) > supplychain.MaxArtifact:
+			content, err = nil, ErrLarge
+		}
+		look(digest, content, err)
+	}
+	return nil
+}
+
+// missing says that a registry does not have what it was asked for.
+func missing(err error) bool {
+	var answer *transport.Error
+	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound
+}
+
+// read reads a blob, and no more of it than so many bytes. What is large waits for its turn.
+func (s *Source) read(ctx context.Context, blob name.Digest, most int64, options []remote.Option) ([]byte, error) {
+	layer, err := remote.Layer(blob, options...)
+	if err != nil {
+		return nil, err
+	}
+	body, err := layer.Compressed()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = body.Close() }()
+	content, err := io.ReadAll(io.LimitReader(body, min(most, large)))
+	if err != nil || int64(len(content)) < large {
+		return content, err
+	}
+	select {
+	case s.large <- struct{}{}:
+		defer func() { <-s.large }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	rest, err := io.ReadAll(io.LimitReader(body, most-large))
+	return append(content, rest...), err
 }
 
 func (r *reading) all() (leftOut []string, err error) {
@@ -143,8 +202,7 @@ func rank(artifactType string) int {
 // manifest reads the artifacts of one manifest, the last first: cosign puts what is new at the end.
 func (r *reading) manifest(ref name.Reference) (string, error) {
 	descriptor, err := remote.Get(ref, r.manifests...)
-	var answer *transport.Error
-	if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
+	if missing(err) {
 		return "", nil
 	}
 	if err != nil {
@@ -177,24 +235,7 @@ func (r *reading) manifest(ref name.Reference) (string, error) {
 
 // artifact reads one artifact, and hands it on.
 func (r *reading) artifact(layer *v1.Descriptor) error {
-	if layer.Size > large {
-		select {
-		case r.large <- struct{}{}:
-			defer func() { <-r.large }()
-		case <-r.ctx.Done():
-			return r.ctx.Err()
-		}
-	}
-	blob, err := remote.Layer(r.image.Context().Digest(layer.Digest.String()), r.options...)
-	if err != nil {
-		return err
-	}
-	body, err := blob.Compressed()
-	if err != nil {
-		return err
-	}
-	defer func() { _ = body.Close() }()
-	content, err := io.ReadAll(io.LimitReader(body, max(layer.Size, 0)+1))
+	content, err := r.read(r.ctx, r.image.Context().Digest(layer.Digest.String()), max(layer.Size, 0)+1, r.options)
 	switch {
 	case err != nil:
 		return err

@@ -1,12 +1,14 @@
 package fetch_test
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -176,5 +178,47 @@ func TestFetch_AsksNobodyWhomItMustNot(t *testing.T) {
 	source := fetch.New(registry.New(registry.Options{}))
 	if _, _, err := read(t, source, "127.0.0.1:1/shop/checkout@sha256:"+strings.Repeat("a", 64)); err == nil || !strings.Contains(err.Error(), "use a public one") {
 		t.Errorf("it says %v", err)
+	}
+}
+
+func TestNamed(t *testing.T) {
+	denied := ""
+	manifests := 0
+	image, source := serve(t, true, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.Contains(r.URL.Path, "/manifests/") || strings.Contains(r.URL.Path, "/referrers/") {
+				manifests++
+			}
+			if denied != "" && strings.HasSuffix(r.URL.Path, denied) {
+				http.Error(w, "s3cr3t", http.StatusForbidden)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	})
+	sum := func(content []byte) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(content)) }
+	small, middle, large, secret := []byte("small"), make([]byte, 3<<20), make([]byte, supplychain.MaxArtifact+1), []byte("secret")
+	for _, content := range [][]byte{small, middle, large, secret} {
+		must(t, signtest.Tag(image, "att", supplychain.Artifact{MediaType: supplychain.Envelope, Content: content}))
+	}
+	absent := "sha256:" + strings.Repeat("b", 64)
+	denied, manifests = sum(secret), 0
+	said := map[string]string{}
+	must(t, source.Named(t.Context(), image, []string{sum(small), sum(middle), sum(large), sum(secret), absent}, func(digest string, content []byte, err error) {
+		if err != nil {
+			said[digest] = err.Error()
+			return
+		}
+		said[digest] = strconv.Itoa(len(content))
+	}))
+	for digest, want := range map[string]string{
+		sum(small): "5", sum(middle): strconv.Itoa(3 << 20), absent: "0", sum(large): "it is larger than 16 MiB, which is more than is read", sum(secret): "refuses with status 403",
+	} {
+		if got := said[digest]; !strings.Contains(got, want) {
+			t.Errorf("of %s it says %q, want %q", digest, got, want)
+		}
+	}
+	if manifests != 0 {
+		t.Errorf("it was asked for %d manifests", manifests)
 	}
 }

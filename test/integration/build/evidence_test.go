@@ -105,6 +105,24 @@ var _ = Describe("What stages put beside an image", Ordered, func() {
 				"it has no Signature "+other+" that names the digest of the image", "it has no SBOM sha256:")))
 	})
 
+	It("is not said to be missing where that cannot be told, and is asked for by its digest whatever else is beside the image", func(ctx context.Context) {
+		t, image, sum := team(ctx)
+		for range 70 { // more than are read where nobody knows which
+			place(image, signer.Bundle(sum, signtest.SLSA, "{}"))
+		}
+		signature := place(image, signer.Bundle(sum, signtest.Sign, "{}"))
+		large := place(image, supplychain.Artifact{MediaType: signtest.BundleType, Content: make([]byte, supplychain.MaxArtifact+1)})
+		b := t.create(ctx, succeededAs(image), func(b *platformv1alpha1.Build) {
+			b.Spec.Evidence = []platformv1alpha1.Evidence{
+				{Type: platformv1alpha1.EvidenceSignature, Location: repository + "@" + signature}, {Type: platformv1alpha1.EvidenceSBOM, Location: repository + "@" + large},
+			}
+		})
+		Eventually(ctx, framework.Read(admin, b), "30s").Should(And(framework.BeReady(),
+			HaveField("Status.Evidence", ConsistOf(found(platformv1alpha1.EvidenceSignature, signature))),
+			framework.HaveCondition(platformv1alpha1.ConditionEvidenceKnown, "False", platformv1alpha1.ReasonEvidenceUnknown,
+				"whether it has SBOM "+large+" cannot be told: it is larger than 16 MiB")))
+	})
+
 	It("is looked for too where somebody recorded it, in the repository of the image alone", func(ctx context.Context) {
 		t, image, sum := team(ctx)
 		signature := place(image, signer.Bundle(sum, signtest.Sign, "{}"))

@@ -8,6 +8,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/supplychain/signtest"
@@ -100,6 +101,17 @@ var _ = Describe("A class that asks for more than a signature", func() {
 		Expect(framework.Read(admin, release(c, 1))(ctx)).To(HaveField("Status.Proofs", ConsistOf(
 			HaveField("Type", platformv1alpha1.ProofSignature), HaveField("Type", platformv1alpha1.ProofSBOM), HaveField("Type", platformv1alpha1.ProofProvenance),
 			And(HaveField("Type", platformv1alpha1.ProofScan), HaveField("MadeAt", Not(BeNil()))))))
+	})
+
+	It("lets no older scan count where a newer one is not read", func(ctx context.Context) {
+		image := image()
+		env := environment(ctx, platformv1alpha1.RequiredProof{Type: platformv1alpha1.ProofScan, MaxSeverity: platformv1alpha1.SeverityMedium})
+		Expect(signtest.Tag(image, "att", ci.Envelope(digest(image), signtest.Vuln, signtest.Found(`{"matches":[]}`, time.Now().Add(-time.Hour))))).To(Succeed())
+		hidden := ci.Bundle(digest(image), signtest.Vuln, signtest.Found(`{"matches":[{"vulnerability":{"id":"CVE-2026-1","severity":"Critical"}}],"x":"`+strings.Repeat("x", 16<<20)+`"}`, time.Now()))
+		Expect(signtest.Refer(image, hidden)).To(Succeed())
+		c := component(ctx, image, env)
+		Eventually(ctx, framework.Read(admin, c)).Should(waitsFor(platformv1alpha1.ReasonProofMissing,
+			"not all that is beside the image was read", "which is more than is read", "Take from its registry"))
 	})
 
 	It("lets a version come back whose scan is too old by now, and not enter anew", func(ctx context.Context) {
@@ -222,5 +234,13 @@ var _ = Describe("A class with keys", func() {
 		Expect(admin.Create(ctx, class.DeepCopy())).To(MatchError(ContainSubstring("ignore[0].expires")))
 		class.Spec.SupplyChain.Proofs[0].Ignore[0].Expires = "2027-01-01"
 		Expect(admin.Create(ctx, class.DeepCopy())).To(MatchError(ContainSubstring("ignore must be set with maxSeverity alone")))
+		scan := &class.Spec.SupplyChain.Proofs[0]
+		scan.MaxSeverity = platformv1alpha1.SeverityMedium
+		again := scan.Ignore[0]
+		again.Package = "openssl"
+		scan.Ignore = append(scan.Ignore, again)
+		Expect(admin.Create(ctx, class.DeepCopy(), client.DryRunAll)).To(Succeed(), "a vulnerability may be ignored in each package by itself")
+		scan.Ignore = append(scan.Ignore, again)
+		Expect(admin.Create(ctx, class.DeepCopy(), client.DryRunAll)).To(MatchError(ContainSubstring("ignore[2]: Duplicate value")))
 	})
 })

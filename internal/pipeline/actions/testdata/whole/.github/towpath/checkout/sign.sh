@@ -11,7 +11,11 @@ seal() {
     set -- "$@" --bundle "$bundle"
   fi
   if [ -n "${COSIGN_PRIVATE_KEY:-}" ]; then
-    set -- "$@" --key env://COSIGN_PRIVATE_KEY ${COSIGN_FLAGS---use-signing-config=false --tlog-upload=false}
+    quiet=--tlog-upload=false
+    if cosign "$1" --help 2>&1 | grep -q -e --use-signing-config; then
+      quiet="--use-signing-config=false $quiet"
+    fi
+    set -- "$@" --key env://COSIGN_PRIVATE_KEY ${COSIGN_FLAGS-$quiet}
   else
     set -- "$@" ${COSIGN_FLAGS-}
   fi
