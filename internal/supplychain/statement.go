@@ -88,6 +88,7 @@ func (s *statement) predicate(kind platformv1alpha1.ProofType) (at time.Time, wh
 		if at, err = time.Parse(time.RFC3339, when); err != nil {
 			return at, "does not state in metadata.scanFinishedOn when the scan ended"
 		}
+		at = at.UTC() // proofs are compared, and each text with an offset has a location of its own
 	}
 	return at, ""
 }
