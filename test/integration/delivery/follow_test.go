@@ -2,7 +2,9 @@ package delivery_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -153,21 +155,37 @@ func (p *place) path(ctx context.Context, environments ...string) {
 	}).Should(Succeed())
 }
 
+const overlays = "../../../config/overlays/"
+
+// read reads the objects of a file, with what is changed in it.
+func read(file string, change *strings.Replacer) (objects []*unstructured.Unstructured) {
+	GinkgoHelper()
+	text, err := os.ReadFile(file)
+	Expect(err).NotTo(HaveOccurred())
+	decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(change.Replace(string(text))), 4096)
+	for {
+		object := &unstructured.Unstructured{}
+		err := decoder.Decode(&object.Object)
+		if errors.Is(err, io.EOF) {
+			return objects
+		}
+		Expect(err).NotTo(HaveOccurred(), file)
+		objects = append(objects, object)
+	}
+}
+
 // install makes the definitions of Argo CD and Flux that are needed, and applies the Roles and policies of the overlays. As a platform
 // team does, it narrows those to its own repositories.
 func install(ctx context.Context) {
 	GinkgoHelper()
-	const overlays = "../../../config/overlays/"
+	named := strings.NewReplacer(`name: repositories
+    expression: "[]"`, `name: repositories
+    expression: "['`+server.Server.URL+`', 'https://git.example/platform/deploy', 'https://other.example']"`, `name: projects
+    expression: "[]"`, `name: projects
+    expression: "['deliveries']"`)
 	for _, file := range []string{"testdata/argocd.yaml", "testdata/flux.yaml", overlays + "argocd/role.yaml", overlays + "flux/role.yaml",
 		overlays + "argocd/policy.yaml", overlays + "flux/policy.yaml"} {
-		text, err := os.ReadFile(file)
-		Expect(err).NotTo(HaveOccurred())
-		decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(strings.ReplaceAll(string(text), "['https://', 'ssh://']", "['"+server.Server.URL+"/']")), 4096)
-		for {
-			object := &unstructured.Unstructured{}
-			if decoder.Decode(&object.Object) != nil {
-				break
-			}
+		for _, object := range read(file, named) {
 			if object.GetNamespace() != "" {
 				namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: object.GetNamespace()}}
 				Expect(client.IgnoreAlreadyExists(admin.Create(ctx, namespace))).To(Succeed())
