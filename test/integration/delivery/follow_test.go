@@ -267,6 +267,42 @@ var _ = Describe("What follows a repository", Ordered, func() {
 		Eventually(ctx, framework.Gone(admin, p.component)).Should(BeTrue())
 	})
 
+	It("is left where somebody took Towpath's labels off it, and waited for where it may not be deleted", func(ctx context.Context) {
+		p := newPlace(ctx, func(g *platformv1alpha1.GitDelivery) {
+			g.Reconciler = &platformv1alpha1.GitReconciler{Type: platformv1alpha1.ReconcilerArgoCD, Namespace: "argocd", Project: "deliveries"}
+		})
+		p.deploy(ctx, framework.ConfigMap("config"))
+		application := p.only(ctx, "argoproj.io/v1alpha1", "Application", "argocd")
+		DeferCleanup(func(ctx context.Context) {
+			left := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))
+			Expect(client.IgnoreNotFound(admin.Patch(ctx, application, left))).To(Succeed())
+			Expect(client.IgnoreNotFound(admin.Delete(ctx, application))).To(Succeed())
+		})
+		p.sync(ctx)
+		p.ready(ctx, 1)
+		release := p.release(1)
+		allow := keep(ctx, application)
+		Expect(admin.Delete(ctx, p.component)).To(Succeed())
+		Eventually(ctx, framework.Read(admin, release)).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonDeleting,
+			"Application argocd/"+application.GetName()+" cannot be deleted", "kept by a test", "name in the policy"))
+
+		Expect(admin.Patch(ctx, application, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"labels":{"app.kubernetes.io/managed-by":null}}}`)))).To(Succeed())
+		allow(ctx)
+		Eventually(ctx, framework.Gone(admin, p.component)).WithTimeout(mergeTimeout).Should(BeTrue())
+		Expect(framework.Gone(admin, p.configMap("shop-config"))(ctx)).To(BeTrue())
+		Expect(admin.Get(ctx, client.ObjectKeyFromObject(application), application)).To(Succeed())
+		Expect(application.GetDeletionTimestamp()).To(BeNil(), "it is somebody's")
+	})
+
+	It("that the policy refuses says whom to ask", func(ctx context.Context) {
+		p := newPlace(ctx, func(g *platformv1alpha1.GitDelivery) {
+			g.Reconciler = &platformv1alpha1.GitReconciler{Type: platformv1alpha1.ReconcilerArgoCD, Namespace: "argocd"}
+		})
+		p.deploy(ctx, framework.ConfigMap("config"))
+		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(mergeTimeout).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonSyncFailed,
+			"spec.project must be an AppProject", "name in the policy what EnvironmentClass "+p.class))
+	})
+
 	It("is a Kustomization of Flux, which acts as the account of the class", func(ctx context.Context) {
 		p := newPlace(ctx, func(g *platformv1alpha1.GitDelivery) {
 			g.AppliedBy = platformv1alpha1.DeliveryAccount{Namespace: "flux-system", Name: "deliverer"}

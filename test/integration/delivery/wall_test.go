@@ -6,6 +6,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -91,6 +92,35 @@ func foreign(ctx context.Context, like *unstructured.Unstructured) *unstructured
 	Expect(admin.Create(ctx, o)).To(Succeed())
 	DeferCleanup(func(ctx context.Context) { Expect(client.IgnoreNotFound(admin.Delete(ctx, o))).To(Succeed()) })
 	return o
+}
+
+// keep has a policy refuse to delete an object, until allow is called.
+func keep(ctx context.Context, o *unstructured.Unstructured) (allow func(context.Context)) {
+	GinkgoHelper()
+	name := framework.Name("keep-")
+	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+		MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
+			ResourceNames: []string{o.GetName()},
+			RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Delete},
+				Rule:       admissionregistrationv1.Rule{APIGroups: []string{o.GroupVersionKind().Group}, APIVersions: []string{"*"}, Resources: []string{"*"}},
+			},
+		}}},
+		Validations: []admissionregistrationv1.Validation{{Expression: "false", Message: "kept by a test", Reason: new(metav1.StatusReasonForbidden)}},
+	}}
+	binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
+		PolicyName: name, ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
+	}}
+	Expect(admin.Create(ctx, policy)).To(Succeed())
+	Expect(admin.Create(ctx, binding)).To(Succeed())
+	allow = func(ctx context.Context) {
+		Expect(client.IgnoreNotFound(admin.Delete(ctx, binding))).To(Succeed())
+		Expect(client.IgnoreNotFound(admin.Delete(ctx, policy))).To(Succeed())
+	}
+	DeferCleanup(allow)
+	Eventually(ctx, func(ctx context.Context) error { return admin.Delete(ctx, o.DeepCopy(), client.DryRunAll) }).Should(
+		MatchError(ContainSubstring("kept by a test")), "policies take a moment")
+	return allow
 }
 
 var _ = Describe("What the manager may have a tool apply", Ordered, func() {
