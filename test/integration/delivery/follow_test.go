@@ -276,7 +276,7 @@ var _ = Describe("What follows a repository", Ordered, func() {
 		DeferCleanup(func(ctx context.Context) {
 			left := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))
 			Expect(client.IgnoreNotFound(admin.Patch(ctx, application, left))).To(Succeed())
-			Expect(client.IgnoreNotFound(admin.Delete(ctx, application))).To(Succeed())
+			Eventually(ctx, func(ctx context.Context) error { return client.IgnoreNotFound(admin.Delete(ctx, application)) }).Should(Succeed(), "policies take a moment to go")
 		})
 		p.sync(ctx)
 		p.ready(ctx, 1)
