@@ -14,7 +14,7 @@ COPY . .
 ARG TARGETOS TARGETARCH LDFLAGS="-s -w"
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
-    go build -buildvcs=false -trimpath -ldflags "$LDFLAGS" -o /out/manager ./cmd/manager
+    go build -buildvcs=false -tags=grpcnotrace -trimpath -ldflags "$LDFLAGS" -o /out/manager ./cmd/manager
 
 FROM scratch AS host
 ARG TARGETOS TARGETARCH

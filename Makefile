@@ -7,7 +7,9 @@ BIN := $(CURDIR)/bin
 
 # The version comes from VERSION, COMMIT and DATE below, and is the same from a
 # tarball or a checkout of another owner, where go's own look into git fails.
-export GOFLAGS := $(GOFLAGS) -buildvcs=false
+# Without grpcnotrace, gRPC links a page of HTML templates, by which the linker must keep every
+# exported method of every type: a quarter of the manager, and 20 MB of its memory.
+export GOFLAGS := $(GOFLAGS) -buildvcs=false -tags=grpcnotrace
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
@@ -279,7 +281,7 @@ licences: ## Check the licences of all modules that the binaries hold (-print li
 	@go -C hack/tools run ./licences ../.. ./cmd/manager ./cmd/towpath
 
 .PHONY: verify
-verify: verify-generated verify-rbac licences ## Check that what is generated, or follows from the code, is up to date.
+verify: verify-generated verify-rbac verify-linked licences ## Check that what is generated, or follows from the code, is up to date.
 	go mod tidy -diff
 	go mod verify
 
@@ -303,6 +305,18 @@ backstage-schemas: ## Hold the entities that towpath makes to Backstage's own ru
 
 # Compared with a copy rather than with git's index: what counts is that the files
 # fit the sources beside them, also where neither is committed yet.
+# What keeps every exported method is a call by a name that is not known before it runs; text/template has one.
+.PHONY: verify-linked
+verify-linked: ## See that the linker may leave out of the manager what it does not use.
+	@mkdir -p $(BIN)/_verify
+	@CGO_ENABLED=0 go build -ldflags '$(LDFLAGS) -dumpdep' -o $(BIN)/_verify/manager ./cmd/manager 2>$(BIN)/_verify/linked || \
+	  { tail -n 20 $(BIN)/_verify/linked >&2; exit 1; }
+	@grep -q '^main.main -> ' $(BIN)/_verify/linked || { echo 'The linker no longer says who links what: verify-linked sees nothing.' >&2; exit 1; }
+	@if grep '<ReflectMethod>' $(BIN)/_verify/linked | head -n 5 | grep . >&2; then \
+	  echo 'The manager calls methods by names that are not known before it runs, so every exported method is linked. Find who links that, and do without.' >&2; \
+	  exit 1; \
+	fi
+
 .PHONY: verify-generated
 verify-generated: $(BIN)/controller-gen
 	@rm -rf $(BIN)/_verify && mkdir -p $(BIN)/_verify
@@ -360,10 +374,68 @@ $(WORKFLOWS)/node_modules: $(WORKFLOWS)/package.json $(WORKFLOWS)/package-lock.j
 	npm --prefix $(WORKFLOWS) ci --no-fund --no-audit
 	@touch $@
 
-# Tekton's validation and substitution bring some two hundred modules, which is why they are in a module of their own.
+# Tekton's controller, of its own module, which brings some two hundred others; its admission; and what a step leaves behind.
+$(BIN)/tekton-controller: hack/tekton/go.mod hack/tekton/go.sum
+	CGO_ENABLED=0 go -C hack/tekton build -ldflags '-s -w' -o $@ github.com/tektoncd/pipeline/cmd/controller
+	@touch $@
+
+$(BIN)/tekton-webhook $(BIN)/tekton-termination: $(BIN)/tekton-%: hack/tekton/%/main.go hack/tekton/go.mod hack/tekton/go.sum
+	CGO_ENABLED=0 go -C hack/tekton build -ldflags '-s -w' -o $@ ./$*
+	@touch $@
+
 .PHONY: test-tekton
 test-tekton: ## Have Tekton's own code judge the objects that Towpath makes for it.
 	go -C hack/tekton test -count=1 $(TESTFLAGS) ./...
+
+# The controller listens on port 8080 of this machine.
+.PHONY: test-tekton-controller
+test-tekton-controller: export KUBEBUILDER_ASSETS := $(BIN)/kube/current
+test-tekton-controller: export TOWPATH_TEKTON_REQUIRED := 1
+test-tekton-controller: kube $(BIN)/tekton-controller $(BIN)/tekton-webhook $(BIN)/tekton-termination ## Have Tekton's own controller run Builds, in pods that end as the suite says (ten minutes to build, once).
+	go test -count=1 -timeout=20m $(TESTFLAGS) ./test/integration/tekton
+
+# The controllers of Flux, of their own modules, which bring some hundreds of others. Nothing of CI needs them.
+$(BIN)/source-controller $(BIN)/kustomize-controller: $(BIN)/%-controller: hack/flux/%/go.mod hack/flux/%/go.sum
+	CGO_ENABLED=0 go -C hack/flux/$* build -ldflags '-s -w' -o $@ github.com/fluxcd/$*-controller
+	@touch $@
+
+.PHONY: test-flux
+test-flux: export KUBEBUILDER_ASSETS := $(BIN)/kube/current
+test-flux: export TOWPATH_FLUX_REQUIRED := 1
+test-flux: kube $(BIN)/source-controller $(BIN)/kustomize-controller ## Have Flux's own controllers deliver Releases from a Git server (ten minutes to build, once).
+	go test -count=1 -timeout=20m $(TESTFLAGS) ./test/integration/flux
+
+# What the standard stages run, as it is: some thousand packages, so that the first build takes minutes. Each is in a module of its own.
+SUPPLYCHAIN := $(addprefix $(BIN)/,cosign syft grype grype-vulndb buildctl buildkitd)
+
+$(BIN)/cosign: hack/supplychain/cosign/go.mod hack/supplychain/cosign/go.sum
+	CGO_ENABLED=0 go -C hack/supplychain/cosign build -o $@ github.com/sigstore/cosign/v3/cmd/cosign
+	@touch $@
+
+$(BIN)/syft: hack/supplychain/syft/go.mod hack/supplychain/syft/go.sum
+	CGO_ENABLED=0 go -C hack/supplychain/syft build -o $@ github.com/anchore/syft/cmd/syft
+	@touch $@
+
+$(BIN)/grype: hack/supplychain/grype/go.mod hack/supplychain/grype/go.sum
+	CGO_ENABLED=0 go -C hack/supplychain/grype build -o $@ github.com/anchore/grype/cmd/grype
+	@touch $@
+
+$(BIN)/grype-vulndb: hack/supplychain/grype/go.mod hack/supplychain/grype/go.sum hack/supplychain/grype/vulndb/main.go
+	CGO_ENABLED=0 go -C hack/supplychain/grype build -o $@ ./vulndb
+	@touch $@
+
+$(BIN)/buildctl: hack/supplychain/buildkit/go.mod hack/supplychain/buildkit/go.sum
+	CGO_ENABLED=0 go -C hack/supplychain/buildkit build -o $@ github.com/moby/buildkit/cmd/buildctl
+	@touch $@
+
+$(BIN)/buildkitd: hack/supplychain/buildkit/go.mod hack/supplychain/buildkit/go.sum
+	CGO_ENABLED=0 go -C hack/supplychain/buildkit build -o $@ github.com/moby/buildkit/cmd/buildkitd
+	@touch $@
+
+.PHONY: test-supplychain
+test-supplychain: export TOWPATH_SUPPLYCHAIN_REQUIRED := 1
+test-supplychain: $(SUPPLYCHAIN) ## Have the real cosign, Syft and Grype run the standard stages, and judge what they make.
+	go test -count=1 $(TESTFLAGS) ./hack/supplychain
 
 .PHONY: test-workflows
 test-workflows: export TOWPATH_WORKFLOWS_REQUIRED := 1

@@ -230,6 +230,21 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
+// rule is the line below the head of a table.
+var rule = regexp.MustCompile(`^\|(?:\s*:?-+:?\s*\|)+\s*$`)
+
+// A table of which the rows were lost says that there are figures, and has none.
+func TestTablesHaveRows(t *testing.T) {
+	for _, page := range pages(t) {
+		lines := strings.Split(fence.ReplaceAllString(read(t, page), ""), "\n")
+		for i, line := range lines {
+			if rule.MatchString(line) && (i+1 == len(lines) || !strings.HasPrefix(lines[i+1], "|")) {
+				t.Errorf("%s: the table %s has no row", page, lines[max(0, i-1)])
+			}
+		}
+	}
+}
+
 var notInAnchor = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 
 // anchors are the headings of a page as links name them.

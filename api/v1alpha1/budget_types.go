@@ -215,8 +215,8 @@ type BudgetStatus struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// conditions are Ready, WithinBudget, ForecastWithinBudget, AlertsDelivered where there are targets, and Stalled when somebody must
-	// act first.
+	// conditions are Ready, WithinBudget, ForecastWithinBudget, AlertsDelivered where there are targets, HistoryKept where the history is not,
+	// and Stalled when somebody must act first.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -209,6 +209,11 @@ type BuildStage struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	Image string `json:"image,omitempty"`
+	// evidence is what a standard stage that looks into the image says that it put beside it: the repository of the Component with a digest. Absent
+	// for all others, and where it says nothing. What of it is so stands in evidence of the status.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Evidence string `json:"evidence,omitempty"`
 	// message says why it failed, was left out, or does not run yet. It holds no line of a log.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
@@ -286,7 +291,7 @@ type BuildStatus struct {
 	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// conditions are Ready, which is True when the Build has ended well, and Stalled when it has failed; DigestKnown says of an image that was named
-	// by its tag whether the registry told the digest.
+	// by its tag whether the registry told the digest, and EvidenceKnown whether it has what stages say they put beside the image.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -319,6 +324,14 @@ type BuildStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	Image string `json:"image,omitempty"`
+	// evidence is what stages, or who recorded the Build, say that there is beside the image, of which the registry said that it is there and names the
+	// digest of the image. By whom it is signed is for classes to ask. At most one of each type. Absent before the Build has succeeded, and
+	// where the condition EvidenceKnown says why.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=4
+	Evidence []Evidence `json:"evidence,omitempty"`
 }
 
 // Build is one commit on its way through the stages of a golden path's pipeline to one image, or the record of one that was built

@@ -11,6 +11,9 @@ const (
 	// ConditionPromoted is True on a Component when every environment of its path runs the
 	// version that the spec asks for. Waiting for promotion does not make a Component unready.
 	ConditionPromoted = "Promoted"
+	// ConditionEvidenceKnown is True on a Build where the registry has all that stages, or who recorded the Build, say that there is beside
+	// its image; False where it has not, or cannot be asked. It is absent where nothing is said, and where nobody is asked.
+	ConditionEvidenceKnown = "EvidenceKnown"
 	// ConditionDigestKnown is True on a Build whose image was named by a tag, and whose registry told which digest that has; False
 	// where no registry told it. It is absent where a stage, or who recorded the Build, named the digest. It does not make a Build unready.
 	ConditionDigestKnown = "DigestKnown"
@@ -46,6 +49,9 @@ const (
 	// ConditionAlertsDelivered is True on a Budget when every target of alerts can be used and has got what it is owed; it is absent where
 	// there are no targets. It does not make a Budget unready.
 	ConditionAlertsDelivered = "AlertsDelivered"
+	// ConditionHistoryKept is False on a Budget and a CostSource while the history of daily costs is lost with the manager's pod; it is absent
+	// where it is kept, where nobody can tell, and where there is none. It does not make either unready.
+	ConditionHistoryKept = "HistoryKept"
 	// ConditionChecked is True on a Release when every check of it has passed, False when one has failed; it is absent
 	// where there are none, and before they begin. A Release with checks is Ready only where it is True once.
 	ConditionChecked = "Checked"
@@ -265,6 +271,8 @@ const (
 const (
 	// ReasonHistoryUnavailable: the history of daily costs is not kept, or cannot be read or written.
 	ReasonHistoryUnavailable = "HistoryUnavailable"
+	// ReasonHistoryLostWithPod: the history of daily costs is a file on a volume that goes with the manager's pod.
+	ReasonHistoryLostWithPod = "HistoryLostWithPod"
 )
 
 // Reasons of a Build.
@@ -285,6 +293,10 @@ const (
 	ReasonComponentNotFound = "ComponentNotFound"
 	// ReasonResolvingDigest: the Build has succeeded, and its registry is asked which digest the tag of its image has.
 	ReasonResolvingDigest = "ResolvingDigest"
+	// ReasonEvidenceFound: the registry has what is said to be beside the image, and each names the digest of that.
+	ReasonEvidenceFound = "EvidenceFound"
+	// ReasonEvidenceUnknown: the registry has not all that is said to be beside the image, or could not be asked.
+	ReasonEvidenceUnknown = "EvidenceUnknown"
 	// ReasonDigestResolved: the registry told the digest, and Releases name the image by it.
 	ReasonDigestResolved = "DigestResolved"
 	// ReasonDigestUnknown: no registry told the digest, and Releases name the image by its tag.

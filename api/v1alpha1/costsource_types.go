@@ -388,7 +388,7 @@ type CostSourceStatus struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// conditions are Ready, and Stalled when somebody must act first.
+	// conditions are Ready, HistoryKept where the history is not, and Stalled when somebody must act first.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

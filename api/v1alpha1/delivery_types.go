@@ -205,9 +205,21 @@ type ReleaseDelivery struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	SyncedRevision string `json:"syncedRevision,omitempty"`
+	// suspendedAt is when what has Flux follow the branch was seen to be suspended, before everything was applied. The deadline of the
+	// class does not run until resumedAt.
+	// +optional
+	SuspendedAt *metav1.Time `json:"suspendedAt,omitempty"`
+	// resumedAt is when that was seen to be over: the deadline of the class begins anew. Absent while it is suspended.
+	// +optional
+	ResumedAt *metav1.Time `json:"resumedAt,omitempty"`
 	// removedAt is when the branch was seen to hold it no more, as it is deleted.
 	// +optional
 	RemovedAt *metav1.Time `json:"removedAt,omitempty"`
+}
+
+// Suspended says that Flux may not apply the Release, since somebody has suspended it.
+func (d *ReleaseDelivery) Suspended() bool {
+	return d != nil && d.SuspendedAt != nil && d.ResumedAt == nil
 }
 
 // Undelivered says that the Release is to be delivered by Git, and that the branch which is followed does not hold it yet.

@@ -203,10 +203,12 @@ type EnvironmentSpec struct {
 
 	// quota lowers the ceiling that the class sets, resource by resource, and may bound further ones. Where it asks for
 	// more than the class allows, the class's holds, and the condition WithinLimits says so. Default: the quota of the
-	// class.
+	// class. Amounts have no exponent: Kubernetes' parser would take hours for some.
 	// +optional
 	// +kubebuilder:validation:MinProperties=1
-	// +kubebuilder:validation:MaxProperties=32
+	// +kubebuilder:validation:MaxProperties=30
+	// +kubebuilder:validation:XValidation:rule="self.all(k, type(self[k]) == int || size(self[k]) <= 64 && !self[k].contains('e'))",message="an amount must have at most 64 characters, and no exponent, such as 250m or 2Gi"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, type(self[k]) == int || !self[k].contains('E') || self[k].endsWith('E') || self[k].endsWith('Ei'))",message="an amount must have at most 64 characters, and no exponent, such as 250m or 2Gi"
 	// +kubebuilder:validation:XValidation:rule="!('limits.cpu' in self)",message="quota must not hold limits.cpu: golden paths set none, and every pod without one would be refused"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 253 && (k in ['cpu', 'memory', 'ephemeral-storage', 'requests.cpu', 'requests.memory', 'requests.ephemeral-storage', 'requests.storage', 'limits.memory', 'limits.ephemeral-storage', 'pods', 'services', 'services.loadbalancers', 'services.nodeports', 'secrets', 'configmaps', 'persistentvolumeclaims', 'replicationcontrollers', 'resourcequotas'] || k.matches('^(count/[a-z0-9.-]+|requests[.][a-z0-9.-]+/[A-Za-z0-9._-]+|[a-z0-9.-]+[.]storageclass[.]storage[.]k8s[.]io/(requests[.]storage|persistentvolumeclaims)|(requests[.])?hugepages-[A-Za-z0-9]+)$')))",message="quota must hold resources that Kubernetes counts, such as requests.cpu, limits.memory, pods, count/deployments.apps or requests.nvidia.com/gpu"
 	Quota corev1.ResourceList `json:"quota,omitempty"`

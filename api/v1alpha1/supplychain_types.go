@@ -65,7 +65,21 @@ type SupplyChainKey struct {
 	PublicKey string `json:"publicKey,omitempty"`
 }
 
+// Severity is how bad a vulnerability is, as scanners rate it.
+// +kubebuilder:validation:Enum=Negligible;Low;Medium;High
+type Severity string
+
+// The severities up to which a Scan may find something. Above High there is Critical.
+const (
+	SeverityNegligible Severity = "Negligible"
+	SeverityLow        Severity = "Low"
+	SeverityMedium     Severity = "Medium"
+	SeverityHigh       Severity = "High"
+)
+
 // RequiredProof is a proof that each image must have.
+// +kubebuilder:validation:XValidation:rule="!has(self.maxSeverity) || self.type == 'Scan'",message="maxSeverity must be set of a Scan alone: no other proof finds vulnerabilities"
+// +kubebuilder:validation:XValidation:rule="!has(self.ignore) || has(self.maxSeverity)",message="ignore must be set with maxSeverity alone: without it nothing that a Scan found keeps an image out"
 // +kubebuilder:validation:XValidation:rule="!has(self.maxAgeSeconds) || self.type == 'Scan'",message="maxAgeSeconds must be set of a Scan alone: no other proof tells its age"
 type RequiredProof struct {
 	// type of the proof.
@@ -85,6 +99,44 @@ type RequiredProof struct {
 	// +kubebuilder:validation:Minimum=3600
 	// +kubebuilder:validation:Maximum=31536000
 	MaxAgeSeconds int32 `json:"maxAgeSeconds,omitempty"`
+	// maxSeverity is the severity of the worst vulnerability that the newest Scan may have found when a version enters; one that is worse, and not in
+	// ignore, keeps it out. It is read from the result of Grype or Trivy as JSON: a Scan with another one does not count then. A severity that
+	// the scanner does not know counts as less than Negligible, one that nobody knows as Critical. Default: whatever a Scan found, it counts.
+	// +optional
+	MaxSeverity Severity `json:"maxSeverity,omitempty"`
+	// ignore are vulnerabilities that keep no image out, each until a date. What has entered stays when that comes. Default: none.
+	// +optional
+	// +listType=map
+	// +listMapKey=vulnerability
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	Ignore []IgnoredVulnerability `json:"ignore,omitempty"`
+}
+
+// IgnoredVulnerability is a vulnerability that keeps no image out until a date.
+type IgnoredVulnerability struct {
+	// vulnerability as the scan names it, such as CVE-2026-1234 or GHSA-xxxx-xxxx-xxxx.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9][-A-Za-z0-9._:]*$`
+	Vulnerability string `json:"vulnerability,omitempty"`
+	// package in which alone it is ignored, as the scan names it, such as openssl. Default: in each.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	Package string `json:"package,omitempty"`
+	// expires is the date, as in 2027-03-01, from whose beginning in UTC it is not ignored any more.
+	// +required
+	// +kubebuilder:validation:Format=date
+	// +kubebuilder:validation:MinLength=10
+	// +kubebuilder:validation:MaxLength=10
+	Expires string `json:"expires,omitempty"`
+	// reason says why it does no harm, for those who read it later.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	Reason string `json:"reason,omitempty"`
 }
 
 // ReleaseProof is a proof by which an image of a Release entered.

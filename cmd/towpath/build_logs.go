@@ -116,9 +116,22 @@ func runner(stage *platformv1alpha1.BuildStage) (name string, pods client.Matchi
 	return "", nil
 }
 
+// besideImage says what a stage put beside the image.
+func besideImage(build *platformv1alpha1.Build, stage *platformv1alpha1.BuildStage) string {
+	if stage.Evidence == "" {
+		return ""
+	}
+	for _, one := range build.Status.Evidence {
+		if one.Location == stage.Evidence {
+			return fmt.Sprintf(", %s at %s", one.Type, one.Location)
+		}
+	}
+	return fmt.Sprintf(", says that it put %s beside the image", stage.Evidence)
+}
+
 // showStage prints what the pods of a stage logged: each try is a pod.
 func showStage(ctx context.Context, c *cluster.Cluster, flags cluster.Flags, std streams, build *platformv1alpha1.Build, stage *platformv1alpha1.BuildStage, lines int64) error {
-	if _, err := fmt.Fprintf(std.out, "== %s: %s\n", stage.Name, strings.ToLower(string(stage.State))); err != nil {
+	if _, err := fmt.Fprintf(std.out, "== %s: %s%s\n", stage.Name, strings.ToLower(string(stage.State)), besideImage(build, stage)); err != nil {
 		return err
 	}
 	name, labels := runner(stage)

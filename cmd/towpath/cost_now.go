@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/shopspring/decimal"
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -24,35 +26,81 @@ import (
 type nowFlags struct {
 	wanted       bool
 	idle, shared string
+	shares       map[string]string
 }
 
 // mostSeries is how many containers an answer of Prometheus may tell of.
 const mostSeries = 200_000
 
+// percentage is one as it is written.
+var percentage = regexp.MustCompile(`^[0-9]{1,3}(\.[0-9]{1,10})?$`)
+
 var (
 	idleModes = map[string]allocation.IdleMode{
 		"separate": allocation.Separate, "node": allocation.ShareByNode, "cluster": allocation.ShareByCluster,
 	}
-	sharings = map[string]allocation.Sharing{"proportional": allocation.Proportional, "even": allocation.Even}
+	sharings = map[string]allocation.Sharing{"proportional": allocation.Proportional, "even": allocation.Even, "fixed": allocation.Fixed}
 )
 
 func (f *nowFlags) bind(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.wanted, "now", false, "share what the nodes cost among what runs on them now, as OpenCost does, in place of a month's figures; you need the right to list nodes, and pods of all namespaces")
 	cmd.Flags().StringVar(&f.idle, "idle", "separate", "who pays what nobody asks for or uses, for --now: separate (nobody), node or cluster")
-	cmd.Flags().StringVar(&f.shared, "shared", "proportional", "how what the cluster itself runs is split, for --now: proportional or even")
+	cmd.Flags().StringVar(&f.shared, "shared", "proportional", "how what the cluster itself runs is split, for --now: proportional, even, or fixed, by --share")
+	cmd.Flags().StringToStringVar(&f.shares, "share", nil, "percentage of a team of what the cluster itself runs, as shop=60, for --shared fixed; what they leave is nobody's")
+}
+
+// choice is how what is nobody's is parted.
+type choice struct {
+	idle   allocation.IdleMode
+	shared allocation.Sharing
+	// percents are those of teams, of Fixed.
+	percents map[string]decimal.Decimal
 }
 
 // choose reads the flags.
-func (f *nowFlags) choose(command string) (allocation.IdleMode, allocation.Sharing, error) {
-	idle, ok := idleModes[f.idle]
-	if !ok {
-		return "", "", &trouble{err: fmt.Errorf("--idle %q: must be one of %s", f.idle, strings.Join(slices.Sorted(maps.Keys(idleModes)), ", ")), next: command + " --help"}
+func (f *nowFlags) choose(command string) (choice, error) {
+	c := choice{percents: map[string]decimal.Decimal{}}
+	refuse := func(format string, args ...any) (choice, error) {
+		return choice{}, &trouble{err: fmt.Errorf(format, args...), next: command + " --help"}
 	}
-	shared, ok := sharings[f.shared]
-	if !ok {
-		return "", "", &trouble{err: fmt.Errorf("--shared %q: must be one of %s", f.shared, strings.Join(slices.Sorted(maps.Keys(sharings)), ", ")), next: command + " --help"}
+	var ok bool
+	if c.idle, ok = idleModes[f.idle]; !ok {
+		return refuse("--idle %q: must be one of %s", f.idle, strings.Join(slices.Sorted(maps.Keys(idleModes)), ", "))
 	}
-	return idle, shared, nil
+	if c.shared, ok = sharings[f.shared]; !ok {
+		return refuse("--shared %q: must be one of %s", f.shared, strings.Join(slices.Sorted(maps.Keys(sharings)), ", "))
+	}
+	if (c.shared == allocation.Fixed) != (len(f.shares) > 0) {
+		return refuse("--shared fixed and --share TEAM=PERCENT, such as --share shop=60, must be given together")
+	}
+	sum := decimal.Zero
+	for _, team := range slices.Sorted(maps.Keys(f.shares)) {
+		percent, err := decimal.NewFromString(f.shares[team])
+		if err != nil || !percentage.MatchString(f.shares[team]) || team == "" || strings.Contains(team, "/") {
+			return refuse("--share %s=%s: must be the name of a team and a percentage from 0 to 100, such as shop=60", team, f.shares[team])
+		}
+		c.percents[team], sum = percent, sum.Add(percent)
+	}
+	if most := decimal.NewFromInt(100); sum.GreaterThan(most) {
+		return refuse("--share: the percentages sum to %s, and must to 100 at most", sum)
+	}
+	return c, nil
+}
+
+// allocate shares what was found.
+func (c *choice) allocate(found *allocated.Found) (allocation.Result, error) {
+	found.Input.Idle, found.Input.Shared = c.idle, nil
+	shared := allocation.Shared{How: c.shared, Of: []string{showback.ClusterRow}}
+	if c.shared == allocation.Fixed {
+		// What each pays otherwise parts the percentage of a team among what it runs.
+		before, err := allocation.Allocate(found.Input)
+		if err != nil {
+			return nil, err
+		}
+		shared.Percent = showback.FixedShares(before, c.percents)
+	}
+	found.Input.Shared = []allocation.Shared{shared}
+	return allocation.Allocate(found.Input)
 }
 
 // by reads what to group by: beside what a month's figures have, there are teams.
@@ -73,7 +121,7 @@ func runNow(ctx context.Context, connect cluster.Connector, flags *reportFlags, 
 	if err != nil {
 		return &trouble{err: err, next: command + " --help"}
 	}
-	idle, shared, err := f.choose(command)
+	chosen, err := f.choose(command)
 	if err != nil {
 		return err
 	}
@@ -95,14 +143,12 @@ func runNow(ctx context.Context, connect cluster.Connector, flags *reportFlags, 
 	if err != nil {
 		return explained(err, flags.Flags, "look at what runs in all namespaces")
 	}
-	found.Input.Idle = idle
-	found.Input.Shared = []allocation.Shared{{How: shared, Of: []string{showback.ClusterRow}}}
-	if in.Result, err = allocation.Allocate(found.Input); err != nil {
+	if in.Result, err = chosen.allocate(found); err != nil {
 		return &trouble{err: err, next: "try again: nodes or pods changed while they were looked at"}
 	}
 	report := showback.OfAllocation(in)
 	report.APIVersion, report.Kind = cliAPIVersion, "CostAllocation"
-	report.Currency, report.Idle, report.Shared, report.Usage = prices.Currency, idle, shared, found.Usage
+	report.Currency, report.Idle, report.Shared, report.Usage = prices.Currency, chosen.idle, chosen.shared, found.Usage
 	report.Notes = append(slices.Clone(found.Notes), "shared is what bears no team, such as what the cluster itself runs")
 	return printAllocation(out, report, flags.output)
 }

@@ -116,6 +116,39 @@ func TestDiff_OfAFolder(t *testing.T) {
 	}
 }
 
+// TestDiff_SaysWhatAChangeCosts has three environments follow a template, in each of which a pod asks for a core, and then for two.
+func TestDiff_SaysWhatAChangeCosts(t *testing.T) {
+	sized := func(cores string) string {
+		return strings.Replace(pathTemplate, "              ports:", "              resources: {requests: {cpu: \""+cores+"\"}}\n              ports:", 1)
+	}
+	dir := folder(t, map[string]string{"old.yaml": sized("1"), "components.yaml": pathComponents})
+	prices := filepath.Join(folder(t, map[string]string{"prices.yaml": "{currency: EUR, cpuCoreHour: 0.1, memoryGiBHour: 0.01}"}), "prices.yaml")
+	for name, tc := range map[string]struct {
+		cores string
+		flags []string
+		want  string
+	}{
+		// 0.031611 × 730 × 3 = 69.23
+		"more":           {"2", nil, "It is estimated to cost 138.46 USD a month, 69.23 more than before (by OpenCost's default prices, which may not be yours: give --prices)."},
+		"less":           {"0.5", nil, "It is estimated to cost 34.61 USD a month, 34.61 less than before (by"},
+		"by your prices": {"2", []string{"--prices", prices}, "It is estimated to cost 438.00 EUR a month, 219.00 more than before."},
+		"as a structure": {"2", []string{"--prices", prices, "-o", "json"}, `"cost": {
+    "currency": "EUR",
+    "before": "219",
+    "after": "438",
+    "change": "219"
+  }`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			next := filepath.Join(folder(t, map[string]string{"new.yaml": sized(tc.cores)}), "new.yaml")
+			got := with(t, nil, "", append([]string{"towpath", "diff", "-f", next, "--from-dir", dir}, tc.flags...)...)
+			if !strings.Contains(got.out, tc.want) {
+				t.Errorf("exit code %d; %q is missing in\n%s%s", got.code, tc.want, got.out, got.err)
+			}
+		})
+	}
+}
+
 func TestDiff_OfNothing(t *testing.T) {
 	dir := folder(t, map[string]string{"components.yaml": pathComponents})
 	got := with(t, nil, pathTemplate, "towpath", "diff", "-f", filepath.Join(folder(t, map[string]string{"t.yaml": pathTemplate}), "t.yaml"), "--base", "-", "--from-dir", dir)

@@ -42,6 +42,8 @@ type Reconciler struct {
 	Clock   clock.PassiveClock
 	// Recorder tells of alerts that nobody could be given before a Budget went.
 	Recorder events.EventRecorder
+	// HistoryLost says that what is spent is lost with the manager's pod.
+	HistoryLost bool
 
 	writes freshness.Tracker[types.NamespacedName]
 }
@@ -163,6 +165,7 @@ func (r *Reconciler) run(ctx context.Context, s *scope) (time.Time, error) {
 		s.budget.Status.Alerts = limits.AlertState(state)
 	}
 	s.report()
+	condition.HistoryKept(&s.budget.Status.Conditions, s.budget.Generation, r.HistoryLost)
 	if s.targets == nil {
 		if err := r.write(ctx, s); err != nil {
 			return time.Time{}, err
@@ -283,8 +286,13 @@ func (r *Reconciler) read(ctx context.Context, s *scope) error {
 	if s.owner == nil {
 		s.budget.Status.Reservations = spending.ToReservations(reserved)
 	}
-	s.figures, err = limits.Reckon(s.limit, s.ledger, running, reserved, nil, s.today)
-	return err
+	if s.figures, err = limits.Reckon(s.limit, s.ledger, running, reserved, nil, s.today); err != nil {
+		// What a day cost is no amount of money, or stands there twice.
+		s.problem = &problem{platformv1alpha1.ReasonHistoryUnavailable, fmt.Sprintf(
+			"The figures are those of before, since the days that are recorded cannot be reckoned with: %v. Ask the platform team to look at its CostSources, and at who issues the bill; "+
+				"it is tried again.", err), false}
+	}
+	return nil
 }
 
 // reservations are where the gate keeps them.
@@ -327,7 +335,7 @@ func (s *scope) tellDeliveries(owed string) {
 		condition.Set(conditions, generation, platformv1alpha1.ConditionAlertsDelivered, "True", platformv1alpha1.ReasonAlertsDelivered,
 			"Every target has got what it is owed.")
 	default:
-		condition.Set(conditions, generation, platformv1alpha1.ConditionAlertsDelivered, "False", platformv1alpha1.ReasonAlertsWaiting, upper(owed)+".")
+		condition.Set(conditions, generation, platformv1alpha1.ConditionAlertsDelivered, "False", platformv1alpha1.ReasonAlertsWaiting, limits.Sentence(owed)+".")
 	}
 }
 

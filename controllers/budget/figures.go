@@ -393,10 +393,3 @@ func (s *scope) looser() string {
 	}
 	return ""
 }
-
-func upper(text string) string {
-	if text == "" {
-		return text
-	}
-	return strings.ToUpper(text[:1]) + text[1:]
-}

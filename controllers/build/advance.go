@@ -54,7 +54,7 @@ func (r *Reconciler) record(ctx context.Context, s *scope) {
 	image := spec.Image
 	if spec.Result == platformv1alpha1.BuildSucceeded {
 		var settled bool
-		if image, settled = r.settle(ctx, s, spec.Image); !settled {
+		if image, settled = r.settle(ctx, s, spec.Image); !settled || !r.vouch(ctx, s, image, spec.Evidence) {
 			return
 		}
 	}
@@ -173,7 +173,7 @@ func (r *Reconciler) succeeded(ctx context.Context, s *scope) error {
 		return err
 	}
 	image, settled := r.settle(ctx, s, cmp.Or(pipeline.Pushed(&s.plan, s.build.Status.Stages), s.input.Reference()))
-	if !settled {
+	if !settled || !r.vouch(ctx, s, image, pipeline.Reported(&s.plan, s.build.Status.Stages)) {
 		return nil
 	}
 	s.build.Status.Image = image

@@ -16,6 +16,7 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/condition"
 	"github.com/towpath-dev/towpath/internal/registry"
+	"github.com/towpath-dev/towpath/internal/supplychain/fetch"
 )
 
 const (
@@ -39,13 +40,20 @@ var errCrowded = errors.New("its namespace has asked about so many images at onc
 // asked again.
 type digests struct {
 	resolver *registry.Resolver
+	source   *fetch.Source
 	// answered gets the Builds that have an answer.
 	answered chan event.GenericEvent
 
 	mu        sync.Mutex
-	questions map[types.NamespacedName]*question
+	questions map[asked]*question
 	asking    map[string]int
 	all       int
+}
+
+// asked is a Build with what is asked of its image: which digest it has, or what there is beside it.
+type asked struct {
+	types.NamespacedName
+	evidence bool
 }
 
 // question is what is asked of the image of a Build.
@@ -57,23 +65,26 @@ type question struct {
 	answer *answer
 }
 
-// answer is the image by its digest, or why that is not known.
+// answer is the image by its digest, or what is beside it, or why that is not known.
 type answer struct {
 	image string
-	err   error
+	// beside are the artifacts that say something of the image, by their digests.
+	beside map[string]platformv1alpha1.ProofType
+	err    error
 }
 
 func newDigests(resolver *registry.Resolver) *digests {
 	return &digests{
-		resolver: resolver, answered: make(chan event.GenericEvent, maxAsking), questions: map[types.NamespacedName]*question{}, asking: map[string]int{},
+		resolver: resolver, source: fetch.New(resolver), answered: make(chan event.GenericEvent, maxAsking), questions: map[asked]*question{}, asking: map[string]int{},
 	}
 }
 
-// ask returns the answer for the image of a Build; nil where there is none yet.
-func (d *digests) ask(ctx context.Context, b *platformv1alpha1.Build, image string, now time.Time) *answer {
+// ask returns the answer for the image of a Build: which digest it has, or, of evidence, what there is beside it; nil where there is none
+// yet.
+func (d *digests) ask(ctx context.Context, b *platformv1alpha1.Build, image string, evidence bool, now time.Time) *answer {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	key := client.ObjectKeyFromObject(b)
+	key := asked{client.ObjectKeyFromObject(b), evidence}
 	q := d.questions[key]
 	if q == nil || q.build != b.UID || q.image != image {
 		q = &question{build: b.UID, image: image, since: now}
@@ -85,7 +96,7 @@ func (d *digests) ask(ctx context.Context, b *platformv1alpha1.Build, image stri
 		q.begun = true
 		d.all++
 		d.asking[key.Namespace]++
-		go d.find(context.WithoutCancel(ctx), b.DeepCopy(), q)
+		go d.find(context.WithoutCancel(ctx), b.DeepCopy(), q, evidence)
 	case now.Sub(q.since) >= patience:
 		q.answer = &answer{err: errCrowded}
 	}
@@ -93,13 +104,17 @@ func (d *digests) ask(ctx context.Context, b *platformv1alpha1.Build, image stri
 }
 
 // find asks a registry, until it answers or has been asked often enough.
-func (d *digests) find(ctx context.Context, b *platformv1alpha1.Build, q *question) {
+func (d *digests) find(ctx context.Context, b *platformv1alpha1.Build, q *question, evidence bool) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	found := &answer{}
 	wait := pause
 	for try := 1; ; try++ {
-		found.image, found.err = d.resolver.Resolve(ctx, q.image)
+		if evidence {
+			found.beside, found.err = d.beside(ctx, q.image)
+		} else {
+			found.image, found.err = d.resolver.Resolve(ctx, q.image)
+		}
 		if found.err == nil || registry.Final(found.err) || try == tries {
 			break
 		}
@@ -138,7 +153,8 @@ func (d *digests) forget(key types.NamespacedName) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	delete(d.questions, key)
+	delete(d.questions, asked{key, false})
+	delete(d.questions, asked{key, true})
 }
 
 // settle gives the image of a Build that has succeeded by its digest, where a registry tells that, and else as it is. False while a registry is
@@ -150,7 +166,7 @@ func (r *Reconciler) settle(ctx context.Context, s *scope, image string) (string
 	known := func(status metav1.ConditionStatus, reason, message string) {
 		condition.Set(&s.build.Status.Conditions, s.build.Generation, platformv1alpha1.ConditionDigestKnown, status, reason, message)
 	}
-	found := r.digests.ask(ctx, s.build, image, s.now)
+	found := r.digests.ask(ctx, s.build, image, false, s.now)
 	if found == nil {
 		s.progressing(platformv1alpha1.ReasonResolvingDigest, fmt.Sprintf("It has succeeded. Its registry is asked which digest %s has.", image))
 		s.lookAgain(askAgain)

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -199,7 +200,8 @@ func (r *Reconciler) create(ctx context.Context, s *scope, st *stop) error {
 			st.decision.Gated, release.Spec.Gate = true, st.gate.DeepCopy()
 		}
 	}
-	err = r.Create(ctx, release)
+	// The definitions are compared at the start: to look for unknown fields in each Release costs the API server a second parse.
+	err = r.Create(ctx, release, client.FieldValidation(metav1.FieldValidationIgnore))
 	switch {
 	case apierrors.IsAlreadyExists(err):
 		st.made(release) // in the pass before, and not in the cache yet: its event will wake us
@@ -209,7 +211,9 @@ func (r *Reconciler) create(ctx context.Context, s *scope, st *stop) error {
 	}
 	ctrl.LoggerFrom(ctx).Info("Created a Release", "release", release.Name, "cause", release.Spec.Cause,
 		"image", release.Spec.Image, "revision", release.Spec.Revision.Number)
-	r.released(s.component, release)
+	if !s.isNew() { // else its first status tells
+		r.released(s.component, release)
+	}
 	st.made(release)
 	return nil
 }

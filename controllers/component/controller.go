@@ -77,7 +77,7 @@ type Reconciler struct {
 }
 
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=components,verbs=get;list;watch;patch
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=components/status,verbs=patch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=components/status,verbs=update;patch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases,verbs=get;list;watch;create;delete
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases/status,verbs=patch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=approvals;builds,verbs=get;list;watch

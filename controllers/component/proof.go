@@ -206,7 +206,7 @@ func (s *stop) ranWith(image string) bool {
 func recordedProofs(image string, proofs []supplychain.Proof) []platformv1alpha1.ReleaseProof {
 	all := make([]platformv1alpha1.ReleaseProof, len(proofs))
 	for i, p := range proofs {
-		all[i] = platformv1alpha1.ReleaseProof{Image: image, Type: p.Type, Key: p.Key, Artifact: p.Artifact}
+		all[i] = platformv1alpha1.ReleaseProof{Image: image, Type: p.Type, Key: p.Keys[0], Artifact: p.Artifact}
 		if !p.At.IsZero() {
 			all[i].MadeAt = &metav1.Time{Time: p.At.UTC().Truncate(time.Second)}
 		}

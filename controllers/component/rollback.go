@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/condition"
@@ -85,6 +86,8 @@ func (s *scope) failed(st *stop, release *platformv1alpha1.Release) bool {
 		return true
 	case release.Undelivered():
 		return false // what the repository keeps it from, or a person who merges, is no fault of it, and would keep back another one too
+	case release.Status.Delivery.Suspended():
+		return false // nor is what a person keeps from the cluster
 	case release.Status.RolledOutAt != nil:
 		return false // its checks have bounds of their own
 	case !st.rollsBack() || st.environment.Status.Rollback.DeadlineSeconds == 0 || release.Asleep() || st.environment.Asleep():
@@ -97,8 +100,12 @@ func (s *scope) failed(st *stop, release *platformv1alpha1.Release) bool {
 	if slept := release.Status.Sleep; slept != nil && slept.WokeAt != nil && slept.WokeAt.After(since) {
 		since = slept.WokeAt.Time // before, it could not become Ready
 	}
-	if d := release.Status.Delivery; d != nil && d.DeliveredAt != nil && d.DeliveredAt.After(since) {
-		since = d.DeliveredAt.Time // before, nobody could apply it
+	if d := release.Status.Delivery; d != nil {
+		for _, at := range []*metav1.Time{d.DeliveredAt, d.ResumedAt} {
+			if at != nil && at.After(since) {
+				since = at.Time // before, nobody could apply it
+			}
+		}
 	}
 	left := since.Add(time.Duration(st.environment.Status.Rollback.DeadlineSeconds) * time.Second).Sub(s.now)
 	s.lookAgain(max(left, 0))

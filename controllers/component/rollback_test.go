@@ -61,6 +61,14 @@ func TestAReleaseFailsAtTheDeadlineOfItsClass(t *testing.T) {
 			r.Status.Conditions = []metav1.Condition{{Type: platformv1alpha1.ConditionDelivered, Status: metav1.ConditionTrue}}
 			r.Status.Delivery = &platformv1alpha1.ReleaseDelivery{DeliveredAt: &opened}
 		}), false, 5 * time.Minute},
+		"while somebody has suspended Flux": {careful(600), made(time.Hour, func(r *platformv1alpha1.Release) {
+			suspended := ago(50 * time.Minute)
+			r.Status.Delivery = &platformv1alpha1.ReleaseDelivery{DeliveredAt: &suspended, SuspendedAt: &suspended}
+		}), false, 0},
+		"where Flux was resumed later": {careful(600), made(time.Hour, func(r *platformv1alpha1.Release) {
+			suspended := ago(50 * time.Minute)
+			r.Status.Delivery = &platformv1alpha1.ReleaseDelivery{DeliveredAt: &suspended, SuspendedAt: &suspended, ResumedAt: &opened}
+		}), false, 5 * time.Minute},
 		"where there is none":          {careful(0), made(time.Hour, nil), false, 0},
 		"where nothing is rolled back": {&stop{}, made(time.Hour, nil), false, 0},
 	} {

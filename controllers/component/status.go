@@ -16,6 +16,7 @@ import (
 	"github.com/towpath-dev/towpath/internal/condition"
 	"github.com/towpath-dev/towpath/internal/estimate"
 	"github.com/towpath-dev/towpath/internal/promotion"
+	"github.com/towpath-dev/towpath/internal/statuswrite"
 )
 
 // ready returns the Ready condition of a Release, Unknown where it has none yet.
@@ -52,15 +53,33 @@ func (r *Reconciler) report(ctx context.Context, s *scope) error {
 	if err := r.patchStatus(ctx, s); err != nil {
 		return err
 	}
+	if s.isNew() {
+		r.releasedFirst(s)
+	}
 	r.warn(s)
 	return nil
+}
+
+// isNew says that nothing was ever said about the Component.
+func (s *scope) isNew() bool { return len(s.before.Status.Conditions) == 0 }
+
+// releasedFirst sends the events of the Releases that a Component was given before anything was said about it. What makes objects
+// goes before what reports on them: where a thousand Components come at once, so do a thousand events.
+func (r *Reconciler) releasedFirst(s *scope) {
+	for i := range s.stops {
+		for _, release := range []*platformv1alpha1.Release{s.stops[i].current(), s.stops[i].pending()} {
+			if release != nil {
+				r.released(s.component, release)
+			}
+		}
+	}
 }
 
 // begins says that the Component is new, and that its first Release has been made and says nothing yet. What that says
 // first, a moment later, wakes the Component, so that one status does for both. A Component that has a status needs
 // another at once: it would pass for Ready.
 func (s *scope) begins() bool {
-	if s.problem != nil || len(s.before.Status.Conditions) > 0 {
+	if s.problem != nil || !s.isNew() {
 		return false
 	}
 	silent := false
@@ -258,11 +277,9 @@ func (r *Reconciler) patchStatus(ctx context.Context, s *scope) error {
 	if equality.Semantic.DeepEqual(s.before.Status, s.component.Status) {
 		return nil
 	}
-	patch, err := statusPatch(&s.before.Status, &s.component.Status)
-	if err != nil {
-		return err
-	}
-	if err := r.Status().Patch(ctx, s.component, patch); err != nil {
+	alone := &platformv1alpha1.Component{Status: s.component.Status}
+	differing := func() (client.Patch, error) { return statusPatch(&s.before.Status, &s.component.Status) }
+	if err := statuswrite.Write(ctx, r.Status(), s.component, alone, differing); err != nil {
 		return client.IgnoreNotFound(err)
 	}
 	r.writes.Wrote(client.ObjectKeyFromObject(s.component), s.component.ResourceVersion)

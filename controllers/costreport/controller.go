@@ -101,11 +101,11 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-// read says whether a source has just read something that it did not know.
+// read says whether a source has just read something that it did not know, or counts for teams as it did not before.
 func read(before, after client.Object) bool {
 	was, ok := before.(*platformv1alpha1.CostSource)
 	is, too := after.(*platformv1alpha1.CostSource)
-	return ok && too && is.Status.Rows > 0 && !is.Status.LastSuccess.Equal(was.Status.LastSuccess)
+	return ok && too && (is.Spec.TeamCosts != was.Spec.TeamCosts || is.Status.Rows > 0 && !is.Status.LastSuccess.Equal(was.Status.LastSuccess))
 }
 
 // Reconcile brings the reports of all teams up to date, or makes those that are missing in the month that runs.

@@ -16,6 +16,12 @@ import (
 	"github.com/towpath-dev/towpath/internal/showback"
 )
 
+// informative is a source that does not count for teams.
+func informative(s *platformv1alpha1.CostSource) *platformv1alpha1.CostSource {
+	s.Spec.TeamCosts = platformv1alpha1.TeamCostsInformative
+	return s
+}
+
 func TestABillThatWasReadIsLookedAt(t *testing.T) {
 	at := func(minute int, rows int64) *platformv1alpha1.CostSource {
 		s := &platformv1alpha1.CostSource{}
@@ -32,6 +38,8 @@ func TestABillThatWasReadIsLookedAt(t *testing.T) {
 		"nothing had changed":       {at(1, 7), at(2, 0), false},
 		"another write of a status": {at(1, 7), at(1, 7), false},
 		"it failed":                 {at(1, 7), &platformv1alpha1.CostSource{}, false},
+		"it counts no more":         {at(1, 7), informative(at(1, 7)), true},
+		"it failed, and counts":     {informative(at(1, 0)), at(1, 0), true},
 	} {
 		if got := read(c.before, c.after); got != c.want {
 			t.Errorf("%s: %t", name, got)

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
@@ -17,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/condition"
 	"github.com/towpath-dev/towpath/internal/freshness"
 	"github.com/towpath-dev/towpath/internal/history"
 	"github.com/towpath-dev/towpath/internal/outbound"
@@ -39,6 +42,8 @@ type Reconciler struct {
 	Clock   clock.PassiveClock
 	// Recorder takes events. If nil, there are none.
 	Recorder events.EventRecorder
+	// HistoryLost says that the history is lost with the manager's pod.
+	HistoryLost bool
 	// Rules say which addresses may be asked.
 	Rules outbound.Rules
 
@@ -65,8 +70,8 @@ type scope struct {
 	source, before *platformv1alpha1.CostSource
 	// wait is after what time to look again; 0: not by itself.
 	wait time.Duration
-	// event is what to tell once the status is written.
-	event *event
+	// events are what to tell once the status is written.
+	events []event
 }
 
 // event is a transition to tell of.
@@ -94,10 +99,21 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err := r.run(ctx, s); err != nil {
 		return ctrl.Result{}, err
 	}
+	r.warn(s)
 	if err := r.patchStatus(ctx, s); err != nil {
 		return ctrl.Result{}, err
 	}
 	return ctrl.Result{RequeueAfter: s.wait}, nil
+}
+
+// warn says that what is read is lost with the manager's pod, where it is: of a source that is not read any more too.
+func (r *Reconciler) warn(s *scope) {
+	conditions := &s.source.Status.Conditions
+	condition.HistoryKept(conditions, s.source.Generation, r.HistoryLost)
+	told := meta.FindStatusCondition(s.before.Status.Conditions, platformv1alpha1.ConditionHistoryKept)
+	if is := meta.FindStatusCondition(*conditions, platformv1alpha1.ConditionHistoryKept); is != nil && told == nil {
+		s.events = append(s.events, event{corev1.EventTypeWarning, is.Reason, is.Message})
+	}
 }
 
 // patchStatus writes the status where it differs, and then tells of what changed.
@@ -109,9 +125,12 @@ func (r *Reconciler) patchStatus(ctx context.Context, s *scope) error {
 		return client.IgnoreNotFound(err)
 	}
 	r.writes.Wrote(client.ObjectKeyFromObject(s.source), s.source.ResourceVersion)
-	if s.event != nil && r.Recorder != nil {
-		r.Recorder.Eventf(s.source, nil, s.event.kind, s.event.reason, "Import", "%s", s.event.message)
+	for _, e := range s.events {
+		if r.Recorder != nil {
+			r.Recorder.Eventf(s.source, nil, e.kind, e.reason, "Import", "%s", e.message)
+		}
 	}
+	s.events = nil
 	return nil
 }
 

@@ -257,7 +257,7 @@ func (r *Reconciler) report(ctx context.Context, s *scope, now time.Time, state 
 		if is.Status != metav1.ConditionTrue {
 			kind = corev1.EventTypeWarning
 		}
-		s.event = &event{kind, is.Reason, condition.Clip(is.Message, 1024)}
+		s.events = append(s.events, event{kind, is.Reason, condition.Clip(is.Message, 1024)})
 	}
 	return nil
 }

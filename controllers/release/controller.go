@@ -93,7 +93,7 @@ type Reconciler struct {
 }
 
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases,verbs=get;list;watch;patch
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases/status,verbs=patch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases/status,verbs=update;patch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=components;environmentclasses;environments;servicetemplaterevisions,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",namespace=towpath-system,resources=secrets,resourceNames=towpath-delivery,verbs=get
 // +kubebuilder:rbac:groups="",resources=pods;events;persistentvolumeclaims,verbs=list

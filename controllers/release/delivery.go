@@ -199,6 +199,7 @@ func (s *scope) heard(a answer, now *metav1.Time) {
 		if there && before.Branch == (*d).Branch && (!a.result.Made || a.result.Commit == before.Commit) {
 			// The newest commit of the branch is another one by now; this one brought it.
 			(*d).Commit, (*d).DeliveredAt, (*d).SyncedRevision = before.Commit, before.DeliveredAt, before.SyncedRevision
+			(*d).SuspendedAt, (*d).ResumedAt = before.SuspendedAt, before.ResumedAt
 		}
 		if s.delivered = a.result.State == remote.Delivered; !s.delivered {
 			if there {

@@ -31,11 +31,14 @@ const (
 // follow has Argo CD or Flux follow the directory of the Release, where the class asks for it, and takes what it says into the
 // status. Once everything is applied and ready, it is not asked any more.
 func (r *Reconciler) follow(ctx context.Context, s *scope) error {
-	if s.git.Reconciler == nil || !s.delivered || s.problem != nil {
+	if !s.delivered || s.problem != nil {
 		return nil
 	}
-	settled := s.settled()
-	if settled && s.release.Status.Delivery.SyncedRevision != "" {
+	if s.git.Reconciler == nil {
+		s.suspended(false, r.now())
+		return nil
+	}
+	if d := s.release.Status.Delivery; s.ready() && s.arrived() && d.SyncedRevision != "" && !d.Suspended() {
 		return nil
 	}
 	s.lookAgain(lookSync)
@@ -52,19 +55,21 @@ func (r *Reconciler) follow(ctx context.Context, s *scope) error {
 			return nil
 		}
 	}
+	var kept []*unstructured.Unstructured
 	for _, want := range wanted {
 		live, err := r.keepFollower(ctx, s, want)
 		if err != nil || live == nil {
 			return err
 		}
-		s.hearOf(live, settled)
+		kept = append(kept, live)
 	}
+	s.hearOf(kept, r.now())
 	return nil
 }
 
-// settled says whether every object is of the Release, and ready, as far as was seen before this pass.
-func (s *scope) settled() bool {
-	return s.ready() && !slices.ContainsFunc(s.children, func(c child) bool {
+// arrived says whether every object is of the Release. Whatever keeps the tool from applying more does not matter to it then.
+func (s *scope) arrived() bool {
+	return !slices.ContainsFunc(s.children, func(c child) bool {
 		return c.live == nil || c.live.GetAnnotations()[platformv1alpha1.AnnotationDelivered] != string(s.release.UID)
 	})
 }
@@ -100,7 +105,9 @@ func (r *Reconciler) keepFollower(ctx context.Context, s *scope, want *unstructu
 		s.fail(true, platformv1alpha1.ReasonObjectTaken, what+" exists and belongs to somebody else; Towpath does not touch it. Rename or delete it.")
 		return nil, nil
 	}
-	if live != nil && delivery.Holds(live.Object["spec"], want.Object["spec"]) {
+	s.askFetch(live, want)
+	if live != nil && delivery.Holds(live.Object["spec"], want.Object["spec"]) &&
+		live.GetAnnotations()[delivery.AnnotationFetch] == want.GetAnnotations()[delivery.AnnotationFetch] {
 		return live, nil
 	}
 	err = r.Apply(ctx, client.ApplyConfigurationFromUnstructured(want), followOwner, client.ForceOwnership)
@@ -112,6 +119,21 @@ func (r *Reconciler) keepFollower(ctx context.Context, s *scope, want *unstructu
 		return nil, fmt.Errorf("applying %s: %w", what, err)
 	}
 	return want, nil
+}
+
+// askFetch has what is wanted of a GitRepository tell Flux to fetch it, where it has not since the Release was delivered: by itself it
+// looks once a minute. What was asked for a newer Release stays, so that those that share a repository do not ask in turns.
+func (s *scope) askFetch(live, want *unstructured.Unstructured) {
+	if live == nil || want.GroupVersionKind().Kind != "GitRepository" {
+		return
+	}
+	d, asked := s.release.Status.Delivery, live.GetAnnotations()[delivery.AnnotationFetch]
+	if !delivery.Fetched(live, d.Commit, d.DeliveredAt.Time) {
+		asked = delivery.FetchRequest(d.Commit, d.DeliveredAt.Time)
+	}
+	if asked != "" {
+		want.SetAnnotations(map[string]string{delivery.AnnotationFetch: asked})
+	}
 }
 
 func (s *scope) notFollowed(what string, err error) {
@@ -128,18 +150,33 @@ func (s *scope) letFollow(err error) string {
 	return fmt.Sprintf("This is for the platform team: apply the overlay of config/overlays for %s, and see that its namespace exists.", s.git.Reconciler.Type)
 }
 
-// hearOf takes into the status what the tool says of an object.
-func (s *scope) hearOf(live *unstructured.Unstructured, settled bool) {
-	said := delivery.ReadFlux(live)
+// hearOf takes into the status what the tool says of the Release, in the objects that followers named.
+func (s *scope) hearOf(kept []*unstructured.Unstructured, now *metav1.Time) {
+	d := s.release.Status.Delivery
+	var said delivery.Followed
 	if s.git.Reconciler.Type == platformv1alpha1.ReconcilerArgoCD {
-		said = delivery.ReadApplication(live)
+		said = delivery.ReadApplication(kept[0])
+	} else {
+		said = delivery.ReadFlux(kept[0], kept[1], d.Commit, d.DeliveredAt.Time)
 	}
 	if said.Revision != "" {
-		s.release.Status.Delivery.SyncedRevision = condition.Clip(said.Revision, 512)
+		d.SyncedRevision = condition.Clip(said.Revision, 512)
 	}
-	if said.Failure != "" && !settled {
-		s.fail(false, platformv1alpha1.ReasonSyncFailed, condition.Clip(fmt.Sprintf("%s cannot apply commit %.12s, as %s %s/%s says: %s",
-			s.git.Reconciler.Type, s.release.Status.Delivery.Commit, live.GetKind(), live.GetNamespace(), live.GetName(), delivery.OneLine(said.Failure, 600)), maxDeliveryMessage))
+	arrived := s.arrived()
+	s.suspended(said.Suspended && !arrived, now)
+	if said.Failure != "" && !arrived {
+		s.fail(false, platformv1alpha1.ReasonSyncFailed, condition.Clip(fmt.Sprintf("%s cannot apply commit %.12s: %s",
+			s.git.Reconciler.Type, d.Commit, delivery.OneLine(said.Failure, 700)), maxDeliveryMessage))
+	}
+}
+
+// suspended takes note of when somebody suspends what the Release waits for, and resumes it.
+func (s *scope) suspended(is bool, now *metav1.Time) {
+	switch d := s.release.Status.Delivery; {
+	case is && !d.Suspended():
+		d.SuspendedAt, d.ResumedAt = now, nil
+	case !is && d.Suspended():
+		d.ResumedAt = now
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/check"
 	"github.com/towpath-dev/towpath/internal/condition"
+	"github.com/towpath-dev/towpath/internal/statuswrite"
 )
 
 // now is the time for the status, which holds whole seconds.
@@ -152,11 +153,9 @@ func (r *Reconciler) await(ctx context.Context, s *scope) error {
 func (r *Reconciler) patchStatus(ctx context.Context, s *scope) error {
 	key := client.ObjectKeyFromObject(s.release)
 	if !equality.Semantic.DeepEqual(s.before.Status, s.release.Status) {
-		patch, err := statusPatch(&s.before.Status, &s.release.Status)
-		if err != nil {
-			return err
-		}
-		if err := r.Status().Patch(ctx, s.release, patch); err != nil {
+		alone := &platformv1alpha1.Release{Status: s.release.Status}
+		differing := func() (client.Patch, error) { return statusPatch(&s.before.Status, &s.release.Status) }
+		if err := statuswrite.Write(ctx, r.Status(), s.release, alone, differing); err != nil {
 			return client.IgnoreNotFound(err)
 		}
 		r.writes.Wrote(key, s.release.ResourceVersion)

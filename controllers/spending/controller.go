@@ -2,7 +2,9 @@ package spending
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -125,7 +127,7 @@ func (r *Reconciler) reckon(ctx context.Context, t *platformv1alpha1.Team) (time
 	var became int
 	state.Outbox, became = r.Courier.Collect(owner, state.Outbox)
 	reserved := spending.Settle(FromReservations(status.Reservations), Exists(t.Status.Namespace, running), now)
-	limits, seen, err := r.limits(ctx, t, running, reserved, forecast.DayOf(now))
+	limits, seen, unknown, err := r.limits(ctx, t, running, reserved, forecast.DayOf(now))
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -133,7 +135,9 @@ func (r *Reconciler) reckon(ctx context.Context, t *platformv1alpha1.Team) (time
 	if err != nil {
 		return time.Time{}, err
 	}
-	seen = append(seen, spending.Withdrawn(state.Fired, seen, now)...)
+	if unknown == nil { // of a limit that could not be reckoned nobody knows whether its alerts stand
+		seen = append(seen, spending.Withdrawn(state.Fired, seen, now)...)
+	}
 	state = state.Advance(seen, targets.Names, spending.AlertRules(), now)
 	t.Status.Spending = &platformv1alpha1.TeamSpendingStatus{
 		Limits: limits, Reservations: ToReservations(reserved), Alerts: spending.AlertState(state),
@@ -142,19 +146,18 @@ func (r *Reconciler) reckon(ctx context.Context, t *platformv1alpha1.Team) (time
 		return time.Time{}, err
 	}
 	r.Courier.Settled(owner, became)
-	return r.Courier.Dispatch(owner, t.Name, state.Outbox, targets), targets.Lags
+	return r.Courier.Dispatch(owner, t.Name, state.Outbox, targets), errors.Join(targets.Lags, unknown)
 }
 
-// limits are how a Team stands to each limit, and what of that is to be told.
+// limits are how a Team stands to each limit, and what of that is to be told. Where one cannot be reckoned, it stands as before, and unknown
+// says why: the others are told all the same.
 func (r *Reconciler) limits(ctx context.Context, t *platformv1alpha1.Team, running []spending.Running, reserved []spending.Reservation, today forecast.Day) (
-	[]platformv1alpha1.SpendingLimitStatus, []notify.Observation, error,
+	all []platformv1alpha1.SpendingLimitStatus, seen []notify.Observation, unknown, err error,
 ) {
 	tiers, err := r.Reader.Tiers(ctx, t.Status.Namespace)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	var all []platformv1alpha1.SpendingLimitStatus
-	var seen []notify.Observation
 	for i := range t.Spec.Spending.Limits {
 		spec := &t.Spec.Spending.Limits[i]
 		limit, err := spending.OfTeam(t.Name, spec, tiers, today)
@@ -162,12 +165,17 @@ func (r *Reconciler) limits(ctx context.Context, t *platformv1alpha1.Team, runni
 			continue // admission refuses it, and the gate lets nothing in until it is mended
 		}
 		book, err := r.Reader.Book(ctx, t.Name, limit, today)
-		if err != nil {
-			return nil, nil, err
+		var f spending.Figures
+		if err == nil {
+			f, err = spending.Reckon(limit, book.Ledger, running, reserved, nil, today)
 		}
-		f, err := spending.Reckon(limit, book.Ledger, running, reserved, nil, today)
+		if ctx.Err() != nil {
+			return nil, nil, nil, err
+		}
 		if err != nil {
-			return nil, nil, err
+			unknown = errors.Join(unknown, fmt.Errorf("limit %s: %w", limit.Name, err))
+			all = append(all, asBefore(t.Status.Spending, limit.Name)...)
+			continue
 		}
 		all = append(all, platformv1alpha1.SpendingLimitStatus{
 			Name: limit.Name, Amount: spec.Amount, Currency: limit.Currency, Period: limit.PeriodName(), Source: f.Source,
@@ -178,11 +186,19 @@ func (r *Reconciler) limits(ctx context.Context, t *platformv1alpha1.Team, runni
 		}
 		observed, err := spending.ObserveAll(&f, book.Ledger, spending.TeamThresholds(&limit), subject, t.CreationTimestamp.Time, today)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		seen = append(seen, observed...)
 	}
-	return all, seen, nil
+	return all, seen, unknown, nil
+}
+
+// asBefore is what a status says of a limit, if it says anything.
+func asBefore(status *platformv1alpha1.TeamSpendingStatus, limit string) []platformv1alpha1.SpendingLimitStatus {
+	if status == nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(status.Limits), func(l platformv1alpha1.SpendingLimitStatus) bool { return l.Name != limit })
 }
 
 // targets are those of the team and those of the platform.

@@ -24,6 +24,7 @@ import (
 
 	"github.com/towpath-dev/towpath/internal/cost/source"
 	"github.com/towpath-dev/towpath/internal/cost/source/focus"
+	"github.com/towpath-dev/towpath/internal/history"
 	"github.com/towpath-dev/towpath/internal/history/sqlstore"
 )
 
@@ -213,8 +214,10 @@ func read(dir, profile string) (err error) {
 		return err
 	}
 	begin = time.Now()
-	if err := imported.Store(ctx, store, "bench", found[0]); err != nil {
-		return errors.Join(err, store.Close())
+	for _, period := range imported.Ledger.Periods() {
+		if err := store.Replace(ctx, history.Slice{Source: "bench", Period: period}, imported.Ledger.Figures(period)); err != nil {
+			return errors.Join(err, store.Close())
+		}
 	}
 	r.Stored = time.Since(begin)
 	if err := store.Close(); err != nil {

@@ -37,9 +37,9 @@ binaries() {
   "$root/hack/kube/build.sh" --node
   mkdir -p "$tools"
   local containerd=github.com/containerd/containerd/v2 cni=github.com/containernetworking/plugins/plugins
-  go -C "$here/tools" build -buildvcs=false -o "$tools/" -ldflags "-s -w" sigs.k8s.io/cri-tools/cmd/crictl ./pause ./coredns ./volumes \
+  go -C "$here/tools" build -buildvcs=false -o "$tools/" -ldflags "-s -w" sigs.k8s.io/cri-tools/cmd/crictl ./pause ./coredns ./volumes ./policies \
     $cni/ipam/host-local $cni/main/loopback $cni/main/ptp $cni/meta/portmap
-  step "crictl, pause, coredns, volumes, network plugins"
+  step "crictl, pause, coredns, volumes, policies, network plugins"
   go -C "$here/tools" build -buildvcs=false -o "$tools/" -tags "no_aufs no_zfs no_btrfs no_devmapper" \
     -ldflags "-s -w -X $containerd/version.Version=$(module_field tools $containerd Version)" \
     $containerd/cmd/containerd $containerd/cmd/ctr $containerd/cmd/containerd-shim-runc-v2
@@ -88,7 +88,7 @@ base_folder() {
   kube_version | tr -d '\n' >base/kind/version
 }
 
-# What kube-proxy calls, of Debian, with the libraries of iptables' extensions too: without one of these, a Service of two
+# What kube-proxy and policies call, of Debian, with the libraries of iptables' extensions too: without one of these, a Service of two
 # endpoints fails without a word.
 iptables_into() {
   local file command suffix
@@ -107,7 +107,8 @@ iptables_into() {
   done
 }
 
-# The images that kubeadm asks for, by the names it asks for, and one for volumes: each a static binary. They never leave the node.
+# The images that kubeadm asks for, by the names it asks for, and those of volumes and policies: each a static binary. They never leave
+# the node.
 pod_images=()
 pod_image() {
   local reference=$1 binary=$2
@@ -116,7 +117,7 @@ pod_image() {
   mkdir -p image/usr/local/bin
   install -m 755 "$binary" image/usr/local/bin/
   case ${binary##*/} in
-  kube-proxy) iptables_into image ;;
+  kube-proxy | policies) iptables_into image ;;
   coredns) mkdir -p image/etc/ssl && cp -aL base/etc/ssl/certs image/etc/ssl/ ;;
   esac
   tar -C image -c . | docker import -c 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' "$@" - "$reference" >/dev/null
@@ -129,6 +130,7 @@ make_pod_images() {
   sandbox=$(sed -nE 's/.*sandbox_image = "(.*)"/\1/p' base/etc/containerd/config.toml)
   pod_image "$sandbox" "$tools/pause" -c 'USER 65535:65535' -c 'ENTRYPOINT ["/usr/local/bin/pause"]'
   pod_image "$(sed -nE 's/^ +image: (.*)$/\1/p' "$here/node/default-storage.yaml")" "$tools/volumes" -c 'ENTRYPOINT ["/usr/local/bin/volumes"]'
+  pod_image "$(sed -nE 's/^ +image: (.*)$/\1/p' "$here/node/default-cni.yaml")" "$tools/policies" -c 'ENTRYPOINT ["/usr/local/bin/policies"]'
   for reference in $(chroot base kubeadm config images list --kubernetes-version "$(kube_version)"); do
     short=${reference##*/}
     short=${short%%:*}

@@ -1,5 +1,6 @@
 // Package process runs the manager as a process of its own, with the rights of its service account and
-// outside of the cluster: for a demo or a benchmark on a local control plane.
+// outside of the cluster: for a demo or a benchmark on a local control plane. It runs controllers of others
+// beside one too, for tests.
 package process
 
 import (
@@ -9,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -231,16 +231,7 @@ func (m *Manager) sum() (string, error) {
 }
 
 func ready(ctx context.Context, port int) bool {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/readyz", port), nil)
-	if err != nil {
-		return false
-	}
-	answer, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return false
-	}
-	_ = answer.Body.Close()
-	return answer.StatusCode == http.StatusOK
+	return answers(ctx, fmt.Sprintf("http://127.0.0.1:%d/readyz", port))
 }
 
 // tail returns the last lines of a log.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -44,6 +45,9 @@ func (w *Writer) heal(ctx context.Context, user, namespace string, object platfo
 // alone returns the entries of managedFields without what strippedOwner and healOwner share with us, and whether that
 // is anything.
 func alone(entries []metav1.ManagedFieldsEntry) (rest []metav1.ManagedFieldsEntry, shared bool, err error) {
+	if !slices.ContainsFunc(entries, mayShare) {
+		return entries, false, nil // nearly always, after each apply: what we own need not be read
+	}
 	own := &fieldpath.Set{}
 	for i := range entries {
 		if ours(&entries[i]) {
@@ -53,7 +57,7 @@ func alone(entries []metav1.ManagedFieldsEntry) (rest []metav1.ManagedFieldsEntr
 		}
 	}
 	for _, e := range entries {
-		if e.Manager != strippedOwner && e.Manager != healOwner || e.FieldsV1 == nil {
+		if !mayShare(e) {
 			rest = append(rest, e)
 			continue
 		}
@@ -72,6 +76,11 @@ func alone(entries []metav1.ManagedFieldsEntry) (rest []metav1.ManagedFieldsEntr
 		rest = append(rest, e)
 	}
 	return rest, shared, nil
+}
+
+// mayShare says that an entry is strippedOwner's or healOwner's.
+func mayShare(e metav1.ManagedFieldsEntry) bool {
+	return (e.Manager == strippedOwner || e.Manager == healOwner) && e.FieldsV1 != nil
 }
 
 // collision returns the list that an apply could not be merged into, because somebody changed the key of an item of

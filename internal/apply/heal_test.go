@@ -38,7 +38,9 @@ func TestAlone(t *testing.T) {
 			}
 		}
 	}
-	if _, _, err := alone([]metav1.ManagedFieldsEntry{managed(FieldOwner, metav1.ManagedFieldsOperationApply, `[]`)}); err == nil {
+	if _, _, err := alone([]metav1.ManagedFieldsEntry{
+		managed(FieldOwner, metav1.ManagedFieldsOperationApply, `[]`), managed(strippedOwner, metav1.ManagedFieldsOperationUpdate, `{}`),
+	}); err == nil {
 		t.Error("a record that cannot be read is no error")
 	}
 }

@@ -31,6 +31,18 @@ func Stalled(conditions *[]metav1.Condition, generation int64, reason, message s
 	Set(conditions, generation, platformv1alpha1.ConditionStalled, metav1.ConditionTrue, reason, message)
 }
 
+// HistoryKept says that the history of daily costs is lost with the manager's pod, or nothing where it is not.
+func HistoryKept(conditions *[]metav1.Condition, generation int64, lost bool) {
+	if !lost {
+		meta.RemoveStatusCondition(conditions, platformv1alpha1.ConditionHistoryKept)
+		return
+	}
+	Set(conditions, generation, platformv1alpha1.ConditionHistoryKept, metav1.ConditionFalse, platformv1alpha1.ReasonHistoryLostWithPod,
+		"The history of daily costs is on a volume that is lost with the manager's pod, and that no other manager sees: after a roll-out or an eviction figures begin anew, "+
+			"with what bills tell again and estimates of at most 31 days. The platform team keeps it by a PostgreSQL that all managers share (history.postgresqlAddressFile "+
+			"of the manager's configuration), or by one manager with a claim (make deploy OVERLAY=history).")
+}
+
 // Set sets one condition. The time of its last transition moves only with its status.
 func Set(conditions *[]metav1.Condition, generation int64, kind string, status metav1.ConditionStatus, reason, message string) {
 	meta.SetStatusCondition(conditions, metav1.Condition{

@@ -3,6 +3,7 @@ package cost
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,19 +24,14 @@ var slices7 = decimal.NewFromInt(7)
 
 // extended prices an extended resource of a pod: by the GPU type that the pod's nodeSelector names, by the resource's own
 // name, as a share of a GPU, as any GPU; in this order.
-func (e *estimator) extended(parts []Part, o *Object, scope Scope, pod *corev1.Pod, name string, n int64) []Part {
+func (e *estimator) extended(parts []Part, o *Object, scope Scope, pod *corev1.Pod, name string, n decimal.Decimal) []Part {
 	of := slice.FindStringSubmatch(name)
-	kind := name
-	for _, label := range productLabels {
-		product := pod.Spec.NodeSelector[label]
-		if _, ok := scope.Own(Item{GPU, product}); ok && product != "" && of == nil {
-			kind = product
-			break
-		}
+	item := Item{GPU, name}
+	if product := scope.product(pod.Spec.NodeSelector); product != "" && of == nil {
+		item.Type = product
 	}
-	item := Item{GPU, kind}
 	if _, ok := scope.Own(item); ok {
-		return e.priced(parts, o, scope, item, count(n))
+		return e.priced(parts, o, scope, item, exactly(n))
 	}
 	switch {
 	case of != nil:
@@ -46,15 +42,53 @@ func (e *estimator) extended(parts []Part, o *Object, scope Scope, pod *corev1.P
 		share, _ := strconv.ParseInt(of[1], 10, 64)
 		price.Amount = price.Amount.Mul(decimal.NewFromInt(share)).DivRound(slices7, places)
 		o.Assumptions = append(o.Assumptions, fmt.Sprintf("%s has no price of its own, and counts as %d of 7 parts of a GPU", name, share))
-		return append(parts, e.noted(part(item, price, count(n)), scope, Item{GPU, ""}))
+		return append(parts, e.noted(part(item, price, exactly(n)), scope, Item{GPU, ""}))
 	case isGPU(name):
-		return e.priced(parts, o, scope, item, count(n))
+		return e.priced(parts, o, scope, item, exactly(n))
 	}
 	return e.unpriced(parts, o, item, n)
 }
 
-// IsGPU says whether a resource of a node or a container is a GPU.
-func IsGPU(name string) bool { return isGPU(name) }
+// product is the type of GPU that labels of nodes name, where it has a price of its own; else empty.
+func (s Scope) product(labels map[string]string) string {
+	for _, label := range productLabels {
+		if _, ok := s.Own(Item{GPU, labels[label]}); ok && labels[label] != "" {
+			return labels[label]
+		}
+	}
+	return ""
+}
+
+// GPUType is by what the GPUs of a node are priced that bears the labels, and has them as these resources: by their product, by the name of
+// a resource, or, where neither has a price of its own, as any GPU, which is the empty type.
+func (s Scope) GPUType(labels map[string]string, resources ...string) string {
+	if product := s.product(labels); product != "" {
+		return product
+	}
+	for _, name := range slices.Sorted(slices.Values(resources)) {
+		if _, ok := s.Own(Item{GPU, name}); ok && slice.FindStringSubmatch(name) == nil {
+			return name
+		}
+	}
+	return ""
+}
+
+// exactPlaces keep sevenths so exactly that seven of them are one in any amount of money.
+const exactPlaces = 24
+
+// GPUs is how many whole GPUs so much of a resource of a node or a container is: none of one that is no GPU, and of slices so many
+// sevenths.
+func GPUs(name string, amount decimal.Decimal) decimal.Decimal {
+	of := slice.FindStringSubmatch(name)
+	switch {
+	case of != nil:
+		share, _ := strconv.ParseInt(of[1], 10, 64)
+		return amount.Mul(decimal.NewFromInt(share)).DivRound(slices7, exactPlaces)
+	case strings.Contains(name, "/") && isGPU(name):
+		return amount
+	}
+	return decimal.Zero
+}
 
 // isGPU says whether a name is that of a GPU: there is no list of them.
 func isGPU(name string) bool {
@@ -65,8 +99,8 @@ func isGPU(name string) bool {
 	return strings.Contains(strings.ToLower(base), "gpu") || strings.HasPrefix(name, "gpu.")
 }
 
-func (e *estimator) unpriced(parts []Part, o *Object, item Item, n int64) []Part {
-	o.Assumptions = append(o.Assumptions, fmt.Sprintf("%d of %s in each pod has no price (%s), and counts as nothing", n, item.Type, fieldOf(item)))
+func (e *estimator) unpriced(parts []Part, o *Object, item Item, n decimal.Decimal) []Part {
+	o.Assumptions = append(o.Assumptions, fmt.Sprintf("%s of %s in each pod has no price (%s), and counts as nothing", n, item.Type, fieldOf(item)))
 	return parts
 }
 
@@ -134,7 +168,7 @@ func (e *estimator) device(o *Object, scope Scope, request map[string]any, path 
 	}
 	price, ok := scope.Price(item)
 	if !ok {
-		return e.unpriced(nil, o, item, n), nil
+		return e.unpriced(nil, o, item, decimal.NewFromInt(n)), nil
 	}
 	return []Part{e.noted(part(item, price, count(n)), scope, item)}, nil
 }

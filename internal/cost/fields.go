@@ -2,12 +2,15 @@ package cost
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
 	"github.com/shopspring/decimal"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/towpath-dev/towpath/internal/quantity"
 )
 
 // fieldError is a field that cannot be read.
@@ -86,8 +89,8 @@ func numberAt(object map[string]any, otherwise int64, path ...string) (int64, er
 	return number, nil
 }
 
-// quantity reads one that is not negative.
-func quantity(value any, path string) (resource.Quantity, error) {
+// quantityOf reads one that is not negative.
+func quantityOf(value any, path string) (resource.Quantity, error) {
 	var text string
 	switch value := value.(type) {
 	case string:
@@ -97,10 +100,10 @@ func quantity(value any, path string) (resource.Quantity, error) {
 	default:
 		text = fmt.Sprint(value)
 	}
-	q, err := resource.ParseQuantity(text)
+	q, err := quantity.Parse(text)
 	switch {
 	case err != nil:
-		return q, fieldError(path, "%q must be a quantity, such as 250m or 2Gi", text)
+		return q, fieldError(path, "%v", err)
 	case q.Sign() < 0:
 		return q, fieldError(path, "%s must not be negative", text)
 	}
@@ -114,7 +117,7 @@ func quantities(values map[string]any, path string) (corev1.ResourceList, error)
 	}
 	list := make(corev1.ResourceList, len(values))
 	for name, value := range values {
-		q, err := quantity(value, path+"."+name)
+		q, err := quantityOf(value, path+"."+name)
 		if err != nil {
 			return nil, err
 		}
@@ -123,14 +126,40 @@ func quantities(values map[string]any, path string) (corev1.ResourceList, error)
 	return list, nil
 }
 
+// wide is above what quantities of anything real are. From there on 64 bits do not hold thousandths or sums: the result would be less than
+// nothing, which would make room for what costs.
+const wide = 1 << 50
+
+// exact is a quantity, however large.
+func exact(q resource.Quantity) decimal.Decimal {
+	d := q.AsDec()
+	return decimal.NewFromBigInt(d.UnscaledBig(), -int32(d.Scale()))
+}
+
 // cores of a quantity, to the thousandth, as Kubernetes counts them.
-func cores(q resource.Quantity) decimal.Decimal { return decimal.New(q.MilliValue(), -3) }
+func cores(q resource.Quantity) decimal.Decimal {
+	if q.CmpInt64(wide) > 0 {
+		return exact(q)
+	}
+	return decimal.New(q.MilliValue(), -3)
+}
+
+// pieces of a quantity, in whole ones.
+func pieces(q resource.Quantity) decimal.Decimal {
+	if q.CmpInt64(wide) > 0 {
+		return exact(q)
+	}
+	return decimal.NewFromInt(q.Value())
+}
 
 // perByte is one by the bytes of a GiB, which has thirty places and no more.
 var perByte = decimal.NewFromInt(1).DivRound(decimal.NewFromInt(1<<30), 30)
 
 // gib of a quantity of bytes.
 func gib(q resource.Quantity) decimal.Decimal {
+	if q.CmpInt64(math.MaxInt64) >= 0 {
+		return exact(q).Mul(perByte).Round(places)
+	}
 	bytes := q.Value()
 	if bytes%(1<<20) == 0 { // by far the most: a MiB has ten places, so that nothing is rounded
 		return decimal.New(bytes>>20, 0).Mul(perMiB)

@@ -195,7 +195,7 @@ func volumeOf(spec map[string]any, path string) (amount decimal.Decimal, class s
 	if value == nil {
 		return decimal.Zero, "", fieldError(path+".resources.requests.storage", "must be set, such as 10Gi")
 	}
-	q, err := quantity(value, path+".resources.requests.storage")
+	q, err := quantityOf(value, path+".resources.requests.storage")
 	if err != nil {
 		return decimal.Zero, "", err
 	}

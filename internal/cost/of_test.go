@@ -181,12 +181,32 @@ func TestOf(t *testing.T) {
 	}
 }
 
+// TestOf_OfMoreThan64BitsHoldCostsNoLess has amounts that nobody has. What costs less than nothing would make room for what costs.
+func TestOf_OfMoreThan64BitsHoldCostsNoLess(t *testing.T) {
+	for _, requests := range []string{
+		"{cpu: 99999999999999999999999, memory: 1}", "{cpu: 1e30, memory: 1}", "{cpu: 9300000000000000, memory: 1}",
+		"{memory: 9Ei, cpu: 0}", "{memory: 1e30, cpu: 0}", "{nvidia.com/gpu: 9000000000000000000, cpu: 0, memory: 0}", "{nvidia.com/mig-1g.5gb: 1e30, cpu: 0, memory: 0}",
+	} {
+		container := "{name: %, resources: {requests: " + requests + "}}"
+		spec := "{containers: [" + strings.ReplaceAll(container, "%", "a") + ", " + strings.ReplaceAll(container, "%", "b") + ", " + strings.ReplaceAll(container, "%", "c") + "]}"
+		got, err := cost.Of(cost.Input{Objects: parsed(pod(spec)), Prices: prices(t, easy)})
+		if err != nil {
+			t.Errorf("%s: %v", requests, err)
+			continue
+		}
+		if !got.Hourly.Min.GreaterThan(amount("100000000")) {
+			t.Errorf("%s: three of them cost %s an hour", requests, got.Hourly.Min)
+		}
+	}
+}
+
 func TestOf_SaysWhatItCannotRead(t *testing.T) {
 	for object, want := range map[string]string{
 		`{apiVersion: apps/v1, kind: Deployment, spec: {replicas: -1, template: ` + one + `}}`:                                                                 `Deployment/x: spec.replicas: -1 must not be negative`,
 		`{apiVersion: apps/v1, kind: Deployment, spec: {replicas: 1.5, template: ` + one + `}}`:                                                                `Deployment/x: spec.replicas: 1.5 must be a whole number`,
 		pod(`{containers: [{name: a}, {name: b, resources: {requests: {memory: 1GB}}}]}`):                                                                      `Pod/x: spec.containers[1].resources.requests.memory: "1GB" must be a quantity, such as 250m or 2Gi`,
 		pod(`{containers: [{name: a, resources: {limits: {cpu: -1}}}]}`):                                                                                       `Pod/x: spec.containers[0].resources.limits.cpu: -1 must not be negative`,
+		pod(`{containers: [{name: a, resources: {requests: {cpu: "1e-999999999"}}}]}`):                                                                         `Pod/x: spec.containers[0].resources.requests.cpu: "1e-999999999" must be an amount of at most 64 characters, whose exponent has at most two digits`,
 		`{apiVersion: v1, kind: PersistentVolumeClaim, spec: {}}`:                                                                                              `PersistentVolumeClaim/x: spec.resources.requests.storage: must be set, such as 10Gi`,
 		`{apiVersion: batch/v1, kind: CronJob, spec: {schedule: daily, jobTemplate: {spec: {template: ` + one + `}}}}`:                                         `CronJob/x: spec.schedule: "daily" is no cron schedule`,
 		`{apiVersion: batch/v1, kind: CronJob, spec: {schedule: "@daily", timeZone: Mars, jobTemplate: {spec: {template: ` + one + `}}}}`:                      `CronJob/x: spec.timeZone: "Mars" is not known`,

@@ -71,7 +71,7 @@ func requests(resources map[string]any, path string) (corev1.ResourceRequirement
 		if requested == nil {
 			requested = corev1.ResourceList{}
 		}
-		if requested[corev1.ResourceName(name)], err = quantity(value, path+".limits."+name); err != nil {
+		if requested[corev1.ResourceName(name)], err = quantityOf(value, path+".limits."+name); err != nil {
 			return corev1.ResourceRequirements{}, err
 		}
 	}
@@ -132,7 +132,7 @@ func (e *estimator) pods(o *Object, template map[string]any, path string) ([]Par
 		case name == corev1.ResourceMemory, strings.HasPrefix(string(name), corev1.ResourceHugePagesPrefix):
 			parts = e.priced(parts, o, scope, Item{Memory, ""}, exactly(gib(q)))
 		case strings.Contains(string(name), "/"):
-			parts = e.extended(parts, o, scope, pod, string(name), q.Value())
+			parts = e.extended(parts, o, scope, pod, string(name), pieces(q))
 		}
 	}
 	if parts, err = e.claimed(parts, o, scope, mapAt(template, "spec")); err != nil {

@@ -65,7 +65,7 @@ type Pool struct {
 	Terms
 }
 
-// Prices are what resources cost. What they do not say of a resource in USD says the default list; see DefaultRates.
+// Prices are what resources cost. What they do not say of a resource in USD says the default list.
 // They are not changed while they are in use, so that many may read them at once.
 type Prices struct {
 	// Currency is a code of ISO 4217.
@@ -96,9 +96,6 @@ var defaults = map[Item]decimal.Decimal{
 	{Storage, ""}:    decimal.RequireFromString("0.00005479452"),
 	{Egress, ""}:     decimal.RequireFromString("0.12"),
 }
-
-// DefaultRates is the default list, in DefaultCurrency.
-func DefaultRates() map[Item]decimal.Decimal { return maps.Clone(defaults) }
 
 // DefaultPrices are the default list alone.
 func DefaultPrices() *Prices { return &Prices{Currency: DefaultCurrency} }

@@ -178,9 +178,15 @@ func TestTheListOfTheDocumentation(t *testing.T) {
 	if !ok || !got.Amount.Equal(amount("0.0174")) {
 		t.Errorf("a core-hour costs %s", got.Amount)
 	}
-	for item, rate := range cost.DefaultRates() {
-		if !strings.Contains(string(page), " "+rate.String()+" |") {
-			t.Errorf("%s at %s is not in the table of the default list", item.Resource, rate)
+	list := cost.DefaultPrices()
+	spot := *list
+	spot.Capacity = cost.Spot
+	for _, known := range []*cost.Prices{list, &spot} {
+		for _, resource := range []cost.Resource{cost.CPU, cost.Memory, cost.GPU, cost.Storage, cost.Egress} {
+			rate, ok := known.In("", nil).Price(cost.Item{Resource: resource})
+			if !ok || !strings.Contains(string(page), " "+rate.Amount.String()+" |") {
+				t.Errorf("%s at %s is not in the table of the default list", resource, rate.Amount)
+			}
 		}
 	}
 }

@@ -166,7 +166,7 @@ func (e *estimator) postgres(o *Object, object *unstructured.Unstructured, spec 
 		if size == nil {
 			continue
 		}
-		q, err := quantity(size, "spec."+volume+".size")
+		q, err := quantityOf(size, "spec."+volume+".size")
 		if err != nil {
 			return nil, err
 		}

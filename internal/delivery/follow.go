@@ -3,8 +3,10 @@ package delivery
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
@@ -73,6 +75,10 @@ func (f Follower) Application() *unstructured.Unstructured {
 	return o
 }
 
+// AnnotationFetch has Flux fetch a repository at once, and not with its next look, whenever its value changes. Here it is the time at which
+// what has to be fetched was delivered.
+const AnnotationFetch = "reconcile.fluxcd.io/requestedAt"
+
 // GitRepository is the one of Flux that all Kustomizations of the branch share.
 func (f Follower) GitRepository() *unstructured.Unstructured {
 	spec := map[string]any{"url": f.URL, "interval": fluxInterval, "ref": map[string]any{"branch": f.Branch}}
@@ -128,10 +134,20 @@ type Followed struct {
 	Revision string
 	// Failure is why it cannot apply the newest; empty where it can, or has not tried.
 	Failure string
+	// Suspended says that the failure is that somebody has suspended it.
+	Suspended bool
 }
 
 // ReadApplication reads what Argo CD says.
 func ReadApplication(o *unstructured.Unstructured) Followed {
+	f := readApplication(o)
+	if f.Failure != "" {
+		f.Failure = fmt.Sprintf("%s %s/%s says: %s", o.GetKind(), o.GetNamespace(), o.GetName(), f.Failure)
+	}
+	return f
+}
+
+func readApplication(o *unstructured.Unstructured) Followed {
 	var f Followed
 	if phase := text(o, "status", "operationState", "phase"); phase == "Succeeded" {
 		f.Revision = text(o, "status", "operationState", "syncResult", "revision")
@@ -155,9 +171,61 @@ func ReadApplication(o *unstructured.Unstructured) Followed {
 	return f
 }
 
-// ReadFlux reads what Flux says, in a GitRepository and in a Kustomization.
-func ReadFlux(o *unstructured.Unstructured) Followed {
-	f := Followed{Revision: text(o, "status", "lastAppliedRevision")}
+// ReadFlux reads what Flux says of a commit that was delivered at a time, in the GitRepository and the Kustomization of its directory. A
+// Kustomization speaks of what was fetched last, and a directory that is new is missing there: until the repository was fetched after the
+// commit, its failures are of what was there before, and none are told.
+func ReadFlux(repository, kustomization *unstructured.Unstructured, commit string, delivered time.Time) Followed {
+	f := Followed{Revision: text(kustomization, "status", "lastAppliedRevision")}
+	for _, o := range []*unstructured.Unstructured{repository, kustomization} {
+		if suspended, _, _ := unstructured.NestedBool(o.Object, "spec", "suspend"); suspended {
+			f.Suspended = true
+			f.Failure = fmt.Sprintf("%s %s/%s is suspended, so nothing new is applied; resume it when it may be", o.GetKind(), o.GetNamespace(), o.GetName())
+			return f
+		}
+	}
+	if f.Failure, _ = refusal(repository); f.Failure != "" {
+		return f
+	}
+	fetched := moment(repository, "status", "artifact", "lastUpdateTime")
+	if !strings.HasSuffix(text(repository, "status", "artifact", "revision"), ":"+commit) && !fetched.After(delivered) && !looked(repository, commit, delivered) {
+		return f
+	}
+	// Times are of seconds. What was missing in what was fetched before may have been so in the same one.
+	failure, at := refusal(kustomization)
+	if missing := strings.Contains(failure, " says: ArtifactFailed: "); at.After(fetched) || at.Equal(fetched) && !missing {
+		f.Failure = failure
+	}
+	return f
+}
+
+// looked says whether Flux has looked at a repository as it was asked to for a commit, or later. Where it finds nothing new it fetches
+// nothing: it may have had the commit, in a newer one, before the push of that was heard of. What it was asked while it was suspended
+// does not count: resuming makes another generation, and that is observed once it has looked.
+func looked(repository *unstructured.Unstructured, commit string, delivered time.Time) bool {
+	observed, _, _ := unstructured.NestedInt64(repository.Object, "status", "observedGeneration")
+	handled := text(repository, "status", "lastHandledReconcileAt")
+	at, _ := time.Parse(time.RFC3339, handled)
+	return observed == repository.GetGeneration() && (handled == FetchRequest(commit, delivered) || at.Truncate(time.Second).After(delivered))
+}
+
+// Fetched says whether Flux has fetched a branch since a commit was delivered to it, or was asked to since. Times are of seconds, so what
+// happened in the same one does not count.
+func Fetched(repository *unstructured.Unstructured, commit string, delivered time.Time) bool {
+	asked := repository.GetAnnotations()[AnnotationFetch]
+	at, _ := time.Parse(time.RFC3339, asked)
+	return asked == FetchRequest(commit, delivered) || at.Truncate(time.Second).After(delivered) ||
+		moment(repository, "status", "artifact", "lastUpdateTime").After(delivered) ||
+		strings.HasSuffix(text(repository, "status", "artifact", "revision"), ":"+commit)
+}
+
+// FetchRequest is the value of AnnotationFetch for a commit: when it was delivered, with a fraction of a second that differs from commit to commit.
+func FetchRequest(commit string, delivered time.Time) string {
+	sum := sha256.Sum256([]byte(commit))
+	return delivered.UTC().Format("2006-01-02T15:04:05") + fmt.Sprintf(".%03d%03d%03dZ", sum[0], sum[1], sum[2])
+}
+
+// refusal is why an object of Flux is not Ready, and since when; nothing where it is, or is at it.
+func refusal(o *unstructured.Unstructured) (failure string, at time.Time) {
 	conditions, _, _ := unstructured.NestedSlice(o.Object, "status", "conditions")
 	for _, c := range conditions {
 		condition, _ := c.(map[string]any)
@@ -165,10 +233,18 @@ func ReadFlux(o *unstructured.Unstructured) Followed {
 		passing := slices.Contains([]string{"Progressing", "ProgressingWithRetry", "DependencyNotReady"}, reason)
 		if condition["type"] == "Ready" && condition["status"] == "False" && !passing {
 			message, _ := condition["message"].(string)
-			f.Failure = reason + ": " + message
+			since, _ := condition["lastTransitionTime"].(string)
+			at, _ = time.Parse(time.RFC3339, since)
+			return fmt.Sprintf("%s %s/%s says: %s: %s", o.GetKind(), o.GetNamespace(), o.GetName(), reason, message), at
 		}
 	}
-	return f
+	return "", time.Time{}
+}
+
+// moment is a time of an object; the zero time where there is none.
+func moment(o *unstructured.Unstructured, path ...string) time.Time {
+	at, _ := time.Parse(time.RFC3339, text(o, path...))
+	return at
 }
 
 func text(o *unstructured.Unstructured, path ...string) string {

@@ -60,6 +60,10 @@ func (e *Estimator) Of(objects []*unstructured.Unstructured, tier platformv1alph
 	if err != nil {
 		return nil, err
 	}
+	if found.Monthly.Min.IsNegative() || found.Monthly.Expected.IsNegative() {
+		// No price is, and no amount: a limit that counted it would let in as much more.
+		return nil, fmt.Errorf("they would cost less than nothing, %s %s a month: correct replicas or requests", found.Monthly.Expected, found.Currency)
+	}
 	if found.Monthly.Max.GreaterThanOrEqual(tooMuch) {
 		return nil, fmt.Errorf("they would cost a trillion %s a month or more: correct replicas or requests", found.Currency)
 	}

@@ -156,7 +156,7 @@ func TestADayNeverFalls(t *testing.T) {
 
 func TestWhatCostsMoreThanTheAPIHoldsCannotBeEstimated(t *testing.T) {
 	amount := regexp.MustCompile(`^-?[0-9]{1,20}(\.[0-9]{1,12})?$`) // that of Amount
-	for cpu, fits := range map[string]bool{"1": true, "1000000000": false} {
+	for cpu, fits := range map[string]bool{"1": true, "1000000000": false, "10000000000000000": false, "99999999999999999999999": false, "1e30": false} {
 		object := deployment(1_000_000)
 		containers := []any{map[string]any{"name": "app", "resources": map[string]any{"requests": map[string]any{"cpu": cpu}}}}
 		if err := unstructured.SetNestedSlice(object.Object, containers, "spec", "template", "spec", "containers"); err != nil {

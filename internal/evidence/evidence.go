@@ -85,13 +85,15 @@ func (a *Answer) hear(news time.Time, first time.Duration) {
 
 // learned says that the registry has something that it had not before: who signs, scans and attests does so one after another.
 func (a *Answer) learned(before *supplychain.Evidence) bool {
-	return slices.ContainsFunc(a.Proofs, func(p supplychain.Proof) bool { return !slices.Contains(before.Proofs, p) })
+	return slices.ContainsFunc(a.Proofs, func(p supplychain.Proof) bool {
+		return !slices.ContainsFunc(before.Proofs, func(own supplychain.Proof) bool { return own.Type == p.Type && own.Artifact == p.Artifact })
+	})
 }
 
 // keep puts what was known before beside what was found.
 func (a *Answer) keep(before *supplychain.Evidence) {
 	for _, p := range before.Proofs {
-		if !slices.Contains(a.Proofs, p) {
+		if !slices.ContainsFunc(a.Proofs, func(own supplychain.Proof) bool { return own.Type == p.Type && own.Artifact == p.Artifact }) {
 			a.Proofs = append(a.Proofs, p)
 		}
 	}

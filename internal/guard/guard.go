@@ -85,6 +85,7 @@ const (
 	RuleStatus       = "Status"
 	RuleLabels       = "Labels"
 	RuleAnnotations  = "Annotations"
+	RuleAmount       = "Amount"
 	RulePodSecurity  = "PodSecurity"
 	RuleScheduling   = "Scheduling"
 	RuleTokens       = "Tokens"

@@ -1,6 +1,9 @@
 package guard
 
 import (
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -10,6 +13,7 @@ import (
 	"k8s.io/pod-security-admission/policy"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/quantity"
 )
 
 // evaluator holds the checks of the Pod Security Standards, which never change while we run.
@@ -20,6 +24,9 @@ var evaluator = sync.OnceValues(func() (policy.Evaluator, error) {
 // pods holds every pod template to the level of the policy. The workload namespace enforces the
 // same level, but only when the pods are made: by then the Release would be applied, and hang.
 func (c *check) pods() {
+	if !c.amounts("", c.object.Object) {
+		return
+	}
 	for _, template := range c.templates() {
 		if template.object == nil {
 			c.refuse(template.path, RulePodSecurity, "it must be an object with a spec; write the pod template")
@@ -37,6 +44,40 @@ func (c *check) pods() {
 		c.scheduling(field(template.path, "spec"), &pod.Spec)
 		c.tokens(field(template.path, "spec"), &pod.Spec)
 	}
+}
+
+// amounts refuses amounts of resources that must not be parsed, before anything does. It says whether there are none.
+func (c *check) amounts(path string, value any) bool {
+	fine := true
+	see := func(path string, value any) {
+		if written, ok := value.(string); ok {
+			if err := quantity.Check(written); err != nil {
+				c.refuse(path, RuleAmount, "%v; correct it", err)
+				fine = false
+			}
+		}
+	}
+	switch value := value.(type) {
+	case []any:
+		for i := range value {
+			fine = c.amounts(path+"["+strconv.Itoa(i)+"]", value[i]) && fine
+		}
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(value)) {
+			at := field(path, key)
+			switch amounts, _ := value[key].(map[string]any); {
+			case amounts != nil && slices.Contains([]string{"requests", "limits", "overhead"}, key):
+				for _, name := range slices.Sorted(maps.Keys(amounts)) {
+					see(field(at, name), amounts[name])
+				}
+			case key == "sizeLimit", key == "divisor":
+				see(at, value[key])
+			default:
+				fine = c.amounts(at, value[key]) && fine
+			}
+		}
+	}
+	return fine
 }
 
 // templateMetadata refuses what the pods would inherit from the metadata of their template.

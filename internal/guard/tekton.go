@@ -57,6 +57,9 @@ func (c *check) task(path string, task any, pod map[string]any) {
 	}
 	whole := maps.Clone(pod)
 	whole["containers"], whole["volumes"] = containers, spec["volumes"]
+	if !c.amounts(path, whole) {
+		return
+	}
 	made := corev1.PodTemplateSpec{}
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(map[string]any{"spec": whole}, &made); err != nil {
 		c.refuse(path, RulePodSecurity, "it cannot be read as a task: %v; correct the type of the field", err)

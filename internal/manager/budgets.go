@@ -12,8 +12,9 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 )
 
-// maxBudgets is how many Budgets and limits of Teams have figures, the first by name. One tenant must not fill Prometheus.
-const maxBudgets = 2000
+// maxBudgets is how many Budgets and limits of Teams have figures, and maxOfHome how many Budgets of one namespace, the first by name. One
+// tenant must neither fill Prometheus, nor have the figures of others left out.
+const maxBudgets, maxOfHome = 2000, 50
 
 var (
 	budgetLabels = []string{"team", "namespace", "budget"}
@@ -64,8 +65,12 @@ func collectBudgets(ctx context.Context, reader client.Reader, found chan<- prom
 	slices.SortFunc(budgets.Items, func(a, b platformv1alpha1.Budget) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})
+	of := map[string]int{}
 	for i := range budgets.Items {
 		b := &budgets.Items[i]
+		if of[b.Namespace]++; of[b.Namespace] > maxOfHome {
+			continue
+		}
 		if left--; left < 0 {
 			return
 		}

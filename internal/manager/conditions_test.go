@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -97,6 +98,29 @@ towpath_budget_spent_ratio{budget="prod",namespace="team-shop",team="shop"} 0.25
 	all := gathered(func(found chan<- prometheus.Metric) { collectBudgets(t.Context(), c, found) })
 	if err := testutil.CollectAndCompare(all, strings.NewReader(want)); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestBudgetsOfOneTenantLeaveRoomForOthers has a team that is first by its name make more Budgets than there is room for.
+func TestBudgetsOfOneTenantLeaveRoomForOthers(t *testing.T) {
+	scheme := runtime.NewScheme()
+	if err := platformv1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	builder := fake.NewClientBuilder().WithScheme(scheme)
+	add := func(namespace, name string) {
+		b := &platformv1alpha1.Budget{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Spec: platformv1alpha1.BudgetSpec{Amount: "100", Currency: "EUR"}}
+		b.Status.Spent = "1"
+		builder.WithObjects(b)
+	}
+	for i := range maxBudgets + 100 {
+		add("team-aaa", fmt.Sprintf("b%04d", i))
+	}
+	add("team-shop", "prod")
+	c := builder.Build()
+	all := gathered(func(found chan<- prometheus.Metric) { collectBudgets(t.Context(), c, found) })
+	if got := testutil.CollectAndCount(all, "towpath_budget_spent_ratio"); got != maxOfHome+1 {
+		t.Errorf("%d Budgets have figures, want %d of the one team and the one of the other", got, maxOfHome)
 	}
 }
 

@@ -13,8 +13,9 @@ import (
 	"github.com/towpath-dev/towpath/internal/history/sqlstore"
 )
 
-// openHistory returns the store that the configuration names, which is closed with the manager; nil for none.
-func openHistory(mgr ctrl.Manager, c *HistoryConfiguration) (history.Store, error) {
+// openHistory returns the store that the configuration names, which is closed with the manager, and whether it is lost with this pod; nil for
+// none.
+func openHistory(mgr ctrl.Manager, c *HistoryConfiguration) (kept history.Store, lost bool, err error) {
 	var store *history.Lazy
 	switch {
 	case c.SQLite != "":
@@ -29,14 +30,14 @@ func openHistory(mgr ctrl.Manager, c *HistoryConfiguration) (history.Store, erro
 			return sqlstore.OpenPostgreSQL(ctx, strings.TrimSpace(string(address)))
 		})
 	default:
-		return nil, nil
+		return nil, false, nil
 	}
-	if c.SQLite != "" && lostWithPod(mounts(), c.SQLite) {
+	if lost = c.SQLite != "" && lostWithPod(mounts(), c.SQLite); lost {
 		mgr.GetLogger().Error(nil, "The history of costs is kept on a volume that is lost with this pod, and that no other manager sees: after a roll-out or an eviction "+
 			"budgets and reports begin anew, with what bills tell again and estimates of at most 31 days. Name a PostgreSQL that all managers share (history.postgresqlAddressFile), "+
 			"or run one manager with a claim (overlay history): docs/costs.md#history", "file", c.SQLite)
 	}
-	return store, mgr.Add(closer{store})
+	return store, lost, mgr.Add(closer{store})
 }
 
 // mounts is what Linux tells of what is mounted where; empty where nothing does.

@@ -99,6 +99,8 @@ func New(ctx context.Context, cfg *rest.Config, o Options) (ctrl.Manager, error)
 	}
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS = -1 // the API server's priority and fairness decides, not a limit of our own
+	// Compressed watches cost the API server a thirtieth of all its work, and save bytes on the shortest of ways.
+	cfg.DisableCompression = true
 	cfg.UserAgent = "towpath-manager"
 	cfg.Wrap(fairness.NewSlots(o.Configuration.Workers).Wrap)
 	options := managerOptions(&o)

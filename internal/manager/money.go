@@ -53,9 +53,9 @@ func newMoney(mgr ctrl.Manager, o *Options) (*money, error) {
 	if err != nil {
 		return nil, fmt.Errorf("costSources.allowedHosts: %w", err)
 	}
-	store := o.History
+	store, lost := o.History, false
 	if store == nil {
-		if store, err = openHistory(mgr, &c.History); err != nil {
+		if store, lost, err = openHistory(mgr, &c.History); err != nil {
 			return nil, err
 		}
 	}
@@ -69,10 +69,11 @@ func newMoney(mgr ctrl.Manager, o *Options) (*money, error) {
 		&spending.Reconciler{Client: mgr.GetClient(), Reader: reader, Notifier: notifier, Courier: courier(), Clock: o.Clock},
 		&budget.Reconciler{
 			Client: mgr.GetClient(), Reader: reader, Notifier: notifier, Courier: courier(), Clock: o.Clock, Recorder: mgr.GetEventRecorder("towpath"),
+			HistoryLost: lost,
 		},
 		&costsource.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), History: store, Clock: o.Clock, Recorder: mgr.GetEventRecorder("towpath"),
-			Rules: sources,
+			HistoryLost: lost, Rules: sources,
 		})
 	if store != nil {
 		m.controllers = append(m.controllers,

@@ -1,7 +1,9 @@
 package pipeline
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -15,7 +17,7 @@ type Outcome struct {
 	Succeeded bool
 	// Message says why it failed.
 	Message string
-	// Image is what it says that it pushed; empty for nothing.
+	// Image is what it says that it pushed, or put beside the image; empty for nothing.
 	Image string
 	// At is when it ended.
 	At time.Time
@@ -47,7 +49,8 @@ func Advance(plan *Plan, stages []platformv1alpha1.BuildStage, ended map[string]
 		}
 		s.State, s.Message, s.Image = platformv1alpha1.StageFailed, outcome.Message, ""
 		if outcome.Succeeded {
-			s.State, s.Image = platformv1alpha1.StageSucceeded, outcome.Image
+			s.State = platformv1alpha1.StageSucceeded
+			plan.report(s, outcome.Image)
 		}
 		completed := metav1.NewTime(outcome.At.Truncate(time.Second))
 		if outcome.At.IsZero() || s.StartedAt != nil && completed.Before(s.StartedAt) {
@@ -78,6 +81,43 @@ func Advance(plan *Plan, stages []platformv1alpha1.BuildStage, ended map[string]
 			s.State, s.StartedAt = platformv1alpha1.StageRunning, at.DeepCopy()
 		}
 	}
+}
+
+// report takes down what a stage has written to TOWPATH_RESULT: one that looks into the image says what it put beside it, all others
+// what they pushed.
+func (p *Plan) report(s *platformv1alpha1.BuildStage, reference string) {
+	for i := range p.Steps {
+		if p.Steps[i].Name == s.Name {
+			p.Steps[i].Report(s, reference)
+			return
+		}
+	}
+	s.Image = reference
+}
+
+// Report takes down what a stage of the step has written to TOWPATH_RESULT.
+func (step *Step) Report(s *platformv1alpha1.BuildStage, reference string) {
+	if step.Evidence() != "" {
+		s.Evidence = reference
+	} else {
+		s.Image = reference
+	}
+}
+
+// Reported is the evidence that the stages of a plan say they put beside the image: of each type the last.
+func Reported(plan *Plan, stages []platformv1alpha1.BuildStage) []platformv1alpha1.Evidence {
+	of := map[string]platformv1alpha1.EvidenceType{}
+	for i := range plan.Steps {
+		of[plan.Steps[i].Name] = plan.Steps[i].Evidence()
+	}
+	found := map[platformv1alpha1.EvidenceType]platformv1alpha1.Evidence{}
+	for i := range stages {
+		s := &stages[i]
+		if kind := of[s.Name]; kind != "" && s.Evidence != "" {
+			found[kind] = platformv1alpha1.Evidence{Type: kind, Location: s.Evidence, CreatedAt: s.CompletedAt}
+		}
+	}
+	return slices.SortedFunc(maps.Values(found), func(a, b platformv1alpha1.Evidence) int { return cmp.Compare(a.Type, b.Type) })
 }
 
 // Cancel ends every stage that has not ended.

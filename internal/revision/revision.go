@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -45,7 +46,8 @@ func NewCompiled(reader client.Reader) *Compiled {
 // API when the revision does not exist.
 func (c *Compiled) Get(ctx context.Context, name string) (*template.Template, error) {
 	var rev platformv1alpha1.ServiceTemplateRevision
-	if err := c.reader.Get(ctx, types.NamespacedName{Name: name}, &rev); err != nil {
+	// A revision is large, read for each Component, and changed by nobody here.
+	if err := c.reader.Get(ctx, types.NamespacedName{Name: name}, &rev, &client.GetOptions{UnsafeDisableDeepCopy: ptr.To(true)}); err != nil {
 		c.mu.Lock()
 		delete(c.byName, name)
 		c.mu.Unlock()

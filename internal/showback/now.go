@@ -3,11 +3,13 @@ package showback
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/shopspring/decimal"
 
+	"github.com/towpath-dev/towpath/internal/cost"
 	"github.com/towpath-dev/towpath/internal/cost/allocation"
 )
 
@@ -49,15 +51,21 @@ type AllocatedRow struct {
 	Memory  decimal.Decimal `json:"memory"`
 	GPU     decimal.Decimal `json:"gpu"`
 	Storage decimal.Decimal `json:"storage"`
+	// LoadBalancer and Egress are those of Services, and of what pods send to the internet.
+	LoadBalancer decimal.Decimal `json:"loadBalancer"`
+	Egress       decimal.Decimal `json:"egress"`
 	// Idle and Shared are its parts of what is nobody's.
 	Idle   decimal.Decimal `json:"idle"`
 	Shared decimal.Decimal `json:"shared"`
 	Total  decimal.Decimal `json:"total"`
 }
 
-func (r *AllocatedRow) add(o *AllocatedRow) {
-	r.CPU, r.Memory, r.GPU, r.Storage = r.CPU.Add(o.CPU), r.Memory.Add(o.Memory), r.GPU.Add(o.GPU), r.Storage.Add(o.Storage)
-	r.Idle, r.Shared, r.Total = r.Idle.Add(o.Idle), r.Shared.Add(o.Shared), r.Total.Add(o.Total)
+// allocatedRow is a row of an allocation under its name.
+func allocatedRow(kind, group string, r *allocation.Row) AllocatedRow {
+	return AllocatedRow{
+		Kind: kind, Group: group, CPU: r.CPU, Memory: r.Memory, GPU: r.GPU, Storage: r.Storage, LoadBalancer: r.LoadBalancer, Egress: r.Egress,
+		Idle: r.Idle, Shared: r.Shared, Total: r.Total(),
+	}
 }
 
 // The kinds of rows, in order.
@@ -81,7 +89,7 @@ type Allocation struct {
 	Shared allocation.Sharing  `json:"shared"`
 	Usage  UsageSource         `json:"usage"`
 	Rows   []AllocatedRow      `json:"rows"`
-	// Total is what the nodes and volumes cost: the rows sum to it exactly.
+	// Total is what nodes, volumes, load balancers and traffic cost: the rows sum to it exactly.
 	Total AllocatedRow `json:"total"`
 	Notes []string     `json:"notes,omitempty"`
 }
@@ -99,26 +107,57 @@ type AllocatedInput struct {
 // OfAllocation groups the rows of an allocation.
 func OfAllocation(in AllocatedInput) *Allocation {
 	a := &Allocation{Team: in.Team, By: in.By.String()}
-	groups := map[[2]string]*AllocatedRow{}
+	groups, total := map[[2]string]*allocation.Row{}, &allocation.Row{}
 	for key, r := range in.Result {
 		kind, group := in.place(key)
 		at := [2]string{kind, group}
 		if groups[at] == nil {
-			groups[at] = &AllocatedRow{Kind: kind, Group: group}
+			groups[at] = &allocation.Row{}
 		}
-		row := AllocatedRow{CPU: r.CPU, Memory: r.Memory, GPU: r.GPU, Storage: r.Storage, Idle: r.Idle, Shared: decimal.Sum(r.Shared, r.LoadBalancer, r.Egress), Total: r.Total()}
-		groups[at].add(&row)
-		a.Total.add(&row)
+		groups[at].Add(r)
+		total.Add(r)
 	}
-	for _, row := range groups {
-		a.Rows = append(a.Rows, *row)
+	for at, row := range groups {
+		a.Rows = append(a.Rows, allocatedRow(at[0], at[1], row))
 	}
+	a.Total = allocatedRow("", "", total)
 	order := []string{RowOwn, RowOtherTeams, RowIdle, RowUnmounted, RowUnallocated}
 	slices.SortFunc(a.Rows, func(x, y AllocatedRow) int {
 		return cmp.Or(cmp.Compare(slices.Index(order, x.Kind), slices.Index(order, y.Kind)), y.Total.Cmp(x.Total), strings.Compare(x.Group, y.Group))
 	})
 	return a
 }
+
+// FixedShares are the percentages of teams as those of the rows that they have: within a team by what each row pays otherwise, which result
+// says, and evenly where that is nothing. A team without rows has one of its own. They sum to the same.
+func FixedShares(result allocation.Result, percents map[string]decimal.Decimal) map[string]decimal.Decimal {
+	rows := map[string][]string{}
+	for _, key := range slices.Sorted(maps.Keys(result)) {
+		if owner, ok := ownerOf(key); ok {
+			rows[owner.Team] = append(rows[owner.Team], key)
+		}
+	}
+	shares := map[string]decimal.Decimal{}
+	for team, percent := range percents {
+		keys := rows[team]
+		if len(keys) == 0 {
+			keys = []string{Owner{Team: team}.Key()}
+		}
+		weights := make([]decimal.Decimal, len(keys))
+		for i, key := range keys {
+			if row := result[key]; row != nil {
+				weights[i] = decimal.Max(decimal.Zero, row.Total())
+			}
+		}
+		for i, part := range cost.Split(percent, weights, percentExactness) {
+			shares[keys[i]] = part
+		}
+	}
+	return shares
+}
+
+// percentExactness is to how many places a percentage of a team is parted.
+const percentExactness = 16
 
 // place is the kind and group of a row.
 func (in *AllocatedInput) place(key string) (kind, group string) {
@@ -158,11 +197,14 @@ func (r *AllocatedRow) title() string {
 
 // cells are the amounts of a row.
 func (r *AllocatedRow) cells() []decimal.Decimal {
-	return []decimal.Decimal{r.CPU, r.Memory, r.GPU, r.Storage, r.Idle, r.Shared, r.Total}
+	return []decimal.Decimal{r.CPU, r.Memory, r.GPU, r.Storage, r.LoadBalancer, r.Egress, r.Idle, r.Shared, r.Total}
 }
 
 // cellNames are the names of cells.
-var cellNames = []string{"cpu", "memory", "gpu", "storage", "idle", "shared", "total"}
+var cellNames = []string{"cpu", "memory", "gpu", "storage", "loadBalancer", "egress", "idle", "shared", "total"}
+
+// cellTitles are the names of cells for people.
+var cellTitles = []string{"cpu", "memory", "gpu", "storage", "balancers", "egress", "idle", "shared", "total"}
 
 // Records are the rows for CSV, exactly.
 func (a *Allocation) Records() [][]string {
@@ -211,7 +253,7 @@ func (a *Allocation) Table() string {
 	var b strings.Builder
 	b.WriteString(plain(a.title()) + "\n\n")
 	head := []string{strings.ToUpper(strings.Split(a.By, "=")[0])}
-	for _, name := range cellNames {
+	for _, name := range cellTitles {
 		head = append(head, strings.ToUpper(name))
 	}
 	head[len(head)-1] += " " + a.Currency
@@ -230,7 +272,7 @@ func (a *Allocation) Table() string {
 func (a *Allocation) Markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "### Costs of %s\n\n| %s | %s %s |\n|---|%s\n", escaped(a.title()), escaped(strings.Replace(a.By, "=", " ", 1)),
-		strings.Join(cellNames, " | "), a.Currency, strings.Repeat("--:|", len(cellNames)))
+		strings.Join(cellTitles, " | "), a.Currency, strings.Repeat("--:|", len(cellTitles)))
 	for _, row := range a.rows() {
 		row[0] = escaped(row[0])
 		b.WriteString("| " + strings.Join(row, " | ") + " |\n")

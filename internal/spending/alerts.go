@@ -121,7 +121,7 @@ func (f *Figures) alert(t *Threshold, level notify.Level, subject Subject) notif
 	if level != notify.Over {
 		verb = "is below"
 	}
-	a.Title = condition.Clip(fmt.Sprintf("%s %s %s %s in %s", upper(what), l.Title, verb, t.Shown, l.PeriodName()), 256)
+	a.Title = condition.Clip(fmt.Sprintf("%s %s %s %s in %s", Sentence(what), l.Title, verb, t.Shown, l.PeriodName()), 256)
 	a.Text = condition.Clip(fmt.Sprintf("%s %s", origin(f.Source), f.Note), 512)
 	return a
 }

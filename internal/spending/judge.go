@@ -119,7 +119,7 @@ func (f *Figures) breaks(change *Change, today forecast.Day) string {
 	}
 	if change.Currency != l.Currency {
 		return fmt.Sprintf("%s is in %s and estimates are in %s, so nobody can say that it holds: nothing is converted. %s. Ask the platform team to give prices and limits in one currency.",
-			upper(l.Title), l.Currency, change.Currency, waits)
+			Sentence(l.Title), l.Currency, change.Currency, waits)
 	}
 	with := f.Expected.Add(f.more(change, today))
 	if with.LessThanOrEqual(l.Amount) {
@@ -134,7 +134,7 @@ func (f *Figures) breaks(change *Change, today forecast.Day) string {
 		next = fmt.Sprintf(", wait for %s when the next period begins", day(l.Period.Until))
 	}
 	return fmt.Sprintf("%s is %s for %s, and the forecast is %s without it%s, and %s with it. %s: lower replicas or requests%s, or %s.",
-		upper(l.Title), Money(l.Amount, l.Currency), l.PeriodName(), Money(f.Expected, l.Currency), interval, Money(with, l.Currency), waits, next, l.Raise)
+		Sentence(l.Title), Money(l.Amount, l.Currency), l.PeriodName(), Money(f.Expected, l.Currency), interval, Money(with, l.Currency), waits, next, l.Raise)
 }
 
 // Over says by how much a change would bring the forecast over a limit, whatever that does about it: in the period that runs, or else in
@@ -187,7 +187,8 @@ func (f *Figures) more(change *Change, today forecast.Day) decimal.Decimal {
 // day is a day as sentences name it, such as 1 December 2026.
 func day(d forecast.Day) string { return d.Time().Format("2 January 2006") }
 
-func upper(text string) string {
+// Sentence is a text as the begin of a sentence.
+func Sentence(text string) string {
 	if text == "" {
 		return text
 	}

@@ -53,10 +53,14 @@ type Artifact struct {
 // Proof is something that is proven of an image.
 type Proof struct {
 	Type platformv1alpha1.ProofType
-	// Key is the name of the key that signed it, Artifact the digest of what holds it.
-	Key, Artifact string
-	// At is when a scan ended.
-	At time.Time
+	// Keys are the names of all keys of the class that signed it, in the class's order: a class that comes to ask for another one of them
+	// needs no new look at the registry.
+	Keys []string
+	// Artifact is the digest of what holds it.
+	Artifact string
+	// At is when a scan ended, Found what it found; nil where that cannot be told.
+	At    time.Time
+	Found *Findings
 }
 
 // Evidence is what the artifacts beside an image say of it.
@@ -107,31 +111,35 @@ func read(a *Artifact, digest string, keys Keys) (*Proof, *Rejection) {
 	return nil, nil
 }
 
+// simple is a SimpleSigning payload.
+type simple struct {
+	Critical struct {
+		Image struct {
+			Digest string `json:"docker-manifest-digest"`
+		} `json:"image"`
+		Type string `json:"type"`
+	} `json:"critical"`
+}
+
 func readSimple(a *Artifact, digest string, keys Keys) (*Proof, *Rejection) {
 	rejected := func(why string) (*Proof, *Rejection) { return nil, &Rejection{platformv1alpha1.ProofSignature, why} }
 	signature, err := base64.StdEncoding.DecodeString(a.Signature)
 	if err != nil || len(signature) == 0 {
 		return rejected("a signature cannot be read")
 	}
-	key := keys.maker(a.Content, signature)
-	if key == "" {
+	made := keys.makers(a.Content, signature)
+	if len(made) == 0 {
 		return rejected("a signature was made by no key of the class")
 	}
-	var payload struct {
-		Critical struct {
-			Image struct {
-				Digest string `json:"docker-manifest-digest"`
-			} `json:"image"`
-			Type string `json:"type"`
-		} `json:"critical"`
-	}
+	key := made[0]
+	var payload simple
 	if err := json.Unmarshal(a.Content, &payload); err != nil || payload.Critical.Type != signedImage {
 		return rejected("key " + key + " signed something that is no signature of an image")
 	}
 	if payload.Critical.Image.Digest != digest {
 		return rejected("a signature by key " + key + " is of another image")
 	}
-	return &Proof{Type: platformv1alpha1.ProofSignature, Key: key}, nil
+	return &Proof{Type: platformv1alpha1.ProofSignature, Keys: made}, nil
 }
 
 // envelope is one of DSSE.
@@ -179,11 +187,9 @@ func (e *envelope) read(digest string, keys Keys) (*Proof, *Rejection) {
 	err := json.Unmarshal(e.Payload, &s)
 	kind := proofType(s.PredicateType)
 	rejected := func(why string) (*Proof, *Rejection) { return nil, &Rejection{kind, why} }
-	key := ""
-	for i := range e.Signatures[:min(len(e.Signatures), maxSignatures)] {
-		if key = keys.maker(e.signed(), e.Signatures[i].Sig); key != "" {
-			break
-		}
+	made, key := e.makers(keys), ""
+	if len(made) > 0 {
+		key = made[0]
 	}
 	switch {
 	case e.PayloadType != statementType:
@@ -197,11 +203,23 @@ func (e *envelope) read(digest string, keys Keys) (*Proof, *Rejection) {
 	case kind == "":
 		return nil, nil
 	}
-	at, why := s.predicate(kind)
-	if why != "" {
+	proof := &Proof{Type: kind, Keys: made}
+	if why := s.predicate(proof); why != "" {
 		return rejected("one by key " + key + " " + why)
 	}
-	return &Proof{Type: kind, Key: key, At: at}, nil
+	return proof, nil
+}
+
+// makers are the keys of the class that signed an envelope, in the class's order.
+func (e *envelope) makers(keys Keys) []string {
+	found := map[string]bool{}
+	signed := e.signed()
+	for i := range e.Signatures[:min(len(e.Signatures), maxSignatures)] {
+		for _, name := range keys.makers(signed, e.Signatures[i].Sig) {
+			found[name] = true
+		}
+	}
+	return keys.named(found)
 }
 
 // signed is what the signatures of an envelope are of: DSSE's encoding of its type and its payload.

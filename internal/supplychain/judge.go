@@ -21,6 +21,8 @@ type Missing struct {
 	Type platformv1alpha1.ProofType
 	// Why none of what there is counts.
 	Why string
+	// Vulnerable says that a scan is there, and found what must not be.
+	Vulnerable bool
 }
 
 // Judge holds what is known of an image against what a class asks for: the proofs by which it may enter, and those that it lacks.
@@ -30,10 +32,14 @@ func Judge(c *platformv1alpha1.SupplyChain, e *Evidence, now time.Time, ageless 
 		need := &c.Proofs[i]
 		best, why := find(need, e, now, ageless)
 		if best == nil {
-			missing = append(missing, Missing{need.Type, why})
+			missing = append(missing, Missing{Type: need.Type, Why: why})
 			continue
 		}
-		proofs = append(proofs, *best)
+		if why := limits(need, best, now); why != "" {
+			missing = append(missing, Missing{Type: need.Type, Why: why, Vulnerable: best.Found != nil})
+			continue
+		}
+		proofs = append(proofs, Proof{Type: best.Type, Keys: allowed(need, best), Artifact: best.Artifact, At: best.At})
 	}
 	return proofs, missing
 }
@@ -51,8 +57,8 @@ func find(need *platformv1alpha1.RequiredProof, e *Evidence, now time.Time, agel
 		p := &e.Proofs[i]
 		switch {
 		case p.Type != need.Type:
-		case len(need.Keys) > 0 && !slices.Contains(need.Keys, p.Key):
-			say(fmt.Sprintf("one was signed by key %s, and must be by %s", p.Key, strings.Join(need.Keys, " or ")))
+		case len(allowed(need, p)) == 0:
+			say(fmt.Sprintf("one was signed by key %s, and must be by %s", strings.Join(p.Keys, " and "), strings.Join(need.Keys, " or ")))
 		case p.At.After(now.Add(skew)):
 			say(fmt.Sprintf("one states a time in the future, %s", p.At.UTC().Format(time.RFC3339)))
 		case best == nil || p.At.After(best.At):
@@ -78,6 +84,14 @@ func find(need *platformv1alpha1.RequiredProof, e *Evidence, now time.Time, agel
 	return nil, strings.Join(why, "; ")
 }
 
+// allowed are the keys that signed a proof and by which it may be signed.
+func allowed(need *platformv1alpha1.RequiredProof, p *Proof) []string {
+	if len(need.Keys) == 0 {
+		return p.Keys
+	}
+	return slices.DeleteFunc(slices.Clone(p.Keys), func(key string) bool { return !slices.Contains(need.Keys, key) })
+}
+
 // ageText writes an age in days where it is whole ones.
 func ageText(age time.Duration) string {
 	const day = 24 * time.Hour
@@ -97,7 +111,11 @@ func Ask(image string, missing []Missing) string {
 	for i, m := range missing {
 		parts[i] = fmt.Sprintf("%s (%s)", m.Type, m.Why)
 	}
-	return fmt.Sprintf("Image %s lacks %s. Bring it with: %s.", image, strings.Join(parts, ", "), command(missing[0].Type, image))
+	said := fmt.Sprintf("Image %s lacks %s. ", image, strings.Join(parts, ", "))
+	if missing[0].Vulnerable {
+		return said + "Build an image with packages in which it is mended, and scan that; or have the platform team list it in ignore of the proof Scan in the class, until a date."
+	}
+	return said + fmt.Sprintf("Bring it with: %s.", command(missing[0].Type, image))
 }
 
 // command brings a proof.

@@ -125,12 +125,24 @@ func (k *Key) made(message, signature []byte) bool {
 	return false
 }
 
-// maker is the name of the key that made a signature of a message; empty for none.
-func (k Keys) maker(message, signature []byte) string {
+// makers are the names of all keys that made a signature of a message, in order: a class may list one key by several names.
+func (k Keys) makers(message, signature []byte) []string {
+	var names []string
 	for i := range k.list {
 		if k.list[i].made(message, signature) {
-			return k.list[i].Name
+			names = append(names, k.list[i].Name)
 		}
 	}
-	return ""
+	return names
+}
+
+// named are the keys with some names, in the class's order.
+func (k Keys) named(names map[string]bool) []string {
+	var all []string
+	for i := range k.list {
+		if names[k.list[i].Name] {
+			all = append(all, k.list[i].Name)
+		}
+	}
+	return all
 }

@@ -1,6 +1,7 @@
 package supplychain
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 	"time"
@@ -53,42 +54,79 @@ func (s *statement) about(digest string) bool {
 	return false
 }
 
-// predicate looks whether the predicate is what its type says, and when a scan ended. why is what is wrong with it.
-func (s *statement) predicate(kind platformv1alpha1.ProofType) (at time.Time, why string) {
-	var p struct {
-		SPDX      string `json:"spdxVersion"`
-		CycloneDX string `json:"bomFormat"`
-		Metadata  struct {
-			Started  string `json:"scanStartedOn"`
-			Finished string `json:"scanFinishedOn"`
-		} `json:"metadata"`
-	}
-	switch kind {
+// predicate looks whether the predicate is what its type says, and takes from a scan when it ended and what it found. why is what is
+// wrong with it.
+func (s *statement) predicate(proof *Proof) (why string) {
+	switch proof.Type {
 	case platformv1alpha1.ProofSBOM:
-		if err := json.Unmarshal(s.Predicate, &struct {
-			SPDX      *string `json:"spdxVersion"`
-			CycloneDX *string `json:"bomFormat"`
-		}{&p.SPDX, &p.CycloneDX}); err != nil || p.SPDX == "" && p.CycloneDX != "CycloneDX" {
-			return at, "holds neither SPDX nor CycloneDX as JSON"
+		var p struct {
+			SPDX      string `json:"spdxVersion"`
+			CycloneDX string `json:"bomFormat"`
+		}
+		if err := json.Unmarshal(s.Predicate, &p); err != nil || p.SPDX == "" && p.CycloneDX != "CycloneDX" {
+			return "holds neither SPDX nor CycloneDX as JSON"
 		}
 	case platformv1alpha1.ProofProvenance:
 		var any map[string]json.RawMessage
 		if err := json.Unmarshal(s.Predicate, &any); err != nil || len(any) == 0 {
-			return at, "says nothing of how the image was built"
+			return "says nothing of how the image was built"
 		}
 	case platformv1alpha1.ProofScan:
-		if err := json.Unmarshal(s.Predicate, &p); err != nil {
-			return at, "cannot be read"
-		}
-		when := p.Metadata.Finished
-		if when == "" {
-			when = p.Metadata.Started
-		}
-		var err error
-		if at, err = time.Parse(time.RFC3339, when); err != nil {
-			return at, "does not state in metadata.scanFinishedOn when the scan ended"
-		}
-		at = at.UTC() // proofs are compared, and each text with an offset has a location of its own
+		return s.scan(proof)
 	}
-	return at, ""
+	return ""
+}
+
+func (s *statement) scan(proof *Proof) (why string) {
+	var p struct {
+		Scanner struct {
+			Result json.RawMessage `json:"result"`
+		} `json:"scanner"`
+		Metadata struct {
+			Started  string `json:"scanStartedOn"`
+			Finished string `json:"scanFinishedOn"`
+		} `json:"metadata"`
+	}
+	if err := json.Unmarshal(s.Predicate, &p); err != nil {
+		return "cannot be read"
+	}
+	var err error
+	if proof.At, err = time.Parse(time.RFC3339, cmp.Or(p.Metadata.Finished, p.Metadata.Started)); err != nil {
+		return "does not state in metadata.scanFinishedOn when the scan ended"
+	}
+	proof.Found = findings(p.Scanner.Result)
+	return ""
+}
+
+// Stated is what an artifact says of an image, by its digest as sha256:…, whoever signed it; false where it says nothing of it that is
+// known. It proves nothing.
+func Stated(a *Artifact, digest string) (platformv1alpha1.ProofType, bool) {
+	if len(a.Content) > MaxArtifact {
+		return "", false
+	}
+	var e envelope
+	switch {
+	case a.MediaType == SimpleSigning:
+		var payload simple
+		err := json.Unmarshal(a.Content, &payload)
+		return platformv1alpha1.ProofSignature, err == nil && payload.Critical.Type == signedImage && payload.Critical.Image.Digest == digest
+	case a.MediaType == Envelope:
+		if json.Unmarshal(a.Content, &e) != nil {
+			return "", false
+		}
+	case strings.HasPrefix(a.MediaType, bundle):
+		var b struct {
+			Envelope *envelope `json:"dsseEnvelope"`
+		}
+		if json.Unmarshal(a.Content, &b) != nil || b.Envelope == nil {
+			return "", false
+		}
+		e = *b.Envelope
+	}
+	var s statement
+	if e.PayloadType != statementType || json.Unmarshal(e.Payload, &s) != nil {
+		return "", false
+	}
+	kind := proofType(s.PredicateType)
+	return kind, kind != "" && s.about(digest)
 }

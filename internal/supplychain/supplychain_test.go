@@ -2,7 +2,6 @@ package supplychain_test
 
 import (
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -113,21 +112,6 @@ func TestJudge_ComesBackWithAnOldScan(t *testing.T) {
 	e.Look(&a, digest, supplychain.KeysOf(c))
 	if _, missing := supplychain.Judge(c, &e, noon, true); len(missing) > 0 {
 		t.Errorf("it lacks %v", missing)
-	}
-}
-
-// What is read twice is compared: by an offset that is not the machine's own, one proof would look like two.
-func TestLook_FindsTheSameScanAgainWhateverItsOffset(t *testing.T) {
-	ci := signtest.New()
-	c := class(ci, ci, platformv1alpha1.RequiredProof{Type: platformv1alpha1.ProofScan})
-	for _, ended := range []string{"2026-11-30T17:30:00+05:30", "2026-11-30T03:00:00-09:00", "2026-11-30T12:00:00Z"} {
-		a := ci.Envelope(digest, signtest.Vuln, `{"metadata":{"scanFinishedOn":"`+ended+`"}}`)
-		var once, again supplychain.Evidence
-		once.Look(&a, digest, supplychain.KeysOf(c))
-		again.Look(&a, digest, supplychain.KeysOf(c))
-		if len(once.Proofs) != 1 || !once.Proofs[0].At.Equal(noon) || !slices.Equal(once.Proofs, again.Proofs) {
-			t.Errorf("of %s are read %v, and %v", ended, once.Proofs, again.Proofs)
-		}
 	}
 }
 

@@ -54,21 +54,6 @@ var _ = Describe("What a Component does", func() {
 		Expect(kind.Delete(ctx, orders)).To(MatchError(ContainSubstring("it is used by shop")))
 	})
 
-	It("calls nothing that it does not use, where its egress is restricted", func(ctx context.Context) {
-		if !kind.enforcesNetworkPolicies(ctx) {
-			Skip("nothing enforces network policies on the node image that is built without a registry")
-		}
-		t := newTeam(ctx)
-		namespace := t.environment(ctx, "dev", "development")
-		t.web(ctx, "orders", "2", "dev")
-		other := t.web(ctx, "other", "1", "dev")
-		running(ctx, other)
-		t.shop(ctx, platformv1alpha1.EnvVar{Name: "OTHER_URL", Value: address(namespace, "other")})
-		call(ctx, namespace, address(namespace, "shop")+"/call/BACKEND").hears(ctx, "version 2")
-		refused := call(ctx, namespace, address(namespace, "shop")+"/call/OTHER")
-		Eventually(refused.seen).WithContext(ctx).Should(HaveField("Errors", ContainElement(ContainSubstring("502"))))
-	})
-
 	It("sleeps, and answers again once it is woken", func(ctx context.Context) {
 		t := newTeam(ctx)
 		namespace := t.environment(ctx, "dev", "development")
@@ -116,11 +101,16 @@ var _ = Describe("What a Component does", func() {
 	})
 })
 
+// withNetwork are the small parameters, and what the network is to let through.
+func withNetwork(parameters string) string {
+	return strings.TrimSuffix(small, "}") + ", network: " + parameters + "}"
+}
+
 // shop makes a web-service that uses the Component orders as "backend", by an egress that leads nowhere else, and waits
 // until it runs.
 func (t *team) shop(ctx context.Context, env ...platformv1alpha1.EnvVar) {
 	GinkgoHelper()
-	shop := t.component("shop", "web-service", "1", strings.TrimSuffix(small, "}")+`, network: {egress: Restricted}}`, "dev")
+	shop := t.component("shop", "web-service", "1", withNetwork(`{egress: Restricted}`), "dev")
 	shop.Spec.Env = env
 	shop.Spec.Uses = []platformv1alpha1.Use{{Component: "orders", As: "backend"}}
 	Expect(kind.Create(ctx, shop)).To(Succeed())

@@ -27,7 +27,12 @@ type team struct{ name, home string }
 
 func newTeam(ctx context.Context, members ...platformv1alpha1.TeamMember) *team {
 	GinkgoHelper()
-	t := framework.Team(framework.Name("t-"), members...)
+	return makeTeam(ctx, framework.Team(framework.Name("t-"), members...))
+}
+
+// makeTeam makes the Team as it is, but that all of it goes with it.
+func makeTeam(ctx context.Context, t *platformv1alpha1.Team) *team {
+	GinkgoHelper()
 	t.Spec.DeletionPolicy = platformv1alpha1.DeletionDelete
 	Expect(kind.Create(ctx, t)).To(Succeed())
 	DeferCleanup(func(ctx context.Context) { deleteTeam(ctx, t) })

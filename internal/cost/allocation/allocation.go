@@ -112,6 +112,13 @@ func (r *Row) Total() decimal.Decimal {
 	return decimal.Sum(r.CPU, r.Memory, r.GPU, r.Storage, r.LoadBalancer, r.Egress, r.Idle, r.Shared)
 }
 
+// Add adds what another pays.
+func (r *Row) Add(o *Row) {
+	r.CPU, r.Memory, r.GPU = r.CPU.Add(o.CPU), r.Memory.Add(o.Memory), r.GPU.Add(o.GPU)
+	r.Storage, r.LoadBalancer, r.Egress = r.Storage.Add(o.Storage), r.LoadBalancer.Add(o.LoadBalancer), r.Egress.Add(o.Egress)
+	r.Idle, r.Shared = r.Idle.Add(o.Idle), r.Shared.Add(o.Shared)
+}
+
 // Result is who pays what.
 type Result map[string]*Row
 

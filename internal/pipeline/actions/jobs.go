@@ -325,6 +325,9 @@ func (g *generator) below(paths []string) []string {
 func (s *stage) built() string {
 	var outputs []string
 	for _, other := range slices.Backward(s.before) {
+		if other.Evidence() != "" {
+			continue // it says what it put beside the image
+		}
 		outputs = append(outputs, fmt.Sprintf("needs.%s.outputs.image", other.Stage))
 	}
 	return strings.Join(outputs, " || ")

@@ -26,6 +26,12 @@ arguments=(build record "$TOWPATH_COMPONENT" "--namespace=$TOWPATH_NAMESPACE"
   "--message=$(git log -1 --format=%s "$TOWPATH_COMMIT" --)")
 if [[ $TOWPATH_RESULT == Succeeded ]]; then
   arguments+=("--image=${TOWPATH_BUILT_IMAGE:-$TOWPATH_IMAGE}")
+  for kind in sbom signature scan provenance; do
+    name="TOWPATH_EVIDENCE_${kind^^}"
+    if [[ -n ${!name:-} ]]; then
+      arguments+=("--$kind=${!name}")
+    fi
+  done
 fi
 docker run --rm --read-only --user "$(id -u):$(id -g)" --cap-drop ALL --security-opt no-new-privileges \
   --volume "$RUNNER_TEMP/towpath:/towpath:ro" --env KUBECONFIG=/towpath/config "$TOWPATH_CLI" "${arguments[@]}"
@@ -47,9 +53,15 @@ func (g *generator) recordJob() (*job, error) {
 	j := g.job("Record the Build", 10)
 	j.Needs = []string{planJob}
 	var images, all, built []string
+	evidence := map[string][]string{} // outputs by the variable that tells of them, as pipeline.Reported has it
 	for _, s := range g.stages {
 		j.Needs = append(j.Needs, s.Stage)
 		output := "needs." + s.Stage + ".outputs.image"
+		if kind := s.Evidence(); kind != "" {
+			name := "TOWPATH_EVIDENCE_" + strings.ToUpper(string(kind))
+			evidence[name] = append([]string{output}, evidence[name]...)
+			continue
+		}
 		all = append([]string{output}, all...)
 		if s.Standard == platformv1alpha1.StageImage {
 			built = append([]string{output}, built...)
@@ -79,6 +91,12 @@ func (g *generator) recordJob() (*job, error) {
 		"TOWPATH_NAMESPACE": g.Component.Namespace, "TOWPATH_COMPONENT": g.Component.Name, "TOWPATH_RUN_URL": runURL,
 		"TOWPATH_RESULT":      "${{ contains(needs.*.result, 'failure') && 'Failed' || contains(needs.*.result, 'cancelled') && 'Cancelled' || 'Succeeded' }}",
 		"TOWPATH_BUILT_IMAGE": "${{ " + strings.Join(outputs, " || ") + " }}",
+	}
+	if len(outputs) == 0 {
+		env["TOWPATH_BUILT_IMAGE"] = ""
+	}
+	for name, outputs := range evidence {
+		env[name] = "${{ " + strings.Join(outputs, " || ") + " }}"
 	}
 	if secret := g.Config.Record.tokenSecret(); secret != "" {
 		env["TOWPATH_TOKEN"] = "${{ secrets." + secret + " }}"

@@ -63,6 +63,23 @@ func TestRun_WhatWasPushedReachesLaterStagesAndTheRecord(t *testing.T) {
 	}
 }
 
+// What a stage puts beside the image is no image, for those after it and for the record.
+func TestRun_EvidenceIsRecordedAsWhatItIs(t *testing.T) {
+	const ours = "registry.example/shop/checkout@"
+	signature := "sha256:" + strings.Repeat("e", 64)
+	p := pushing()
+	p.Stages[0].Standard, p.Stages[0].Image, p.Stages[0].Script = "", "shell:1", "true"
+	p.Stages = []v1alpha1.Stage{p.Stages[0], {Name: "sign", Standard: v1alpha1.StageSign, Needs: []string{"image"}}, p.Stages[1]}
+	p.Stages[2].Needs = []string{"sign"}
+	r := play(t, p, func(_ *actions.Input, r *runner) { r.result["image"], r.result["sign"] = digest, signature })
+	if got := r.tries["after"][0].Env["TOWPATH_BUILT_IMAGE"]; got != ours+digest {
+		t.Errorf("the stage after it has %q", got)
+	}
+	if !slices.Contains(r.recorded, "--image="+ours+digest) || !slices.Contains(r.recorded, "--signature="+ours+signature) {
+		t.Errorf("recorded is %q", r.recorded)
+	}
+}
+
 func TestRun_TheRecordSaysWhatIsKnown(t *testing.T) {
 	r := play(t, pushing(), nil)
 	want := []string{

@@ -111,7 +111,8 @@ func read(stage *platformv1alpha1.BuildStage, step *pipeline.Step, task *unstruc
 		}
 		stage.CompletedAt = nil // of a try before
 	case status == "True":
-		stage.State, stage.Image = platformv1alpha1.StageSucceeded, pushed(task, pushesTo)
+		stage.State = platformv1alpha1.StageSucceeded
+		step.Report(stage, pushed(task, pushesTo))
 	case cancelled(reason):
 		stage.State, stage.Message = platformv1alpha1.StageCancelled, "It was cancelled."
 	case reason == "TaskRunTimeout":
@@ -121,7 +122,7 @@ func read(stage *platformv1alpha1.BuildStage, step *pipeline.Step, task *unstruc
 	}
 }
 
-// hints say what some of Tekton's reasons mean here.
+// hints say what some of Tekton's reasons mean here: in each, the container of the stage has never run.
 var hints = map[string]string{
 	"ExceededResourceQuota":      "It waits for room in the quota of its Environment.",
 	"ExceededNodeResources":      "No node has room for its pod.",
@@ -129,10 +130,15 @@ var hints = map[string]string{
 	"CreateContainerConfigError": "Its container cannot be made: a Secret that it names, or the key of it, is not there.",
 	"PodAdmissionFailed": "The pod security of the namespace refuses the containers that Tekton adds to its pod: have whoever runs Tekton set " +
 		"set-security-context to \"true\" in ConfigMap feature-flags of Tekton's namespace.",
+	"PodCreationFailed": "Its pod cannot be made: a quota that wants requests or limits of each container, a webhook or a policy refuses it; or the stage has " +
+		"args alone, and Tekton cannot ask the registry for the entry point of its image.",
 }
 
-// failure says why a stage failed, without a line of its logs.
+// failure says why a stage failed, without a line of its logs. Tekton says of the steps of a pod that never ran that they ended with exit code 1.
 func failure(task *unstructured.Unstructured, reason string) string {
+	if hint := hints[reason]; hint != "" {
+		return fmt.Sprintf("%s kubectl describe taskrun -n %s %s shows what Tekton says.", hint, task.GetNamespace(), task.GetName())
+	}
 	steps, _, _ := unstructured.NestedSlice(task.Object, "status", "steps")
 	for _, one := range steps {
 		fields, ok := one.(map[string]any)
@@ -143,9 +149,6 @@ func failure(task *unstructured.Unstructured, reason string) string {
 		if found && code != 0 {
 			return fmt.Sprintf("It ended with exit code %d: towpath build logs, or kubectl logs -n %s -l tekton.dev/taskRun=%s, shows why.", code, task.GetNamespace(), task.GetName())
 		}
-	}
-	if hint := hints[reason]; hint != "" {
-		return hint
 	}
 	return fmt.Sprintf("TaskRun %s failed (%s).", task.GetName(), reason)
 }

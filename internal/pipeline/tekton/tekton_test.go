@@ -281,6 +281,12 @@ func TestRead_TellsTimesAndWhy(t *testing.T) {
 	out := tekton.Read(&p, "", pipelineRun(t, "False", "Failed"), []*unstructured.Unstructured{
 		taskRun(t, "unit", "False", "Failed", "  steps: [{name: stage, terminated: {exitCode: 7}}]"), taskRun(t, "lint-1", "False", "TaskRunTimeout", ""),
 	})
+	never := tekton.Read(&p, "", pipelineRun(t, "False", "Failed"), []*unstructured.Unstructured{
+		taskRun(t, "unit", "False", "TaskRunImagePullFailed", "  steps: [{name: stage, terminated: {exitCode: 1, reason: TaskRunImagePullFailed}}]"),
+	}).Stages[1]
+	if want := "Its image cannot be pulled. kubectl describe taskrun -n shop-dev checkout-abab-unit shows what Tekton says."; never.Message != want {
+		t.Errorf("message %q of a stage that never ran", never.Message)
+	}
 	unit := out.Stages[1]
 	if took := unit.CompletedAt.Sub(unit.StartedAt.Time); took != time.Minute {
 		t.Errorf("it took %v", took)

@@ -109,6 +109,25 @@ func (s *Signer) Envelope(digest, predicateType, predicate string) supplychain.A
 	return supplychain.Artifact{MediaType: supplychain.Envelope, Content: content}
 }
 
+// And states something of an image with another Signer.
+func (s *Signer) And(other *Signer, digest, predicateType, predicate string) supplychain.Artifact {
+	var e struct {
+		PayloadType string           `json:"payloadType"`
+		Payload     []byte           `json:"payload"`
+		Signatures  []map[string]any `json:"signatures"`
+	}
+	if err := json.Unmarshal(s.Envelope(digest, predicateType, predicate).Content, &e); err != nil {
+		panic(err)
+	}
+	signed := append(fmt.Appendf(nil, "DSSEv1 %d %s %d ", len(e.PayloadType), e.PayloadType, len(e.Payload)), e.Payload...)
+	e.Signatures = append([]map[string]any{{"sig": other.Of(signed)}}, e.Signatures...)
+	content, err := json.Marshal(e)
+	if err != nil {
+		panic(err)
+	}
+	return supplychain.Artifact{MediaType: supplychain.Envelope, Content: content}
+}
+
 // Bundle states it in a bundle of Sigstore.
 func (s *Signer) Bundle(digest, predicateType, predicate string) supplychain.Artifact {
 	content := fmt.Appendf(nil, `{"mediaType":%q,"verificationMaterial":{"publicKey":{"hint":""}},"dsseEnvelope":%s}`, BundleType, s.Envelope(digest, predicateType, predicate).Content)
@@ -116,8 +135,11 @@ func (s *Signer) Bundle(digest, predicateType, predicate string) supplychain.Art
 }
 
 // Scanned is the predicate of a scan that ended at a time.
-func Scanned(at time.Time) string {
-	return fmt.Sprintf(`{"scanner":{"uri":"https://scanner.example","result":{}},"metadata":{"scanStartedOn":%q,"scanFinishedOn":%[1]q}}`, at.UTC().Format(time.RFC3339))
+func Scanned(at time.Time) string { return Found("{}", at) }
+
+// Found is that of one with a result.
+func Found(result string, at time.Time) string {
+	return fmt.Sprintf(`{"scanner":{"uri":"https://scanner.example","result":%s},"metadata":{"scanStartedOn":%q,"scanFinishedOn":%[2]q}}`, result, at.UTC().Format(time.RFC3339))
 }
 
 // Image puts an image of its own into a repository, and returns it by its digest.

@@ -51,6 +51,21 @@ var _ = Describe("A Budget", func() {
 		Expect(string(read(ctx, b).Status.Spent)).To(Equal("8400000000000001.7284"))
 	})
 
+	It("says which day it cannot be reckoned with, and keeps the figures of before", func(ctx context.Context) {
+		team := newTeam(ctx)
+		spend(ctx, team.Name, "aws", "10", 60)
+		b := newBudget(team, "250")
+		Expect(admin.Create(ctx, b)).To(Succeed())
+		Eventually(ctx, framework.Read(admin, b)).Should(framework.BeReady())
+		spend(ctx, team.Name, "aws", "6000000000000000", 14)
+		b = read(ctx, b)
+		b.Spec.Amount = "251"
+		Expect(admin.Update(ctx, b)).To(Succeed())
+		Eventually(ctx, framework.Read(admin, b)).Should(framework.HaveCondition(platformv1alpha1.ConditionReady, metav1.ConditionFalse,
+			platformv1alpha1.ReasonHistoryUnavailable, "the usage of 2026-11-01 are no amount of money"))
+		Expect(read(ctx, b).Status.Spent).To(Equal(platformv1alpha1.Amount("140")))
+	})
+
 	It("says that figures are estimates where no bill is read, and that nothing is recorded where nothing is", func(ctx context.Context) {
 		team := newTeam(ctx)
 		b := newBudget(team, "250")
@@ -213,6 +228,47 @@ var _ = Describe("A Budget", func() {
 })
 
 var _ = Describe("A Team with limits", func() {
+	It("says how it stands to a limit also where another cannot be reckoned, and takes back no alert of that", func(ctx context.Context) {
+		team := newTeam(ctx)
+		figures := func(amount string) {
+			record(ctx, team.Name, "aws", func(yield func(history.Figure, error) bool) {
+				for environment, amount := range map[string]string{"prod": amount, "dev": "10"} {
+					if !yield(history.Figure{Day: today - 3, Effective: decimal.RequireFromString(amount), Series: history.Series{
+						Team: team.Name, Environment: environment, Component: "checkout", Service: "Compute", Category: history.Usage, Currency: "USD",
+					}}, nil) {
+						return
+					}
+				}
+			})
+		}
+		figures("95")
+		team.Spec.Spending = &platformv1alpha1.TeamSpending{Limits: []platformv1alpha1.SpendingLimit{
+			{Name: "prod", Amount: "100", Currency: "USD", Enforcement: platformv1alpha1.EnforceDeny, Environments: []string{"prod"}},
+			{Name: "dev", Amount: "100", Currency: "USD", Enforcement: platformv1alpha1.EnforceDeny, Environments: []string{"dev"}},
+		}}
+		Expect(admin.Update(ctx, team)).To(Succeed())
+		spent := func() map[string]string {
+			all := map[string]string{}
+			if status := read(ctx, team).Status.Spending; status != nil {
+				for _, limit := range status.Limits {
+					all[limit.Name] = string(limit.Spent)
+				}
+			}
+			return all
+		}
+		Eventually(spent).Should(Equal(map[string]string{"prod": "95", "dev": "10"}))
+		fired := read(ctx, team).Status.Spending.Alerts.Fired
+		Expect(fired).NotTo(BeEmpty())
+
+		figures("6000000000000000")
+		team = read(ctx, team)
+		team.Spec.Spending.Limits[1].Amount = "200"
+		Expect(admin.Update(ctx, team)).To(Succeed())
+		Eventually(func() platformv1alpha1.Amount { return read(ctx, team).Status.Spending.Limits[1].Amount }).Should(Equal(platformv1alpha1.Amount("200")))
+		Expect(spent()).To(Equal(map[string]string{"prod": "95", "dev": "10"}))
+		Expect(read(ctx, team).Status.Spending.Alerts.Fired).To(Equal(fired))
+	})
+
 	It("says how it stands to each, and is refused with a currency that is none", func(ctx context.Context) {
 		team := newTeam(ctx)
 		spend(ctx, team.Name, "aws", "10", 60)
@@ -236,13 +292,13 @@ func custom(from, until string) platformv1alpha1.SpendingPeriod {
 	return platformv1alpha1.SpendingPeriod{Type: platformv1alpha1.PeriodCustom, From: from, Until: until}
 }
 
-// limited gives a Team a limit.
 // november is the month in which the clock of the suite stands, and no other: what follows it decides nothing.
 var november = platformv1alpha1.SpendingPeriod{Type: platformv1alpha1.PeriodCustom, From: "2026-11-01", Until: "2026-11-30"}
 
 // once has the limit of a Team hold in november alone.
 func once(team *platformv1alpha1.Team) { team.Spec.Spending.Limits[0].Period = november }
 
+// limited gives a Team a limit.
 func limited(amount string, enforcement platformv1alpha1.Enforcement) func(*platformv1alpha1.Team) {
 	return func(team *platformv1alpha1.Team) {
 		team.Spec.Spending = &platformv1alpha1.TeamSpending{Limits: []platformv1alpha1.SpendingLimit{{

@@ -37,23 +37,23 @@ func succeededAs(image string) func(*platformv1alpha1.Build) {
 	return func(b *platformv1alpha1.Build) { b.Spec.Result, b.Spec.Image = platformv1alpha1.BuildSucceeded, image }
 }
 
+// restart has the manager run with another configuration: whether it asks registries for digests, and which.
+func restart(ctx context.Context, resolve string, hosts ...string) {
+	GinkgoHelper()
+	Expect(cluster.StopManager()).To(Succeed())
+	before := cluster.Configure
+	cluster.Configure = func(c *manager.Configuration) {
+		before(c)
+		c.Pipeline.Digests.Resolve, c.Registries.AllowedHosts = resolve, hosts
+	}
+	Expect(cluster.StartManager(ctx)).To(Succeed())
+}
+
 var _ = Describe("The image of a Build that is named by a tag", Ordered, func() {
 	// serves is a registry, hangs one that never answers, and foreign one that the platform does not allow.
 	var serves, hangs, foreign string
 	var reached atomic.Int32
 	var pipeline platformv1alpha1.Pipeline
-
-	// restart has the manager run with another configuration.
-	restart := func(ctx context.Context, resolve string, hosts ...string) {
-		GinkgoHelper()
-		Expect(cluster.StopManager()).To(Succeed())
-		before := cluster.Configure
-		cluster.Configure = func(c *manager.Configuration) {
-			before(c)
-			c.Pipeline.Digests.Resolve, c.Registries.AllowedHosts = resolve, hosts
-		}
-		Expect(cluster.StartManager(ctx)).To(Succeed())
-	}
 
 	BeforeAll(func(ctx context.Context) {
 		serve := func(handler http.Handler) string {

@@ -196,8 +196,12 @@ var _ = Describe("A Build by Tekton", func() {
 		job := t.job(ctx, b, "image")
 		labels := maps.Clone(job.Spec.Template.Labels)
 		labels[batchv1.JobNameLabel] = job.Name
+		// One that belongs to nobody would be the Job's by Kubernetes' own rules; those of Tekton belong to a TaskRun, in whose place this stands.
+		owner := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: t.workload, Name: "owner"}}
+		Expect(admin.Create(ctx, owner)).To(Succeed())
 		// The first by name is the first that is listed.
 		forged := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: t.workload, Name: "a-pod-of-tekton", Labels: labels}, Spec: *job.Spec.Template.Spec.DeepCopy()}
+		forged.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(owner, corev1.SchemeGroupVersion.WithKind("ConfigMap"))}
 		Expect(tekton().Create(ctx, forged)).To(Succeed())
 		forged.Status.Phase = corev1.PodSucceeded
 		forged.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "stage", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{

@@ -2,10 +2,12 @@ package costsource_test
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -37,6 +39,38 @@ var _ = Describe("Without a history", Serial, func() {
 		Eventually(ctx, framework.Read(admin, source)).Should(framework.BeStalled("HistoryUnavailable", "Set history in its configuration"))
 		Expect(admin.Delete(ctx, source)).To(Succeed())
 		Eventually(ctx, framework.Gone(admin, source)).Should(BeTrue())
+	})
+
+	It("that outlives the manager's pod, a CostSource and a Budget say so", func(ctx context.Context) {
+		// In memory, as an emptyDir may be: what Linux mounts there is a tmpfs.
+		dir, err := os.MkdirTemp("/dev/shm", "towpath-history-")
+		if err != nil {
+			Skip("there is no memory to keep files in: " + err.Error())
+		}
+		DeferCleanup(func() { Expect(os.RemoveAll(dir)).To(Succeed()) })
+		bills := GinkgoT().TempDir()
+		bill(bills, "a.csv", charge(1, "shop", "1"))
+		source := made(ctx, newSource(bills))
+		Expect(read(ctx, source)).NotTo(framework.HaveCondition(platformv1alpha1.ConditionHistoryKept, metav1.ConditionFalse, ""))
+		budget := &platformv1alpha1.Budget{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "team-shop", Name: framework.Name("b")}, Spec: platformv1alpha1.BudgetSpec{Amount: "100", Currency: "USD"},
+		}
+		Expect(admin.Create(ctx, budget)).To(Succeed())
+
+		withHistory(ctx, filepath.Join(dir, "history.db"))
+		lost := framework.HaveCondition(platformv1alpha1.ConditionHistoryKept, metav1.ConditionFalse, platformv1alpha1.ReasonHistoryLostWithPod, "make deploy OVERLAY=history")
+		Eventually(ctx, framework.Read(admin, source)).Should(And(framework.BeReady(), lost))
+		Eventually(ctx, framework.Read(admin, budget)).Should(And(framework.BeReady(), lost))
+		Eventually(func(g Gomega) {
+			var events eventsv1.EventList
+			g.Expect(admin.List(ctx, &events)).To(Succeed())
+			g.Expect(events.Items).To(ContainElement(And(HaveField("Regarding.UID", source.UID), HaveField("Reason", platformv1alpha1.ReasonHistoryLostWithPod))))
+		}).Should(Succeed(), "an event tells of it")
+
+		withHistory(ctx, file)
+		kept := Not(framework.HaveCondition(platformv1alpha1.ConditionHistoryKept, metav1.ConditionFalse, ""))
+		Eventually(ctx, framework.Read(admin, source)).Should(kept)
+		Eventually(ctx, framework.Read(admin, budget)).Should(kept)
 	})
 
 	It("a CostSource that was read keeps what it says, and is read once there is one again", func(ctx context.Context) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -315,7 +316,13 @@ var _ = Describe("What follows a repository", Ordered, func() {
 		repository := object("source.toolkit.fluxcd.io/v1", "GitRepository")
 		Expect(admin.Get(ctx, types.NamespacedName{Namespace: "flux-system", Name: spec["sourceRef"].(map[string]any)["name"].(string)}, repository)).To(Succeed())
 		Expect(repository.Object["spec"]).To(And(HaveKeyWithValue("url", server.URL(p.name)), HaveKeyWithValue("secretRef", HaveKeyWithValue("name", "deploy"))))
-		tell(ctx, kustomization, map[string]any{"conditions": []any{map[string]any{"type": "Ready", "status": "False", "reason": "ReconciliationFailed", "message": "no such field"}}})
+		failed := func(reason, message string) map[string]any {
+			return map[string]any{"conditions": []any{map[string]any{"type": "Ready", "status": "False", "reason": reason, "message": message, "lastTransitionTime": time.Now().UTC().Format(time.RFC3339)}}}
+		}
+		tell(ctx, kustomization, failed("ArtifactFailed", "kustomization path not found"))
+		Consistently(ctx, framework.Read(admin, p.release(1)), "12s").Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonWaitingForSync), "Flux speaks of what it fetched before")
+		tell(ctx, repository, map[string]any{"artifact": map[string]any{"revision": "main@sha1:" + p.git(ctx, "rev-parse", "main"), "lastUpdateTime": "2026-01-01T00:00:00Z"}})
+		tell(ctx, kustomization, failed("ReconciliationFailed", "no such field"))
 		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(mergeTimeout).Should(
 			framework.HaveCondition(isReady, no, platformv1alpha1.ReasonSyncFailed, "no such field"))
 	})

@@ -122,6 +122,37 @@ var _ = Describe("A class that asks for more than a signature", func() {
 	})
 })
 
+var _ = Describe("A class that bounds what a scan may have found", func() {
+	const found = `{"matches":[{"vulnerability":{"id":"CVE-2026-1","severity":"High"},"artifact":{"name":"openssl","version":"3.0.1"}}]}`
+	scanned := platformv1alpha1.RequiredProof{Type: platformv1alpha1.ProofScan, MaxSeverity: platformv1alpha1.SeverityMedium}
+
+	It("names image, vulnerability and package, and lets it in once the class ignores that", func(ctx context.Context) {
+		image, env := image(), environment(ctx, scanned)
+		Expect(signtest.Refer(image, ci.Bundle(digest(image), signtest.Vuln, signtest.Found(found, time.Now())))).To(Succeed())
+		c := component(ctx, image, env)
+		Eventually(ctx, framework.Read(admin, c)).Should(waitsFor(platformv1alpha1.ReasonProofMissing,
+			"Image "+image+" lacks Scan", "found High CVE-2026-1 in openssl 3.0.1, and may find nothing worse than Medium", "ignore of the proof Scan"))
+		ignore := []platformv1alpha1.IgnoredVulnerability{{Vulnerability: "CVE-2026-1", Package: "zlib", Expires: "2099-01-01", Reason: "It is not reached."}}
+		changeClass(ctx, env, func(s *platformv1alpha1.SupplyChain) { s.Proofs[0].Ignore = ignore })
+		Consistently(ctx, framework.Read(admin, c), "500ms").Should(waitsFor(platformv1alpha1.ReasonProofMissing, "CVE-2026-1 in openssl"))
+		ignore[0].Package = "openssl"
+		changeClass(ctx, env, func(s *platformv1alpha1.SupplyChain) { s.Proofs[0].Ignore = ignore })
+		Eventually(ctx, framework.Read(admin, c)).Should(promoted())
+		Expect(framework.Read(admin, release(c, 1))(ctx)).To(HaveField("Status.Proofs", ConsistOf(HaveField("Type", platformv1alpha1.ProofScan))))
+	})
+
+	It("takes the newest scan, and no other's ignoring", func(ctx context.Context) {
+		image, env := image(), environment(ctx, scanned)
+		Expect(signtest.Refer(image, ci.Bundle(digest(image), signtest.Vuln, signtest.Found(`{"matches":[]}`, time.Now().Add(-time.Hour))))).To(Succeed())
+		Expect(signtest.Refer(image, ci.Bundle(digest(image), signtest.Vuln, signtest.Found(`{"matches":[],"ignoredMatches":`+
+			`[{"vulnerability":{"id":"CVE-2026-1","severity":"High"},"artifact":{"name":"openssl","version":"3.0.1"},"appliedIgnoreRules":[{"vulnerability":"CVE-2026-1"}]}]}`, time.Now())))).To(Succeed())
+		c := component(ctx, image, env)
+		Eventually(ctx, framework.Read(admin, c)).Should(waitsFor(platformv1alpha1.ReasonProofMissing, "High CVE-2026-1 in openssl 3.0.1"))
+		Expect(signtest.Refer(image, ci.Bundle(digest(image), signtest.Vuln, signtest.Found(`{"matches":[]}`, time.Now().Add(time.Second))))).To(Succeed())
+		Eventually(ctx, framework.Read(admin, c)).Should(promoted())
+	})
+})
+
 var _ = Describe("A rollback to what entered before the class asked", func() {
 	// asking has the class ask of all images, of which it exempted one before.
 	asking := func(ctx context.Context, env string) {
@@ -183,5 +214,13 @@ var _ = Describe("A class with keys", func() {
 		Expect(admin.Create(ctx, class.DeepCopy())).To(MatchError(ContainSubstring("keys of a proof must name keys of supplyChain")))
 		class.Spec.SupplyChain.Proofs[0].Keys, class.Spec.SupplyChain.Proofs[0].MaxAgeSeconds = nil, 3600
 		Expect(admin.Create(ctx, class.DeepCopy())).To(MatchError(ContainSubstring("maxAgeSeconds must be set of a Scan alone")))
+		class.Spec.SupplyChain.Proofs[0].MaxAgeSeconds, class.Spec.SupplyChain.Proofs[0].MaxSeverity = 0, platformv1alpha1.SeverityHigh
+		Expect(admin.Create(ctx, class.DeepCopy())).To(MatchError(ContainSubstring("maxSeverity must be set of a Scan alone")))
+		class.Spec.SupplyChain.Proofs[0] = platformv1alpha1.RequiredProof{Type: platformv1alpha1.ProofScan, Ignore: []platformv1alpha1.IgnoredVulnerability{
+			{Vulnerability: "CVE-2026-1", Expires: "2027-13-01", Reason: "It is not reached."},
+		}}
+		Expect(admin.Create(ctx, class.DeepCopy())).To(MatchError(ContainSubstring("ignore[0].expires")))
+		class.Spec.SupplyChain.Proofs[0].Ignore[0].Expires = "2027-01-01"
+		Expect(admin.Create(ctx, class.DeepCopy())).To(MatchError(ContainSubstring("ignore must be set with maxSeverity alone")))
 	})
 })

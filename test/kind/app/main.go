@@ -1,4 +1,4 @@
-// Command app is what the kind suite runs in its pods: a small server, job, worker and client in one static binary. An
+// Command app is what the kind suite runs in its pods: a small server, job, worker, client and receiver of alerts in one static binary. An
 // image's environment says which version it is, and in which way it fails.
 package main
 
@@ -33,6 +33,8 @@ func main() {
 		log.Print("the job is done")
 	case "worker":
 		err = work()
+	case "receive":
+		err = receive()
 	case "client":
 		err = newClient(os.Args[2:]).run()
 	default:

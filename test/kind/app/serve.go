@@ -40,10 +40,7 @@ func serve(failure string) error {
 	})
 	mux.HandleFunc("/call/{name}", callOther)
 
-	server := listen(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set(servedBy, os.Getenv("VERSION"))
-		mux.ServeHTTP(w, r)
-	}))
+	server := listen(tagged(mux))
 	ended := make(chan error, 1)
 	go func() { ended <- server.ListenAndServe() }()
 	signals := make(chan os.Signal, 1)
@@ -65,6 +62,14 @@ func serve(failure string) error {
 	}
 	log.Print("drained")
 	return nil
+}
+
+// tagged puts the header on each answer.
+func tagged(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(servedBy, os.Getenv("VERSION"))
+		next.ServeHTTP(w, r)
+	})
 }
 
 // callOther calls the address in the variable <name>_URL, and passes the answer on.

@@ -1,11 +1,10 @@
 // Package allocated looks with the caller's rights at the nodes of a cluster and at what runs on them, so that internal/cost/allocation
-// can share what they cost: what containers ask for and use, and which volumes they have.
+// can share what they cost: what containers ask for and use, which volumes and load balancers they have, and what they send to the internet.
 package allocated
 
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/shopspring/decimal"
 	corev1 "k8s.io/api/core/v1"
@@ -35,8 +34,13 @@ type looker struct {
 	prices *cost.Prices
 	found  *Found
 	nodes  map[string]bool
+	// used is what is used, and traffic what was sent to the internet in the last hour.
+	used    used
+	traffic traffic
 	// users are the rows of pods by the claim that they mount, as namespace/name.
 	users map[string]map[string]decimal.Decimal
+	// sent are the GiB a month that each row sends to the internet.
+	sent map[string]decimal.Decimal
 	// defaulted is set where a price is of the default list.
 	defaulted bool
 	// lost counts pods on nodes that were not listed.
@@ -48,7 +52,9 @@ var hours = decimal.NewFromInt(cost.HoursPerMonth)
 
 // Look gathers what runs now. Where ask is nil usage is that of metrics.k8s.io, where that is served.
 func Look(ctx context.Context, c client.Reader, prices *cost.Prices, ask Asker) (*Found, error) {
-	l := &looker{Reader: c, prices: prices, found: &Found{}, nodes: map[string]bool{}, users: map[string]map[string]decimal.Decimal{}}
+	l := &looker{
+		Reader: c, prices: prices, found: &Found{}, nodes: map[string]bool{}, users: map[string]map[string]decimal.Decimal{}, sent: map[string]decimal.Decimal{},
+	}
 	if err := cluster.Pages(ctx, c, &corev1.NodeList{}, func(list *corev1.NodeList) {
 		for i := range list.Items {
 			l.node(&list.Items[i])
@@ -56,13 +62,16 @@ func Look(ctx context.Context, c client.Reader, prices *cost.Prices, ask Asker) 
 	}); err != nil {
 		return nil, fmt.Errorf("listing nodes: %w", err)
 	}
-	used, err := l.usage(ctx, ask)
-	if err != nil {
+	var err error
+	if l.used, err = l.usage(ctx, ask); err != nil {
+		return nil, err
+	}
+	if l.traffic, err = l.internet(ctx, ask); err != nil {
 		return nil, err
 	}
 	if err := cluster.Pages(ctx, c, &corev1.PodList{}, func(list *corev1.PodList) {
 		for i := range list.Items {
-			l.pod(&list.Items[i], used)
+			l.pod(&list.Items[i])
 		}
 	}); err != nil {
 		return nil, fmt.Errorf("listing pods: %w", err)
@@ -74,6 +83,10 @@ func Look(ctx context.Context, c client.Reader, prices *cost.Prices, ask Asker) 
 	}); err != nil {
 		return nil, fmt.Errorf("listing persistentvolumeclaims: %w", err)
 	}
+	if err := l.loadBalancers(ctx); err != nil {
+		return nil, err
+	}
+	l.egress()
 	if l.defaulted {
 		l.note("prices are OpenCost's default list, which may not be yours: give --prices")
 	}
@@ -89,27 +102,26 @@ func (l *looker) note(format string, args ...any) {
 
 // node adds a node, at what its parts cost by the list of prices.
 func (l *looker) node(node *corev1.Node) {
-	size := cost.NodeSize{Cores: amountOf(node.Status.Capacity[corev1.ResourceCPU]), MemoryGiB: gib(node.Status.Capacity[corev1.ResourceMemory]), GPUs: gpus(node.Status.Capacity)}
 	scope := l.prices.In("", node.Labels)
-	price := decimal.Zero
-	for _, part := range []struct {
-		item cost.Item
-		has  decimal.Decimal
-	}{{cost.Item{Resource: cost.CPU}, size.Cores}, {cost.Item{Resource: cost.Memory}, size.MemoryGiB}, {cost.Item{Resource: cost.GPU}, size.GPUs}} {
-		if rate, ok := scope.Price(part.item); ok && !part.has.IsZero() {
-			price = price.Add(rate.Amount.Mul(part.has))
-			l.defaulted = l.defaulted || rate.From == cost.DefaultList
+	size := cost.NodeSize{Cores: amountOf(node.Status.Capacity[corev1.ResourceCPU]), MemoryGiB: gib(node.Status.Capacity[corev1.ResourceMemory])}
+	var names []string
+	for name, quantity := range node.Status.Capacity {
+		if pieces := cost.GPUs(string(name), amountOf(quantity)); !pieces.IsZero() {
+			size.GPUs, names = size.GPUs.Add(pieces), append(names, string(name))
 		}
 	}
+	size.GPUType = scope.GPUType(node.Labels, names...)
+	price, defaulted := size.Price(scope)
 	if price.IsZero() {
 		return // it has nothing yet, or nothing that has a price
 	}
+	l.defaulted = l.defaulted || defaulted
 	l.nodes[node.Name] = true
 	l.found.Input.Nodes = append(l.found.Input.Nodes, allocation.Node{Name: node.Name, Size: size, Hours: hours, PriceHour: price, Scope: scope})
 }
 
 // pod adds the containers of a pod that has a node. One that is over holds nothing any more.
-func (l *looker) pod(pod *corev1.Pod, used map[string]usage) {
+func (l *looker) pod(pod *corev1.Pod) {
 	if pod.Spec.NodeName == "" || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
 		return
 	}
@@ -118,21 +130,9 @@ func (l *looker) pod(pod *corev1.Pod, used map[string]usage) {
 		return
 	}
 	key := keyOf(pod.Labels)
-	containers := pod.Spec.Containers
-	for i := range pod.Spec.InitContainers {
-		if c := &pod.Spec.InitContainers[i]; c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
-			containers = append(containers[:len(containers):len(containers)], *c) // it runs beside the others
-		}
-	}
-	for i := range containers {
-		c := &containers[i]
-		takes := used[pod.Namespace+"/"+pod.Name+"/"+c.Name]
-		l.found.Input.Samples = append(l.found.Input.Samples, allocation.Sample{
-			Key: key, Node: pod.Spec.NodeName, Hours: hours,
-			CPURequested: amountOf(c.Resources.Requests[corev1.ResourceCPU]), CPUUsed: takes.cpu,
-			MemoryRequested: gib(c.Resources.Requests[corev1.ResourceMemory]), MemoryUsed: takes.memory,
-			GPUs: gpus(c.Resources.Requests),
-		})
+	l.containers(pod, key)
+	if gib := l.traffic[pod.Namespace+"/"+pod.Name]; gib.IsPositive() {
+		l.sent[key] = l.sent[key].Add(gib.Mul(hours))
 	}
 	for i := range pod.Spec.Volumes {
 		source := pod.Spec.Volumes[i].PersistentVolumeClaim
@@ -191,13 +191,11 @@ func gib(quantity resource.Quantity) decimal.Decimal {
 	return amountOf(quantity).DivRound(decimal.NewFromInt(1<<30), gibPlaces)
 }
 
-// gpus are those among resources.
+// gpus are those among resources, as whole ones.
 func gpus(resources corev1.ResourceList) decimal.Decimal {
 	sum := decimal.Zero
 	for name, quantity := range resources {
-		if strings.Contains(string(name), "/") && cost.IsGPU(string(name)) {
-			sum = sum.Add(amountOf(quantity))
-		}
+		sum = sum.Add(cost.GPUs(string(name), amountOf(quantity)))
 	}
 	return sum
 }

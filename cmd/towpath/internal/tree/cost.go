@@ -34,7 +34,7 @@ func costOfAll(c *platformv1alpha1.CostSum) string {
 	}
 	text := costOf(&c.EstimatedCost)
 	if c.Unknown > 0 {
-		text += fmt.Sprintf(", and %d releases without an estimate", c.Unknown)
+		text += fmt.Sprintf(", and %d without an estimate", c.Unknown)
 	}
 	return text
 }

@@ -162,6 +162,41 @@ next: kubectl -n shop-dev port-forward deployment/checkout 8080:8080
 `)
 }
 
+// Costs stand beside what they are of, and prices that nobody configured are marked.
+func TestWhatItCostsShows(t *testing.T) {
+	from := reader(t, "ready")
+	amounts := platformv1alpha1.AmountRange{Min: "52.3381", Expected: "104.6762", Max: "261.6904"}
+	var release platformv1alpha1.Release
+	if err := from.Get(t.Context(), client.ObjectKey{Namespace: "team-shop", Name: "checkout-prod-1"}, &release); err != nil {
+		t.Fatal(err)
+	}
+	release.Spec.EstimatedCost = &platformv1alpha1.ReleaseCost{EstimatedCost: platformv1alpha1.EstimatedCost{
+		Currency: "USD", Monthly: amounts, PricesFrom: platformv1alpha1.PricesOfDefaultList,
+	}}
+	if err := from.Update(t.Context(), &release); err != nil {
+		t.Fatal(err)
+	}
+	var component platformv1alpha1.Component
+	if err := from.Get(t.Context(), client.ObjectKey{Namespace: "team-shop", Name: "checkout"}, &component); err != nil {
+		t.Fatal(err)
+	}
+	component.Status.EstimatedCost = &platformv1alpha1.CostSum{
+		EstimatedCost: platformv1alpha1.EstimatedCost{Currency: "USD", Monthly: amounts, PricesFrom: platformv1alpha1.PricesOfDefaultList}, Releases: 1, Unknown: 1,
+	}
+	if err := from.Update(t.Context(), &component); err != nil {
+		t.Fatal(err)
+	}
+	shown := show(t, from, tree.Options{Namespace: "team-shop", Component: "checkout"}, tree.Style{Brief: true})
+	for _, want := range []string{
+		"checkout  web-service@2…3  Ready, promoted  104.68* USD a month, and 1 without an estimate\n",
+		"Promotion, 90m ago  104.68* USD a month  Ready\n", "ImageChange, 120m ago  Ready\n", "OpenCost",
+	} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("got:\n%s\nwant in it:\n%s", shown, want)
+		}
+	}
+}
+
 // An override that expires is no trouble yet, and shows all the same: which one, when, and what happens then.
 func TestAnOverrideThatExpiresShows(t *testing.T) {
 	from := reader(t, "ready")

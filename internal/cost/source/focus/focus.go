@@ -3,7 +3,7 @@
 //
 // A bill is all of the files of one folder. Either all of it counts or nothing does: a file that is cut off, or has a row that
 // cannot be understood, is an error that names file, row, column and what to do. What a bill says of a billing period takes the
-// place of what it said before, see Import.Store.
+// place of what it said before, see Source.
 package focus
 
 import (
@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/towpath-dev/towpath/internal/cost/source"
-	"github.com/towpath-dev/towpath/internal/history"
 )
 
 // Options say how bills are read.
@@ -200,17 +199,4 @@ func (r *reader) readContent(ctx context.Context, content Content, size int64) e
 		return errors.New("it is in UTF-16; CSV must be in UTF-8: export it so")
 	}
 	return r.readPlain(ctx, io.NewSectionReader(content, 0, size))
-}
-
-// Store has what the bill says of its billing periods take the place of what it said of them before. What it does not speak of any
-// more stays: exports delete old files long before the history does. Each billing period is one step; a run that ends between
-// two is repeated without harm.
-func (i *Import) Store(ctx context.Context, store history.Store, name string, bill Bill) error {
-	for _, period := range i.Ledger.Periods() {
-		slice := history.Slice{Source: name, Period: period, Part: bill.Name}
-		if err := store.Replace(ctx, slice, i.Ledger.Figures(period)); err != nil {
-			return fmt.Errorf("storing %s: %w", slice, err)
-		}
-	}
-	return nil
 }

@@ -1,0 +1,111 @@
+package pipeline
+
+import platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+
+// Every engine gives a stage the variable TOWPATH_RESULT, the file into which the stage that pushes the image writes what it pushed: a
+// reference with its digest, or the digest alone. Stages that come later find it as TOWPATH_BUILT_IMAGE, where it is known. What a
+// standard stage that looks into the image writes there is the digest of what it put beside the image. Neither ends in a newline, which
+// Tekton would take for a part of the value.
+
+// withCredentials lets tools find the credentials of registries that come as a variable.
+const withCredentials = `if [ -n "${DOCKER_AUTH_CONFIG:-}" ]; then
+  mkdir -p "$HOME/.docker"
+  printf '%s' "$DOCKER_AUTH_CONFIG" > "$HOME/.docker/config.json"
+fi
+`
+
+// withCosign defines seal, which has cosign sign the image or attest something of it. With a key it tells nobody outside of the registry,
+// unless COSIGN_FLAGS says otherwise: the public log shows each name, and cannot be reached from everywhere. Where cosign
+// makes a bundle of Sigstore, the registry has that very file, and its digest is what the stage reports.
+const withCosign = `image="${TOWPATH_BUILT_IMAGE:-$TOWPATH_IMAGE}"
+bundle="$HOME/towpath-bundle.json"
+set -f
+seal() {
+  if cosign "$1" --help 2>&1 | grep -q -e '--bundle[ =]'; then
+    set -- "$@" --bundle "$bundle"
+  fi
+  if [ -n "${COSIGN_PRIVATE_KEY:-}" ]; then
+    set -- "$@" --key env://COSIGN_PRIVATE_KEY ${COSIGN_FLAGS---use-signing-config=false --tlog-upload=false}
+  else
+    set -- "$@" ${COSIGN_FLAGS-}
+  fi
+  rm -f "$bundle"
+  cosign "$@" --yes "$image"
+  case "$(head -c 512 "$bundle" 2>/dev/null)" in
+  *application/vnd.dev.sigstore.bundle*) printf 'sha256:%s' "$(sha256sum < "$bundle" | cut -d ' ' -f 1)" > "$TOWPATH_RESULT" ;;
+  esac
+}
+`
+
+// withKey defines attest, which attests something where there is a key to do it with. Without one it is kept as a file alone.
+const withKey = withCosign + `attest() {
+  if [ -z "${COSIGN_PRIVATE_KEY:-}" ]; then
+    return 0
+  fi
+  if ! command -v cosign > /dev/null; then
+    echo 'COSIGN_PRIVATE_KEY is set, and this image has no cosign to attest with: name one that has both tools, or take the variable from the stage.' >&2
+    exit 1
+  fi
+  seal attest --type "$1" --predicate "$2"
+}
+`
+
+// withIgnored writes the settings of Grype: what SCAN_IGNORE lists is ignored until its date.
+const withIgnored = `today="$(date -u +%Y%m%d)"
+echo 'ignore:' > "$HOME/towpath-grype.yaml"
+for entry in ${SCAN_IGNORE:-}; do
+  name="${entry%%=*}"
+  until="$(printf '%s' "${entry#*=}" | tr -d -)"
+  case "$name" in '' | *[!A-Za-z0-9._:-]*) until=wrong ;; esac
+  case "$until" in
+  [0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]) ;;
+  *) echo "SCAN_IGNORE: $entry must be a vulnerability and the date from which on it is not ignored any more, such as CVE-2026-1234=2027-03-01." >&2; exit 1 ;;
+  esac
+  if [ "$today" -lt "$until" ]; then
+    printf -- '- vulnerability: "%s"\n' "$name" >> "$HOME/towpath-grype.yaml"
+  else
+    echo "SCAN_IGNORE: $name is not ignored any more since ${entry#*=}." >&2
+  fi
+done
+`
+
+// scripts are what the standard stages run. They hold no value: those are in environment variables alone. What looks into the image runs outside of the
+// sources: tools take settings from where they run, and a commit must not say what of it is overlooked. What is attested is read from where
+// no other stage writes.
+var scripts = map[platformv1alpha1.StandardStage]string{
+	platformv1alpha1.StageImage: withCredentials + `buildctl --addr "$TOWPATH_BUILDKITD" build --frontend dockerfile.v0 \
+  --local context=. --local dockerfile=. \
+  --output "type=image,name=$TOWPATH_IMAGE,push=true" --metadata-file "$HOME/towpath-metadata.json"
+printf '%s' "$(sed -n 's/.*"containerimage.digest"[^"]*"\(sha256:[0-9a-f]*\)".*/\1/p' "$HOME/towpath-metadata.json" | head -n 1)" > "$TOWPATH_RESULT"
+`,
+	platformv1alpha1.StageSBOM: withCredentials + withKey + `sources="$PWD"
+cd "$HOME"
+syft scan "registry:$image" --output spdx-json=sbom.spdx.json
+cp sbom.spdx.json "$sources/sbom.spdx.json"
+attest spdxjson sbom.spdx.json
+`,
+	platformv1alpha1.StageScan: withCredentials + withKey + withIgnored + `cd "$HOME"
+started="$(date -u +%Y-%m-%dT%H:%M:%SZ)"
+grype "registry:$image" --config towpath-grype.yaml --fail-on "${SCAN_FAIL_ON:-high}" --output table --output json=scan.json
+{
+  printf '{"invocation":{"uri":"","event_id":"","builder.id":"https://towpath.dev/pipeline"},"scanner":{"uri":"https://github.com/anchore/grype","version":"","db":{"uri":"","version":""},"result":'
+  cat scan.json
+  printf '},"metadata":{"scanStartedOn":"%s","scanFinishedOn":"%s"}}' "$started" "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
+} > scan.predicate.json
+attest vuln scan.predicate.json
+`,
+	platformv1alpha1.StageSign: withCredentials + withCosign + `seal sign
+`,
+	platformv1alpha1.StageProvenance: withCredentials + withCosign + `printf '{"buildDefinition":{"buildType":"https://towpath.dev/build/v1","externalParameters":{"commit":"%s"}},"runDetails":{"builder":{"id":"https://towpath.dev/pipeline"}}}' "$TOWPATH_COMMIT" > "$HOME/provenance.json"
+seal attest --type slsaprovenance1 --predicate "$HOME/provenance.json"
+`,
+}
+
+// evidence is what standard stages put beside an image.
+var evidence = map[platformv1alpha1.StandardStage]platformv1alpha1.EvidenceType{
+	platformv1alpha1.StageSBOM: platformv1alpha1.EvidenceSBOM, platformv1alpha1.StageScan: platformv1alpha1.EvidenceScan,
+	platformv1alpha1.StageSign: platformv1alpha1.EvidenceSignature, platformv1alpha1.StageProvenance: platformv1alpha1.EvidenceProvenance,
+}
+
+// Evidence is what the step puts beside the image; empty for one that may push an image.
+func (step *Step) Evidence() platformv1alpha1.EvidenceType { return evidence[step.Standard] }
