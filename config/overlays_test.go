@@ -75,6 +75,12 @@ func TestWhatFollowsRepositoriesIsWrittenInOneNamespace(t *testing.T) {
 		for _, name := range c.policies {
 			want = append(want, "ValidatingAdmissionPolicy//"+name, "ValidatingAdmissionPolicyBinding//"+name)
 			binding := one[admissionregistrationv1.ValidatingAdmissionPolicyBinding](t, objects, "ValidatingAdmissionPolicyBinding", name)
+			// Whatever stands there at first is what most will leave, and what docs/gitops.md patches.
+			for i, variable := range one[admissionregistrationv1.ValidatingAdmissionPolicy](t, objects, "ValidatingAdmissionPolicy", name).Spec.Variables {
+				if at := slices.Index([]string{"repositories", "projects"}, variable.Name); at >= 0 && (at != i || variable.Expression != "[]") {
+					t.Errorf("variable %d of %s, %s, is %s, and must be %d and empty", i, name, variable.Name, variable.Expression, at)
+				}
+			}
 			if binding.Spec.PolicyName != name || !slices.Equal(binding.Spec.ValidationActions, []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny}) {
 				t.Errorf("%s does not have its policy deny: %+v", name, binding.Spec)
 			}

@@ -150,8 +150,7 @@ type GitReconciler struct {
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 	Namespace string `json:"namespace,omitempty"`
 	// project is the AppProject of the Applications. It must allow the repository, and the workload namespaces as destinations.
-	// Default: default, which
-	// lets everything be applied everywhere, and which the policy of the overlay argocd refuses: name one.
+	// The policy of the overlay argocd must name it too. Default: default, which lets everything be applied everywhere: name another.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63

@@ -48,7 +48,7 @@ func (v *Validator) SetupWithManager(mgr ctrl.Manager) error {
 // ValidateCreate refuses a class with guardrails that cannot be, with a freeze or a window of sleep that cannot be read, never
 // opens or never closes, or with a check that does not compile.
 func (v *Validator) ValidateCreate(_ context.Context, class *platformv1alpha1.EnvironmentClass) (admission.Warnings, error) {
-	return nil, v.validate(&platformv1alpha1.EnvironmentClass{}, class)
+	return warnings(class), v.validate(&platformv1alpha1.EnvironmentClass{}, class)
 }
 
 // ValidateUpdate refuses these where they change: what is there already shows in conditions, and keeps nobody from
@@ -57,7 +57,23 @@ func (v *Validator) ValidateUpdate(_ context.Context, before, class *platformv1a
 	if !class.DeletionTimestamp.IsZero() {
 		return nil, nil
 	}
-	return nil, v.validate(before, class)
+	return warnings(class), v.validate(before, class)
+}
+
+// warnings says what a class asks for that will not come, or is better left. It may be meant, so nothing is refused.
+func warnings(class *platformv1alpha1.EnvironmentClass) (out admission.Warnings) {
+	git := class.ByGit()
+	if git == nil {
+		return nil
+	}
+	if strings.HasPrefix(git.URL, "http://") {
+		out = append(out, "spec.delivery.git.url: http:// has credentials and Releases cross the network as they are, and anybody on the way may change them. Use https:// or ssh://.")
+	}
+	if r := git.Reconciler; r != nil && r.Type == platformv1alpha1.ReconcilerArgoCD && (r.Project == "" || r.Project == "default") {
+		out = append(out, "spec.delivery.git.reconciler.project: the AppProject default lets everything be applied everywhere, and the policy of config/overlays/argocd refuses it "+
+			"unless it names it: no Application is made then, and no Component gets ready. Name a project that allows the repository and the workload namespaces alone.")
+	}
+	return out
 }
 
 func (v *Validator) validate(before, class *platformv1alpha1.EnvironmentClass) error {

@@ -165,6 +165,13 @@ func (c *courier) recheck(release *platformv1alpha1.Release, what string, age ti
 	e.stale = e.stale || !e.underWay && e.err == nil && c.clock.Since(e.at) >= age
 }
 
+// drop drops what is known of one errand of a Release, so that it is done again as if it never was.
+func (c *courier) drop(release types.UID, what string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.errands[release], what)
+}
+
 // outstanding says whether an errand is to be done, or done again, or has an answer that was not heard.
 func (c *courier) outstanding(release types.UID, what string) bool {
 	c.mu.Lock()

@@ -256,6 +256,30 @@ func TestCourier_ForgetsAReleaseThatIsGone(t *testing.T) {
 	})
 }
 
+func TestCourier_DoesAnErrandOnceMoreThatIsDropped(t *testing.T) {
+	withCourier(t, func(t *testing.T, c *courier) {
+		release, to := carried("a"), destination{branch: "one place"}
+		var done atomic.Int32
+		run := func(context.Context) (remote.Result, error) {
+			done.Add(1)
+			return remote.Result{}, nil
+		}
+		for _, what := range []string{errandCommit, errandWithdraw} {
+			c.ask(release, what, to, run)
+		}
+		synctest.Wait()
+		c.drop(release.UID, errandWithdraw)
+		c.drop("nobody's", errandWithdraw)
+		if a := c.ask(release, errandWithdraw, to, run); a.known {
+			t.Error("what was taken back before is taken for what was proposed since")
+		}
+		synctest.Wait()
+		if a := c.ask(release, errandCommit, to, run); !a.known || done.Load() != 3 {
+			t.Errorf("of another errand it knows %+v, and has done %d", a, done.Load())
+		}
+	})
+}
+
 func TestRetryErrand_GrowsAndIsBounded(t *testing.T) {
 	last := time.Duration(0)
 	for failures := 1; failures < 40; failures++ {

@@ -129,7 +129,8 @@ func (r *Reconciler) deliver(ctx context.Context, s *scope) error {
 	if s.proposed() {
 		r.courier.recheck(s.release, what, answeredMerge)
 	}
-	release, git := deliveryOf(s), s.git // and not the scope, which would be kept as long as the errand waits
+	r.courier.drop(s.release.UID, s.withdrawal()) // what is proposed now may have to be taken back once more
+	release, git := deliveryOf(s), s.git          // and not the scope, which would be kept as long as the errand waits
 	s.heard(r.courier.ask(s.release, what, s.destination(), func(ctx context.Context) (remote.Result, error) {
 		repository, err := r.repository(ctx, git)
 		if err != nil {
@@ -222,7 +223,8 @@ func (s *scope) heard(a answer, now *metav1.Time) {
 func (s *scope) toMerge() string {
 	d := s.release.Status.Delivery
 	if d.LastDeliveredAt == nil {
-		return fmt.Sprintf("Branch %s of %s holds the Release: open a pull request from it to %s, and merge that.", d.Branch, s.git.URL, s.git.Branch)
+		return fmt.Sprintf("Branch %s of %s holds the Release: open a pull request from it to %s, and merge that. Where that was merged and reverted already, delete the branch: it is made anew.",
+			d.Branch, s.git.URL, s.git.Branch)
 	}
 	return fmt.Sprintf("The Release was merged into %s of %s, seen at %s, and somebody has taken it out again. To have it back, open a pull request from branch %s, and merge that; "+
 		"to stay without it, make another Release, as by giving the Component the image from before.",

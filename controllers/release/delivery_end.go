@@ -30,8 +30,8 @@ func (r *Reconciler) undeliver(ctx context.Context, s *scope) (gone bool, waits 
 		return false, waits, nil
 	}
 	if s.git.Reconciler != nil {
-		if gone, err := r.unfollow(ctx, s); err != nil || !gone {
-			return false, "What follows the repository is being deleted, and deletes the objects.", err
+		if waits, err := r.unfollow(ctx, s); err != nil || waits != "" {
+			return false, waits, err
 		}
 	} else if since := r.Clock.Since(s.removedAt()); since < leaveToTool {
 		if gone, err := r.removeObjects(ctx, s.release, checkJobs(s.release)); err != nil || !gone { // Towpath made these: no tool deletes them

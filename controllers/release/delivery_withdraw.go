@@ -36,6 +36,9 @@ func (r *Reconciler) withdrawRemoval(s *scope) {
 	})
 }
 
+// withdrawal names the errand by which what was proposed of a Release is taken back.
+func (s *scope) withdrawal() string { return errandWithdraw + " " + s.place() }
+
 // withdraw takes back what was proposed of a Release, and says what is awaited; nothing once nothing of it is left.
 func (r *Reconciler) withdraw(s *scope, release *platformv1alpha1.Release) string {
 	d := release.Status.Delivery
@@ -48,7 +51,7 @@ func (r *Reconciler) withdraw(s *scope, release *platformv1alpha1.Release) strin
 	}
 	old := delivery.Release{Target: targetOf(release), Name: release.Name, UID: string(release.UID), Number: release.Spec.Number}
 	git := s.git
-	a := r.courier.ask(release, errandWithdraw+" "+s.place(), s.destination(), func(ctx context.Context) (remote.Result, error) {
+	a := r.courier.ask(release, s.withdrawal(), s.destination(), func(ctx context.Context) (remote.Result, error) {
 		repository, err := r.repository(ctx, git)
 		if err != nil {
 			return remote.Result{}, err

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -99,8 +101,7 @@ func (r *Reconciler) keepFollower(ctx context.Context, s *scope, want *unstructu
 		return nil, fmt.Errorf("reading %s: %w", what, err)
 	case !live.GetDeletionTimestamp().IsZero():
 		return nil, nil // it is made anew when it is gone
-	case live.GetLabels()[platformv1alpha1.LabelOwnerUID] != want.GetLabels()[platformv1alpha1.LabelOwnerUID],
-		live.GetLabels()["app.kubernetes.io/managed-by"] != platformv1alpha1.ManagedBy:
+	case !ours(live, want):
 		s.fail(true, platformv1alpha1.ReasonObjectTaken, what+" exists and belongs to somebody else; Towpath does not touch it. Rename or delete it.")
 		return nil, nil
 	}
@@ -136,9 +137,17 @@ func (s *scope) askFetch(live, want *unstructured.Unstructured) {
 }
 
 func (s *scope) notFollowed(what string, err error) {
-	s.fail(false, platformv1alpha1.ReasonSyncFailed, condition.Clip(fmt.Sprintf("%s cannot be made: %v. This is for the platform team: apply the overlay of config/overlays for %s, and see that its namespace exists.",
-		what, err, s.git.Reconciler.Type), maxDeliveryMessage))
+	s.fail(false, platformv1alpha1.ReasonSyncFailed, condition.Clip(fmt.Sprintf("%s cannot be made: %v. %s", what, err, s.letFollow(err)), maxDeliveryMessage))
 	s.lookAgain(retryUnavailable)
+}
+
+// letFollow says what to do where the manager may not write what follows a repository. Whom a policy refuses has the overlay already.
+func (s *scope) letFollow(err error) string {
+	if strings.Contains(err.Error(), "ValidatingAdmissionPolicy '") {
+		return fmt.Sprintf("This is for the platform team: name in the policy what EnvironmentClass %s says of its repository and project, or mend what the policy refuses in the class.",
+			s.release.Spec.Environment.Class)
+	}
+	return fmt.Sprintf("This is for the platform team: apply the overlay of config/overlays for %s, and see that its namespace exists.", s.git.Reconciler.Type)
 }
 
 // hearOf takes into the status what the tool says of the Release, in the objects that followers named.
@@ -171,29 +180,49 @@ func (s *scope) suspended(is bool, now *metav1.Time) {
 	}
 }
 
-// unfollow deletes what follows the directory of the Release, and says whether it is gone. The tool deletes then what it applied. The
-// GitRepository stays: others follow it.
-func (r *Reconciler) unfollow(ctx context.Context, s *scope) (gone bool, err error) {
+// unfollow deletes what follows the directory of the Release, and says what is awaited; nothing once it is gone. The tool deletes then
+// what it applied. The GitRepository stays: others follow it. So does what does not bear the labels of Towpath any more: it is somebody's, and
+// no policy would let it be deleted.
+func (r *Reconciler) unfollow(ctx context.Context, s *scope) (waits string, err error) {
 	kinds, wanted := s.followers()
 	served, err := r.Capabilities.Available(ctx, kinds)
 	if err != nil || len(served) < len(kinds) {
-		return err == nil, err
+		return "", err
 	}
 	last := wanted[len(wanted)-1]
+	what := fmt.Sprintf("%s %s/%s", last.GetKind(), last.GetNamespace(), last.GetName())
 	live := &metav1.PartialObjectMetadata{}
 	live.SetGroupVersionKind(last.GroupVersionKind())
 	err = r.Live.Get(ctx, types.NamespacedName{Namespace: last.GetNamespace(), Name: last.GetName()}, live)
 	switch {
 	case apierrors.IsNotFound(err):
-		return true, nil
+		return "", nil
+	case apierrors.IsForbidden(err):
+		return s.stillFollowed(what, err), nil
 	case err != nil:
-		return false, fmt.Errorf("reading %s %s: %w", last.GetKind(), last.GetName(), err)
-	case live.Labels[platformv1alpha1.LabelOwnerUID] != string(s.release.Spec.Component.UID):
-		return true, nil
+		return "", fmt.Errorf("reading %s: %w", what, err)
+	case !ours(live, last):
+		r.Recorder.Eventf(s.release, nil, corev1.EventTypeWarning, platformv1alpha1.ReasonObjectTaken, "Unfollow",
+			"%s does not bear the labels of Towpath and of this Component, and so is left: delete it, if it is nobody's.", what)
+		return "", nil
 	}
-	if !live.DeletionTimestamp.IsZero() {
-		return false, nil
+	if live.DeletionTimestamp.IsZero() {
+		uid := live.UID
+		err = client.IgnoreNotFound(r.Delete(ctx, live, client.Preconditions{UID: &uid}))
+		if apierrors.IsForbidden(err) {
+			return s.stillFollowed(what, err), nil
+		}
 	}
-	uid := live.UID
-	return false, client.IgnoreNotFound(r.Delete(ctx, live, client.Preconditions{UID: &uid}))
+	return "What follows the repository is being deleted, and deletes the objects.", err
+}
+
+func (s *scope) stillFollowed(what string, err error) string {
+	s.lookAgain(retryUnavailable)
+	return condition.Clip(fmt.Sprintf("%s cannot be deleted, and it is tried again: %v. %s Or delete it by hand.", what, err, s.letFollow(err)), maxDeliveryMessage)
+}
+
+// ours says whether what follows a directory is Towpath's, and of the Component that it should be of.
+func ours(live, want metav1.Object) bool {
+	return live.GetLabels()[platformv1alpha1.LabelOwnerUID] == want.GetLabels()[platformv1alpha1.LabelOwnerUID] &&
+		live.GetLabels()["app.kubernetes.io/managed-by"] == platformv1alpha1.ManagedBy
 }

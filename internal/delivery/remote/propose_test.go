@@ -118,6 +118,22 @@ func TestPropose_CanBeMergedAgainWhereAMergeWasReverted(t *testing.T) {
 	}
 }
 
+// TestPropose_AnewWhereItsBranchWasDeleted is the way out where a merge was reverted before anybody saw it.
+func TestPropose_AnewWhereItsBranchWasDeleted(t *testing.T) {
+	s := startGit(t)
+	s.write("main", map[string]string{"README.md": "mine"})
+	r := s.open(remote.Propose)
+	first := commit(t, r, releaseOf("checkout", 1))
+	s.git("update-ref", "refs/heads/main", merge(t, s, "main", first.Branch))
+	s.write("main", map[string]string{"shop/prod/checkout/.towpath": "", "shop/prod/checkout/deployment-checkout.yaml": ""})
+	s.git("branch", "-D", first.Branch)
+	if got := commit(t, r, releaseOf("checkout", 1)); got.State != remote.Proposed || !got.Made || got.Commit == first.Commit {
+		t.Errorf("the result is %+v", got)
+	}
+	s.git("update-ref", "refs/heads/main", merge(t, s, "main", first.Branch))
+	same(t, s.files("main"), "README.md", "shop/prod/checkout/.towpath", "shop/prod/checkout/deployment-checkout.yaml")
+}
+
 func TestWithdrawRemoval_DeletesTheBranchThatRemoves(t *testing.T) {
 	s := startGit(t)
 	commit(t, s.open(remote.Push), releaseOf("checkout", 1))

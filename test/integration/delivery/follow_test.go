@@ -156,23 +156,37 @@ func (p *place) path(ctx context.Context, environments ...string) {
 	}).Should(Succeed())
 }
 
+const overlays = "../../../config/overlays/"
+
+// read reads the objects of a file, with what is changed in it.
+func read(file string, change *strings.Replacer) (objects []*unstructured.Unstructured) {
+	GinkgoHelper()
+	text, err := os.ReadFile(file)
+	Expect(err).NotTo(HaveOccurred())
+	decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(change.Replace(string(text))), 4096)
+	for {
+		object := &unstructured.Unstructured{}
+		err := decoder.Decode(&object.Object)
+		if errors.Is(err, io.EOF) {
+			return objects
+		}
+		Expect(err).NotTo(HaveOccurred(), file)
+		objects = append(objects, object)
+	}
+}
+
 // install makes the definitions of Argo CD and Flux that are needed, and applies the Roles and policies of the overlays. As a platform
 // team does, it narrows those to its own repositories.
 func install(ctx context.Context) {
 	GinkgoHelper()
-	const overlays = "../../../config/overlays/"
+	named := strings.NewReplacer(`name: repositories
+    expression: "[]"`, `name: repositories
+    expression: "['`+server.Server.URL+`', 'https://git.example/platform/deploy', 'https://other.example']"`, `name: projects
+    expression: "[]"`, `name: projects
+    expression: "['deliveries']"`)
 	for _, file := range []string{"testdata/argocd.yaml", "testdata/flux.yaml", overlays + "argocd/role.yaml", overlays + "flux/role.yaml",
 		overlays + "argocd/policy.yaml", overlays + "flux/policy.yaml"} {
-		text, err := os.ReadFile(file)
-		Expect(err).NotTo(HaveOccurred())
-		decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(strings.ReplaceAll(string(text), "['https://', 'ssh://']", "['"+server.Server.URL+"/']")), 4096)
-		for {
-			object := &unstructured.Unstructured{}
-			err := decoder.Decode(&object.Object)
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			Expect(err).NotTo(HaveOccurred(), file)
+		for _, object := range read(file, named) {
 			if object.GetNamespace() != "" {
 				namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: object.GetNamespace()}}
 				Expect(client.IgnoreAlreadyExists(admin.Create(ctx, namespace))).To(Succeed())
@@ -252,6 +266,42 @@ var _ = Describe("What follows a repository", Ordered, func() {
 		Expect(admin.Update(ctx, application)).To(Succeed())
 		Eventually(ctx, framework.Gone(admin, p.configMap("shop-config"))).Should(BeTrue(), "Towpath deletes what is left")
 		Eventually(ctx, framework.Gone(admin, p.component)).Should(BeTrue())
+	})
+
+	It("is left where somebody took Towpath's labels off it, and waited for where it may not be deleted", func(ctx context.Context) {
+		p := newPlace(ctx, func(g *platformv1alpha1.GitDelivery) {
+			g.Reconciler = &platformv1alpha1.GitReconciler{Type: platformv1alpha1.ReconcilerArgoCD, Namespace: "argocd", Project: "deliveries"}
+		})
+		p.deploy(ctx, framework.ConfigMap("config"))
+		application := p.only(ctx, "argoproj.io/v1alpha1", "Application", "argocd")
+		DeferCleanup(func(ctx context.Context) {
+			left := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))
+			Expect(client.IgnoreNotFound(admin.Patch(ctx, application, left))).To(Succeed())
+			Eventually(ctx, func(ctx context.Context) error { return client.IgnoreNotFound(admin.Delete(ctx, application)) }).Should(Succeed(), "policies take a moment to go")
+		})
+		p.sync(ctx)
+		p.ready(ctx, 1)
+		release := p.release(1)
+		allow := keep(ctx, application)
+		Expect(admin.Delete(ctx, p.component)).To(Succeed())
+		Eventually(ctx, framework.Read(admin, release)).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonDeleting,
+			"Application argocd/"+application.GetName()+" cannot be deleted", "kept by a test", "name in the policy"))
+
+		Expect(admin.Patch(ctx, application, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"labels":{"app.kubernetes.io/managed-by":null}}}`)))).To(Succeed())
+		allow(ctx)
+		Eventually(ctx, framework.Gone(admin, p.component)).WithTimeout(mergeTimeout).Should(BeTrue())
+		Expect(framework.Gone(admin, p.configMap("shop-config"))(ctx)).To(BeTrue())
+		Expect(admin.Get(ctx, client.ObjectKeyFromObject(application), application)).To(Succeed())
+		Expect(application.GetDeletionTimestamp()).To(BeNil(), "it is somebody's")
+	})
+
+	It("that the policy refuses says whom to ask", func(ctx context.Context) {
+		p := newPlace(ctx, func(g *platformv1alpha1.GitDelivery) {
+			g.Reconciler = &platformv1alpha1.GitReconciler{Type: platformv1alpha1.ReconcilerArgoCD, Namespace: "argocd"}
+		})
+		p.deploy(ctx, framework.ConfigMap("config"))
+		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(mergeTimeout).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonSyncFailed,
+			"spec.project must be an AppProject", "name in the policy what EnvironmentClass "+p.class))
 	})
 
 	It("is a Kustomization of Flux, which acts as the account of the class", func(ctx context.Context) {

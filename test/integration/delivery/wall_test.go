@@ -2,9 +2,12 @@ package delivery_test
 
 import (
 	"context"
+	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -91,6 +94,35 @@ func foreign(ctx context.Context, like *unstructured.Unstructured) *unstructured
 	return o
 }
 
+// keep has a policy refuse to delete an object, until allow is called.
+func keep(ctx context.Context, o *unstructured.Unstructured) (allow func(context.Context)) {
+	GinkgoHelper()
+	name := framework.Name("keep-")
+	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+		MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
+			ResourceNames: []string{o.GetName()},
+			RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Delete},
+				Rule:       admissionregistrationv1.Rule{APIGroups: []string{o.GroupVersionKind().Group}, APIVersions: []string{"*"}, Resources: []string{"*"}},
+			},
+		}}},
+		Validations: []admissionregistrationv1.Validation{{Expression: "false", Message: "kept by a test", Reason: new(metav1.StatusReasonForbidden)}},
+	}}
+	binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
+		PolicyName: name, ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
+	}}
+	Expect(admin.Create(ctx, policy)).To(Succeed())
+	Expect(admin.Create(ctx, binding)).To(Succeed())
+	allow = func(ctx context.Context) {
+		Expect(client.IgnoreNotFound(admin.Delete(ctx, binding))).To(Succeed())
+		Expect(client.IgnoreNotFound(admin.Delete(ctx, policy))).To(Succeed())
+	}
+	DeferCleanup(allow)
+	Eventually(ctx, func(ctx context.Context) error { return admin.Delete(ctx, o.DeepCopy(), client.DryRunAll) }).Should(
+		MatchError(ContainSubstring("kept by a test")), "policies take a moment")
+	return allow
+}
+
 var _ = Describe("What the manager may have a tool apply", Ordered, func() {
 	BeforeAll(func(ctx context.Context) { install(ctx) })
 
@@ -98,6 +130,7 @@ var _ = Describe("What the manager may have a tool apply", Ordered, func() {
 		p := newPlace(ctx, nil)
 		good := p.follower("argocd").Application()
 		elsewhere, labels, project, source := "must be a workload namespace", "must bear Towpath's labels", "must be an AppProject", "one source, of repoURL"
+		address, directory, plain := "spec.source.repoURL must be one", "must be a directory of the repository", "and nothing else"
 		refused(ctx, good, map[string]attempt{
 			"in kube-system":               {set("kube-system", "spec", "destination", "namespace"), elsewhere},
 			"in the home of a Team":        {set(p.home, "spec", "destination", "namespace"), elsewhere},
@@ -108,12 +141,22 @@ var _ = Describe("What the manager may have a tool apply", Ordered, func() {
 			"of no project":                {set(nil, "spec", "project"), project},
 			"of nobody":                    {label("app.kubernetes.io/managed-by", ""), labels},
 			"of no Component":              {label(platformv1alpha1.LabelOwnerUID, ""), labels},
-			"of a foreign repository":      {set("https://evil.example/deploy", "spec", "source", "repoURL"), "a directory of a repository"},
-			"of a repository like ours":    {set(server.Server.URL+".evil.example/deploy", "spec", "source", "repoURL"), "a directory of a repository"},
-			"of what is above":             {set("../other", "spec", "source", "path"), "a directory of a repository"},
-			"of all of it":                 {set("", "spec", "source", "path"), "a directory of a repository"},
+			"of a project not named":       {set("platform", "spec", "project"), project},
+			"of a foreign repository":      {set("https://evil.example/deploy", "spec", "source", "repoURL"), address},
+			"of a repository like ours":    {set("https://git.example/platform/deploy-evil", "spec", "source", "repoURL"), address},
+			"of a server like ours":        {set("https://other.example.evil.example/deploy", "spec", "source", "repoURL"), address},
+			"of a server behind ours":      {set("https://other.example@evil.example/deploy", "spec", "source", "repoURL"), address},
+			"of one beside ours":           {set("https://git.example/platform/deploy/../evil", "spec", "source", "repoURL"), address},
+			"of one beside ours, hidden":   {set("https://git.example/platform/deploy/%2e%2E/evil", "spec", "source", "repoURL"), address},
+			"of what is above":             {set("../other", "spec", "source", "path"), directory},
+			"of all of it":                 {set("", "spec", "source", "path"), directory},
+			"of all of it, by a dot":       {set("./", "spec", "source", "path"), directory},
 			"by a plugin":                  {set(map[string]any{"name": "evil"}, "spec", "source", "plugin"), source},
-			"of several sources":           {set([]any{map[string]any{"repoURL": "https://evil.example/deploy"}}, "spec", "sources"), source},
+			"of several sources":           {set([]any{map[string]any{"repoURL": "https://evil.example/deploy"}}, "spec", "sources"), plain},
+			"with what others ignore":      {set([]any{map[string]any{"kind": "Secret"}}, "spec", "ignoreDifferences"), plain},
+			"with labels of the namespace": {set(map[string]any{"labels": map[string]any{"a": "b"}}, "spec", "syncPolicy", "managedNamespaceMetadata"), plain},
+			"with a namespace made":        {set([]any{"CreateNamespace=true"}, "spec", "syncPolicy", "syncOptions"), plain},
+			"with an empty directory":      {set(true, "spec", "syncPolicy", "automated", "allowEmpty"), plain},
 			"at once, by itself":           {set(map[string]any{"sync": map[string]any{}}, "operation"), source},
 		})
 		other := good.DeepCopy()
@@ -137,6 +180,8 @@ var _ = Describe("What the manager may have a tool apply", Ordered, func() {
 		good := p.follower("argocd").Application()
 		refused(ctx, good, nil)
 		set(map[string]any{"recurse": true}, "spec", "source", "directory")(good)
+		set([]any{map[string]any{"kind": "Deployment", "jsonPointers": []any{"/spec/replicas"}}}, "spec", "ignoreDifferences")(good)
+		set(map[string]any{"limit": int64(3)}, "spec", "syncPolicy", "retry")(good)
 		Expect(admin.Update(ctx, good)).To(Succeed())
 		again := p.follower("argocd").Application()
 		set("other-branch", "spec", "source", "targetRevision")(again)
@@ -147,12 +192,35 @@ var _ = Describe("What the manager may have a tool apply", Ordered, func() {
 
 	It("is of Flux one directory, as an account that has no rights over the cluster", func(ctx context.Context) {
 		p := newPlace(ctx, nil)
-		for role, account := range map[string]string{"cluster-admin": "all-mighty", "edit": "everywhere"} {
-			Expect(admin.Create(ctx, &rbacv1.ClusterRoleBinding{
-				ObjectMeta: metav1.ObjectMeta{Name: framework.Name(account)},
-				RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
-				Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: "flux-system", Name: account}},
-			})).To(Succeed())
+		for name, role := range map[string]struct {
+			name, namespace string
+			rules           []rbacv1.PolicyRule
+		}{
+			"all-mighty": {name: "cluster-admin"},
+			"everywhere": {name: "edit"},
+			"deliverers": {namespace: "flux-system", rules: []rbacv1.PolicyRule{{APIGroups: []string{"kustomize.toolkit.fluxcd.io"}, Resources: []string{"kustomizations"}, Verbs: []string{"create"}}}},
+			"posers":     {namespace: "flux-system", rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"serviceaccounts"}, Verbs: []string{"impersonate"}}}},
+			"readers":    {namespace: platformv1alpha1.SystemNamespace, rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get"}}}},
+			"writers":    {namespace: platformv1alpha1.SystemNamespace, rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"create"}}}},
+			"users":      {rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"users"}, Verbs: []string{"impersonate"}}}},
+		} {
+			meta := metav1.ObjectMeta{Name: framework.Name(name), Namespace: role.namespace}
+			ref := rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: meta.Name}
+			subjects := []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: "flux-system", Name: name}}
+			switch {
+			case role.name != "":
+				ref.Name = role.name
+			case role.namespace != "":
+				ref.Kind = "Role"
+				Expect(admin.Create(ctx, &rbacv1.Role{ObjectMeta: meta, Rules: role.rules})).To(Succeed())
+			default:
+				Expect(admin.Create(ctx, &rbacv1.ClusterRole{ObjectMeta: meta, Rules: role.rules})).To(Succeed())
+			}
+			if role.namespace != "" {
+				Expect(admin.Create(ctx, &rbacv1.RoleBinding{ObjectMeta: meta, RoleRef: ref, Subjects: subjects})).To(Succeed())
+				continue
+			}
+			Expect(admin.Create(ctx, &rbacv1.ClusterRoleBinding{ObjectMeta: meta, RoleRef: ref, Subjects: subjects})).To(Succeed())
 		}
 		good := p.follower("flux-system").Kustomization()
 		account, files, plain := "must be an account of namespace flux-system", "from a directory of a GitRepository beside it", "applies the files as they stand"
@@ -160,6 +228,15 @@ var _ = Describe("What the manager may have a tool apply", Ordered, func() {
 			"as Flux itself":                  {set(nil, "spec", "serviceAccountName"), account},
 			"as who may do all":               {set("all-mighty", "spec", "serviceAccountName"), account},
 			"as who may write in kube-system": {set("everywhere", "spec", "serviceAccountName"), account},
+			"as who may write for Flux":       {set("deliverers", "spec", "serviceAccountName"), account},
+			"as who may act as Flux":          {set("posers", "spec", "serviceAccountName"), account},
+			"as who may act as anybody":       {set("users", "spec", "serviceAccountName"), account},
+			"as who may read our Secrets":     {set("readers", "spec", "serviceAccountName"), account},
+			"as who may run beside us":        {set("writers", "spec", "serviceAccountName"), account},
+			"of all of it":                    {set("./", "spec", "path"), files},
+			"of all of it, by default":        {set(nil, "spec", "path"), files},
+			"patched, as before":              {set([]any{map[string]any{"kind": "Role"}}, "spec", "patchesStrategicMerge"), plain},
+			"made ours by force":              {set(true, "spec", "force"), plain},
 			"of an archive":                   {set("OCIRepository", "spec", "sourceRef", "kind"), files},
 			"of a repository elsewhere":       {set("team-evil", "spec", "sourceRef", "namespace"), files},
 			"of what is above":                {set("./../other", "spec", "path"), files},
@@ -174,18 +251,58 @@ var _ = Describe("What the manager may have a tool apply", Ordered, func() {
 
 	It("sends a Secret of Flux to no address but the platform's", func(ctx context.Context) {
 		p := newPlace(ctx, nil)
-		address := "must begin with an address that the policy towpath-delivery-repositories names"
+		address := "spec.url must be one that the variable repositories of the policy towpath-delivery-repositories names"
 		refused(ctx, p.follower("flux-system").GitRepository(), map[string]attempt{
-			"a foreign one":   {set("https://evil.example/deploy", "spec", "url"), address},
-			"one like ours":   {set(server.Server.URL+".evil.example/deploy", "spec", "url"), address},
-			"by a proxy":      {set(map[string]any{"name": "proxy"}, "spec", "proxySecretRef"), "leads nowhere else"},
-			"of nobody":       {label("app.kubernetes.io/managed-by", ""), "must bear the label"},
-			"with an account": {set("all-mighty", "spec", "serviceAccountName"), "leads nowhere else"},
+			"a foreign one":          {set("https://evil.example/deploy", "spec", "url"), address},
+			"a repository like ours": {set("https://git.example/platform/deploy-evil", "spec", "url"), address},
+			"a server like ours":     {set("https://other.example.evil.example/deploy", "spec", "url"), address},
+			"a server behind ours":   {set("https://other.example@evil.example/deploy", "spec", "url"), address},
+			"one beside ours":        {set("https://git.example/platform/deploy/../evil", "spec", "url"), address},
+			"by a proxy":             {set(map[string]any{"name": "proxy"}, "spec", "proxySecretRef"), "leads nowhere else"},
+			"by its submodules":      {set(true, "spec", "recurseSubmodules"), "leads nowhere else"},
+			"of nobody":              {label("app.kubernetes.io/managed-by", ""), "must bear the label"},
+			"with an account":        {set("all-mighty", "spec", "serviceAccountName"), "leads nowhere else"},
 		})
 		moved := p.follower("flux-system").GitRepository()
 		set(server.URL("another"), "spec", "url")(moved)
 		Expect(cluster.ManagerClient.Apply(ctx, client.ApplyConfigurationFromUnstructured(moved), client.FieldOwner("towpath-delivery"), client.ForceOwnership)).To(
 			MatchError(ContainSubstring("must not change")))
+	})
+
+	// The policies are installed once more as they are shipped, for one namespace.
+	It("is nothing at all before the platform team names its repositories and projects", func(ctx context.Context) {
+		p := newPlace(ctx, nil)
+		const namespace = "shipped"
+		Expect(client.IgnoreAlreadyExists(admin.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}))).To(Succeed())
+		renamed := strings.NewReplacer("name: towpath-delivery", "name: shipped", "policyName: towpath-delivery", "policyName: shipped")
+		for _, tool := range []string{"argocd", "flux"} {
+			for _, object := range append(read(overlays+tool+"/role.yaml", renamed), read(overlays+tool+"/policy.yaml", renamed)...) {
+				switch object.GetKind() {
+				case "Role", "RoleBinding":
+					object.SetNamespace(namespace)
+					object.SetName(tool)
+					if object.GetKind() == "RoleBinding" {
+						set(tool, "roleRef", "name")(object)
+					}
+				case "ValidatingAdmissionPolicyBinding":
+					set(map[string]any{"matchLabels": map[string]any{corev1.LabelMetadataName: namespace}}, "spec", "matchResources", "namespaceSelector")(object)
+				}
+				Expect(admin.Create(ctx, object)).To(Succeed())
+				DeferCleanup(func(ctx context.Context) { Expect(client.IgnoreNotFound(admin.Delete(ctx, object))).To(Succeed()) })
+			}
+		}
+		f := p.follower(namespace)
+		for _, refused := range []struct {
+			object *unstructured.Unstructured
+			says   string
+		}{
+			{f.Application(), "the variable projects of the policy"},
+			{f.GitRepository(), "the variable repositories of the policy"},
+		} {
+			Eventually(ctx, func(ctx context.Context) error {
+				return cluster.ManagerClient.Apply(ctx, client.ApplyConfigurationFromUnstructured(refused.object.DeepCopy()), client.FieldOwner("towpath-delivery"), client.ForceOwnership, client.DryRunAll)
+			}).Should(MatchError(And(ContainSubstring("shipped-"), ContainSubstring(refused.says), ContainSubstring("patch the policy"))), refused.object.GetKind())
+		}
 	})
 
 	It("is not what people write, whom the policies do not judge", func(ctx context.Context) {
