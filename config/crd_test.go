@@ -62,7 +62,8 @@ func TestAQuotaHasNoExponent(t *testing.T) {
 	}
 	rules := cel.NewValidator(structural, true, celconfig.PerCallLimit)
 	for amount, fits := range map[any]bool{
-		"1e-999999999": false, "1E+100": false, "1E9999": false, "1e3": false, "5Ei": true, "5E": true, "2.5Gi": true, "100m": true, int64(5): true,
+		"1e-999999999": false, "1E+100": false, "1E9999": false, "1e3": false, "1e1.5": false, "1E1.5": false, "1e999999999.": false, "1E9.": false, "1e.5": false, "-1E.5": false,
+		"5Ei": true, "5E": true, "2.5Gi": true, "100m": true, int64(5): true,
 	} {
 		environment := map[string]any{
 			"apiVersion": "platform.towpath.dev/v1alpha1", "kind": "Environment", "metadata": map[string]any{"name": "a"},

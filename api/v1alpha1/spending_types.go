@@ -236,6 +236,10 @@ type SpendingLimitStatus struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	Name string `json:"name,omitempty"`
+	// message says why the limit cannot be reckoned now: its other fields are as they were when it last could. Empty where they are of now.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
 	// amount that may be spent.
 	// +required
 	Amount Amount `json:"amount,omitempty"`

@@ -253,6 +253,11 @@ func TestCostReportNow_OfSamplesTrafficAndLoadBalancers(t *testing.T) {
 	if len(asked) != 21 {
 		t.Errorf("it asks %d times", len(asked))
 	}
+	// There is no memory at all, and CPU in every sample.
+	if got := run(prices, answers(true).URL, "-o", "json"); !strings.Contains(got.out, "10 of 10 samples of the last hour have no container_memory_working_set_bytes of any container, so that what containers ask for counts there") ||
+		strings.Contains(got.out, "have no container_cpu_usage_seconds_total") {
+		t.Errorf("without memory: %+v", got)
+	}
 	forbidden = true
 	if got := run(prices, answers(true).URL, "-o", "json"); got.code != exitOK || !strings.Contains(got.out, "load balancers are not counted: you may not list services in all namespaces") {
 		t.Errorf("without the right to services: %+v", got)

@@ -2,7 +2,6 @@ package spending
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -21,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/condition"
 	"github.com/towpath-dev/towpath/internal/estimate"
 	"github.com/towpath-dev/towpath/internal/forecast"
 	"github.com/towpath-dev/towpath/internal/freshness"
@@ -135,9 +135,7 @@ func (r *Reconciler) reckon(ctx context.Context, t *platformv1alpha1.Team) (time
 	if err != nil {
 		return time.Time{}, err
 	}
-	if unknown == nil { // of a limit that could not be reckoned nobody knows whether its alerts stand
-		seen = append(seen, spending.Withdrawn(state.Fired, seen, now)...)
-	}
+	seen = append(seen, spending.Withdrawn(unknown.known(state.Fired), seen, now)...)
 	state = state.Advance(seen, targets.Names, spending.AlertRules(), now)
 	t.Status.Spending = &platformv1alpha1.TeamSpendingStatus{
 		Limits: limits, Reservations: ToReservations(reserved), Alerts: spending.AlertState(state),
@@ -146,18 +144,31 @@ func (r *Reconciler) reckon(ctx context.Context, t *platformv1alpha1.Team) (time
 		return time.Time{}, err
 	}
 	r.Courier.Settled(owner, became)
-	return r.Courier.Dispatch(owner, t.Name, state.Outbox, targets), errors.Join(targets.Lags, unknown)
+	next := r.Courier.Dispatch(owner, t.Name, state.Outbox, targets)
+	if again := now.Add(time.Minute); len(unknown) > 0 && (next.IsZero() || again.Before(next)) {
+		next = again
+	}
+	return next, targets.Lags
 }
 
-// limits are how a Team stands to each limit, and what of that is to be told. Where one cannot be reckoned, it stands as before, and unknown
-// says why: the others are told all the same.
+// unreckoned are the limits that cannot be reckoned, by what their alerts are about.
+type unreckoned map[string]bool
+
+// known are the alerts of other limits: of these nobody knows whether they stand.
+func (u unreckoned) known(fired []notify.Fired) []notify.Fired {
+	return slices.DeleteFunc(slices.Clone(fired), func(f notify.Fired) bool { return u[f.UID] })
+}
+
+// limits are how a Team stands to each limit, and what of that is to be told. Where one cannot be reckoned, it stands as before and says why:
+// the others are told all the same.
 func (r *Reconciler) limits(ctx context.Context, t *platformv1alpha1.Team, running []spending.Running, reserved []spending.Reservation, today forecast.Day) (
-	all []platformv1alpha1.SpendingLimitStatus, seen []notify.Observation, unknown, err error,
+	all []platformv1alpha1.SpendingLimitStatus, seen []notify.Observation, unknown unreckoned, err error,
 ) {
 	tiers, err := r.Reader.Tiers(ctx, t.Status.Namespace)
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	unknown = unreckoned{}
 	for i := range t.Spec.Spending.Limits {
 		spec := &t.Spec.Spending.Limits[i]
 		limit, err := spending.OfTeam(t.Name, spec, tiers, today)
@@ -169,36 +180,43 @@ func (r *Reconciler) limits(ctx context.Context, t *platformv1alpha1.Team, runni
 		if err == nil {
 			f, err = spending.Reckon(limit, book.Ledger, running, reserved, nil, today)
 		}
+		subject := spending.Subject{
+			UID: string(t.UID) + "/" + limit.Name, Team: t.Name, Name: t.Name, Labels: map[string]string{"limit": limit.Name},
+		}
+		var observed []notify.Observation
+		if err == nil {
+			observed, err = spending.ObserveAll(&f, book.Ledger, spending.TeamThresholds(&limit), subject, t.CreationTimestamp.Time, today)
+		}
 		if ctx.Err() != nil {
-			return nil, nil, nil, err
+			return nil, nil, nil, ctx.Err()
 		}
 		if err != nil {
-			unknown = errors.Join(unknown, fmt.Errorf("limit %s: %w", limit.Name, err))
-			all = append(all, asBefore(t.Status.Spending, limit.Name)...)
+			ctrl.LoggerFrom(ctx).Error(err, "A limit cannot be reckoned", "limit", limit.Name)
+			unknown[subject.UID] = true
+			all = append(all, asBefore(t.Status.Spending, spec, &limit, err))
 			continue
 		}
 		all = append(all, platformv1alpha1.SpendingLimitStatus{
 			Name: limit.Name, Amount: spec.Amount, Currency: limit.Currency, Period: limit.PeriodName(), Source: f.Source,
 			Spent: estimate.Amount(f.Spent()), Forecast: spending.ForecastStatus(&f),
 		})
-		subject := spending.Subject{
-			UID: string(t.UID) + "/" + limit.Name, Team: t.Name, Name: t.Name, Labels: map[string]string{"limit": limit.Name},
-		}
-		observed, err := spending.ObserveAll(&f, book.Ledger, spending.TeamThresholds(&limit), subject, t.CreationTimestamp.Time, today)
-		if err != nil {
-			return nil, nil, nil, err
-		}
 		seen = append(seen, observed...)
 	}
 	return all, seen, unknown, nil
 }
 
-// asBefore is what a status says of a limit, if it says anything.
-func asBefore(status *platformv1alpha1.TeamSpendingStatus, limit string) []platformv1alpha1.SpendingLimitStatus {
-	if status == nil {
-		return nil
+// asBefore is how a Team last stood to a limit, and why that is not known now.
+func asBefore(status *platformv1alpha1.TeamSpendingStatus, spec *platformv1alpha1.SpendingLimit, limit *spending.Limit, why error) platformv1alpha1.SpendingLimitStatus {
+	before := platformv1alpha1.SpendingLimitStatus{
+		Name: limit.Name, Amount: spec.Amount, Currency: limit.Currency, Period: limit.PeriodName(), Source: platformv1alpha1.CostFromNothing,
 	}
-	return slices.DeleteFunc(slices.Clone(status.Limits), func(l platformv1alpha1.SpendingLimitStatus) bool { return l.Name != limit })
+	if status != nil {
+		if i := slices.IndexFunc(status.Limits, func(l platformv1alpha1.SpendingLimitStatus) bool { return l.Name == limit.Name }); i >= 0 {
+			before = status.Limits[i]
+		}
+	}
+	before.Message = condition.Clip("The limit cannot be reckoned now, its figures are of before: "+why.Error(), 1024)
+	return before
 }
 
 // targets are those of the team and those of the platform.

@@ -31,7 +31,7 @@ var base = sync.OnceValues(func() (*baseEnv, error) {
 		cel.OptionalTypes(),
 		cel.ParserExpressionSizeLimit(MaxSource),
 		cel.ASTValidators(cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals(), cel.ValidateRegexLiterals()),
-		library.URLs(), library.Regex(), library.Quantity(), library.IP(), library.CIDR(), library.Format(),
+		library.URLs(), library.Regex(), library.Quantity(), boundedQuantities(), library.IP(), library.CIDR(), library.Format(),
 		library.SemverLib(library.SemverVersion(1)),
 		library.Lists(library.ListsVersion(1)),
 		ext.Strings(ext.StringsVersion(2), ext.StringsMaxPrecision(maxPrecision)),

@@ -154,6 +154,30 @@ func TestEvalErrors(t *testing.T) {
 	}
 }
 
+// TestQuantities_EndWhateverAParameterHolds has amounts that Kubernetes' parser does not end with, and one that it reads.
+func TestQuantities_EndWhateverAParameterHolds(t *testing.T) {
+	for amount, fits := range map[string]bool{"1e-999999999": false, "1E999999999": false, strings.Repeat("9", 65): false, "many": false, "1e3": true, "250m": true} {
+		t.Run(amount, func(t *testing.T) {
+			given := values()
+			given["params"].(map[string]any)["name"] = amount
+			run := func(source string) (any, error) {
+				p, err := testEnv(t).Compile(source)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return p.Eval(given, NewBudget())
+			}
+			if got, err := run("isQuantity(params.name)"); err != nil || got != fits {
+				t.Errorf("isQuantity: %v, %v", got, err)
+			}
+			got, err := run("quantity(params.name).isGreaterThan(quantity('1m'))")
+			if fits != (err == nil) || fits && got != true {
+				t.Errorf("quantity: %v, %v", got, err)
+			}
+		})
+	}
+}
+
 func TestCompileErrors(t *testing.T) {
 	for source, want := range map[string]string{
 		"parms.port":                       "there is no variable parms here: use one of any, capabilities, params, resources.<id> (did you mean params?)",

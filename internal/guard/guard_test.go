@@ -79,6 +79,7 @@ func TestAccepts(t *testing.T) {
 	for name, text := range map[string]string{
 		"a ConfigMap":                      configMap,
 		"a Deployment":                     deployment,
+		"limits of other things":           `{apiVersion: example.com/v1, kind: Widget, metadata: {name: a, $META}, spec: {limits: {pool: node100, text: "a long name a long name a long name a long name a long name a long name a long name "}, requests: {id: 3f2a-e123}}}`,
 		"a kind of a CRD":                  `{apiVersion: example.com/v1, kind: Widget, metadata: {name: a.b, $META}, spec: {template: text, containers: 3}}`,
 		"a Service":                        `{apiVersion: v1, kind: Service, metadata: {name: a, $META}, spec: {type: LoadBalancer, externalIPs: [], loadBalancerSourceRanges: [10.0.0.0/8], selector: {platform.towpath.dev/component: checkout}}}`,
 		"a claim":                          `{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: a, $META}, spec: {storageClassName: fast, dataSourceRef: {kind: VolumeSnapshot, name: b}}}`,
@@ -168,6 +169,8 @@ func TestRefuses(t *testing.T) {
 		"an overhead that nobody can reckon with": {deploymentWith("overhead: {memory: \"1e999999999\"}"), guard.RuleAmount, "spec.template.spec.overhead.memory", "at most two digits"},
 		"a size that nobody can reckon with":      {deploymentWith("volumes: [{name: a, emptyDir: {sizeLimit: \"0e999999999\"}}]"), guard.RuleAmount, "spec.template.spec.volumes[0].emptyDir.sizeLimit", "exponent"},
 		"a claim that nobody can reckon with":     {`{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: a, $META}, spec: {resources: {requests: {storage: "1e-999999999"}}}}`, guard.RuleAmount, "spec.resources.requests.storage", "exponent"},
+		"an amount of a pod below limits":         {`{apiVersion: example.com/v1, kind: Pool, metadata: {name: a, $META}, spec: {limits: {x: {template: {spec: {containers: [{name: a, image: b, resources: {requests: {cpu: "1e-999999999"}}}]}}}}}}`, guard.RuleAmount, "spec.limits.x.template.spec.containers[0].resources.requests.cpu", "exponent"},
+		"an amount of a pod listed in requests":   {`{apiVersion: example.com/v1, kind: Pool, metadata: {name: a, $META}, spec: {requests: {x: [{sizeLimit: "1e999999999"}]}}}`, guard.RuleAmount, "spec.requests.x[0].sizeLimit", "exponent"},
 		"a pod that cannot be read":               {deploymentWith("hostNetwork: maybe"), guard.RulePodSecurity, "spec.template", "cannot be read"},
 		"a custom pod at its root":                {`{apiVersion: example.com/v1, kind: Widget, metadata: {name: a, $META}, spec: {containers: [{name: a, image: b, securityContext: {privileged: true}}]}}`, guard.RulePodSecurity, "spec", "privileged"},
 		"a custom pod further down":               {`{apiVersion: example.com/v1, kind: Set, metadata: {name: a, $META}, spec: {jobs: [{template: {spec: {template: {spec: {hostNetwork: true, containers: [{name: a, image: b}]}}}}}]}}`, guard.RulePodSecurity, "spec.jobs[0].template.spec.template.spec", "host namespaces"},

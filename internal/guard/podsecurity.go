@@ -24,7 +24,7 @@ var evaluator = sync.OnceValues(func() (policy.Evaluator, error) {
 // pods holds every pod template to the level of the policy. The workload namespace enforces the
 // same level, but only when the pods are made: by then the Release would be applied, and hang.
 func (c *check) pods() {
-	if !c.amounts("", c.object.Object) {
+	if !c.amounts("", "", c.object.Object) {
 		return
 	}
 	for _, template := range c.templates() {
@@ -46,34 +46,30 @@ func (c *check) pods() {
 	}
 }
 
-// amounts refuses amounts of resources that must not be parsed, before anything does. It says whether there are none.
-func (c *check) amounts(path string, value any) bool {
+// amounts refuses amounts of resources that must not be parsed, before anything does, in a value that is the field within of an object. It
+// says whether there are none.
+func (c *check) amounts(path, within string, value any) bool {
 	fine := true
-	see := func(path string, value any) {
-		if written, ok := value.(string); ok {
-			if err := quantity.Check(written); err != nil {
-				c.refuse(path, RuleAmount, "%v; correct it", err)
-				fine = false
-			}
-		}
-	}
 	switch value := value.(type) {
 	case []any:
 		for i := range value {
-			fine = c.amounts(path+"["+strconv.Itoa(i)+"]", value[i]) && fine
+			fine = c.amounts(path+"["+strconv.Itoa(i)+"]", "", value[i]) && fine
 		}
 	case map[string]any:
+		listed := within == "requests" || within == "limits" || within == "overhead"
 		for _, key := range slices.Sorted(maps.Keys(value)) {
 			at := field(path, key)
-			switch amounts, _ := value[key].(map[string]any); {
-			case amounts != nil && slices.Contains([]string{"requests", "limits", "overhead"}, key):
-				for _, name := range slices.Sorted(maps.Keys(amounts)) {
-					see(field(at, name), amounts[name])
-				}
-			case key == "sizeLimit", key == "divisor":
-				see(at, value[key])
-			default:
-				fine = c.amounts(at, value[key]) && fine
+			written, isText := value[key].(string)
+			if !isText {
+				fine = c.amounts(at, key, value[key]) && fine
+				continue
+			}
+			if !listed && key != "sizeLimit" && key != "divisor" {
+				continue
+			}
+			if err := quantity.Check(written); err != nil {
+				c.refuse(at, RuleAmount, "%v; correct it", err)
+				fine = false
 			}
 		}
 	}

@@ -9,15 +9,19 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// longest is how many bytes an amount may have, and huge what has an exponent of more than two digits: what lies beyond is no amount of
-// anything.
+// longest is how many bytes an amount may have: what lies beyond is no amount of anything.
 const longest = 64
 
-var huge = regexp.MustCompile(`[eE][+-]?0*[1-9][0-9]{2,}$`)
+var (
+	// number is what the parser reckons with. It refuses the rest by its form, at once.
+	number = regexp.MustCompile(`^[+-]?[0-9.]+([eE][+-]?[0-9]+|[A-Za-z]{0,2})$`)
+	// huge is a number whose exponent has more than two digits. The parser takes one without digits for zero.
+	huge = regexp.MustCompile(`^[+-]?[0-9.]*[eE][+-]?0*[1-9][0-9]{2,}$`)
+)
 
-// Check refuses what must not be parsed. It does not say that the rest can be.
+// Check refuses what must not be parsed. It does not say that the rest can be: other text passes, however long.
 func Check(text string) error {
-	if len(text) > longest || huge.MatchString(text) {
+	if huge.MatchString(text) || len(text) > longest && number.MatchString(text) {
 		return fmt.Errorf("%.40q must be an amount of at most %d characters, whose exponent has at most two digits, such as 250m or 2Gi", text, longest)
 	}
 	return nil
@@ -30,7 +34,7 @@ func Parse(text string) (resource.Quantity, error) {
 	}
 	q, err := resource.ParseQuantity(text)
 	if err != nil {
-		return q, fmt.Errorf("%q must be a quantity, such as 250m or 2Gi", text)
+		return q, fmt.Errorf("%.40q must be a quantity, such as 250m or 2Gi", text)
 	}
 	return q, nil
 }

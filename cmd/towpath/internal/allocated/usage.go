@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/shopspring/decimal"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -53,11 +54,15 @@ func (l *looker) usage(ctx context.Context, ask Asker) (used, error) {
 		return l.sampled(ctx)
 	}
 	all := used{samples: slots, of: map[string][]usage{}}
+	var lacks [2]int // samples without processor, and without memory
 	for slot := range slots {
-		for _, query := range []string{cpuQuery, memoryQuery} {
+		for i, query := range []string{cpuQuery, memoryQuery} {
 			series, err := ask(ctx, fmt.Sprintf(query, slotMinutes, slot*slotMinutes))
 			if err != nil {
 				return used{}, err
+			}
+			if !slices.ContainsFunc(series, func(s prometheus.Series) bool { return sane(s.Value) }) {
+				lacks[i]++
 			}
 			for _, s := range series {
 				if !sane(s.Value) {
@@ -80,6 +85,12 @@ func (l *looker) usage(ctx context.Context, ask Asker) (used, error) {
 	}
 	l.found.Usage = showback.UsagePrometheus
 	l.note("a container pays for what it asks for or what it used, whichever is more, in each of %d samples of the last hour, by Prometheus", slots)
+	for i, metric := range []string{"container_cpu_usage_seconds_total", "container_memory_working_set_bytes"} {
+		if lacks[i] > 0 {
+			l.note("%d of %d samples of the last hour have no %s of any container, so that what containers ask for counts there: "+
+				"Prometheus must scrape at least twice in %d minutes", lacks[i], slots, metric, slotMinutes)
+		}
+	}
 	return all, nil
 }
 
