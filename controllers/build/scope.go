@@ -208,14 +208,14 @@ func (r *Reconciler) usable(ctx context.Context, s *scope, cache string) (string
 
 // planned plans the Build. An obstacle says what is wrong with pipeline, parameters or configuration.
 func (r *Reconciler) planned(ctx context.Context, s *scope) (revisionNumber int64, err error) {
-	component, inputs, build := s.component, s.inputs(), s.build
+	component, inputs := s.component, s.inputs()
 	number, err := r.revisionOf(ctx, s)
 	if err != nil {
 		return 0, err
 	}
 	name := component.Spec.TemplateRef.Name
-	if build.Status.Place != nil {
-		name = build.Status.Place.Template
+	if s.build.Status.Place != nil {
+		name = s.build.Status.Place.Template
 	}
 	invalid := func(reason, format string, args ...any) error {
 		return &obstacle{reason: reason, message: fmt.Sprintf(format, args...), final: true}
@@ -246,10 +246,7 @@ func (r *Reconciler) planned(ctx context.Context, s *scope) (revisionNumber int6
 			Name: component.Name, Namespace: component.Namespace, Team: s.environment.Status.Team, Repository: inputs.Repository, Path: inputs.Path,
 		},
 		Parameters: parameters, Image: inputs.Image, Standard: r.Standard,
-		Build: pipeline.Build{SHA: build.Spec.Commit.SHA, Branch: build.Spec.Branch, Tag: build.Spec.Tag, ChangedPaths: build.Spec.ChangedPaths},
-	}
-	if build.Spec.PullRequest != nil {
-		s.input.Build.PullRequest = build.Spec.PullRequest.Number
+		Build: build.Told(s.build, build.Branch(component.Spec.Source)),
 	}
 	s.plan, err = compiled.Pipeline().Plan(s.input)
 	if err == nil {
@@ -263,7 +260,7 @@ func (r *Reconciler) planned(ctx context.Context, s *scope) (revisionNumber int6
 		return 0, err
 	}
 	s.run = jobs.Run{
-		Input: r.labelled(s, name, number), Build: build.Name, UID: build.UID, Path: inputs.Path, Secret: inputs.Secret, Workspace: r.Workspace,
+		Input: r.labelled(s, name, number), Build: s.build.Name, UID: s.build.UID, Path: inputs.Path, Secret: inputs.Secret, Workspace: r.Workspace,
 		Cache: inputs.Cache, CachePaths: jobs.CachePaths(&s.plan),
 	}
 	if r.Caches != nil && inputs.Cache == jobs.CacheName(component.Name, component.UID, *r.Caches) {

@@ -28,6 +28,9 @@ func (engine) Run(t *testing.T, c *conformance.Case) conformance.Outcome {
 	}
 	r := &runner{files: generate(t, in), github: event(&c.Input.Build), failing: c.Failing,
 		secrets: map[string]any{"NPM_TOKEN": conformance.SecretValue, "TOWPATH_TOKEN": "another secret"}}
+	if c.Message != "" {
+		r.github["event"].(map[string]any)["head_commit"] = map[string]any{"message": c.Message}
+	}
 	r.run(t, in.Component.Name)
 	if t.Failed() {
 		t.Log(r.log.String())

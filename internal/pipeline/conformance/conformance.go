@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/build"
 	"github.com/towpath-dev/towpath/internal/pipeline"
 )
 
@@ -26,6 +27,8 @@ type Case struct {
 	Input    pipeline.Input
 	// Failing are the steps that fail, however often they are tried.
 	Failing []string
+	// Message is that of the commit.
+	Message string
 }
 
 // Outcome is what came of a Build.
@@ -57,6 +60,7 @@ type fixture struct {
 	stages  []platformv1alpha1.Stage
 	build   pipeline.Build
 	failing []string
+	message string
 	// want are the states, as name=State. States with a bar between them are both right: once something has failed, an engine may begin
 	// nothing any more, or what does not need it.
 	want   string
@@ -135,9 +139,25 @@ func fixtures() map[string]fixture {
 			result: platformv1alpha1.BuildSucceeded,
 		},
 	}
+	all["a push whose message names a pull request"] = merged(main.SHA)
 	all["hostile names and values stay what they are"] = hostile()
 	all["secrets are named, and sent nowhere"] = secrets(main)
 	return all
+}
+
+// merged is a commit of the branch that a request brought there, or that says so. It is of no request: what needs secrets runs.
+func merged(sha string) fixture {
+	const message = "Add a cart (#12)"
+	return fixture{
+		stages: []platformv1alpha1.Stage{when(script("sign"), "${build.pullRequest == 0}"), when(script("review"), "${build.pullRequest == 12}")},
+		build: build.Told(&platformv1alpha1.Build{Spec: platformv1alpha1.BuildSpec{
+			Branch: "main", Commit: platformv1alpha1.BuildCommit{SHA: sha, Message: message}, PullRequest: &platformv1alpha1.BuildPullRequest{Number: 12},
+		}}, "main"),
+		message: message, want: "review=Skipped sign=Succeeded", result: platformv1alpha1.BuildSucceeded,
+		check: func(t *testing.T, out *Outcome, _ *pipeline.Input) {
+			same(t, "TOWPATH_PULL_REQUEST", out.Seen["sign"].Env["TOWPATH_PULL_REQUEST"], "")
+		},
+	}
 }
 
 // hostile has everything that others write hold what somebody could want to be run.
@@ -218,7 +238,7 @@ func (f *fixture) test(t *testing.T, engine Engine) {
 		Component:  pipeline.Component{Name: "checkout", Namespace: "team-shop", Team: "shop", Repository: "https://git.example/shop/checkout"},
 		Parameters: map[string]any{"value": value}, Build: f.build, Image: "registry.example/shop/checkout",
 	}
-	out := engine.Run(t, &Case{Compiled: compiled, Input: in, Failing: f.failing})
+	out := engine.Run(t, &Case{Compiled: compiled, Input: in, Failing: f.failing, Message: f.message})
 	for want := range strings.FieldsSeq(f.want) {
 		name, states, _ := strings.Cut(want, "=")
 		if !slices.Contains(strings.Split(states, "|"), string(out.States[name])) {
