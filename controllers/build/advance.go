@@ -107,7 +107,7 @@ func (r *Reconciler) begin(ctx context.Context, s *scope) error {
 	if err != nil {
 		return err
 	}
-	turn := build.TurnOf(s.build, s.builds, s.plan.Concurrency)
+	turn := build.TurnOf(s.build, s.builds, build.Branch(s.component.Spec.Source), s.plan.Concurrency)
 	switch {
 	case turn.Overtaken != "":
 		return s.end(platformv1alpha1.BuildCancelled, platformv1alpha1.ReasonBuildCancelled, fmt.Sprintf("Build %s is a later one, and takes its place.", turn.Overtaken))
@@ -204,7 +204,7 @@ func (r *Reconciler) over(ctx context.Context, s *scope) (*obstacle, error) {
 	if result := pipeline.Result(s.build.Status.Stages); result == platformv1alpha1.BuildSucceeded || result != "" && place.Engine != platformv1alpha1.EngineTekton {
 		return nil, nil // nothing of it runs any more: only its digest is asked for
 	}
-	if turn := build.TurnOf(s.build, s.builds, s.plan.Concurrency); turn.Overtaken != "" {
+	if turn := build.TurnOf(s.build, s.builds, build.Branch(s.component.Spec.Source), s.plan.Concurrency); turn.Overtaken != "" {
 		return &obstacle{reason: platformv1alpha1.ReasonBuildCancelled, message: fmt.Sprintf("Build %s is a later one, and takes its place.", turn.Overtaken)}, nil
 	}
 	left := s.build.Status.StartedAt.Add(s.plan.Timeout).Sub(s.now)

@@ -22,9 +22,10 @@ type Turn struct {
 	Behind string
 }
 
-// TurnOf finds the turn of a Build among all Builds of its Component. One runs at a time. With NewestWins, a Build of the same branch, tag
-// and pull request which was made later takes the place of an earlier one; Builds of different branches wait for each other with either.
-func TurnOf(b *platformv1alpha1.Build, all []platformv1alpha1.Build, concurrency platformv1alpha1.PipelineConcurrency) Turn {
+// TurnOf finds the turn of a Build among all Builds of its Component, which is built from a branch. One runs at a time. With NewestWins, a
+// Build of the same branch, tag and pull request which was made later takes the place of an earlier one; those that were merged into the
+// branch make no difference. Builds of different branches wait for each other with either.
+func TurnOf(b *platformv1alpha1.Build, all []platformv1alpha1.Build, branch string, concurrency platformv1alpha1.PipelineConcurrency) Turn {
 	var turn Turn
 	for i := range all {
 		other := &all[i]
@@ -33,7 +34,7 @@ func TurnOf(b *platformv1alpha1.Build, all []platformv1alpha1.Build, concurrency
 		}
 		later := made(other, b) > 0
 		switch {
-		case later && concurrency != platformv1alpha1.ConcurrencyQueue && line(other) == line(b):
+		case later && concurrency != platformv1alpha1.ConcurrencyQueue && line(other, branch) == line(b, branch):
 			if turn.Overtaken == "" {
 				turn.Overtaken = other.Name
 			}
@@ -47,12 +48,8 @@ func TurnOf(b *platformv1alpha1.Build, all []platformv1alpha1.Build, concurrency
 }
 
 // line is what Builds have in common of which only the newest matters.
-func line(b *platformv1alpha1.Build) string {
-	var number int64
-	if b.Spec.PullRequest != nil {
-		number = b.Spec.PullRequest.Number
-	}
-	return fmt.Sprintf("%q %q %d", b.Spec.Branch, b.Spec.Tag, number)
+func line(b *platformv1alpha1.Build, branch string) string {
+	return fmt.Sprintf("%q %q %d", b.Spec.Branch, b.Spec.Tag, Request(b, branch))
 }
 
 // made compares when two Builds were made.

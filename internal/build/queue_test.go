@@ -29,6 +29,10 @@ func ended(b *v1alpha1.Build)    { b.Status.Result = v1alpha1.BuildFailed }
 func recorded(b *v1alpha1.Build) { b.Spec.Result = v1alpha1.BuildSucceeded }
 func deleted(b *v1alpha1.Build)  { b.DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)} }
 
+func of(number int64) func(*v1alpha1.Build) {
+	return func(b *v1alpha1.Build) { b.Spec.PullRequest = &v1alpha1.BuildPullRequest{Number: number} }
+}
+
 func TestTurnOf(t *testing.T) {
 	const newest, queue = v1alpha1.ConcurrencyNewestWins, v1alpha1.ConcurrencyQueue
 	for _, c := range []struct {
@@ -49,10 +53,14 @@ func TestTurnOf(t *testing.T) {
 		{"queue, first", 0, []v1alpha1.Build{queued(1, "main"), queued(5, "main")}, queue, build.Turn{}},
 		{"queue, second", 1, []v1alpha1.Build{queued(1, "main"), queued(5, "main")}, queue, build.Turn{Behind: "b01"}},
 		{"ended, recorded and deleted ones do not count", 0, []v1alpha1.Build{queued(9, "main"), queued(1, "main", ended), queued(10, "main", recorded), queued(2, "main", deleted)}, newest, build.Turn{}},
+		{"of requests that were merged into the branch", 0, []v1alpha1.Build{queued(1, "main", of(12), begun), queued(5, "main", of(13))}, newest, build.Turn{Overtaken: "b05"}},
+		{"of none and of a merged one", 0, []v1alpha1.Build{queued(1, "main"), queued(5, "main", of(13))}, newest, build.Turn{Overtaken: "b05"}},
+		{"of requests that are open", 1, []v1alpha1.Build{queued(1, "fork", of(12)), queued(5, "fork", of(13))}, newest, build.Turn{Behind: "b01"}},
+		{"of the same open request", 0, []v1alpha1.Build{queued(1, "fork", of(12)), queued(5, "fork", of(12))}, newest, build.Turn{Overtaken: "b05"}},
 		{"one that runs waits for nobody", 1, []v1alpha1.Build{queued(1, "x"), queued(5, "main", begun)}, newest, build.Turn{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := build.TurnOf(&c.all[c.of], c.all, c.concurrency); got != c.want {
+			if got := build.TurnOf(&c.all[c.of], c.all, "main", c.concurrency); got != c.want {
 				t.Errorf("%+v", got)
 			}
 		})

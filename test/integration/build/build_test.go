@@ -2,6 +2,7 @@ package build_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -187,6 +188,29 @@ var _ = Describe("Builds of one Component", func() {
 			HaveField("Status.Result", platformv1alpha1.BuildCancelled)))
 		t.succeeds(ctx, newer, "clone", "test")
 		Eventually(ctx, framework.Read(admin, newer)).Should(framework.BeReady())
+	})
+
+	It("are told of no pull request that was merged, and cancel each other all the same", func(ctx context.Context) {
+		secret := stage("sign")
+		secret.When = "${build.pullRequest == 0}"
+		review := stage("review")
+		review.When = "${build.pullRequest != 0}"
+		t := begin(ctx, platformv1alpha1.Pipeline{Stages: []platformv1alpha1.Stage{secret, review}})
+		merged := func(number int64) func(*platformv1alpha1.Build) {
+			return func(b *platformv1alpha1.Build) {
+				b.Spec.Commit.Message = fmt.Sprintf("Add a cart (#%d)", number)
+				b.Spec.PullRequest = &platformv1alpha1.BuildPullRequest{Number: number}
+			}
+		}
+		old := t.create(ctx, merged(12))
+		t.job(ctx, old, "clone")
+		newer := t.create(ctx, merged(13))
+		Eventually(ctx, framework.Read(admin, old)).Should(framework.BeStalled(platformv1alpha1.ReasonBuildCancelled, "Build "+newer.Name+" is a later one, and takes its place"))
+		t.succeeds(ctx, newer, "clone")
+		Expect(t.job(ctx, newer, "sign").Spec.Template.Spec.Containers[0].Env).To(ContainElement(corev1.EnvVar{Name: "TOWPATH_PULL_REQUEST"}))
+		t.succeeds(ctx, newer, "sign")
+		Eventually(ctx, framework.Read(admin, newer)).Should(framework.BeReady())
+		Eventually(ctx, states(newer)).Should(ContainSubstring("review=Skipped"), "it is of no request")
 	})
 
 	It("wait for each other on different branches", func(ctx context.Context) {
