@@ -58,9 +58,9 @@ type BuildPullRequest struct {
 	MergedAt *metav1.Time `json:"mergedAt,omitempty"`
 }
 
-// CommitRange is what a Build brings that the one before did not have.
+// CommitRange is what a Build brings that the newest one before it which had succeeded did not have.
 type CommitRange struct {
-	// from is the commit of the Build before; what comes after it is new. Empty for the first.
+	// from is the commit of that Build; what comes after it is new. Empty where none had succeeded, or its commit is on the branch no more.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	From string `json:"from,omitempty"`
@@ -123,10 +123,11 @@ type BuildSpec struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=255
 	Tag string `json:"tag,omitempty"`
-	// pullRequest by which it came. Default: none, or unknown.
+	// pullRequest by which it came. Conditions and scripts of stages know its number, unless branch is that of the Component's source: what came there
+	// is of no pull request any more. Default: none, or unknown.
 	// +optional
 	PullRequest *BuildPullRequest `json:"pullRequest,omitempty"`
-	// commits are what it brings that the Build before did not have. Default: unknown.
+	// commits are what it brings that the newest Build before it which had succeeded did not have. Default: unknown.
 	// +optional
 	Commits *CommitRange `json:"commits,omitempty"`
 	// changedPaths are the files that the new commits change, the first 256 in their order. Conditions of stages know them, unless there are 256: then

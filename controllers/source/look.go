@@ -53,25 +53,34 @@ func (r *Reconciler) look(ctx context.Context, c *platformv1alpha1.Component, t 
 	if builds.of(head.SHA) {
 		return &finding{head: head.SHA}, nil
 	}
-	path, from := c.Spec.Source.Path, builds.last(build.Head(r.Schedule.lastWritten(c), c.Spec.Source))
-	if t.skipped.sha == head.SHA && t.skipped.from == from && t.skipped.path == path {
+	path, seen := c.Spec.Source.Path, build.Head(r.Schedule.lastWritten(c), c.Spec.Source)
+	last, from := builds.last(seen), builds.succeeded().last(seen)
+	if t.skipped.sha == head.SHA && t.skipped.from == last && t.skipped.path == path {
 		return &finding{head: head.SHA}, nil
 	}
-	news, err := r.Git.Range(ctx, repository, gitsource.Question{From: from, Path: path})
-	if err != nil {
-		return found(head.SHA, err)
+	// Whether there is something to build is a question of what came since the last Build, whatever became of that; what a Build brings, of
+	// what came since one succeeded: nothing else was tested, nor can it be deployed.
+	questions := []string{from}
+	if path != "" && last != from {
+		questions = []string{last, from}
 	}
-	if news.Missing {
-		return found(news.SHA, &gitsource.Problem{Reason: platformv1alpha1.ReasonPathNotFound, Message: fmt.Sprintf(
-			"branch %s of %s has nothing at spec.source.path %s, so nothing is built: correct the path, or push it", repository.Branch, repository.URL, path)})
-	}
-	// The branch may have moved on since it was asked the first time.
-	if builds.of(news.SHA) {
-		return &finding{head: news.SHA}, nil
-	}
-	if path != "" && news.Compared && !news.Changed {
-		t.skipped.sha, t.skipped.from, t.skipped.path = news.SHA, from, path
-		return &finding{head: news.SHA}, nil
+	var news gitsource.Range
+	for _, since := range questions {
+		if news, err = r.Git.Range(ctx, repository, gitsource.Question{From: since, Path: path}); err != nil {
+			return found(head.SHA, err)
+		}
+		if news.Missing {
+			return found(news.SHA, &gitsource.Problem{Reason: platformv1alpha1.ReasonPathNotFound, Message: fmt.Sprintf(
+				"branch %s of %s has nothing at spec.source.path %s, so nothing is built: correct the path, or push it", repository.Branch, repository.URL, path)})
+		}
+		// The branch may have moved on since it was asked before.
+		if builds.of(news.SHA) {
+			return &finding{head: news.SHA}, nil
+		}
+		if path != "" && since == last && news.Compared && !news.Changed {
+			t.skipped.sha, t.skipped.from, t.skipped.path = news.SHA, last, path
+			return &finding{head: news.SHA}, nil
+		}
 	}
 	if t.built, err = r.create(ctx, c, r.build(c, &news, from, t.pull(news.SHA))); err != nil {
 		return nil, err
@@ -144,6 +153,17 @@ func (k *known) of(sha string) bool {
 		}
 	}
 	return false
+}
+
+// succeeded are those of them that have succeeded. One that still runs has not: a later one may take its place.
+func (k *known) succeeded() *known {
+	out := &known{}
+	for _, b := range k.items {
+		if b.Status.Result == platformv1alpha1.BuildSucceeded {
+			out.items = append(out.items, b)
+		}
+	}
+	return out
 }
 
 // last is the commit of the Build that was made last; empty where there is none. It is that which was seen last, where there is a Build of it:

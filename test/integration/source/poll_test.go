@@ -40,6 +40,7 @@ var _ = Describe("A repository that is polled", func() {
 		Eventually(ctx, status(c)).Should(HaveField("Head", first), "what was seen is written")
 
 		By("pushing two commits, and then one")
+		record(ctx, c, first)
 		_, err := r.Git(ctx, "commit", "--quiet", "--allow-empty", "-m", "Not pushed yet")
 		Expect(err).NotTo(HaveOccurred())
 		third := push(ctx, r, gittest.Change{Files: map[string]string{"b": "1"}, Message: "Third (#12)"})
@@ -50,9 +51,19 @@ var _ = Describe("A repository that is polled", func() {
 			"Commits":      PointTo(MatchFields(IgnoreExtras, Fields{"From": Equal(first), "Count": HaveValue(BeEquivalentTo(2)), "OldestCommittedAt": Not(BeNil())})),
 		}))
 		fourth := push(ctx, r, gittest.Change{Files: map[string]string{"c": "1"}, Message: "Fourth"})
-		Expect(build(ctx, c, fourth).Spec.Commits.From).To(Equal(third))
+		Expect(build(ctx, c, fourth).Spec).To(MatchFields(IgnoreExtras, Fields{
+			"ChangedPaths": HaveExactElements("b", "c"),
+			"Commits":      PointTo(MatchFields(IgnoreExtras, Fields{"From": Equal(first), "Count": HaveValue(BeEquivalentTo(3))})),
+		}), "what failed was not tested, and is not deployed")
 		Eventually(ctx, status(c)).Should(HaveField("Head", fourth), "the branch has moved")
-		Expect(builds(c)(ctx)).To(HaveLen(3))
+
+		By("having one succeed that is not the last")
+		record(ctx, c, third)
+		fifth := push(ctx, r, gittest.Change{Files: map[string]string{"d": "1"}, Message: "Fifth"})
+		Expect(build(ctx, c, fifth).Spec).To(MatchFields(IgnoreExtras, Fields{
+			"ChangedPaths": HaveExactElements("c", "d"), "Commits": PointTo(HaveField("From", third)),
+		}))
+		Expect(builds(c)(ctx)).To(HaveLen(4 + 2))
 	})
 
 	It("writes nothing while nothing is pushed, and makes nothing twice when the manager begins anew", Serial, func(ctx SpecContext) {
@@ -84,10 +95,20 @@ var _ = Describe("A repository that is polled", func() {
 		}
 
 		By("pushing what is below the path")
+		record(ctx, c, first)
 		last := push(ctx, r, gittest.Change{Files: map[string]string{"services/checkout/main.go": "2"}, Message: "Checkout again"})
 		b := build(ctx, c, last)
 		Expect(b.Spec.ChangedPaths).To(HaveExactElements("services/checkout/main.go"))
 		Expect(b.Spec.Commits).To(HaveValue(MatchFields(IgnoreExtras, Fields{"From": Equal(first), "Count": HaveValue(BeEquivalentTo(2))})))
+
+		By("pushing elsewhere after a Build that failed, and then below the path")
+		elsewhere = push(ctx, r, gittest.Change{Files: map[string]string{"services/orders/main.go": "2"}, Message: "Orders again"})
+		Eventually(ctx, status(c)).Should(HaveField("Head", elsewhere), "it is seen, and not built")
+		last = push(ctx, r, gittest.Change{Files: map[string]string{"services/checkout/more.go": "1"}, Message: "More"})
+		b = build(ctx, c, last)
+		Expect(b.Spec.ChangedPaths).To(HaveExactElements("services/checkout/main.go", "services/checkout/more.go"))
+		Expect(b.Spec.Commits).To(HaveValue(MatchFields(IgnoreExtras, Fields{"From": Equal(first), "Count": HaveValue(BeEquivalentTo(4))})))
+		Expect(builds(c)(ctx)).To(HaveLen(3 + 1))
 	})
 
 	It("builds the head after a force-push, from no commit that is gone", func(ctx SpecContext) {
@@ -97,6 +118,7 @@ var _ = Describe("A repository that is polled", func() {
 		build(ctx, c, first)
 		gone := push(ctx, r, gittest.Change{Files: map[string]string{"a": "1"}, Message: "Gone"})
 		build(ctx, c, gone)
+		record(ctx, c, gone)
 		_, err := r.Git(ctx, "reset", "--quiet", "--hard", first)
 		Expect(err).NotTo(HaveOccurred())
 		instead := push(ctx, r, gittest.Change{Files: map[string]string{"b": "1"}, Message: "In its place"})
@@ -203,6 +225,7 @@ var _ = Describe("A repository that cannot be asked", func() {
 		DeferCleanup(func(ctx SpecContext) { Expect(admin.Delete(ctx, credentials)).To(Succeed()) })
 		build(ctx, c, first)
 		Eventually(ctx, status(c)).Should(HaveField("Reason", ""), "it is as it should be")
+		record(ctx, c, first)
 
 		By("having them expire")
 		server.SetPassword("another")
