@@ -16,7 +16,8 @@ const (
 	deadlineScript = `echo "deadline=$(($(date +%s) + TOWPATH_TIMEOUT))" >>"$GITHUB_OUTPUT"
 `
 
-	// The file is absent where it cannot be told what changed: conditions then hold it for unknown.
+	// The file is absent where it cannot be told what changed: conditions then hold it for unknown. So it is after a push: the event tells what
+	// the branch was at before, and not whether that was ever tested.
 	changedScript = `if [[ $TOWPATH_BASE =~ ^[0-9a-f]{40,64}$ ]] && git cat-file -e "$TOWPATH_BASE^{commit}" 2>/dev/null; then
   git diff --name-only -z "$TOWPATH_BASE...$TOWPATH_COMMIT" -- >"$RUNNER_TEMP/changed-paths" || rm -f "$RUNNER_TEMP/changed-paths"
 fi
@@ -134,7 +135,7 @@ func (g *generator) planJob() (*job, error) {
 	if depth != "" {
 		j.Steps = append(j.Steps, step{
 			Name: "Find out what changed", Run: changedScript,
-			Env: map[string]string{"TOWPATH_BASE": "${{ github.event.pull_request.base.sha || github.event.before }}"},
+			Env: map[string]string{"TOWPATH_BASE": "${{ github.event.pull_request.base.sha }}"},
 		})
 	}
 	j.Steps = append(j.Steps, step{
