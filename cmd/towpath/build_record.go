@@ -99,7 +99,7 @@ func (f *recordFlags) bind(cmd *cobra.Command) {
 	set.StringVar(&f.pullRequestTitle, "pull-request-title", "", "its title")
 	set.StringVar(&f.openedAt, "opened-at", "", "when the pull request was opened")
 	set.StringVar(&f.mergedAt, "merged-at", "", "when it was merged")
-	set.StringVar(&f.commitsFrom, "commits-from", "", "commit of the Build before: what comes after it is new")
+	set.StringVar(&f.commitsFrom, "commits-from", "", "commit of the newest Build before that succeeded: what comes after it is new")
 	set.StringVar(&f.commits, "commits", "", "how many commits are new (default: unknown)")
 	set.StringVar(&f.oldestCommittedAt, "oldest-committed-at", "", "when the oldest of these was committed")
 	for name, kind := range map[string]platformv1alpha1.EvidenceType{
