@@ -43,7 +43,7 @@ var _ = Describe("A Component", func() {
 	},
 		Entry("make its Release", only("create", "releases.platform.towpath.dev")),
 		Entry("apply a child", only("patch", "deployments.apps")),
-		Entry("say what came of it", only("patch", "releases.platform.towpath.dev/status")),
+		Entry("say what came of it", only("update", "releases.platform.towpath.dev/status")),
 	)
 
 	It("that is made anew under its name while the manager is away gets all of its own", func(ctx context.Context) {

@@ -89,14 +89,17 @@ func told(b *platformv1alpha1.Budget) {
 	b.Spec.Thresholds = []platformv1alpha1.BudgetThreshold{{Name: "half", Percent: 50}, {Name: "all", Percent: 100, Basis: platformv1alpha1.BasisForecast}}
 }
 
-// touch changes the spec of a Budget so that it is looked at, and nothing else.
+// touch changes the spec of a Budget so that it is looked at, and nothing else. One that is gone needs no look.
 func touch(ctx context.Context, b *platformv1alpha1.Budget) {
 	GinkgoHelper()
 	Eventually(func() error {
-		fresh := read(ctx, b)
+		fresh := &platformv1alpha1.Budget{}
+		if err := admin.Get(ctx, client.ObjectKeyFromObject(b), fresh); err != nil {
+			return client.IgnoreNotFound(err)
+		}
 		before := fresh.DeepCopy()
 		fresh.Spec.Thresholds = append(fresh.Spec.Thresholds, platformv1alpha1.BudgetThreshold{Name: framework.Name("x"), Percent: int32(900 + len(fresh.Spec.Thresholds))})
-		return admin.Patch(ctx, fresh, client.MergeFrom(before))
+		return client.IgnoreNotFound(admin.Patch(ctx, fresh, client.MergeFrom(before)))
 	}).Should(Succeed())
 }
 
