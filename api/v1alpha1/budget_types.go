@@ -302,7 +302,8 @@ type BudgetStatus struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=10
 	Anomalies []CostAnomaly `json:"anomalies,omitempty"`
-	// reservations for Releases that are being made, where the namespace has no Team that could hold them.
+	// reservations for Releases that are being made, where the namespace has no Team that could hold them: the oldest Budget
+	// does for all.
 	// +optional
 	// +listType=map
 	// +listMapKey=namespace

@@ -282,9 +282,16 @@ func (r *Reconciler) read(ctx context.Context, s *scope) error {
 	if err != nil {
 		return err
 	}
-	reserved := limits.Settle(spending.FromReservations(s.reservations()), spending.Exists(s.budget.Namespace, running), s.now)
+	kept, err := r.reservations(ctx, s)
+	if err != nil {
+		return err
+	}
+	settle := func(kept []platformv1alpha1.SpendingReservation) []limits.Reservation {
+		return limits.Settle(spending.FromReservations(kept), spending.Exists(s.budget.Namespace, running), s.now)
+	}
+	reserved := settle(kept)
 	if s.owner == nil {
-		s.budget.Status.Reservations = spending.ToReservations(reserved)
+		s.budget.Status.Reservations = spending.ToReservations(settle(s.budget.Status.Reservations))
 	}
 	if s.figures, err = limits.Reckon(s.limit, s.ledger, running, reserved, nil, s.today); err != nil {
 		// What a day cost is no amount of money, or stands there twice.
@@ -295,15 +302,19 @@ func (r *Reconciler) read(ctx context.Context, s *scope) error {
 	return nil
 }
 
-// reservations are where the gate keeps them.
-func (s *scope) reservations() []platformv1alpha1.SpendingReservation {
-	switch {
-	case s.owner == nil:
-		return s.budget.Status.Reservations
-	case s.owner.Status.Spending != nil:
-		return s.owner.Status.Spending.Reservations
+// reservations are those of the team, from where the gate keeps them.
+func (r *Reconciler) reservations(ctx context.Context, s *scope) ([]platformv1alpha1.SpendingReservation, error) {
+	if s.owner == nil {
+		var list platformv1alpha1.BudgetList
+		if err := r.List(ctx, &list, client.InNamespace(s.budget.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+			return nil, fmt.Errorf("listing Budgets of namespace %s: %w", s.budget.Namespace, err)
+		}
+		return spending.Kept(list.Items), nil
 	}
-	return nil
+	if s.owner.Status.Spending == nil {
+		return nil, nil
+	}
+	return s.owner.Status.Spending.Reservations, nil
 }
 
 // report puts conditions into the status.

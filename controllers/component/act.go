@@ -245,7 +245,9 @@ func (r *Reconciler) build(ctx context.Context, s *scope, st *stop) (*platformv1
 	}
 	release.Spec.Outputs, release.Spec.Endpoint = provided.Outputs, provided.Endpoint
 	release.Spec.Inventory = render.Inventory(objects)
-	release.Spec.EstimatedCost = r.estimate(ctx, release, objects, st.sleeps)
+	if release.Spec.EstimatedCost, err = r.costOf(ctx, release, objects, st.sleeps); err != nil {
+		return nil, err
+	}
 	guarded := make([]guard.Object, len(objects))
 	for i, o := range objects {
 		guarded[i] = guard.Object{Resource: o.Resource, Object: o.Object}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/shopspring/decimal"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -96,43 +98,50 @@ func (r *Reconciler) change(ctx context.Context, st *stop, release *platformv1al
 		return change, err
 	}
 	change.Currency = after.Currency
-	change.Before = r.paid(ctx, st, after.Currency)
-	return change, nil
+	change.Before, err = r.paid(ctx, st, after.Currency)
+	return change, err
 }
 
 // paid is what runs in an environment is estimated to cost a month by the prices and the sleep of now: by those of then, a new list
-// of prices would pass for a raise. It counts as nothing where it cannot be estimated: that keeps nothing from being made where there
-// are no limits.
-func (r *Reconciler) paid(ctx context.Context, st *stop, currency string) decimal.Decimal {
+// of prices would pass for a raise. Where it cannot be estimated anew what was frozen counts, as it does for what was found and taken over;
+// where there is none either, nothing. An error means that it can be told later.
+func (r *Reconciler) paid(ctx context.Context, st *stop, currency string) (decimal.Decimal, error) {
 	ran := st.current()
 	if ran == nil {
 		ran = st.lost
 	}
-	if ran == nil || ran.Spec.Cause == platformv1alpha1.CauseAdoption {
-		return decimal.Zero
+	if ran == nil {
+		return decimal.Zero, nil
 	}
-	amount, err := r.priced(ctx, ran, st.sleeps, currency)
-	if err != nil {
-		ctrl.LoggerFrom(ctx).Info("What runs cannot be estimated anew, and counts as nothing", "release", ran.Name, "why", err.Error())
+	estimated := ran.Cost()
+	if ran.Spec.Cause != platformv1alpha1.CauseAdoption {
+		anew, err := r.priced(ctx, ran, st.sleeps)
+		switch {
+		case err != nil && (ctx.Err() != nil || apierrors.ReasonForError(err) != metav1.StatusReasonUnknown && !apierrors.IsNotFound(err)):
+			return decimal.Zero, fmt.Errorf("estimating what runs, Release %s: %w", ran.Name, err)
+		case err != nil:
+			ctrl.LoggerFrom(ctx).Info("What runs cannot be estimated anew, and counts as it was when it was made", "release", ran.Name, "why", err.Error())
+		case anew != nil && anew.Currency == currency:
+			estimated = &anew.EstimatedCost
+		}
 	}
-	return amount
-}
-
-// priced is what a Release is estimated to cost a month now.
-func (r *Reconciler) priced(ctx context.Context, release *platformv1alpha1.Release, sleeps sleep.Plan, currency string) (decimal.Decimal, error) {
-	compiled, err := r.Revisions.Get(ctx, release.Spec.Revision.Name)
-	if err != nil {
-		return decimal.Zero, err
-	}
-	objects, err := render.Release(compiled, release)
-	if err != nil {
-		return decimal.Zero, err
-	}
-	estimated := r.estimate(ctx, release, objects, sleeps)
 	if estimated == nil || estimated.Currency != currency {
 		return decimal.Zero, nil
 	}
 	return estimate.Decimal(estimated.Monthly.Expected)
+}
+
+// priced is what a Release is estimated to cost now.
+func (r *Reconciler) priced(ctx context.Context, release *platformv1alpha1.Release, sleeps sleep.Plan) (*platformv1alpha1.ReleaseCost, error) {
+	compiled, err := r.Revisions.Get(ctx, release.Spec.Revision.Name)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := render.Release(compiled, release)
+	if err != nil {
+		return nil, err
+	}
+	return r.estimate(ctx, release, render.Plain(objects), sleeps), nil
 }
 
 // letInBy is who approved a Release that waits, and who broke the glass for it. Who asked for it cannot approve what it costs; where

@@ -22,7 +22,7 @@ import (
 type Gate struct {
 	// Client reads Teams, Budgets and what runs from a cache, and writes reservations.
 	Client client.Client
-	// Live reads past the cache what holds the reservations.
+	// Live reads past the cache what holds the reservations: a Team, or the Budgets of a home.
 	Live   client.Reader
 	Reader *Reader
 	Clock  clock.PassiveClock
@@ -35,7 +35,7 @@ type Gate struct {
 const tries = 5
 
 // Ask says what the limits of a team and the Budgets of its home say of a change. Where they let it in and it raises cost, room is kept for
-// it from then on, in the status of the Team, or where there is none of a Budget. It may be asked again for the same Release. An error
+// it from then on, in the status of the Team, or where there is none of the oldest Budget. It may be asked again for the same Release. An error
 // means that nobody can say, and that nothing is kept: the caller asks again later.
 func (g *Gate) Ask(ctx context.Context, team, home string, change spending.Change) (spending.Verdict, error) {
 	if change.Free() {
@@ -111,47 +111,30 @@ func (e *unreadableError) Error() string {
 	return fmt.Sprintf("%s cannot be read, so that nothing which adds cost is let in: %s. Ask the platform team to correct it.", e.title, e.reason)
 }
 
-// blocking are the limits that may hold up a change, and what holds the reservations of the team: its Team, read past the cache, or
-// where there is none the first of these Budgets.
+// blocking are the limits that may hold up a change, and what holds the reservations of the team. Where nothing could hold any there are
+// no limits either: the cache shows Budgets that are gone.
 func (g *Gate) blocking(ctx context.Context, team, home string, change spending.Change, today forecast.Day) (*holder, []spending.Limit, error) {
-	h, err := g.holderOf(ctx, team)
-	if err != nil {
+	h, err := g.holderOf(ctx, team, home)
+	if err != nil || h == nil {
 		return nil, nil, err
 	}
-	var t *platformv1alpha1.Team
-	if h != nil {
-		t = h.team
-	}
-	all, err := g.about(ctx, t, home, change, today)
+	all, err := g.about(ctx, h.team, home, change, today)
 	if err != nil {
 		return nil, nil, err
 	}
 	var limits []spending.Limit
 	for i := range all {
-		if !all[i].Blocks() {
-			continue
-		}
-		if limits = append(limits, all[i].Limit); h == nil {
-			live := &platformv1alpha1.Budget{}
-			if err := g.Live.Get(ctx, client.ObjectKeyFromObject(all[i].budget), live); err != nil {
-				return nil, nil, fmt.Errorf("reading Budget %s: %w", all[i].budget.Name, err)
-			}
-			h = &holder{budget: live}
+		if all[i].Blocks() {
+			limits = append(limits, all[i])
 		}
 	}
 	return h, limits, nil
 }
 
-// found is a limit that a change is about; budget is nil for one of the Team.
-type found struct {
-	spending.Limit
-	budget *platformv1alpha1.Budget
-}
-
 // about are the limits of a Team, which is nil where there is none, and the Budgets of its home that a change is about, whatever they
 // do about it. A Budget that means nothing says so itself; a limit of the platform that does is an unreadableError.
-func (g *Gate) about(ctx context.Context, t *platformv1alpha1.Team, home string, change spending.Change, today forecast.Day) ([]found, error) {
-	var all []found
+func (g *Gate) about(ctx context.Context, t *platformv1alpha1.Team, home string, change spending.Change, today forecast.Day) ([]spending.Limit, error) {
+	var all []spending.Limit
 	if t != nil && t.Spec.Spending != nil {
 		tiers, err := g.Reader.Tiers(ctx, home)
 		if err != nil {
@@ -164,7 +147,7 @@ func (g *Gate) about(ctx context.Context, t *platformv1alpha1.Team, home string,
 				return nil, &unreadableError{limit.Title, err.Error()}
 			}
 			if err == nil && limit.Scope.Holds(change.Place) {
-				all = append(all, found{limit, nil})
+				all = append(all, limit)
 			}
 		}
 	}
@@ -178,7 +161,7 @@ func (g *Gate) about(ctx context.Context, t *platformv1alpha1.Team, home string,
 			return nil, err
 		}
 		if limit, err := spending.OfBudget(&budgets[i], selected, today); err == nil && limit.Scope.Holds(change.Place) {
-			all = append(all, found{limit, &budgets[i]})
+			all = append(all, limit)
 		}
 	}
 	return all, nil
@@ -222,29 +205,52 @@ func (r *Reader) Selected(ctx context.Context, b *platformv1alpha1.Budget) ([]st
 	return names, nil
 }
 
-// holder is what holds the reservations of a team: its Team, or where there is none a Budget.
+// holder is what holds the reservations of a team: its Team, or where there is none the oldest Budget of its home, whatever that is about.
+// All changes of the team so meet in one object, and a Budget that is new takes the place of none.
 type holder struct {
 	team   *platformv1alpha1.Team
 	budget *platformv1alpha1.Budget
+	// kept is what all Budgets of the home hold: one that is older may be gone.
+	kept []platformv1alpha1.SpendingReservation
 }
 
-// holderOf reads the Team past the cache; nil where there is none.
-func (g *Gate) holderOf(ctx context.Context, team string) (*holder, error) {
+// holderOf reads the holder past the cache; nil where there is none.
+func (g *Gate) holderOf(ctx context.Context, team, home string) (*holder, error) {
 	live := &platformv1alpha1.Team{}
 	err := g.Live.Get(ctx, types.NamespacedName{Name: team}, live)
-	if apierrors.IsNotFound(err) {
-		return nil, nil
+	if err == nil {
+		return &holder{team: live}, nil
 	}
-	if err != nil {
+	if !apierrors.IsNotFound(err) {
 		return nil, fmt.Errorf("reading Team %s: %w", team, err)
 	}
-	return &holder{team: live}, nil
+	var list platformv1alpha1.BudgetList
+	if err := g.Live.List(ctx, &list, client.InNamespace(home)); err != nil {
+		return nil, fmt.Errorf("listing Budgets of namespace %s: %w", home, err)
+	}
+	h := &holder{kept: Kept(list.Items)}
+	for i := range list.Items {
+		if b := &list.Items[i]; b.DeletionTimestamp.IsZero() && (h.budget == nil || older(b, h.budget)) {
+			h.budget = b
+		}
+	}
+	if h.budget == nil {
+		return nil, nil
+	}
+	return h, nil
+}
+
+func older(a, b *platformv1alpha1.Budget) bool {
+	if a.CreationTimestamp.Equal(&b.CreationTimestamp) {
+		return a.Name < b.Name
+	}
+	return a.CreationTimestamp.Before(&b.CreationTimestamp)
 }
 
 func (h *holder) reservations() []platformv1alpha1.SpendingReservation {
 	switch {
 	case h.budget != nil:
-		return h.budget.Status.Reservations
+		return h.kept
 	case h.team.Status.Spending != nil:
 		return h.team.Status.Spending.Reservations
 	}

@@ -66,7 +66,7 @@ func (g *Gate) Look(ctx context.Context, team, home string, change spending.Chan
 	}
 	var over []string
 	for i := range limits {
-		book, err := g.Reader.Book(ctx, team, limits[i].Limit, today)
+		book, err := g.Reader.Book(ctx, team, limits[i], today)
 		if err != nil {
 			return nil, err
 		}

@@ -42,6 +42,26 @@ func ToReservations(list []spending.Reservation) []platformv1alpha1.SpendingRese
 	return all
 }
 
+// Kept are the reservations that the Budgets of a home hold for a team without a Team. Of two for one place the newer counts, as it took the
+// place of the other.
+func Kept(budgets []platformv1alpha1.Budget) []platformv1alpha1.SpendingReservation {
+	var all []platformv1alpha1.SpendingReservation
+	for i := range budgets {
+		for _, r := range budgets[i].Status.Reservations {
+			same := slices.IndexFunc(all, func(o platformv1alpha1.SpendingReservation) bool {
+				return o.Namespace == r.Namespace && o.Component == r.Component && o.Environment == r.Environment
+			})
+			switch {
+			case same < 0:
+				all = append(all, r)
+			case all[same].At.Before(r.At):
+				all[same] = r
+			}
+		}
+	}
+	return all
+}
+
 func sameReservations(a, b []platformv1alpha1.SpendingReservation) bool {
 	return len(a) == 0 && len(b) == 0 || equality.Semantic.DeepEqual(a, b)
 }

@@ -28,6 +28,8 @@ type Running struct {
 	Known    bool
 	Monthly  decimal.Decimal
 	Currency string
+	// anew says that the estimate is of now, and was not known on the days before.
+	anew bool
 }
 
 // Ledger is what is recorded of the days of a limit, in its currency and scope alone.
@@ -48,6 +50,9 @@ type Figures struct {
 	// Added is what Releases add in the rest of the period that the settled days do not show, and Reserved what is kept for
 	// those that are being made.
 	Added, Reserved decimal.Decimal
+	// Uncounted are the places of what runs or is to run without an estimate in the limit's currency, where it can hold a change up. What
+	// bills tell of them may be less than they cost.
+	Uncounted []string
 	// Expected is what the period will have cost. Low and High are known where HasInterval is set.
 	Expected, Low, High decimal.Decimal
 	HasInterval         bool
@@ -69,7 +74,7 @@ func Reckon(limit Limit, ledger Ledger, running []Running, reserved []Reservatio
 		return Figures{}, fmt.Errorf("%s: %w", limit.Title, err)
 	}
 	f := Figures{Limit: limit, Source: ledger.Source, Outlook: outlook, Note: outlook.Note}
-	days := reach{limit.Period, today, limit.Period.From}
+	days := reach{period: limit.Period, today: today, unrecorded: limit.Period.From, estimated: ledger.Source == platformv1alpha1.CostFromEstimates}
 	for i := range ledger.Points {
 		p := &ledger.Points[i]
 		days.unrecorded = max(days.unrecorded, p.Day+1)
@@ -77,7 +82,11 @@ func Reckon(limit Limit, ledger Ledger, running []Running, reserved []Reservatio
 	settled := lastSettled(ledger.Points)
 	known := map[string]bool{}
 	left := map[string]bool{} // places that cannot be counted
-	for _, place := range places(running, limit.Scope) {
+	uncounted := map[string]bool{}
+	for _, place := range places(running, limit.Scope, change) {
+		if _, unknown := place.adds(limit.Currency, settled, days, false); unknown != "" && limit.Blocks() {
+			uncounted[unknown] = true
+		}
 		added, unknown := place.adds(limit.Currency, settled, days, outlook.HasTotal())
 		f.Added = f.Added.Add(added)
 		if unknown != "" {
@@ -93,12 +102,17 @@ func Reckon(limit Limit, ledger Ledger, running []Running, reserved []Reservatio
 		}
 		if r.Currency != limit.Currency {
 			left[r.Place.String()] = true
+			if limit.Blocks() {
+				uncounted[r.Place.String()] = true
+			}
 			continue
 		}
 		f.Reserved = f.Reserved.Add(PerDay(r.Monthly).Mul(days.from(today)))
 	}
+	f.Uncounted = slices.Sorted(maps.Keys(uncounted))
+	maps.Copy(left, uncounted)
 	f.sum(today, slices.Sorted(maps.Keys(left)))
-	f.floor(ledger, running, today)
+	f.floor(ledger, running, change, today)
 	return f, nil
 }
 
@@ -158,6 +172,8 @@ type reach struct {
 	today  forecast.Day
 	// unrecorded is the first day of which nothing is recorded.
 	unrecorded forecast.Day
+	// estimated says that the days are by estimates: they tell nothing of what had none.
+	estimated bool
 }
 
 // from is how many days of the period are left from a day on, of those of which nothing is recorded.
@@ -169,8 +185,8 @@ func (r reach) from(day forecast.Day) decimal.Decimal {
 // place is what ran, runs and waits at one place, in order of its numbers.
 type place []Running
 
-// places are those of a scope, in order.
-func places(running []Running, scope Scope) []place {
+// places are those of a scope, in order. A change knows what runs at its own by prices of now, also where no estimate was frozen.
+func places(running []Running, scope Scope, change *Change) []place {
 	by := map[Place]place{}
 	for _, r := range running {
 		if scope.Holds(r.Place) {
@@ -184,6 +200,9 @@ func places(running []Running, scope Scope) []place {
 	for i, key := range keys {
 		all[i] = by[key]
 		slices.SortStableFunc(all[i], func(a, b Running) int { return cmp.Compare(a.Number, b.Number) })
+		if last := &all[i][len(all[i])-1]; change != nil && !change.Unknown && change.Currency != "" && change.Place == key && !counts(last, change.Currency) {
+			last.Known, last.anew, last.Monthly, last.Currency = true, true, change.Before, change.Currency
+		}
 	}
 	return all
 }
@@ -207,7 +226,7 @@ func (p place) adds(currency string, settled forecast.Day, days reach, told bool
 		// What ran before is not known any more. It is assumed to have cost what the oldest does that is.
 		base = &p[0]
 	}
-	if !told {
+	if !told || base != nil && days.estimated && (base.anew || !counts(base, currency)) {
 		base = nil
 	}
 	if runs != base && (!counts(runs, currency) || !counts(base, currency)) || waits != nil && (!counts(waits, currency) || !counts(runs, currency)) {

@@ -12,14 +12,14 @@ import (
 // floor raises what bills expect to what is estimated of all that ran and runs, where the limit can hold a change up and that is more.
 // A bill that lags, that tells of a part alone, or from which somebody took the tags must not open a limit. What only informs stays
 // as the bill has it.
-func (f *Figures) floor(ledger Ledger, running []Running, today forecast.Day) {
+func (f *Figures) floor(ledger Ledger, running []Running, change *Change, today forecast.Day) {
 	if ledger.Source != platformv1alpha1.CostFromBills || !f.Limit.Blocks() || f.Basis == platformv1alpha1.ForecastOver {
 		return
 	}
 	rest := f.Reserved
 	days := reach{period: f.Limit.Period, today: today}
-	for _, place := range places(running, f.Limit.Scope) {
-		// What has no estimate is named among what is not counted.
+	for _, place := range places(running, f.Limit.Scope, change) {
+		// What has no estimate is named among what is not counted, and holds up what adds cost.
 		added, _ := place.adds(f.Limit.Currency, 0, days, false)
 		rest = rest.Add(added)
 	}

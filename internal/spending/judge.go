@@ -71,7 +71,7 @@ func Judge(figures []Figures, change Change, today forecast.Day) Verdict {
 	var why []string
 	for i := range figures {
 		f := &figures[i]
-		if !f.Limit.Blocks() || !f.Limit.Scope.Holds(change.Place) || !f.Limit.Period.Holds(today) {
+		if !f.Limit.Blocks() || !f.Limit.Scope.Holds(change.Place) || f.Limit.ended(today) {
 			continue
 		}
 		reason := f.breaks(&change, today)
@@ -123,7 +123,11 @@ func (f *Figures) breaks(change *Change, today forecast.Day) string {
 	}
 	with := f.Expected.Add(f.more(change, today))
 	if with.LessThanOrEqual(l.Amount) {
-		return ""
+		if len(f.Uncounted) == 0 {
+			return ""
+		}
+		return fmt.Sprintf("%s. %s: release these anew first, by a change that adds no cost such as another image, which estimates them.",
+			f.uncounted(), waits)
 	}
 	interval := ""
 	if f.HasInterval {
@@ -138,9 +142,9 @@ func (f *Figures) breaks(change *Change, today forecast.Day) string {
 }
 
 // Over says by how much a change would bring the forecast over a limit, whatever that does about it: in the period that runs, or else in
-// the next. Nothing where it holds, and where it is not in force or in another currency.
+// the next. Nothing where it holds, and where it is over or in another currency.
 func Over(book Book, running []Running, change Change, today forecast.Day) (string, error) {
-	if !book.Limit.Period.Holds(today) || book.Limit.Currency != change.Currency {
+	if book.Limit.ended(today) || book.Limit.Currency != change.Currency {
 		return "", nil
 	}
 	f, err := Reckon(book.Limit, book.Ledger, running, nil, &change, today)
@@ -163,10 +167,6 @@ func Over(book Book, running []Running, change Change, today forecast.Day) (stri
 func (f *Figures) over(change *Change, today forecast.Day) string {
 	l := &f.Limit
 	with := f.Expected.Add(f.more(change, today))
-	if with.LessThanOrEqual(l.Amount) {
-		return ""
-	}
-	percent := with.Sub(l.Amount).Mul(decimal.NewFromInt(100)).DivRound(l.Amount, 0)
 	follows := ""
 	switch l.Enforcement {
 	case platformv1alpha1.EnforceDeny:
@@ -174,8 +174,21 @@ func (f *Figures) over(change *Change, today forecast.Day) string {
 	case platformv1alpha1.EnforceApproval:
 		follows = ": it will wait for an approval"
 	}
+	if with.LessThanOrEqual(l.Amount) {
+		if len(f.Uncounted) == 0 {
+			return ""
+		}
+		return f.uncounted() + follows
+	}
+	percent := with.Sub(l.Amount).Mul(decimal.NewFromInt(100)).DivRound(l.Amount, 0)
 	return fmt.Sprintf("%s is %s for %s, and the forecast with it is %s, %s %% over%s",
 		l.Title, Money(l.Amount, l.Currency), l.PeriodName(), Money(with, l.Currency), percent, follows)
+}
+
+// uncounted says why nobody can say that the limit holds.
+func (f *Figures) uncounted() string {
+	return fmt.Sprintf("There is no estimate in %s of what runs or is to run at these places, so nobody can say that %s holds: %s",
+		f.Limit.Currency, f.Limit.Title, shown(f.Uncounted))
 }
 
 // more is what a change adds in the rest of the period, from today on.
@@ -298,7 +311,7 @@ func judgeNext(books []Book, running []Running, reserved []Reservation, change C
 		if err != nil {
 			return Verdict{}, err
 		}
-		if !ok || !b.Limit.Blocks() || !b.Limit.Period.Holds(today) {
+		if !ok || !b.Limit.Blocks() || b.Limit.ended(today) {
 			continue
 		}
 		f, err := Reckon(next, b.Ledger, running, reserved, &change, today)

@@ -64,6 +64,9 @@ func (l *Limit) PeriodName() string { return PeriodName(l.Type, l.Period) }
 // Blocks says whether the limit may hold up a change.
 func (l *Limit) Blocks() bool { return l.Enforcement != platformv1alpha1.EnforceAlert }
 
+// ended says that the period is over. One that lies ahead counts already: what begins to run before it will run in it.
+func (l *Limit) ended(today forecast.Day) bool { return l.Period.Until <= today }
+
 // PeriodOf is the period of a limit on a day. A Custom one is the same on every day, also before and after it.
 func PeriodOf(p platformv1alpha1.SpendingPeriod, today forecast.Day) (forecast.Period, error) {
 	switch p.Type {
