@@ -135,7 +135,7 @@ func (r *Reconciler) reckon(ctx context.Context, t *platformv1alpha1.Team) (time
 	if err != nil {
 		return time.Time{}, err
 	}
-	seen = append(seen, spending.Withdrawn(unknown.known(state.Fired), seen, now)...)
+	seen = append(seen, spending.Withdrawn(unknown.known(state.Fired), seen, spending.Subject{Team: t.Name, Name: t.Name}, now)...)
 	state = state.Advance(seen, targets.Names, spending.AlertRules(), now)
 	t.Status.Spending = &platformv1alpha1.TeamSpendingStatus{
 		Limits: limits, Reservations: ToReservations(reserved), Alerts: spending.AlertState(state),
