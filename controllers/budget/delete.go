@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/controllers/spending"
 	"github.com/towpath-dev/towpath/internal/notify"
 	limits "github.com/towpath-dev/towpath/internal/spending"
 )
@@ -24,8 +25,6 @@ const (
 	lastTry = 30 * time.Second
 	// askAgain is after which time targets are asked for again that cannot be used yet.
 	askAgain = 2 * time.Second
-	// reasonGivenUp is that of an event.
-	reasonGivenUp = "AlertsGivenUp"
 )
 
 // hold sets or removes what holds a Budget, where that changes anything. The list is replaced by the patch, hence the lock.
@@ -122,7 +121,7 @@ func (r *Reconciler) giveUp(ctx context.Context, s *scope, waiting int, why stri
 	message := fmt.Sprintf("%d alerts of Budget %s were given up: %s. The newest: %s. Look at the spending of the team yourself: towpath cost report -n %s",
 		waiting, s.budget.Name, why, newest(s.budget.Status.Alerts), s.budget.Namespace)
 	ctrl.LoggerFrom(ctx).Error(nil, "Alerts were given up", "alerts", waiting, "reason", why)
-	r.Recorder.Eventf(s.budget, nil, corev1.EventTypeWarning, reasonGivenUp, "Delete", "%s", message)
+	r.Recorder.Eventf(s.budget, nil, corev1.EventTypeWarning, spending.ReasonGivenUp, "Delete", "%s", message)
 	return result, nil
 }
 

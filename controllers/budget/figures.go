@@ -322,7 +322,7 @@ func (s *scope) observe(state notify.State) ([]notify.Observation, error) {
 		return nil, err
 	}
 	seen = append(seen, limits.ObserveAnomalies(b.Status.Anomalies, &s.limit, subject, s.today)...)
-	return append(seen, limits.Withdrawn(state.Fired, seen, s.now)...), nil
+	return append(seen, limits.Withdrawn(state.Fired, seen, subject, s.now)...), nil
 }
 
 // within says whether the Budget holds, and will.

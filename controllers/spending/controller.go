@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -36,6 +37,8 @@ type Reconciler struct {
 	// Courier sends alerts of limits of Teams: slow receivers of a team's Budgets do not hold these up.
 	Courier *Courier
 	Clock   clock.PassiveClock
+	// Recorder tells of alerts that were given up.
+	Recorder events.EventRecorder
 
 	writes freshness.Tracker[types.NamespacedName]
 }
@@ -106,19 +109,10 @@ func (r *Reconciler) reckon(ctx context.Context, t *platformv1alpha1.Team) (time
 	if err != nil {
 		return time.Time{}, err
 	}
-	owner := client.ObjectKeyFromObject(t)
 	if t.Spec.Spending == nil {
-		r.Courier.Forget(owner)
-		// Room that is kept for the Budgets of the home stays.
-		var left []spending.Reservation
-		if t.Status.Spending != nil {
-			left = spending.Settle(FromReservations(t.Status.Spending.Reservations), Exists(t.Status.Namespace, running), now)
-		}
-		if t.Status.Spending = nil; len(left) > 0 {
-			t.Status.Spending = &platformv1alpha1.TeamSpendingStatus{Reservations: ToReservations(left)}
-		}
-		return time.Time{}, r.write(ctx, t, before)
+		return r.unlimited(ctx, t, before, running, now)
 	}
+	owner := client.ObjectKeyFromObject(t)
 	status := &platformv1alpha1.TeamSpendingStatus{}
 	if t.Status.Spending != nil {
 		status = t.Status.Spending
@@ -135,7 +129,7 @@ func (r *Reconciler) reckon(ctx context.Context, t *platformv1alpha1.Team) (time
 	if err != nil {
 		return time.Time{}, err
 	}
-	seen = append(seen, spending.Withdrawn(unknown.known(state.Fired), seen, now)...)
+	seen = append(seen, spending.Withdrawn(unknown.known(state.Fired), seen, spending.Subject{Team: t.Name, Name: t.Name}, now)...)
 	state = state.Advance(seen, targets.Names, spending.AlertRules(), now)
 	t.Status.Spending = &platformv1alpha1.TeamSpendingStatus{
 		Limits: limits, Reservations: ToReservations(reserved), Alerts: spending.AlertState(state),
@@ -228,7 +222,9 @@ func (r *Reconciler) targets(ctx context.Context, t *platformv1alpha1.Team) (*Ta
 		}
 		all = TargetsOf(t.Spec.Alerts, t.Status.Namespace, "", true)
 	}
-	all = append(all, TargetsOf(t.Spec.Spending.Alerts, platformv1alpha1.SystemNamespace, "platform/", false)...)
+	if t.Spec.Spending != nil {
+		all = append(all, TargetsOf(t.Spec.Spending.Alerts, platformv1alpha1.SystemNamespace, "platform/", false)...)
+	}
 	return r.Notifier.Resolve(ctx, all)
 }
 

@@ -66,7 +66,9 @@ func newMoney(mgr ctrl.Manager, o *Options) (*money, error) {
 	courier := func() *spending.Courier { return spending.NewCourier(sender, o.Clock) }
 	m.gate = &spending.Gate{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Reader: reader, Clock: o.Clock}
 	m.controllers = append(m.controllers,
-		&spending.Reconciler{Client: mgr.GetClient(), Reader: reader, Notifier: notifier, Courier: courier(), Clock: o.Clock},
+		&spending.Reconciler{
+			Client: mgr.GetClient(), Reader: reader, Notifier: notifier, Courier: courier(), Clock: o.Clock, Recorder: mgr.GetEventRecorder("towpath"),
+		},
 		&budget.Reconciler{
 			Client: mgr.GetClient(), Reader: reader, Notifier: notifier, Courier: courier(), Clock: o.Clock, Recorder: mgr.GetEventRecorder("towpath"),
 			HistoryLost: lost,

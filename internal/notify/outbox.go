@@ -32,6 +32,9 @@ type Delivery struct {
 	DeliveredAt time.Time `json:"deliveredAt,omitzero"`
 }
 
+// mostDeliveries is how many an item has at most, unless there are more targets.
+const mostDeliveries = 32
+
 // Item is an alert on its way.
 type Item struct {
 	Alert Alert `json:"alert"`
@@ -104,7 +107,8 @@ func Enqueue(items []Item, alerts []Alert, targets []string, rules Rules, now ti
 }
 
 // Retarget brings deliveries in line with the targets that there are. What was still owed to one that is gone, and what had no
-// target at all, goes to those that are new; an alert that everybody got does not.
+// target at all, goes to those that are new; an alert that everybody got does not. That one got it which is gone is kept while there is
+// room, so that it does not get it again should it come back.
 func Retarget(items []Item, targets []string) []Item {
 	next := clone(items)
 	known := map[string]bool{}
@@ -131,13 +135,25 @@ func Retarget(items []Item, targets []string) []Item {
 				item.Deliveries = append(item.Deliveries, Delivery{Target: target, Progress: Pending})
 			}
 		}
+		excess := len(item.Deliveries) - mostDeliveries
+		item.Deliveries = slices.DeleteFunc(item.Deliveries, func(d Delivery) bool {
+			drop := excess > 0 && !slices.Contains(targets, d.Target)
+			if drop {
+				excess--
+			}
+			return drop
+		})
 	}
 	return next
 }
 
 // tidy keeps the outbox small: of what was delivered to all, the newest; of what waits for a target, a number in place of the
-// oldest.
+// oldest, one for each target whatever the alerts were about.
 func tidy(items []Item, rules Rules, now time.Time) []Item {
+	for i := strayCount(items); i >= 0; i = strayCount(items) {
+		stray := items[i]
+		items = omit(slices.Delete(items, i, i+1), stray, now)
+	}
 	waiting := 0
 	for _, item := range items {
 		if item.waiting() && item.Alert.Basis != Omitted {
@@ -163,6 +179,23 @@ func tidy(items []Item, rules Rules, now time.Time) []Item {
 	return items
 }
 
+// strayCount is where a count stands that is owed to others than the one whose it is, since targets changed, or that is a second one of the
+// same target; -1 for nowhere. Such are added to the counts of those that they are owed to, else there would be more with each change.
+func strayCount(items []Item) int {
+	seen := map[string]bool{}
+	return slices.IndexFunc(items, func(i Item) bool {
+		if i.Alert.Basis != Omitted || !i.waiting() {
+			return false
+		}
+		target, twice := i.Alert.Threshold, seen[i.Alert.Threshold]
+		seen[target] = true
+		if target == "" {
+			return twice || len(i.Deliveries) > 0
+		}
+		return twice || len(i.Deliveries) != 1 || i.Deliveries[0].Target != target
+	})
+}
+
 // omit counts an alert for each target that it did not reach. The count is an alert of its own, so that it is delivered as they
 // are.
 func omit(items []Item, lost Item, now time.Time) []Item {
@@ -182,14 +215,14 @@ func omit(items []Item, lost Item, now time.Time) []Item {
 	return items
 }
 
-// count adds one to the count of a target, or of none.
+// count adds an alert, or as many as another count is of, to the count of a target, or of none.
 func count(items []Item, lost Alert, deliveries []Delivery, now time.Time) []Item {
 	key := Key{UID: lost.UID, Period: lost.Period, Basis: Omitted}
 	if len(deliveries) > 0 {
 		key.Threshold = deliveries[0].Target
 	}
 	i := slices.IndexFunc(items, func(i Item) bool {
-		return i.Alert.Basis == Omitted && i.Alert.Threshold == key.Threshold && i.Alert.UID == key.UID && i.waiting()
+		return i.Alert.Basis == Omitted && i.Alert.Threshold == key.Threshold && i.waiting()
 	})
 	if i < 0 {
 		a := Alert{
@@ -199,9 +232,16 @@ func count(items []Item, lost Alert, deliveries []Delivery, now time.Time) []Ite
 		items, i = slices.Insert(items, 0, Item{Alert: a, CreatedAt: now, Deliveries: deliveries}), 0
 	}
 	a := &items[i].Alert
-	a.Sequence++
+	if lost.StartsAt.Before(a.StartsAt) {
+		a.StartsAt = lost.StartsAt
+	}
+	if lost.Basis == Omitted {
+		a.Sequence += lost.Sequence
+	} else {
+		a.Sequence++
+	}
 	a.Title = fmt.Sprintf("Alerts that were left out: %d", a.Sequence)
-	a.Text = fmt.Sprintf("They are from %s and later: they could not be delivered, and more came. The Budget's status says how it stands now.",
+	a.Text = fmt.Sprintf("They are from %s and later: they could not be delivered, and more came. The status of the Budget or Team says how it stands now.",
 		a.StartsAt.Format(time.DateOnly))
 	a.EndsAt = now.Add(24 * time.Hour)
 	return items

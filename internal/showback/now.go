@@ -210,7 +210,7 @@ var cellTitles = []string{"cpu", "memory", "gpu", "storage", "balancers", "egres
 func (a *Allocation) Records() [][]string {
 	records := [][]string{append([]string{"team", "kind", strings.Split(a.By, "=")[0], "currency"}, cellNames...)}
 	for i := range a.Rows {
-		record := []string{harmless(a.Team), a.Rows[i].Kind, harmless(a.Rows[i].Group), a.Currency}
+		record := []string{cell(a.Team), a.Rows[i].Kind, cell(a.Rows[i].Group), a.Currency}
 		for _, amount := range a.Rows[i].cells() {
 			record = append(record, amount.String())
 		}

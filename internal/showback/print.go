@@ -13,6 +13,7 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/cost"
+	"github.com/towpath-dev/towpath/internal/spreadsheet"
 )
 
 // money is an amount as its currency is written.
@@ -195,7 +196,7 @@ func columns(rows [][]string, currency int) string {
 }
 
 // CSV is the report for a spreadsheet, with exact amounts. A text that a spreadsheet would take for a formula begins with an
-// apostrophe: names come from bills, which others write.
+// apostrophe, and what would steer a terminal is replaced: names come from bills, which others write.
 func (r *Report) CSV() (string, error) {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
@@ -203,7 +204,7 @@ func (r *Report) CSV() (string, error) {
 	for i := range r.Lines {
 		line := &r.Lines[i]
 		rows = append(rows, []string{
-			harmless(r.Team), harmless(r.Month), string(r.Source), string(r.State), string(line.Kind), harmless(line.Group), line.Currency,
+			cell(r.Team), cell(r.Month), string(r.Source), string(r.State), string(line.Kind), cell(line.Group), line.Currency,
 			line.Effective.String(), line.Billed.String(), line.Provisional.String(), number(line.Percent), number(line.Before), number(line.Change),
 		})
 	}
@@ -220,14 +221,8 @@ func number(amount *decimal.Decimal) string {
 	return amount.String()
 }
 
-// harmless is a text that no spreadsheet takes for a formula, also behind white space, and in the wide forms of letters.
-func harmless(text string) string {
-	first, _ := utf8.DecodeRuneInString(strings.TrimLeftFunc(text, unicode.IsSpace))
-	if strings.ContainsRune("=+-@＝＋－＠", first) || strings.ContainsAny(text, "\t\r") {
-		return "'" + text
-	}
-	return text
-}
+// cell is a text as CSV has it: no formula, and nothing that steers the terminal on which it may be printed.
+func cell(text string) string { return plain(spreadsheet.Text(text)) }
 
 // Markdown is the report for a page or a comment.
 func (r *Report) Markdown() string {

@@ -420,7 +420,7 @@ func TestWhatIsShownSumsToWhatIsShown(t *testing.T) {
 }
 
 func TestWhatASpreadsheetWouldRunIsText(t *testing.T) {
-	for _, name := range []string{"=1+1", "+1", "-1", "@SUM(A1)", " =1", "\t=1", "\r=1", "＝1", "a\tb"} {
+	for _, name := range []string{"=1+1", "+1", "-1", "@SUM(A1)", " =1", "\t=1", "\r=1", "＝1", "a\tb", "\x1b[31m=1", "\u202e=1"} {
 		report, err := showback.Of(showback.Input{
 			Report: reportOf(t, book(october, sum("shop", "prod", "a", name, history.Usage, "1")), "shop"), By: showback.By{Dimension: showback.ByService},
 		})
@@ -431,10 +431,11 @@ func TestWhatASpreadsheetWouldRunIsText(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(text, "'"+name) {
+		shown := strings.NewReplacer("\t", "�", "\r", "�", "\x1b", "�", "\u202e", "�").Replace(name)
+		if formula := !strings.HasPrefix(name, "\x1b"); formula && !strings.Contains(text, "'"+shown) || !strings.Contains(text, shown) {
 			t.Errorf("%q stands in %q", name, text)
 		}
-		if strings.ContainsAny(strings.ReplaceAll(report.Table(), "\n", "")+strings.ReplaceAll(report.Markdown(), "\n", ""), "\t\r") {
+		if strings.ContainsAny(strings.ReplaceAll(report.Table()+report.Markdown()+text, "\n", ""), "\t\r\x1b\u202e") {
 			t.Errorf("%q steers the terminal", name)
 		}
 	}

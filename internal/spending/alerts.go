@@ -167,8 +167,9 @@ func ObserveAnomalies(anomalies []platformv1alpha1.CostAnomaly, l *Limit, subjec
 	return all
 }
 
-// Withdrawn takes back alerts of thresholds that are there no more: another amount was set, or they were removed.
-func Withdrawn(fired []notify.Fired, observed []notify.Observation, now time.Time) []notify.Observation {
+// Withdrawn takes back alerts of thresholds that are there no more: another amount was set, or they were removed. Of the subject it takes
+// what all alerts of one object have in common: a receiver knows by these which alert ends.
+func Withdrawn(fired []notify.Fired, observed []notify.Observation, subject Subject, now time.Time) []notify.Observation {
 	seen := map[notify.Key]bool{}
 	for i := range observed {
 		seen[observed[i].Alert.Key] = true
@@ -180,7 +181,8 @@ func Withdrawn(fired []notify.Fired, observed []notify.Observation, now time.Tim
 			continue
 		}
 		all = append(all, notify.Observation{Level: notify.Under, Alert: notify.Alert{
-			Key: f.Key, Severity: f.Severity, EndsAt: f.Until, Title: condition.Clip("The threshold "+f.Threshold+" is there no more", 256),
+			Key: f.Key, Severity: f.Severity, Team: subject.Team, Namespace: subject.Namespace, Name: subject.Name, EndsAt: f.Until,
+			Title: condition.Clip("The threshold "+f.Threshold+" is there no more", 256),
 		}})
 	}
 	return all

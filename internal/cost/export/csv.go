@@ -4,6 +4,8 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+
+	"github.com/towpath-dev/towpath/internal/spreadsheet"
 )
 
 // Columns are those of the data set, in their order: the 21 that FOCUS 1.4 has as mandatory, then others of it, then those
@@ -31,7 +33,8 @@ type csvWriter struct {
 	columns []string
 }
 
-// NewCSV writes CSV. Null is an empty cell.
+// NewCSV writes CSV. Null is an empty cell. People open such files in spreadsheets too, so a text that would be a formula there, which no name
+// of a provider's service is, begins with an apostrophe. All others, and amounts, are exact, and so is all of Parquet.
 func NewCSV(out io.Writer) (Writer, error) {
 	w := &csvWriter{out: csv.NewWriter(out), columns: Columns()}
 	if err := w.out.Write(w.columns); err != nil {
@@ -57,7 +60,7 @@ func (w *csvWriter) Write(rows []Row) error {
 			case column == "EffectiveCost", column == "ListCost", column == "ContractedCost":
 				record[n] = effective
 			case value != nil:
-				record[n] = *value
+				record[n] = spreadsheet.Text(*value)
 			}
 		}
 		if err := w.out.Write(record); err != nil {

@@ -274,3 +274,27 @@ func TestWhatCannotBeExported(t *testing.T) {
 		}
 	}
 }
+
+// TestNoNameIsAFormulaInCSV has a bill with a service that a spreadsheet would run, beside a refund: amounts stay numbers, and Parquet exact.
+func TestNoNameIsAFormulaInCSV(t *testing.T) {
+	const name = `=HYPERLINK("https://evil.example")`
+	charge := export.Charge{
+		Series: history.Series{Team: "shop", Service: name, Currency: "USD", Category: history.Credit}, Source: "aws",
+		BillingFrom: history.Date(2026, 10, 1), BillingTo: history.Date(2026, 11, 1), From: history.Date(2026, 10, 1), To: history.Date(2026, 10, 2),
+		Billed: decimal.RequireFromString("-1.5"), Effective: decimal.RequireFromString("-1.5"),
+	}
+	records, err := csv.NewReader(bytes.NewReader(written(t, "csv", [][]export.Charge{{charge}}))).ReadAll()
+	if err != nil || len(records) != 2 {
+		t.Fatalf("%v %v", records, err)
+	}
+	for i, column := range records[0] {
+		cell := records[1][i]
+		switch {
+		case column == "ServiceName" && cell != "'"+name, strings.HasSuffix(column, "Cost") && cell != "-1.5", strings.HasPrefix(cell, "="):
+			t.Errorf("%s is %s", column, cell)
+		}
+	}
+	if raw := written(t, "parquet", [][]export.Charge{{charge}}); !bytes.Contains(raw, []byte(name)) || bytes.Contains(raw, []byte("'"+name)) {
+		t.Error("Parquet has the name otherwise than it is")
+	}
+}

@@ -13,6 +13,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -220,5 +221,49 @@ var _ = Describe("An alert", func() {
 		for _, r := range []*receiver{hook, platform} {
 			Eventually(r.received).Should(ConsistOf("Actual 80% of 140 USD", "Actual 100% of 140 USD", "Forecast 100% of 140 USD"))
 		}
+	})
+
+	It("that stands when the limits of a Team are removed is ended, and what nobody can be told is said", func(ctx context.Context) {
+		hook, platform := newReceiver(), newReceiver()
+		platform.answers(http.StatusServiceUnavailable)
+		team := newTeam(ctx)
+		Expect(admin.Create(ctx, secret(team, map[string]string{"url": hook.URL, "key": key}))).To(Succeed())
+		theirs := secret(team, map[string]string{"url": platform.URL, "key": key})
+		theirs.Namespace = platformv1alpha1.SystemNamespace
+		Expect(admin.Create(ctx, theirs)).To(Succeed())
+		DeferCleanup(func(ctx context.Context) error { return admin.Delete(ctx, theirs) })
+		spend(ctx, team.Name, "aws", "10", 60)
+		team = read(ctx, team)
+		limited("140", platformv1alpha1.EnforceDeny)(team)
+		team.Spec.Alerts = targets(platformv1alpha1.AlertTargetWebhook, true)
+		team.Spec.Spending.Alerts = targets(platformv1alpha1.AlertTargetWebhook, true)
+		Expect(admin.Update(ctx, team)).To(Succeed())
+		alerts := []string{"Actual 80% of 140 USD", "Actual 100% of 140 USD", "Forecast 100% of 140 USD"}
+		Eventually(hook.received).Should(ConsistOf(alerts))
+		hook.answers(http.StatusServiceUnavailable)
+		team = read(ctx, team)
+		team.Spec.Spending = nil
+		Expect(admin.Update(ctx, team)).To(Succeed())
+		Eventually(func(g Gomega) {
+			status := read(ctx, team).Status.Spending
+			g.Expect(status).NotTo(BeNil(), "the ends are owed")
+			g.Expect(status.Limits).To(BeEmpty())
+			g.Expect(status.Alerts.Outbox).To(ContainElement(HaveField("Alert.Status", "Resolved")))
+		}).Should(Succeed())
+		Eventually(func(g Gomega) {
+			var list eventsv1.EventList
+			g.Expect(admin.List(ctx, &list)).To(Succeed())
+			g.Expect(list.Items).To(ContainElement(And(HaveField("Reason", "AlertsGivenUp"), HaveField("Regarding.Name", team.Name),
+				HaveField("Note", And(ContainSubstring("3 alerts that were owed to targets which are gone"), ContainSubstring("3 alerts stood"))))))
+		}).Should(Succeed())
+		hook.answers(http.StatusNoContent)
+		before := clock.Now()
+		clock.SetTime(before.Add(time.Hour))
+		DeferCleanup(func() { clock.SetTime(before) })
+		team = read(ctx, team)
+		team.Spec.Contacts = []platformv1alpha1.TeamContact{{Name: "chat", Address: "https://chat.example/shop"}}
+		Expect(admin.Update(ctx, team)).To(Succeed(), "a change has it looked at now, and not at its next attempt")
+		Eventually(hook.received).Should(ConsistOf(append(alerts, alerts...)))
+		Eventually(func() *platformv1alpha1.TeamSpendingStatus { return read(ctx, team).Status.Spending }).Should(BeNil())
 	})
 })
