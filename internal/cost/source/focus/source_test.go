@@ -201,6 +201,20 @@ func TestSource_KeepsOtherBillsWhereOneIsWrong(t *testing.T) {
 	}
 }
 
+func TestSource_RefusesAnAmountThatNamesAnotherCurrency(t *testing.T) {
+	p := newPlace(t)
+	write(t, p.dir, map[string]string{"x/a.csv": bill(cost("2026-11-01", "shop", "$3"), cost("2026-11-01", "shop", "(€5)"))})
+	_, err := p.read()
+	if err == nil {
+		t.Fatalf("the history has %s", p.days())
+	}
+	for _, want := range []string{"x/a.csv", "row 2", "column BilledCost", `"(€5)" is no amount in USD: it says €`, "in the currency that it names, or without sign and code"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q lacks %q", err, want)
+		}
+	}
+}
+
 func TestSource_MovesToAnotherPlaceWithoutCountingTwice(t *testing.T) {
 	p := newPlace(t)
 	write(t, p.dir, map[string]string{
