@@ -91,11 +91,15 @@ var ErrAmbiguous = errors.New("its comma may stand for thousands or for decimals
 
 // ParseAmount reads an amount: digits with a decimal point, an exponent, a sign. What exports have besides is understood where it
 // cannot mean two things: a currency's sign or code before or after, brackets for negative amounts, commas between thousands.
-func ParseAmount(text []byte) (Amount, error) {
+func ParseAmount(text []byte) (Amount, error) { return ParseAmountIn(text, "") }
+
+// ParseAmountIn is ParseAmount of an amount in a currency: a sign or code of another one is a CurrencyError. A sign that several have, such
+// as $, may be any of them.
+func ParseAmountIn(text []byte, currency string) (Amount, error) {
 	if amount, ok := plain(text); ok {
 		return amount, nil
 	}
-	bare, err := undress(text)
+	bare, err := undress(text, currency)
 	if err != nil {
 		return Amount{}, err
 	}

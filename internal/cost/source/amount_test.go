@@ -32,6 +32,29 @@ func TestParseAmount(t *testing.T) {
 	}
 }
 
+func TestParseAmountIn_RefusesAnotherCurrency(t *testing.T) {
+	for text, want := range map[string]string{
+		"5": "", "$5": "", "USD 5": "", "5 USD": "", "($5.00)": "", "-$5": "",
+		"EUR 100": "EUR", "100 EUR": "EUR", "€5": "€", "(€5)": "€", "5 €": "€", "-€5": "€", "$€5": "€", "(5 EUR)": "EUR", "CAD 5": "CAD",
+	} {
+		_, err := source.ParseAmountIn([]byte(text), "USD")
+		other, ok := errors.AsType[*source.CurrencyError](err)
+		if (want == "") != (err == nil) || want != "" && (!ok || other.Mark != want || other.Currency != "USD") {
+			t.Errorf("%q: %v, want it to name %q", text, err, want)
+		}
+	}
+	for _, code := range []string{"CAD", "AUD", "MXN"} {
+		if _, err := source.ParseAmountIn([]byte("$5"), code); err != nil {
+			t.Errorf("$ is %s too: %v", code, err)
+		}
+	}
+	for _, code := range []string{"EUR", "JPY"} {
+		if _, err := source.ParseAmountIn([]byte("$5"), code); err == nil {
+			t.Errorf("$ is not %s", code)
+		}
+	}
+}
+
 // TestAmount_AddsExactly adds drawn amounts, also such as overflow, and compares with sums of decimals.
 func TestAmount_AddsExactly(t *testing.T) {
 	for seed := range uint64(20) {

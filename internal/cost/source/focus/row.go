@@ -81,18 +81,20 @@ func (r *reader) fail(c column, err error) error {
 func (r *reader) add(cells *row) error {
 	c := &r.charge
 	*c = source.Charge{}
-	var err error
-	if c.Billed, err = r.amount(&cells[billedCost]); err != nil {
+	// What is wrong with the currency is told after what is wrong with amounts.
+	var err, unknown error
+	c.Currency, unknown = r.currency(&cells[billingCurrency])
+	if c.Billed, err = r.amount(&cells[billedCost], c.Currency); err != nil {
 		return r.fail(billedCost, err)
 	}
-	if c.Effective, err = r.amount(&cells[effectiveCost]); err != nil {
+	if c.Effective, err = r.amount(&cells[effectiveCost], c.Currency); err != nil {
 		return r.fail(effectiveCost, err)
 	}
 	if cells[billedCost].kind == null || cells[effectiveCost].kind == null {
 		r.report.NoAmount++
 	}
-	if c.Currency, err = r.currency(&cells[billingCurrency]); err != nil {
-		return r.fail(billingCurrency, err)
+	if unknown != nil {
+		return r.fail(billingCurrency, unknown)
 	}
 	if c.Category, err = r.category(&cells[chargeCategory]); err != nil {
 		return r.fail(chargeCategory, err)
@@ -120,14 +122,17 @@ func (r *reader) add(cells *row) error {
 	return nil
 }
 
-func (r *reader) amount(c *cell) (source.Amount, error) {
+func (r *reader) amount(c *cell, currency string) (source.Amount, error) {
 	switch c.kind {
 	case null:
 		return source.Amount{}, nil
 	case amount:
 		return c.amount, nil
 	}
-	parsed, err := source.ParseAmount(c.text)
+	parsed, err := source.ParseAmountIn(c.text, currency)
+	if other, ok := errors.AsType[*source.CurrencyError](err); ok {
+		return parsed, fmt.Errorf("%s is no amount in %s: %w", quoted(c.text), currency, other)
+	}
 	if err != nil {
 		return parsed, fmt.Errorf("%s is no amount: %w", quoted(c.text), err)
 	}

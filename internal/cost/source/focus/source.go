@@ -45,6 +45,8 @@ type note struct {
 	Warnings    []string `json:"warnings,omitempty"`
 	// Said has a sketch of what the bill says of each billing period that was stored.
 	Said map[string]source.Sketch `json:"said,omitempty"`
+	// Days has the days of each billing period that is stored of it, also of those that only earlier issues told of.
+	Days map[string]days `json:"days,omitempty"`
 	// Young is when files of the bill were found that were just written, in seconds since 1970; 0 where it is not waited for.
 	Young int64 `json:"young,omitempty"`
 }
@@ -199,7 +201,7 @@ func (r *session) young(bill Bill) bool {
 // keep stores what a bill says, and notes that it was read.
 func (r *session) keep(ctx context.Context, read *Import, bill Bill, is string) error {
 	today, n := history.DayOf(r.task.Now), note{Fingerprint: is, Unknown: shortened(slices.Sorted(maps.Keys(read.Report.UnknownTeams)))}
-	n.Warnings, n.Said = warnings(bill.Name, &read.Report), map[string]source.Sketch{}
+	n.Warnings, n.Said, n.Days = warnings(bill.Name, &read.Report), map[string]source.Sketch{}, map[string]days{}
 	for _, period := range read.Ledger.Periods() {
 		slice := history.Slice{Source: r.task.Source, Period: period, Part: bill.Name}
 		span, _ := read.Ledger.Span(period)
@@ -216,8 +218,13 @@ func (r *session) keep(ctx context.Context, read *Import, bill Bill, is string) 
 		if err := r.store.Replace(ctx, slice, since(read.Ledger.Figures(period), today-history.Keep)); err != nil {
 			return source.Stored(fmt.Errorf("storing %s: %w", slice, err))
 		}
-		n.Said[period] = read.Ledger.Sketch(period)
+		n.Said[period], n.Days[period] = read.Ledger.Sketch(period), days{span.From, span.To}
 		if err := r.replaced(ctx, period); err != nil {
+			return err
+		}
+	}
+	if read.Report.Rows == 0 || len(n.Said) > 0 {
+		if err := r.reissued(ctx, bill.Name, r.now.Bills[bill.Name], &n); err != nil {
 			return err
 		}
 	}

@@ -122,6 +122,51 @@ func TestSource_CountsEachBillOnceAndDaysWithoutCostAsZero(t *testing.T) {
 	}
 }
 
+func TestSource_CountsABillOnceWhosePeriodIsWrittenOtherwise(t *testing.T) {
+	from := func(period string, row map[string]string) map[string]string {
+		row["BillingPeriodStart"] = period
+		return row
+	}
+	p := newPlace(t)
+	write(t, p.dir, map[string]string{"x/a.csv": bill(cost("2026-10-05", "shop", "7"))})
+	p.mustRead()
+	write(t, p.dir, map[string]string{"x/a.csv": bill(from("2026-10-31T16:00:00Z", cost("2026-11-01", "shop", "100")))})
+	p.mustRead()
+	october := "2026-10-01 USD 0\n2026-10-02 USD 0\n2026-10-03 USD 0\n2026-10-04 USD 0\n2026-10-05 shopUSD 7\n"
+	if diff := cmp.Diff(october+"2026-10-31 USD 0\n2026-11-01 shopUSD 100\n", p.days()); diff != "" {
+		t.Errorf("the same file tells of another month: %s", diff)
+	}
+
+	write(t, p.dir, map[string]string{"x/a.csv": bill(cost("2026-11-01", "shop", "100"))})
+	if outcome := p.mustRead(); len(outcome.Warnings) > 0 {
+		t.Errorf("it warns %q", outcome.Warnings)
+	}
+	if diff := cmp.Diff(october+"2026-11-01 shopUSD 100\n", p.days()); diff != "" {
+		t.Errorf("issued again with the period written otherwise: %s", diff)
+	}
+
+	write(t, p.dir, map[string]string{"x/a.csv": bill(from("2026-10-31T16:00:00Z", cost("2026-11-02", "shop", "5")))})
+	p.cursor = "" // it is not known which days the history has of it
+	if outcome := p.mustRead(); !strings.Contains(strings.Join(outcome.Warnings, " "), "bill x: an earlier issue told of the billing period 2026-11, and this one tells of 2026-10-31") {
+		t.Errorf("it warns %q", outcome.Warnings)
+	}
+}
+
+func TestSource_TakesBackWhatABillOfNoRowsSaidBefore(t *testing.T) {
+	p := newPlace(t)
+	write(t, p.dir, map[string]string{"x/a.csv": bill(cost("2026-10-01", "shop", "7"))})
+	p.mustRead()
+	write(t, p.dir, map[string]string{"x/a.csv": bill(cost("2026-11-01", "shop", "100"))})
+	p.mustRead()
+	write(t, p.dir, map[string]string{"x/a.csv": bill()})
+	if outcome := p.mustRead(); !strings.Contains(strings.Join(outcome.Warnings, " "), "bill x: it has no rows any more, and what it said of 2026-11 no longer counts") {
+		t.Errorf("it warns %q", outcome.Warnings)
+	}
+	if diff := cmp.Diff("2026-10-01 shopUSD 7\n", p.days()); diff != "" {
+		t.Errorf("what an earlier issue told of another month stays: %s", diff)
+	}
+}
+
 func TestSource_KeepsOtherBillsWhereOneIsWrong(t *testing.T) {
 	p := newPlace(t)
 	write(t, p.dir, map[string]string{
@@ -153,6 +198,20 @@ func TestSource_KeepsOtherBillsWhereOneIsWrong(t *testing.T) {
 	p.mustRead()
 	if diff := cmp.Diff("2026-10-01 shopUSD 1\n2026-11-01 shopUSD 2\n", p.days()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestSource_RefusesAnAmountThatNamesAnotherCurrency(t *testing.T) {
+	p := newPlace(t)
+	write(t, p.dir, map[string]string{"x/a.csv": bill(cost("2026-11-01", "shop", "$3"), cost("2026-11-01", "shop", "(€5)"))})
+	_, err := p.read()
+	if err == nil {
+		t.Fatalf("the history has %s", p.days())
+	}
+	for _, want := range []string{"x/a.csv", "row 2", "column BilledCost", `"(€5)" is no amount in USD: it says €`, "in the currency that it names, or without sign and code"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q lacks %q", err, want)
+		}
 	}
 }
 
