@@ -35,17 +35,20 @@ const (
 // its branch.
 // +kubebuilder:validation:XValidation:rule="has(self.trigger) && self.trigger == 'None' || has(self.engine) && self.engine in ['GitHubActions', 'External'] || has(self.repository)",message="repository must be set where Towpath is to build"
 type Source struct {
-	// repository by its https:// or ssh:// address, without user and password. Default: none, Builds are recorded.
+	// repository by its https:// or ssh:// address, without user and password. No part of its path begins with a dot or a hyphen. Default:
+	// none, Builds are recorded.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule="self.matches('^(https?://[^@[:space:]]+|ssh://([-a-zA-Z0-9._]+@)?[^@[:space:]]+)$')",message="repository must be an https:// or ssh:// address without a password, such as https://git.example/shop/checkout"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z]+://([^/]*@)?([a-zA-Z0-9][-a-zA-Z0-9.]*|[[][0-9a-fA-F:.]+[]])(:[0-9]+)?(/[a-zA-Z0-9_~@+][-a-zA-Z0-9._~@+]*)+/?$')",message="repository must have a host that begins with a letter or a digit, and a path of letters, digits and ._~@+-, of which no part begins with a dot or a hyphen: no .., %, ? or #"
 	Repository string `json:"repository,omitempty"`
-	// branch whose commits are built and deployed. Default: main.
+	// branch whose commits are built and deployed: a name that git allows, without a hyphen at its beginning. Default: main.
 	// +optional
 	// +kubebuilder:default=main
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:XValidation:rule="!self.matches('[[:space:][:cntrl:]~^:?*[\\\\\\\\]|[.][.]|@[{]|//|^[-/]|[/.]$|[.]lock$')",message="branch must be a name that git allows to one, such as main or release/1.2"
 	Branch string `json:"branch,omitempty"`
 	// path of the Component in the repository: a commit that changes nothing under it makes no Build. Default: the whole repository.
 	// +optional

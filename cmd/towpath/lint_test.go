@@ -57,6 +57,38 @@ spec:
 	}
 }
 
+// What polls, Builds and workflows refuse is refused before.
+func TestLintRefusesSourcesThatNothingCouldFetch(t *testing.T) {
+	lint := func(repository, branch string) call {
+		return offlineCall(t, fmt.Sprintf(`apiVersion: platform.towpath.dev/v1alpha1
+kind: Component
+metadata: {name: shop, namespace: team-shop}
+spec:
+  templateRef: {name: web-service}
+  source: {repository: %q, branch: %q, image: registry.example/shop}
+  environments: [{name: dev}]
+`, repository, branch), "lint", "-")
+	}
+	for _, branch := range []string{"main", "release/1.2", "feature_#12-$(id)", "ä"} {
+		if got := lint("https://git.example:8443/shop/checkout.git", branch); got.code != exitOK {
+			t.Errorf("branch %q: %s%s", branch, got.out, got.err)
+		}
+	}
+	for _, branch := range []string{"--upload-pack=id", "a..b", "a b", "a\tb", "/a", "a/", "a//b", "a.lock", "a.", "a~1", "a^", "a:b", "a?", "a*", "a[b", "a\\b", "a@{1}", "a\x7f"} {
+		if got := lint("https://git.example/shop/checkout", branch); got.code != exitFindings || !strings.Contains(got.out, "spec.source.branch: Invalid value") {
+			t.Errorf("branch %q: %s%s", branch, got.out, got.err)
+		}
+	}
+	for _, repository := range []string{
+		"https://git.example/shop/../other/secret", "https://git.example/shop/%2e%2e/other", "https://git.example/shop?x=y", "https://git.example/shop#f",
+		"ssh://-oProxyCommand=id/x", "ssh://git@-oProxyCommand=id/x", "https://git.example/shop/..", `https://git.example/shop/..\other`, "https://git.example/",
+	} {
+		if got := lint(repository, "main"); got.code != exitFindings || !strings.Contains(got.out, "spec.source.repository: Invalid value") {
+			t.Errorf("repository %q: %s%s", repository, got.out, got.err)
+		}
+	}
+}
+
 func TestLintReadsStandardInputAndPrintsAStableStructure(t *testing.T) {
 	expect(t, offlineCall(t, "apiVersion: platform.towpath.dev/v1alpha1\nkind: EnvironmentClass\nmetadata: {name: a}\nspec: {tier: Gold}\n", "lint", "-", "-o", "yaml"), exitFindings, `
 apiVersion: cli.platform.towpath.dev/v1alpha1

@@ -155,7 +155,7 @@ func (s *scope) hearOf(kept []*unstructured.Unstructured, now *metav1.Time) {
 	d := s.release.Status.Delivery
 	var said delivery.Followed
 	if s.git.Reconciler.Type == platformv1alpha1.ReconcilerArgoCD {
-		said = delivery.ReadApplication(kept[0])
+		said = delivery.ReadApplication(kept[0], d.Commit, d.DeliveredAt.Time)
 	} else {
 		said = delivery.ReadFlux(kept[0], kept[1], d.Commit, d.DeliveredAt.Time)
 	}

@@ -138,32 +138,40 @@ type Followed struct {
 	Suspended bool
 }
 
-// ReadApplication reads what Argo CD says.
-func ReadApplication(o *unstructured.Unstructured) Followed {
-	f := readApplication(o)
+// ReadApplication reads what Argo CD says of a commit that was delivered at a time.
+func ReadApplication(o *unstructured.Unstructured, commit string, delivered time.Time) Followed {
+	f := readApplication(o, commit, delivered)
 	if f.Failure != "" {
 		f.Failure = fmt.Sprintf("%s %s/%s says: %s", o.GetKind(), o.GetNamespace(), o.GetName(), f.Failure)
 	}
 	return f
 }
 
-func readApplication(o *unstructured.Unstructured) Followed {
+// readApplication takes for applied what an operation applied, or what Argo CD compared with and found to be there. Until it looks at the
+// repository again it repeats the failure of the commit before, which is told of no other.
+func readApplication(o *unstructured.Unstructured, commit string, delivered time.Time) Followed {
 	var f Followed
-	if phase := text(o, "status", "operationState", "phase"); phase == "Succeeded" {
-		f.Revision = text(o, "status", "operationState", "syncResult", "revision")
-	} else if phase == "Failed" || phase == "Error" {
+	operated := text(o, "status", "operationState", "syncResult", "revision")
+	finished := moment(o, "status", "operationState", "finishedAt")
+	before := operated != commit && !finished.IsZero() && !finished.After(delivered)
+	phase := text(o, "status", "operationState", "phase")
+	switch {
+	case phase == "Succeeded":
+		f.Revision = operated
+	case (phase == "Failed" || phase == "Error") && !before:
 		f.Failure = text(o, "status", "operationState", "message")
 		if f.Failure == "" {
 			f.Failure = "the operation ended as " + phase
 		}
 	}
-	if f.Revision == "" {
+	if f.Revision == "" && text(o, "status", "sync", "status") == "Synced" {
 		f.Revision = text(o, "status", "sync", "revision")
 	}
 	conditions, _, _ := unstructured.NestedSlice(o.Object, "status", "conditions")
 	for _, c := range conditions {
 		condition, _ := c.(map[string]any)
-		if kind, _ := condition["type"].(string); strings.HasSuffix(kind, "Error") && f.Failure == "" {
+		kind, _ := condition["type"].(string)
+		if strings.HasSuffix(kind, "Error") && f.Failure == "" && (kind != "SyncError" || !before) { // a SyncError repeats the operation
 			message, _ := condition["message"].(string)
 			f.Failure = kind + ": " + message
 		}

@@ -3,9 +3,9 @@ package gitsource
 import (
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 
+	"github.com/towpath-dev/towpath/internal/giturl"
 	"github.com/towpath-dev/towpath/internal/outbound"
 )
 
@@ -15,37 +15,14 @@ type place struct{ *url.URL }
 // String is the URL as it is shown: it has no password, since readURL refuses one.
 func (p place) String() string { return "the repository " + p.Redacted() }
 
-var (
-	// plainPath leaves out what the shell at the far end of SSH, or a server, could take for something else.
-	plainPath = regexp.MustCompile(`^(/[A-Za-z0-9_~@+][A-Za-z0-9._~@+-]*)+/?$`)
-	plainUser = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$`)
-)
-
-const maxPath = 1024
-
 // readURL checks the URL of a repository as far as it can be without asking DNS; the rest is refused as the connection is made.
 func readURL(rules outbound.Rules, raw string, plainHTTP bool) (place, error) {
 	refuse := func(format string, args ...any) (place, error) {
 		return place{}, problem(AddressRefused, "spec.source.repository %s", fmt.Sprintf(format, args...))
 	}
-	u, err := url.Parse(raw)
-	if err != nil || u.Opaque != "" {
-		return refuse("must be a URL such as https://host/path or ssh://git@host/path")
-	}
-	switch {
-	case u.Scheme == "https", u.Scheme == "ssh", u.Scheme == "http" && plainHTTP:
-	case u.Scheme == "http":
-		return refuse("must begin with https:// or ssh://: http:// would send credentials unprotected; the platform team may allow it by sources.plainHTTP")
-	default:
-		return refuse("must begin with https:// or ssh://")
-	}
-	if u.RawQuery != "" || u.ForceQuery || u.RawPath != "" || strings.Contains(raw, "#") || !plainPath.MatchString(u.Path) || len(u.Path) > maxPath {
-		return refuse("must have a path of letters, digits and ._~@+-, of which no part begins with a dot or a hyphen, and neither ? nor #")
-	}
-	if u.User != nil {
-		if _, has := u.User.Password(); has || u.Scheme != "ssh" || !plainUser.MatchString(u.User.Username()) {
-			return refuse("must have no password, and a user with ssh:// alone: credentials stand in the Secret of spec.source.secretRef")
-		}
+	u, err := giturl.Parse(raw, plainHTTP)
+	if err != nil {
+		return refuse("%v", err)
 	}
 	// The rules know HTTP; a host and a port are the same for SSH.
 	asked := url.URL{Scheme: "https", Host: u.Host, Path: "/"}

@@ -12,12 +12,16 @@ const cloneTimeout, cloneRetries = 10 * time.Minute, 2
 // cloneScript fetches one commit. Everything that somebody else wrote is in variables, behind -- where git takes options. Servers that
 // do not give out a commit by its hash give the branch.
 // The credentials are for what the key repository of their Secret says alone, as where the repository is polled, and redirects are
-// not followed: who may write a Component may name any server.
+// not followed: who may write a Component may name any server. What git resolves before it asks leads to another repository than the
+// address begins with.
 const cloneScript = `if [ -n "${GIT_CREDENTIALS_FOR:-}" ]; then
   meant=
   set -f
   for prefix in $GIT_CREDENTIALS_FOR; do
-    case "$TOWPATH_REPOSITORY" in "${prefix%/}" | "${prefix%/}"/*) meant=yes ;; esac
+    case "$TOWPATH_REPOSITORY" in
+    */. | */./* | */.. | */../* | *[%?#\\]*) ;;
+    "${prefix%/}" | "${prefix%/}"/*) meant=yes ;;
+    esac
   done
   set +f
   if [ -z "$meant" ]; then

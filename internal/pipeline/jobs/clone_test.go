@@ -27,10 +27,11 @@ func fetch(t *testing.T, repository, sha, branch string, env ...string) (dir, ou
 	dir = t.TempDir()
 	command := exec.CommandContext(t.Context(), "/bin/sh", "-ec", plan.Steps[0].Script)
 	command.Dir = dir
-	command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, env...)
+	command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}
 	for _, e := range plan.Steps[0].Env {
 		command.Env = append(command.Env, e.Name+"="+e.Value)
 	}
+	command.Env = append(command.Env, env...)
 	text, err := command.CombinedOutput()
 	return dir, string(text), err
 }
@@ -85,6 +86,13 @@ func TestClone_SendsCredentialsNowhereElse(t *testing.T) {
 			t.Errorf("for %s: %v, sent %q: %s", meant, err, sent, out)
 		}
 	}
+	for _, resolved := range []string{"/shop/../checkout", "/shop/%2e%2e/checkout", "/shop/./../checkout", "/shop/.%2E/checkout", "/shop/..?x=y", "/shop/..#f"} {
+		_, out, err := fetch(t, server.URL("checkout"), sha, "main", "GIT_USERNAME="+gittest.Username, "GIT_PASSWORD=s3cr3t",
+			"GIT_CREDENTIALS_FOR="+server.Server.URL+"/shop/", "TOWPATH_REPOSITORY="+server.Server.URL+resolved)
+		if err == nil || sent != "" || !strings.Contains(out, "is not for this repository") {
+			t.Errorf("of %s: %v, sent %q: %s", resolved, err, sent, out)
+		}
+	}
 	elsewhere := ""
 	other, err := gittest.Start(t.TempDir())
 	if err != nil {
@@ -118,5 +126,14 @@ func TestWithClone_RefusesPlainHTTPUnlessThePlatformAllowsIt(t *testing.T) {
 	in := &pipeline.Input{Component: pipeline.Component{Repository: "http://git.example/checkout"}, Standard: pipeline.Standard{Clone: "git:1"}}
 	if _, err := jobs.WithClone(pipeline.Plan{}, in); err == nil || !strings.Contains(err.Error(), "sources.plainHTTP") {
 		t.Error(err)
+	}
+}
+
+func TestWithClone_RefusesAddressesThatGitResolves(t *testing.T) {
+	for _, repository := range []string{"https://git.example/shop/../other/secret", "https://git.example/shop/%2e%2e/other", "ssh://-oProxyCommand=id/x"} {
+		in := &pipeline.Input{Component: pipeline.Component{Repository: repository}, Standard: pipeline.Standard{Clone: "git:1"}}
+		if _, err := jobs.WithClone(pipeline.Plan{}, in); err == nil || !strings.Contains(err.Error(), "spec.source.repository must") {
+			t.Errorf("%s: %v", repository, err)
+		}
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/giturl"
 	"github.com/towpath-dev/towpath/internal/guard"
 	"github.com/towpath-dev/towpath/internal/pipeline"
 	"github.com/towpath-dev/towpath/internal/render"
@@ -81,9 +82,8 @@ func WithClone(plan pipeline.Plan, in *pipeline.Input) (pipeline.Plan, error) {
 		return pipeline.Plan{}, &pipeline.Error{Path: pipeline.Clone, Err: fmt.Errorf(
 			"nobody says with which image sources are fetched: have whoever runs Towpath set pipeline.images.clone in the manager's configuration")}
 	}
-	if strings.HasPrefix(in.Component.Repository, "http://") && !in.Standard.PlainHTTP {
-		return pipeline.Plan{}, &pipeline.Error{Path: pipeline.Clone, Err: fmt.Errorf(
-			"spec.source.repository must begin with https:// or ssh://: http:// would send credentials unprotected; the platform team may allow it by sources.plainHTTP")}
+	if _, err := giturl.Parse(in.Component.Repository, in.Standard.PlainHTTP); err != nil {
+		return pipeline.Plan{}, &pipeline.Error{Path: pipeline.Clone, Err: fmt.Errorf("spec.source.repository %w", err)}
 	}
 	steps := make([]pipeline.Step, 0, len(plan.Steps)+1)
 	steps = append(steps, pipeline.Step{

@@ -147,7 +147,7 @@ func TestJob_BoundsTriesAndAll(t *testing.T) {
 }
 
 func TestWithClone(t *testing.T) {
-	in := &pipeline.Input{Component: pipeline.Component{Name: "checkout", Repository: "--upload-pack=id"}, Build: pipeline.Build{SHA: "abc", Branch: "$(id)"}}
+	in := &pipeline.Input{Component: pipeline.Component{Name: "checkout", Repository: "https://git.example/checkout"}, Build: pipeline.Build{SHA: "abc", Branch: "$(id)"}}
 	plan := pipeline.Plan{Steps: []pipeline.Step{{Name: "test"}, {Name: "image", Needs: []string{"test"}},
 		{Name: "left", Skipped: true}, {Name: "after", Needs: []string{"left"}}}}
 	if _, err := jobs.WithClone(plan, in); err == nil || !strings.Contains(err.Error(), "pipeline.images.clone") {

@@ -127,6 +127,10 @@ var _ = Describe("A Component with a source and no image", func() {
 		Entry("with a password in the address", "without a password", func(c *platformv1alpha1.Component) {
 			c.Spec.Source.Repository = "https://ada:secret@git.example/checkout"
 		}),
+		Entry("with an address that leads out of what it begins with", "no part begins with a dot", func(c *platformv1alpha1.Component) {
+			c.Spec.Source.Repository = "https://git.example/shop/../other/secret"
+		}),
+		Entry("with a branch that git takes for an option", "a name that git allows", func(c *platformv1alpha1.Component) { c.Spec.Source.Branch = "--upload-pack=id" }),
 		Entry("without a repository to build from", "repository must be set", func(c *platformv1alpha1.Component) {
 			c.Spec.Source = &platformv1alpha1.Source{}
 		}),

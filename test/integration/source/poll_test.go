@@ -199,7 +199,6 @@ var _ = Describe("A repository that cannot be asked", func() {
 		Entry("of a path that is not there", func(s *platformv1alpha1.Source) { s.Path = "services/orders" }, failing("PathNotFound", "services/orders")),
 		Entry("of metadata of the cloud", func(s *platformv1alpha1.Source) { s.Repository = "http://169.254.169.254/latest" }, failing("AddressRefused", "never reached")),
 		Entry("of an address inside", func(s *platformv1alpha1.Source) { s.Repository = "https://10.0.0.1/a" }, failing("AddressRefused", "ask the platform team")),
-		Entry("of a query", func(s *platformv1alpha1.Source) { s.Repository += "?x=y" }, failing("AddressRefused", "neither ? nor #")),
 		Entry("of a Secret that is not there", func(s *platformv1alpha1.Source) {
 			s.SecretRef = &platformv1alpha1.SourceSecretReference{Name: "towpath-git"}
 			s.Environment = "empty"
