@@ -75,3 +75,8 @@ const (
 	// hyphens. Default: service.
 	AnnotationCatalogType = LabelPrefix + "catalog-type"
 )
+
+// AnnotationTypicalDuration is the only annotation of Towpath's that a golden path may give what it makes: on a Job or CronJob, how long a pod of
+// a run lasts typically, from 1s to 8760h, such as 59m or 1h30m. Estimates of cost go by it. Default: 5 minutes, or activeDeadlineSeconds
+// where that is less.
+const AnnotationTypicalDuration = LabelPrefix + "typical-duration"

@@ -100,9 +100,8 @@ func TestRunsAreThoseOfTheCronLibrary(t *testing.T) {
 			}
 		}
 		got, err := cost.Of(cost.Input{
-			Objects: parsed(fmt.Sprintf(`{apiVersion: batch/v1, kind: CronJob, spec: {schedule: %q, jobTemplate: {spec: {template: {spec: {containers: [{resources: {requests: {cpu: 1, memory: 0}}}]}}}}}}`, schedule)),
+			Objects: parsed(fmt.Sprintf(`{apiVersion: batch/v1, kind: CronJob, metadata: {annotations: {platform.towpath.dev/typical-duration: 1h}}, spec: {schedule: %q, jobTemplate: {spec: {template: {spec: {containers: [{resources: {requests: {cpu: 1, memory: 0}}}]}}}}}}`, schedule)),
 			Prices:  prices(t, `{currency: EUR, cpuCoreHour: "1", memoryGiBHour: "1"}`), Awake: cost.AwakeBy(plan),
-			RunTime: func(string, string) (time.Duration, bool) { return time.Hour, true },
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -27,13 +27,6 @@ type Input struct {
 	Tier platformv1alpha1.Tier
 	// Awake is when what sleeps does not; the zero value is always.
 	Awake Awake
-	// Replicas tells how many pods of a workload run on average that an autoscaler scales, as far as that is known; nil
-	// where it never is.
-	Replicas func(kind, name string) (decimal.Decimal, bool)
-	// RunTime tells how long one pod of a Job or CronJob lasts; nil where that is never known.
-	RunTime func(kind, name string) (time.Duration, bool)
-	// Nodes is how many nodes a DaemonSet has pods on; 0 where that is not known.
-	Nodes int64
 }
 
 // estimator is one estimate as it is made.
@@ -146,9 +139,9 @@ func (e *estimator) parts(o *Object, object *unstructured.Unstructured) ([]Part,
 	case schema.GroupKind{Kind: "Pod"}:
 		return e.pods(o, object.Object, "spec")
 	case schema.GroupKind{Group: "batch", Kind: "Job"}:
-		return e.job(o, spec)
+		return e.job(o, object, spec)
 	case schema.GroupKind{Group: "batch", Kind: "CronJob"}:
-		return e.cronJob(o, spec)
+		return e.cronJob(o, object, spec)
 	case schema.GroupKind{Group: "keda.sh", Kind: "ScaledJob"}:
 		return e.scaledJob(o, spec)
 	case schema.GroupKind{Group: "postgresql.cnpg.io", Kind: "Cluster"}:

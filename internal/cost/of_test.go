@@ -3,7 +3,6 @@ package cost_test
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/shopspring/decimal"
 
@@ -219,29 +218,30 @@ func TestOf_SaysWhatItCannotRead(t *testing.T) {
 	}
 }
 
-func TestOf_WhatIsKnownComesBeforeAssumptions(t *testing.T) {
-	got, err := cost.Of(cost.Input{
-		Objects: append(service("checkout"), parsed(
-			`{apiVersion: apps/v1, kind: DaemonSet, spec: {template: `+one+`}}`,
-			`{apiVersion: batch/v1, kind: CronJob, spec: {schedule: "@every 2h", jobTemplate: {spec: {activeDeadlineSeconds: 60, template: `+one+`}}}}`)...),
-		Prices: prices(t, easy),
-		Replicas: func(kind, name string) (decimal.Decimal, bool) {
-			return amount("20.5"), kind+"/"+name == "Deployment/checkout"
-		},
-		RunTime: func(string, string) (time.Duration, bool) { return time.Hour, true },
-		Nodes:   5,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	// A pod has 150m and 192Mi. Ten pods of 20.5 that were seen, as there may be no more.
-	for i, want := range []string{"0.055", "0.55", "0.16875"} {
-		if o := got.Objects[i]; !o.Hourly.Expected.Equal(amount(want)) {
-			t.Errorf("%s/%s costs %v an hour, want %s", o.Kind, o.Name, o.Hourly.Expected, want)
+func TestOf_AGoldenPathSaysHowLongAJobRuns(t *testing.T) {
+	const said = `metadata: {annotations: {platform.towpath.dev/typical-duration: `
+	for object, want := range map[string]string{
+		`{apiVersion: batch/v1, kind: CronJob, ` + said + `59m}}, spec: {schedule: "@hourly", jobTemplate: {spec: {template: ` + one + `}}}}`: "0.1081666667",
+		// never longer than it may last
+		`{apiVersion: batch/v1, kind: CronJob, ` + said + `59m}}, spec: {schedule: "@hourly", jobTemplate: {spec: {activeDeadlineSeconds: 1800, template: ` + one + `}}}}`: "0.055",
+		`{apiVersion: batch/v1, kind: Job, ` + said + `73h}}, spec: {template: ` + one + `}}`:                                                                              "0.011",
+	} {
+		got, err := cost.Of(cost.Input{Objects: parsed(object), Prices: prices(t, easy)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !got.Hourly.Expected.Sub(amount(want)).Abs().LessThan(amount("0.000000001")) {
+			t.Errorf("%s costs %s an hour, want %s", object, got.Hourly.Expected, want)
+		}
+		if said := strings.Join(got.AllAssumptions(), " "); strings.Contains(said, "lasts") {
+			t.Errorf("it assumes %q", said)
 		}
 	}
-	if said := got.AllAssumptions(); len(said) > 0 {
-		t.Errorf("it assumes %q", said)
+	for _, bad := range []string{"soon", `"90"`, "-5m", "0s", "9000h", "90"} {
+		_, err := cost.Of(cost.Input{Objects: parsed(`{apiVersion: batch/v1, kind: Job, ` + said + bad + `}}, spec: {template: ` + one + `}}`), Prices: prices(t, easy)})
+		if want := "Job/x: metadata.annotations[platform.towpath.dev/typical-duration]: "; err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s", bad, err, want)
+		}
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"github.com/shopspring/decimal"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 )
 
 // scaler is an autoscaler of a workload.
@@ -72,8 +74,7 @@ func (e *estimator) scale(object *unstructured.Unstructured) error {
 	return nil
 }
 
-// replicas is how many pods a workload has. An autoscaler is expected at what is known of it, else a share of the way from its
-// least to its most.
+// replicas is how many pods a workload has. An autoscaler is expected at a share of the way from its least to its most.
 func (e *estimator) replicas(o *Object, spec map[string]any) (Range, error) {
 	s, scaled := e.scalers[o.Kind+"/"+o.Name]
 	if !scaled {
@@ -88,12 +89,6 @@ func (e *estimator) replicas(o *Object, spec map[string]any) (Range, error) {
 
 func (e *estimator) between(o *Object, least, most int64, by string) Range {
 	r := Range{Min: decimal.NewFromInt(least), Max: decimal.NewFromInt(most)}
-	if e.in.Replicas != nil {
-		if known, ok := e.in.Replicas(o.Kind, o.Name); ok {
-			r.Expected = decimal.Min(decimal.Max(known, r.Min), r.Max)
-			return r
-		}
-	}
 	percent := decimal.NewFromInt(DefaultExpectedPercent)
 	if p := e.in.Prices.ExpectedPercent; p != nil {
 		percent = *p
@@ -142,11 +137,8 @@ func (e *estimator) daemonSet(o *Object, spec map[string]any) ([]Part, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e.in.Nodes <= 0 {
-		o.Assumptions = append(o.Assumptions, "how many nodes it has pods on is not known, and it counts as one")
-		return parts, nil
-	}
-	return times(parts, count(e.in.Nodes)), nil
+	o.Assumptions = append(o.Assumptions, "how many nodes it has pods on is not known, and it counts as one")
+	return parts, nil
 }
 
 // postgres is a Cluster of CloudNativePG, which the catalogue's path for databases makes: so many instances, each a pod with
@@ -183,8 +175,26 @@ type run struct {
 	hours    decimal.Decimal
 }
 
-// runOf reads the spec of a Job.
-func (e *estimator) runOf(o *Object, spec map[string]any, path string) (run, error) {
+// longestRun is how long a run may typically last: a year.
+const longestRun = 8760 * time.Hour
+
+// typicalOf is how long a golden path says that a pod of a Job or CronJob lasts; 0 where it does not.
+func typicalOf(object *unstructured.Unstructured) (time.Duration, error) {
+	const key = platformv1alpha1.AnnotationTypicalDuration
+	value := at(object.Object, "metadata", "annotations", key)
+	if value == nil {
+		return 0, nil
+	}
+	text, _ := value.(string)
+	d, err := time.ParseDuration(text)
+	if err != nil || d < time.Second || d > longestRun {
+		return 0, fieldError("metadata.annotations["+key+"]", "%.40q must be a duration from 1s to 8760h, such as 59m or 1h30m: correct it in the template", fmt.Sprint(value))
+	}
+	return d, nil
+}
+
+// runOf reads the spec of a Job, as object has it.
+func (e *estimator) runOf(o *Object, object *unstructured.Unstructured, spec map[string]any, path string) (run, error) {
 	parallel, err := numberAt(spec, 1, "parallelism")
 	if err != nil {
 		return run{}, fmt.Errorf("%s.%w", path, err)
@@ -202,12 +212,15 @@ func (e *estimator) runOf(o *Object, spec map[string]any, path string) (run, err
 		o.Assumptions = append(o.Assumptions, "it is suspended, and counts as nothing")
 		return run{}, nil
 	}
-	typical, known := time.Duration(0), false
-	if e.in.RunTime != nil {
-		typical, known = e.in.RunTime(o.Kind, o.Name)
+	typical, err := typicalOf(object)
+	if err != nil {
+		return run{}, err
 	}
 	bound := time.Duration(deadline) * time.Second
-	if !known {
+	switch {
+	case typical > 0 && bound > 0:
+		typical = min(typical, bound)
+	case typical == 0:
 		typical = DefaultRun
 		if bound > 0 {
 			typical = min(typical, bound)
@@ -228,12 +241,12 @@ func (e *estimator) runOf(o *Object, spec map[string]any, path string) (run, err
 }
 
 // job counts as once a month: a Job in a template runs again with what changes it.
-func (e *estimator) job(o *Object, spec map[string]any) ([]Part, error) {
+func (e *estimator) job(o *Object, object *unstructured.Unstructured, spec map[string]any) ([]Part, error) {
 	parts, err := e.pods(o, mapAt(spec, "template"), "spec.template.spec")
 	if err != nil {
 		return nil, err
 	}
-	r, err := e.runOf(o, spec, "spec")
+	r, err := e.runOf(o, object, spec, "spec")
 	if err != nil || r.parallel.IsZero() {
 		return nil, err
 	}
@@ -241,7 +254,7 @@ func (e *estimator) job(o *Object, spec map[string]any) ([]Part, error) {
 	return times(parts, r.podHours.Mul(one.DivRound(month, places))), nil
 }
 
-func (e *estimator) cronJob(o *Object, spec map[string]any) ([]Part, error) {
+func (e *estimator) cronJob(o *Object, object *unstructured.Unstructured, spec map[string]any) ([]Part, error) {
 	job := mapAt(spec, "jobTemplate", "spec")
 	parts, err := e.pods(o, mapAt(job, "template"), "spec.jobTemplate.spec.template.spec")
 	if err != nil {
@@ -256,7 +269,7 @@ func (e *estimator) cronJob(o *Object, spec map[string]any) ([]Part, error) {
 		return nil, nil
 	}
 	e.sleeps = e.sleeps || e.in.Awake.sleeps
-	r, err := e.runOf(o, job, "spec.jobTemplate.spec")
+	r, err := e.runOf(o, object, job, "spec.jobTemplate.spec")
 	if err != nil || r.parallel.IsZero() {
 		return nil, err
 	}

@@ -87,7 +87,7 @@ func (c *compiler) checkReserved(metadata map[string]any, at *field.Path) {
 			continue
 		}
 		for _, key := range sortedKeys(values) {
-			if label.Reserved(key) {
+			if label.Reserved(key) && (place != "annotations" || key != platformv1alpha1.AnnotationTypicalDuration) {
 				c.errs = append(c.errs, field.Forbidden(at.Child(place).Key(key), "Towpath sets it on every object: leave it out"))
 			}
 		}

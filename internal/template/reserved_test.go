@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 )
@@ -21,5 +22,18 @@ func TestCompile_RefusesParametersNamedByReservedWords(t *testing.T) {
 	_, _, errs := Compile(spec, nil)
 	if len(errs) != 1 || !strings.Contains(errs[0].Error(), "reserved word of CEL") {
 		t.Errorf("Compile gives %v, want one error about a reserved word", errs)
+	}
+}
+
+// TestCompile_TakesHowLongAJobLasts: estimates of cost go by this annotation, which only the platform can give.
+func TestCompile_TakesHowLongAJobLasts(t *testing.T) {
+	c := &compiler{}
+	c.checkReserved(map[string]any{"annotations": map[string]any{platformv1alpha1.AnnotationTypicalDuration: "59m"}}, field.NewPath("metadata"))
+	if len(c.errs) > 0 {
+		t.Errorf("as an annotation it is refused: %v", c.errs)
+	}
+	c.checkReserved(map[string]any{"labels": map[string]any{platformv1alpha1.AnnotationTypicalDuration: "59m"}}, field.NewPath("metadata"))
+	if len(c.errs) != 1 {
+		t.Errorf("as a label it must be refused: %v", c.errs)
 	}
 }
