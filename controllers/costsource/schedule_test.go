@@ -94,6 +94,31 @@ func TestReconciled_ComparesFinalDaysThatAllTellOf(t *testing.T) {
 	}
 }
 
+func TestMissing_SaysSinceWhenAndWhyThereIsNoResidual(t *testing.T) {
+	sum := func(day history.Day, name, currency string) history.Sum {
+		return history.Sum{Day: day, Source: name, Series: history.Series{Currency: currency}, Effective: decimal.NewFromInt(1)}
+	}
+	both := []history.Sum{sum(1, "aws", "USD"), sum(1, "a", "USD"), sum(2, "aws", "USD"), sum(2, "a", "USD")}
+	if got := missing(both, "aws", []string{"a"}); len(got) > 0 {
+		t.Errorf("all tell of all days: %q", got)
+	}
+	got := missing(append(both, sum(3, "aws", "USD"), sum(4, "aws", "USD"), sum(4, "b", "EUR")), "aws", []string{"c", "b", "a"})
+	want := []string{"There is no residual in USD since 1970-01-02: CostSource a does not tell of these days; look at its conditions, and whether it is suspended; " +
+		"CostSource b tells in EUR; give one of both spec.conversions; CostSource c tells of no day; look at its conditions, or delete it."}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	open := sum(3, "a", "USD")
+	open.Provisional = true
+	if got := missing(append(both, sum(3, "aws", "USD"), open), "aws", []string{"a"}); len(got) > 0 {
+		t.Errorf("a day that is not final yet is no reason: %q", got)
+	}
+	// It takes the place of what was said before, and has room.
+	if diff := cmp.Diff([]string{"1", "2", "3", "4", "5", "6", "7", want[0]}, warned([]string{"1", "2", "3", "4", "5", "6", "7", noResidual + "before", "8"}, want)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestConversions_AreOfCurrenciesThatExist(t *testing.T) {
 	good, err := conversionsOf([]platformv1alpha1.CurrencyConversion{{From: "EUR", To: "USD", Rate: "1.0825"}})
 	if err != nil || good["EUR"].To != "USD" || good["EUR"].Rate.String() != "1.0825" {

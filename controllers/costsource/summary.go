@@ -43,7 +43,7 @@ func (r *Reconciler) summarise(ctx context.Context, cs *platformv1alpha1.CostSou
 	}
 	var last history.Day
 	status.Covered, last = covered(days)
-	status.Summaries, status.Reconciliation = nil, nil
+	status.Summaries, status.Reconciliation, status.Warnings = nil, nil, warned(status.Warnings, nil)
 	if status.Covered == nil {
 		return nil
 	}
@@ -142,6 +142,7 @@ func (r *Reconciler) reconcileBill(ctx context.Context, cs *platformv1alpha1.Cos
 		return err
 	}
 	cs.Status.Reconciliation = reconciled(sums, cs.Name, len(clusters))
+	cs.Status.Warnings = warned(cs.Status.Warnings, missing(sums, cs.Name, clusters))
 	return nil
 }
 

@@ -51,15 +51,26 @@ type allocation struct {
 	Total         figure `json:"totalCost"`
 }
 
-// check says whether the allocation is of the day that was asked for.
+// check says whether the allocation is of the day that was asked for, and of no longer.
 func (a *allocation) check(day history.Day) error {
-	if a.Window == nil || a.Window.Start == nil {
+	if a.Window == nil {
 		return nil
 	}
-	if start := a.Window.Start.UTC(); history.DayOf(start) != day {
-		return fmt.Errorf("it is of a window that begins at %s", start.Format(time.RFC3339))
+	if start := a.Window.Start; start != nil && history.DayOf(*start) != day {
+		return fmt.Errorf("it is of a window that begins at %s", start.UTC().Format(time.RFC3339))
+	}
+	if end := a.Window.End; end != nil && end.After((day + 1).Time()) {
+		return fmt.Errorf("it is of a window that ends at %s, after the day", end.UTC().Format(time.RFC3339))
 	}
 	return nil
+}
+
+// begin is when its window begins; empty where it does not say.
+func (a *allocation) begin() string {
+	if a.Window == nil || a.Window.Start == nil {
+		return ""
+	}
+	return " " + a.Window.Start.UTC().Format(time.RFC3339Nano)
 }
 
 // part is what one kind of resource cost.
@@ -185,10 +196,7 @@ func decode(host string, day history.Day, status int, retryAfter string, body []
 			"Put an entry with its address and a token into the Secret towpath-costsources of towpath-system.")
 	case code == http.StatusTooManyRequests:
 		failure := &source.Failure{Reason: source.Throttled, Err: fmt.Errorf("%s answers %d%s", host, code, said), Next: "It is tried again later."}
-		if wait, err := time.ParseDuration(retryAfter + "s"); err == nil && wait > 0 {
-			const longest = 24 * time.Hour
-			failure.NotBefore = now.Add(min(wait, longest))
-		}
+		failure.NotBefore = source.RetryAfter(retryAfter, now)
 		return nil, failure
 	case code == http.StatusNotFound, code >= 300 && code < 400:
 		return nil, source.Fail(source.SourceInvalid, fmt.Errorf("%s answers %d to /allocation%s", host, code, said),

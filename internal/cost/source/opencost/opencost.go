@@ -107,12 +107,19 @@ func (i *session) day(ctx context.Context, store history.Store, day history.Day)
 	}
 	ledger := source.NewLedger(0)
 	ledger.Convert(i.task.Conversions)
+	seen := map[string]bool{}
 	for _, set := range sets {
 		for name, a := range set {
 			if a == nil {
 				continue
 			}
-			if err := i.add(ledger, day, name, a); err != nil {
+			err := i.add(ledger, day, name, a)
+			if key := name + a.begin(); err == nil && seen[key] {
+				err = errors.New("it is there twice for the same window")
+			} else {
+				seen[key] = true
+			}
+			if err != nil {
 				return source.Fail(source.BillInvalid, fmt.Errorf("%s: the allocation %q of %s: %w", i.URL.Host, name, day, err),
 					"Ask OpenCost for the same by curl, and report it there.")
 			}

@@ -406,6 +406,21 @@ func TestImport_SaysWhatIsWrong(t *testing.T) {
 			},
 			source.SourceInvalid, []string{"answers 302", "must be OpenCost's API"},
 		},
+		"a window that goes on after the day": {
+			func(w http.ResponseWriter, day string) {
+				text := allocations(day, `a`+none+` "cpuCost":2,"totalCost":2`)
+				_, _ = fmt.Fprint(w, strings.ReplaceAll(text, `"end":"`+day+`T23:59:59Z"`, `"end":"2027-01-01T00:00:00Z"`))
+			},
+			source.BillInvalid, []string{"of a window that ends at 2027-01-01T00:00:00Z"},
+		},
+		"two sets of one day": {
+			func(w http.ResponseWriter, day string) {
+				text := allocations(day, `a`+none+` "cpuCost":2,"totalCost":2`)
+				begin, end := strings.Index(text, `"data":[`)+len(`"data":[`), strings.LastIndex(text, "]")
+				_, _ = fmt.Fprint(w, text[:end]+","+text[begin:])
+			},
+			source.BillInvalid, []string{"it is there twice for the same window"},
+		},
 		"a page": {
 			func(w http.ResponseWriter, _ string) { _, _ = fmt.Fprint(w, `<html>`) },
 			source.BillInvalid, []string{"is not what OpenCost answers"},

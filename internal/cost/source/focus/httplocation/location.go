@@ -259,10 +259,7 @@ func (l *Location) refused(f *file, response *http.Response) error {
 		return source.Fail(source.CredentialsRefused, said, "Put an entry with its address and a token into the Secret towpath-costsources of towpath-system.")
 	case code == http.StatusTooManyRequests:
 		failure := &source.Failure{Reason: source.Throttled, Err: said, Next: "It is tried again later."}
-		if wait, err := time.ParseDuration(response.Header.Get("Retry-After") + "s"); err == nil && wait > 0 {
-			const longest = 24 * time.Hour
-			failure.NotBefore = l.options.Now.Add(min(wait, longest))
-		}
+		failure.NotBefore = source.RetryAfter(response.Header.Get("Retry-After"), l.options.Now)
 		return failure
 	case code >= http.StatusInternalServerError:
 		return source.Fail(source.NotReachable, said, "It is tried again.")
