@@ -30,10 +30,14 @@ func (r *Reconciler) finalize(ctx context.Context, s *scope) (ctrl.Result, error
 	}
 	var gone bool
 	var err error
-	message := "Deleting the objects of the Release."
+	reason, message := platformv1alpha1.ReasonDeleting, "Deleting the objects of the Release."
 	switch {
-	case s.git != nil:
+	case s.git != nil, s.unknownDelivery && s.orphan:
 		gone, message, err = r.undeliver(ctx, s)
+	case s.unknownDelivery: // what follows the files, which stay, would make the objects again
+		reason, message = platformv1alpha1.ReasonClassNotFound, fmt.Sprintf(
+			"EnvironmentClass %s, which delivers by Git, does not exist: nothing tells where the files of the Release are, and nothing is deleted. "+
+				"Make it again, or set spec.deletionPolicy of the Component to Orphan to leave all as it is.", s.release.Spec.Environment.Class)
 	case s.orphan || s.unproven || adopts(s.release): // one that only took over has made nothing, and so deletes nothing
 		if gone, err = r.removeObjects(ctx, s.release, checkJobs(s.release)); err == nil && gone {
 			err = r.letAllGo(ctx, s.release)
@@ -52,7 +56,7 @@ func (r *Reconciler) finalize(ctx context.Context, s *scope) (ctrl.Result, error
 	if err != nil {
 		message = fmt.Sprintf("Deleting the objects of the Release failed, and is tried again: %v.", err)
 	}
-	condition.Progressing(&s.release.Status.Conditions, s.release.Generation, platformv1alpha1.ReasonDeleting, message)
+	condition.Progressing(&s.release.Status.Conditions, s.release.Generation, reason, message)
 	if patchErr := r.patchStatus(ctx, s); patchErr != nil {
 		return ctrl.Result{}, patchErr
 	}

@@ -54,18 +54,21 @@ const withKey = withCosign + `attest() {
 }
 `
 
-// withIgnored writes the settings of Grype: what SCAN_IGNORE lists is ignored until its date.
+// withIgnored writes the settings of Grype: what SCAN_IGNORE lists is ignored until its date. One that no month has is a
+// mistake that could ignore it for ever; February may have a 29th in every year.
 const withIgnored = `today="$(date -u +%Y%m%d)"
 echo 'ignore:' > "$HOME/towpath-grype.yaml"
 for entry in ${SCAN_IGNORE:-}; do
   name="${entry%%=*}"
-  until="$(printf '%s' "${entry#*=}" | tr -d -)"
+  until="${entry#"$name"}"
   case "$name" in '' | *[!A-Za-z0-9._:-]*) until=wrong ;; esac
+  case "$until" in *-02-3? | *-0[469]-31 | *-11-31) until=wrong ;; esac
   case "$until" in
-  [0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]) ;;
+  =[0-9][0-9][0-9][0-9]-0[1-9]-0[1-9] | =[0-9][0-9][0-9][0-9]-0[1-9]-[12][0-9] | =[0-9][0-9][0-9][0-9]-0[1-9]-3[01]) ;;
+  =[0-9][0-9][0-9][0-9]-1[0-2]-0[1-9] | =[0-9][0-9][0-9][0-9]-1[0-2]-[12][0-9] | =[0-9][0-9][0-9][0-9]-1[0-2]-3[01]) ;;
   *) echo "SCAN_IGNORE: $entry must be a vulnerability and the date from which on it is not ignored any more, such as CVE-2026-1234=2027-03-01." >&2; exit 1 ;;
   esac
-  if [ "$today" -lt "$until" ]; then
+  if [ "$today" -lt "$(printf '%s' "$until" | tr -d =-)" ]; then
     printf -- '- vulnerability: "%s"\n' "$name" >> "$HOME/towpath-grype.yaml"
   else
     echo "SCAN_IGNORE: $name is not ignored any more since ${entry#*=}." >&2

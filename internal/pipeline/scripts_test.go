@@ -119,6 +119,10 @@ func TestScan_IgnoresUntilADate(t *testing.T) {
 	for ignore, want := range map[string]string{
 		"CVE-2026-1=2099-01-01 GHSA-aaaa=2020-01-01": "ignore:\n- vulnerability: \"CVE-2026-1\"\n",
 		"CVE-2026-1": "", "=2099-01-01": "", "CVE\"x=2099-01-01": "", "*=2099-01-01": "", "CVE-2026-1=tomorrow": "", "": "ignore:\n",
+		"CVE-2026-1=9999-99-99": "", "CVE-2026-1=2027-02-30": "", "CVE-2026-1=2027-04-31": "", "CVE-2026-1=2027-13-01": "", "CVE-2026-1=2027-00-01": "",
+		"CVE-2026-1=2027-01-00": "", "CVE-2026-1=2027-01-32": "", "CVE-2026-1=2-0-9-9-0-1-0-1": "", "CVE-2026-1=20990101": "", "20990101": "", "2099-01-01": "",
+		"CVE-2026-1==2099-01-01": "", "CVE-2026-1=2099-01-01=": "", "CVE-2026-1=2096-02-29 a=2099-12-31 b=2099-10-30 c=2000-02-29": "ignore:\n- vulnerability: \"CVE-2026-1\"\n" +
+			"- vulnerability: \"a\"\n- vulnerability: \"b\"\n",
 	} {
 		home, _, printed, err := shell(t, platformv1alpha1.StageScan, map[string]string{"grype": "for a; do case \"$a\" in json=*) echo '{}' > \"${a#*=}\" ;; esac; done\n"}, "SCAN_IGNORE="+ignore)
 		if want == "" {

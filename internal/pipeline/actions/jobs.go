@@ -190,7 +190,8 @@ func (g *generator) stageJob(s *stage) (*job, error) {
 		if err != nil {
 			return nil, err
 		}
-		key := "towpath-" + g.Component.Name + "-" + name + "-"
+		// No name has a dot: a cache is found by how its key begins, and this is the beginning of no other stage's.
+		key := "towpath-" + g.Component.Name + "." + name + "."
 		j.Steps = append(j.Steps, step{Name: "Fetch the cache", Uses: uses, With: map[string]string{
 			"path": strings.Join(g.below(s.Cache), "\n"), "key": key + "${{ github.sha }}", "restore-keys": key,
 		}})

@@ -161,6 +161,19 @@ var _ = Describe("A class that does not exist any more", func() {
 		p.merged(ctx, 1)
 		p.sync(ctx)
 		p.ready(ctx, 1)
+
+		class, err = framework.Read(admin, framework.Class(p.class, platformv1alpha1.TierDevelopment))(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(admin.Patch(ctx, class.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"labels":{"`+framework.LabelUnchecked+`":""}}}`)))).To(Succeed())
+		Expect(admin.Delete(ctx, class)).To(Succeed())
+		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(mergeTimeout).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonClassNotFound))
+		Expect(admin.Delete(ctx, p.component)).To(Succeed())
+		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(mergeTimeout).Should(
+			framework.HaveCondition(isReady, no, platformv1alpha1.ReasonClassNotFound, p.class, "nothing is deleted", "deletionPolicy"))
+		Expect(framework.Read(admin, p.configMap("shop-config"))(ctx)).NotTo(BeNil())
+		again.ResourceVersion, again.UID = "", ""
+		Expect(admin.Create(ctx, again)).To(Succeed(), "by which it ends")
+		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(mergeTimeout).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonDeleting))
 	})
 })
 
