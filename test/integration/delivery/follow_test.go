@@ -2,9 +2,7 @@ package delivery_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"time"
@@ -16,10 +14,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/hack/install"
 	"github.com/towpath-dev/towpath/test/framework"
 )
 
@@ -163,21 +161,14 @@ func read(file string, change *strings.Replacer) (objects []*unstructured.Unstru
 	GinkgoHelper()
 	text, err := os.ReadFile(file)
 	Expect(err).NotTo(HaveOccurred())
-	decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(change.Replace(string(text))), 4096)
-	for {
-		object := &unstructured.Unstructured{}
-		err := decoder.Decode(&object.Object)
-		if errors.Is(err, io.EOF) {
-			return objects
-		}
-		Expect(err).NotTo(HaveOccurred(), file)
-		objects = append(objects, object)
-	}
+	objects, err = install.Read(strings.NewReader(change.Replace(string(text))))
+	Expect(err).NotTo(HaveOccurred(), file)
+	return objects
 }
 
-// install makes the definitions of Argo CD and Flux that are needed, and applies the Roles and policies of the overlays. As a platform
+// installOverlays makes the definitions of Argo CD and Flux that are needed, and applies the Roles and policies of the overlays. As a platform
 // team does, it narrows those to its own repositories.
-func install(ctx context.Context) {
+func installOverlays(ctx context.Context) {
 	GinkgoHelper()
 	named := strings.NewReplacer(`name: repositories
     expression: "[]"`, `name: repositories
@@ -237,7 +228,7 @@ func tell(ctx context.Context, o *unstructured.Unstructured, status map[string]a
 }
 
 var _ = Describe("What follows a repository", Ordered, func() {
-	BeforeAll(func(ctx context.Context) { install(ctx) })
+	BeforeAll(func(ctx context.Context) { installOverlays(ctx) })
 
 	It("is an Application of Argo CD where the class asks for it, which is heard and deleted", func(ctx context.Context) {
 		p := newPlace(ctx, func(g *platformv1alpha1.GitDelivery) {

@@ -124,7 +124,7 @@ func keep(ctx context.Context, o *unstructured.Unstructured) (allow func(context
 }
 
 var _ = Describe("What the manager may have a tool apply", Ordered, func() {
-	BeforeAll(func(ctx context.Context) { install(ctx) })
+	BeforeAll(func(ctx context.Context) { installOverlays(ctx) })
 
 	It("is of Argo CD one directory in one workload namespace, by a project of the platform team", func(ctx context.Context) {
 		p := newPlace(ctx, nil)

@@ -26,24 +26,6 @@ const (
 	retried = 100 * time.Second
 )
 
-// web is a Deployment with one pod.
-const web = `
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: "${component.name}"}
-spec:
-  replicas: 1
-  selector: {matchLabels: {app.kubernetes.io/name: "${component.name}"}}
-  template:
-    spec:
-      securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
-      automountServiceAccountToken: false
-      containers:
-      - name: app
-        image: "${release.image}"
-        securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
-`
-
 // service has a port that the API server refuses, and no schema does.
 const service = `
 apiVersion: v1
@@ -57,7 +39,7 @@ spec:
 var _ = Describe("A Release that Flux delivers", func() {
 	It("is fetched at once, applied as the account of the class alone, and Ready with its commit", func(ctx context.Context) {
 		p := newPlace(ctx, "deploy")
-		p.deploy(ctx, "shop", framework.Resource("web", web), framework.ConfigMap("config"))
+		p.deploy(ctx, "shop", framework.Deployment("web", 1), framework.ConfigMap("config"))
 		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(soon).Should(framework.BeReady())
 		head := p.git(ctx, "rev-parse", "main")
 		Expect(framework.Read(admin, p.release(1))(ctx)).To(HaveField("Status.Delivery", HaveValue(And(HaveField("Commit", head), HaveField("SyncedRevision", "main@sha1:"+head)))))

@@ -5,8 +5,6 @@ package flux_test
 
 import (
 	"context"
-	"errors"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,11 +21,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/hack/controlplane"
+	"github.com/towpath-dev/towpath/hack/install"
 	"github.com/towpath-dev/towpath/hack/process"
 	"github.com/towpath-dev/towpath/internal/gitsource/gittest"
 	"github.com/towpath-dev/towpath/internal/manager"
@@ -158,13 +156,9 @@ func create(ctx context.Context, file string) {
 	text, err := os.Open(file) //nolint:gosec // of this repository, or of a module
 	Expect(err).NotTo(HaveOccurred())
 	defer func() { _ = text.Close() }()
-	for decoder := yaml.NewYAMLOrJSONDecoder(text, 4096); ; {
-		o := &unstructured.Unstructured{}
-		err := decoder.Decode(&o.Object)
-		if errors.Is(err, io.EOF) {
-			return
-		}
-		Expect(err).NotTo(HaveOccurred(), file)
+	objects, err := install.Read(text)
+	Expect(err).NotTo(HaveOccurred(), file)
+	for _, o := range objects {
 		Expect(admin.Create(ctx, o)).To(Succeed(), file)
 	}
 }
