@@ -43,6 +43,22 @@ func Read[T client.Object](c client.Reader, object T) func(context.Context) (T, 
 	}
 }
 
+// States returns a function for Eventually that reads a Build anew, and lists the states of its stages as "name=State name=State".
+func States(c client.Reader, b *platformv1alpha1.Build) func(context.Context) (string, error) {
+	read := Read(c, b)
+	return func(ctx context.Context) (string, error) {
+		live, err := read(ctx)
+		if err != nil {
+			return "", err
+		}
+		var all []string
+		for _, s := range live.Status.Stages {
+			all = append(all, s.Name+"="+string(s.State))
+		}
+		return strings.Join(all, " "), nil
+	}
+}
+
 // Gone returns a function for Eventually that says whether an object does not exist, or is another one
 // of its name by now.
 func Gone(c client.Reader, object client.Object) func(context.Context) (bool, error) {

@@ -104,6 +104,24 @@ func touch(ctx context.Context, b *platformv1alpha1.Budget) {
 	}).Should(Succeed())
 }
 
+// overLimit makes a Team that is over a limit, of which one receiver of its own and one of the platform are told.
+func overLimit(ctx context.Context, hook, platform *receiver) *platformv1alpha1.Team {
+	GinkgoHelper()
+	team := newTeam(ctx)
+	Expect(admin.Create(ctx, secret(team, map[string]string{"url": hook.URL, "key": key}))).To(Succeed())
+	theirs := secret(team, map[string]string{"url": platform.URL, "key": key})
+	theirs.Namespace = platformv1alpha1.SystemNamespace
+	Expect(admin.Create(ctx, theirs)).To(Succeed())
+	DeferCleanup(func(ctx context.Context) error { return admin.Delete(ctx, theirs) })
+	spend(ctx, team.Name, "aws", "10", 60)
+	team = read(ctx, team)
+	limited("140", platformv1alpha1.EnforceDeny)(team)
+	team.Spec.Alerts = targets(platformv1alpha1.AlertTargetWebhook, true)
+	team.Spec.Spending.Alerts = targets(platformv1alpha1.AlertTargetWebhook, true)
+	Expect(admin.Update(ctx, team)).To(Succeed())
+	return team
+}
+
 var _ = Describe("An alert", func() {
 	const half, forecast = "Actual 50% of 250 USD", "Forecast 100% of 250 USD"
 
@@ -206,18 +224,7 @@ var _ = Describe("An alert", func() {
 
 	It("of a limit of a Team goes to the team and to the platform", func(ctx context.Context) {
 		hook, platform := newReceiver(), newReceiver()
-		team := newTeam(ctx)
-		Expect(admin.Create(ctx, secret(team, map[string]string{"url": hook.URL, "key": key}))).To(Succeed())
-		theirs := secret(team, map[string]string{"url": platform.URL, "key": key})
-		theirs.Namespace = platformv1alpha1.SystemNamespace
-		Expect(admin.Create(ctx, theirs)).To(Succeed())
-		DeferCleanup(func(ctx context.Context) error { return admin.Delete(ctx, theirs) })
-		spend(ctx, team.Name, "aws", "10", 60)
-		team = read(ctx, team)
-		limited("140", platformv1alpha1.EnforceDeny)(team)
-		team.Spec.Alerts = targets(platformv1alpha1.AlertTargetWebhook, true)
-		team.Spec.Spending.Alerts = targets(platformv1alpha1.AlertTargetWebhook, true)
-		Expect(admin.Update(ctx, team)).To(Succeed())
+		overLimit(ctx, hook, platform)
 		for _, r := range []*receiver{hook, platform} {
 			Eventually(r.received).Should(ConsistOf("Actual 80% of 140 USD", "Actual 100% of 140 USD", "Forecast 100% of 140 USD"))
 		}
@@ -226,18 +233,7 @@ var _ = Describe("An alert", func() {
 	It("that stands when the limits of a Team are removed is ended, and what nobody can be told is said", func(ctx context.Context) {
 		hook, platform := newReceiver(), newReceiver()
 		platform.answers(http.StatusServiceUnavailable)
-		team := newTeam(ctx)
-		Expect(admin.Create(ctx, secret(team, map[string]string{"url": hook.URL, "key": key}))).To(Succeed())
-		theirs := secret(team, map[string]string{"url": platform.URL, "key": key})
-		theirs.Namespace = platformv1alpha1.SystemNamespace
-		Expect(admin.Create(ctx, theirs)).To(Succeed())
-		DeferCleanup(func(ctx context.Context) error { return admin.Delete(ctx, theirs) })
-		spend(ctx, team.Name, "aws", "10", 60)
-		team = read(ctx, team)
-		limited("140", platformv1alpha1.EnforceDeny)(team)
-		team.Spec.Alerts = targets(platformv1alpha1.AlertTargetWebhook, true)
-		team.Spec.Spending.Alerts = targets(platformv1alpha1.AlertTargetWebhook, true)
-		Expect(admin.Update(ctx, team)).To(Succeed())
+		team := overLimit(ctx, hook, platform)
 		alerts := []string{"Actual 80% of 140 USD", "Actual 100% of 140 USD", "Forecast 100% of 140 USD"}
 		Eventually(hook.received).Should(ConsistOf(alerts))
 		hook.answers(http.StatusServiceUnavailable)

@@ -25,11 +25,11 @@ var _ = Describe("A Build", func() {
 	It("runs each stage once all that it needs have succeeded, and gives the digest that was pushed", func(ctx context.Context) {
 		t := begin(ctx, platformv1alpha1.Pipeline{Stages: []platformv1alpha1.Stage{stage("image", "test", "lint"), stage("test"), stage("lint")}})
 		b := t.create(ctx)
-		Eventually(ctx, states(b)).Should(Equal("clone=Running test=Waiting lint=Waiting image=Waiting"))
+		Eventually(ctx, framework.States(admin, b)).Should(Equal("clone=Running test=Waiting lint=Waiting image=Waiting"))
 		t.succeeds(ctx, b, "clone")
-		Eventually(ctx, states(b)).Should(Equal("clone=Succeeded test=Running lint=Running image=Waiting"))
+		Eventually(ctx, framework.States(admin, b)).Should(Equal("clone=Succeeded test=Running lint=Running image=Waiting"))
 		t.succeeds(ctx, b, "test")
-		Eventually(ctx, states(b)).Should(Equal("clone=Succeeded test=Succeeded lint=Running image=Waiting"))
+		Eventually(ctx, framework.States(admin, b)).Should(Equal("clone=Succeeded test=Succeeded lint=Running image=Waiting"))
 		Expect(framework.Read(admin, b)(ctx)).To(framework.HaveCondition(platformv1alpha1.ConditionReady, "False", platformv1alpha1.ReasonBuilding, "Stage lint runs; 2 of 4 have ended"))
 		t.succeeds(ctx, b, "lint")
 		t.ends(ctx, b, "image", corev1.PodSucceeded, "registry.example/shop/checkout@"+digest+"\n")
@@ -59,7 +59,7 @@ var _ = Describe("A Build", func() {
 		b := t.create(ctx)
 		t.succeeds(ctx, b, "clone")
 		t.ends(ctx, b, "test", corev1.PodFailed, "password=secret")
-		Eventually(ctx, states(b)).Should(Equal("clone=Succeeded test=Failed image=Cancelled scan=Cancelled lint=Running"))
+		Eventually(ctx, framework.States(admin, b)).Should(Equal("clone=Succeeded test=Failed image=Cancelled scan=Cancelled lint=Running"))
 		t.succeeds(ctx, b, "lint")
 		Eventually(ctx, framework.Read(admin, b)).Should(And(framework.BeStalled(platformv1alpha1.ReasonBuildFailed, "Stage test failed: It was tried 1 times"),
 			HaveField("Status.Result", platformv1alpha1.BuildFailed), HaveField("Status.Image", "")))
@@ -85,7 +85,7 @@ var _ = Describe("A Build", func() {
 		b := t.create(ctx)
 		t.succeeds(ctx, b, "clone", "test", "image")
 		Eventually(ctx, framework.Read(admin, b)).Should(framework.BeReady())
-		Expect(states(b)(ctx)).To(Equal("clone=Succeeded test=Succeeded release=Skipped image=Succeeded"))
+		Expect(framework.States(admin, b)(ctx)).To(Equal("clone=Succeeded test=Succeeded release=Skipped image=Succeeded"))
 	})
 
 	It("takes nothing for an image that is not the Component's", func(ctx context.Context) {
@@ -102,14 +102,14 @@ var _ = Describe("A Build", func() {
 		t.job(ctx, b, "clone")
 		later(ctx, b, 61*time.Second)
 		Eventually(ctx, framework.Read(admin, b)).Should(framework.BeStalled(platformv1alpha1.ReasonBuildFailed, "did not end within 1m0s"))
-		Expect(states(b)(ctx)).To(Equal("clone=Cancelled test=Cancelled"))
+		Expect(framework.States(admin, b)(ctx)).To(Equal("clone=Cancelled test=Cancelled"))
 		Eventually(ctx, t.left).Should(BeEmpty())
 	})
 
 	It("fails where somebody deletes the Job of a stage", func(ctx context.Context) {
 		t := begin(ctx, platformv1alpha1.Pipeline{Stages: []platformv1alpha1.Stage{stage("test")}})
 		b := t.create(ctx)
-		Eventually(ctx, states(b)).Should(HavePrefix("clone=Running"))
+		Eventually(ctx, framework.States(admin, b)).Should(HavePrefix("clone=Running"))
 		Expect(admin.Delete(ctx, t.job(ctx, b, "clone"), client.PropagationPolicy("Background"))).To(Succeed())
 		Eventually(ctx, framework.Read(admin, b)).Should(framework.BeStalled(platformv1alpha1.ReasonBuildFailed, "was deleted before it had ended"))
 	})
@@ -210,7 +210,7 @@ var _ = Describe("Builds of one Component", func() {
 		Expect(t.job(ctx, newer, "sign").Spec.Template.Spec.Containers[0].Env).To(ContainElement(corev1.EnvVar{Name: "TOWPATH_PULL_REQUEST"}))
 		t.succeeds(ctx, newer, "sign")
 		Eventually(ctx, framework.Read(admin, newer)).Should(framework.BeReady())
-		Eventually(ctx, states(newer)).Should(ContainSubstring("review=Skipped"), "it is of no request")
+		Eventually(ctx, framework.States(admin, newer)).Should(ContainSubstring("review=Skipped"), "it is of no request")
 	})
 
 	It("wait for each other on different branches", func(ctx context.Context) {
@@ -274,7 +274,7 @@ var _ = Describe("A Build that cannot run", func() {
 		Expect(admin.Create(ctx, component)).To(Succeed())
 		Eventually(ctx, framework.Read(admin, orphan)).Should(framework.HaveCondition(platformv1alpha1.ConditionReady, "False", platformv1alpha1.ReasonEnvironmentNotFound, "Environment stage"))
 		Expect(admin.Create(ctx, framework.Environment(t.home, "stage", class))).To(Succeed())
-		Eventually(ctx, states(orphan)).Should(HavePrefix("clone=Running"))
+		Eventually(ctx, framework.States(admin, orphan)).Should(HavePrefix("clone=Running"))
 	})
 
 	It("fails where nobody configured a standard stage", func(ctx context.Context) {

@@ -51,7 +51,7 @@ var _ = Describe("A changed pipeline", func() {
 		t.succeeds(ctx, running, "clone", "test")
 		Eventually(ctx, framework.Read(admin, running)).Should(And(framework.BeReady(), HaveField("Status.Place.Revision", BeEquivalentTo(1))))
 		next := t.create(ctx)
-		Eventually(ctx, states(next)).Should(Equal("clone=Running other=Waiting"))
+		Eventually(ctx, framework.States(admin, next)).Should(Equal("clone=Running other=Waiting"))
 	})
 })
 
@@ -78,7 +78,7 @@ var _ = Describe("Builds that have ended", func() {
 		running := t.create(ctx)
 		waits := t.create(ctx)
 		t.job(ctx, running, "clone")
-		Eventually(ctx, states(running)).Should(HavePrefix("clone=Running"))
+		Eventually(ctx, framework.States(admin, running)).Should(HavePrefix("clone=Running"))
 		Eventually(ctx, framework.Read(admin, waits)).Should(framework.HaveCondition(platformv1alpha1.ConditionReady, "False", platformv1alpha1.ReasonBuildQueued))
 		Eventually(ctx, framework.Read(admin, ended)).Should(HaveField("Status.Result", platformv1alpha1.BuildFailed))
 		versions := func(ctx context.Context) ([]string, error) {
@@ -110,7 +110,7 @@ var _ = Describe("A full namespace", func() {
 		Eventually(ctx, framework.Read(admin, quota)).Should(HaveField("Status.Hard", Not(BeEmpty())))
 		b := t.create(ctx)
 		Eventually(ctx, framework.Read(admin, b)).Should(framework.HaveCondition(platformv1alpha1.ConditionReady, "False", platformv1alpha1.ReasonQuotaExceeded, "Stage clone waits: Quota full of namespace "+t.workload+" is used up"))
-		Expect(states(b)(ctx)).To(Equal("clone=Waiting test=Waiting"))
+		Expect(framework.States(admin, b)(ctx)).To(Equal("clone=Waiting test=Waiting"))
 		Expect(admin.Delete(ctx, quota)).To(Succeed())
 		touch(ctx, b)
 		t.succeeds(ctx, b, "clone", "test")
@@ -152,7 +152,7 @@ var _ = Describe("A matrix", func() {
 		t := begin(ctx, platformv1alpha1.Pipeline{Stages: []platformv1alpha1.Stage{many, stage("image", "test")}})
 		b := t.create(ctx)
 		t.succeeds(ctx, b, "clone")
-		Eventually(ctx, states(b)).Should(Equal("clone=Succeeded test-1=Running test-2=Running image=Waiting"))
+		Eventually(ctx, framework.States(admin, b)).Should(Equal("clone=Succeeded test-1=Running test-2=Running image=Waiting"))
 		Expect(t.job(ctx, b, "test-2").Spec.Template.Spec.Containers).To(ConsistOf(And(
 			HaveField("Image", "registry.example/golang:1.26"), HaveField("Env", ContainElement(corev1.EnvVar{Name: "MATRIX_GO", Value: "1.26"})))))
 		t.succeeds(ctx, b, "test-1", "test-2", "image")

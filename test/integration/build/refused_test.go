@@ -88,7 +88,7 @@ var _ = Describe("A stage whose Job the API server refuses", func() {
 		b := t.create(ctx)
 		Eventually(ctx, framework.Read(admin, b)).Should(framework.HaveCondition(platformv1alpha1.ConditionReady, "False", platformv1alpha1.ReasonApplyFailed,
 			"Stage clone waits: Webhook down.platform.example, which is not Towpath's, must be asked about Job checkout-clone-", "This is for the platform team"))
-		Expect(states(b)(ctx)).To(Equal("clone=Waiting test=Waiting"))
+		Expect(framework.States(admin, b)(ctx)).To(Equal("clone=Waiting test=Waiting"))
 		Expect(admin.Delete(ctx, hook)).To(Succeed())
 		t.succeeds(ctx, b, "clone", "test")
 		Eventually(ctx, framework.Read(admin, b)).Should(framework.BeReady())

@@ -5,7 +5,6 @@ package build_test
 import (
 	"context"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -123,21 +122,6 @@ func read(ctx context.Context, b *platformv1alpha1.Build) *platformv1alpha1.Buil
 	live, err := framework.Read(admin, b)(ctx)
 	Expect(err).NotTo(HaveOccurred())
 	return live
-}
-
-// states are those of the stages of a Build, as "name=State name=State".
-func states(b *platformv1alpha1.Build) func(context.Context) (string, error) {
-	return func(ctx context.Context) (string, error) {
-		live, err := framework.Read(admin, b)(ctx)
-		if err != nil {
-			return "", err
-		}
-		var all []string
-		for _, s := range live.Status.Stages {
-			all = append(all, s.Name+"="+string(s.State))
-		}
-		return strings.Join(all, " "), nil
-	}
 }
 
 // job is the Job of a stage.

@@ -3,7 +3,6 @@ package tekton_test
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -68,21 +67,6 @@ func (t *team) create(ctx context.Context) *platformv1alpha1.Build {
 	}
 	Expect(admin.Create(ctx, b)).To(Succeed())
 	return b
-}
-
-// states are those of the stages of a Build, as "name=State name=State".
-func states(b *platformv1alpha1.Build) func(context.Context) (string, error) {
-	return func(ctx context.Context) (string, error) {
-		live, err := framework.Read(admin, b)(ctx)
-		if err != nil {
-			return "", err
-		}
-		var all []string
-		for _, s := range live.Status.Stages {
-			all = append(all, s.Name+"="+string(s.State))
-		}
-		return strings.Join(all, " "), nil
-	}
 }
 
 // run is the PipelineRun of a Build.
