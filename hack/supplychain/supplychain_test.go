@@ -39,6 +39,8 @@ import (
 )
 
 const (
+	// cycloneDX is the other format of an SBOM.
+	cycloneDX = "SBOM_FORMAT=cyclonedx-json"
 	// required is set where the tests must not be skipped: make test-supplychain does.
 	required = "TOWPATH_SUPPLYCHAIN_REQUIRED"
 	// bundles and tags are how cosign puts what it makes beside an image: by itself, and as it did before its third version.
@@ -225,8 +227,14 @@ func (w *workshop) run(standard platformv1alpha1.StandardStage, variables ...str
 	if written, readErr := os.ReadFile(result); readErr == nil { //nolint:gosec // a folder of the test
 		reported = string(written)
 	}
-	if standard == platformv1alpha1.StageSBOM && err == nil && !strings.Contains(read(w.t, filepath.Join(sources, "sbom.spdx.json")), "leaky") {
-		w.t.Error("sbom.spdx.json does not list the package")
+	if standard == platformv1alpha1.StageSBOM && err == nil {
+		sbom := "sbom.spdx.json"
+		if slices.Contains(variables, cycloneDX) {
+			sbom = "sbom.cdx.json"
+		}
+		if !strings.Contains(read(w.t, filepath.Join(sources, sbom)), "leaky") {
+			w.t.Errorf("%s does not list the package", sbom)
+		}
 	}
 	return reported, string(out), err
 }
@@ -289,7 +297,11 @@ func TestStages_ProveWhatAClassAsks(t *testing.T) {
 			}
 			reported := map[platformv1alpha1.ProofType]string{}
 			for kind, stage := range types {
-				reported[kind] = w.must(stage, append(flags, "SCAN_FAIL_ON=critical")...)
+				variables := append(slices.Clone(flags), "SCAN_FAIL_ON=critical")
+				if c.password != "" {
+					variables = append(variables, cycloneDX)
+				}
+				reported[kind] = w.must(stage, variables...)
 			}
 			proofs, missing := w.judge(class)
 			if len(missing) > 0 || len(proofs) != len(types) {

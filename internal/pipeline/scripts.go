@@ -85,11 +85,17 @@ var scripts = map[platformv1alpha1.StandardStage]string{
   --output "type=image,name=$TOWPATH_IMAGE,push=true" --metadata-file "$HOME/towpath-metadata.json"
 printf '%s' "$(sed -n 's/.*"containerimage.digest"[^"]*"\(sha256:[0-9a-f]*\)".*/\1/p' "$HOME/towpath-metadata.json" | head -n 1)" > "$TOWPATH_RESULT"
 `,
-	platformv1alpha1.StageSBOM: withCredentials + withKey + `sources="$PWD"
+	platformv1alpha1.StageSBOM: withCredentials + withKey + `format="${SBOM_FORMAT:-spdx-json}"
+case "$format" in
+spdx-json) sbom=sbom.spdx.json type=spdxjson ;;
+cyclonedx-json) sbom=sbom.cdx.json type=cyclonedx ;;
+*) echo "SBOM_FORMAT: $format must be spdx-json or cyclonedx-json." >&2; exit 1 ;;
+esac
+sources="$PWD"
 cd "$HOME"
-syft scan "registry:$image" --output spdx-json=sbom.spdx.json
-cp sbom.spdx.json "$sources/sbom.spdx.json"
-attest spdxjson sbom.spdx.json
+syft scan "registry:$image" --output "$format=$sbom"
+cp "$sbom" "$sources/$sbom"
+attest "$type" "$sbom"
 `,
 	platformv1alpha1.StageScan: withCredentials + withKey + withIgnored + `cd "$HOME"
 started="$(date -u +%Y-%m-%dT%H:%M:%SZ)"

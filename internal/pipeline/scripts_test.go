@@ -115,6 +115,23 @@ func TestStandard_SaysThatItsImageHasNoCosign(t *testing.T) {
 	}
 }
 
+func TestSBOM_IsInTheFormatThatIsAskedFor(t *testing.T) {
+	looks := "for a; do case \"$a\" in cyclonedx-json=*) echo '{}' > \"${a#*=}\" ;; esac; done\n"
+	tools := map[string]string{"cosign": cosign, "syft": looks}
+	home, _, printed, err := shell(t, platformv1alpha1.StageSBOM, tools, "COSIGN_PRIVATE_KEY=key", "SBOM_FORMAT=cyclonedx-json")
+	if err != nil || !strings.Contains(printed, "cosign attest --type cyclonedx --predicate sbom.cdx.json ") {
+		t.Errorf("%v: %s", err, printed)
+	}
+	if _, err := os.Stat(filepath.Join(home, "sbom.cdx.json")); err != nil {
+		t.Error(err)
+	}
+	for _, wrong := range []string{"spdx", "spdx-json=/etc/x", "text; id"} {
+		if _, _, printed, err := shell(t, platformv1alpha1.StageSBOM, tools, "SBOM_FORMAT="+wrong); err == nil || !strings.Contains(printed, "SBOM_FORMAT: "+wrong+" must be") {
+			t.Errorf("%s: %v: %s", wrong, err, printed)
+		}
+	}
+}
+
 func TestScan_IgnoresUntilADate(t *testing.T) {
 	for ignore, want := range map[string]string{
 		"CVE-2026-1=2099-01-01 GHSA-aaaa=2020-01-01": "ignore:\n- vulnerability: \"CVE-2026-1\"\n",
