@@ -5,7 +5,6 @@ import (
 
 	"github.com/shopspring/decimal"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	testclock "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -16,16 +15,12 @@ import (
 
 // TestWithoutATeamChangesOfAllScopesSeeEachOther has a Budget for dev, one for prod, and one for both, which has room for one change.
 func TestWithoutATeamChangesOfAllScopesSeeEachOther(t *testing.T) {
-	scheme := runtime.NewScheme()
-	if err := platformv1alpha1.AddToScheme(scheme); err != nil {
-		t.Fatal(err)
-	}
 	budget := func(name string, environments ...string) *platformv1alpha1.Budget {
 		b := &platformv1alpha1.Budget{ObjectMeta: metav1.ObjectMeta{Namespace: "team-shop", Name: name, CreationTimestamp: metav1.NewTime(sentAt)}}
 		b.Spec.Amount, b.Spec.Currency, b.Spec.Enforcement, b.Spec.Scope.Environments = "1000", "USD", platformv1alpha1.EnforceDeny, environments
 		return b
 	}
-	c := fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(&platformv1alpha1.Budget{}).
+	c := fake.NewClientBuilder().WithScheme(ours(t)).WithStatusSubresource(&platformv1alpha1.Budget{}).
 		WithObjects(budget("a-dev", "dev"), budget("b-prod", "prod"), budget("z-all")).Build()
 	ask := func(component, environment string) spending.Decision {
 		t.Helper()

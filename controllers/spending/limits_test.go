@@ -22,17 +22,29 @@ import (
 	"github.com/towpath-dev/towpath/internal/spending"
 )
 
-// TestALimitThatCannotBeReckonedLeavesTheOthers has a day in prod that cost more than is money.
-func TestALimitThatCannotBeReckonedLeavesTheOthers(t *testing.T) {
+// ours is a scheme of Towpath's kinds.
+func ours(t *testing.T) *runtime.Scheme {
+	t.Helper()
 	scheme := runtime.NewScheme()
 	if err := platformv1alpha1.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
+	return scheme
+}
+
+func emptyHistory(t *testing.T) *sqlstore.Store {
+	t.Helper()
 	store, err := sqlstore.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "history.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
+	return store
+}
+
+// TestALimitThatCannotBeReckonedLeavesTheOthers has a day in prod that cost more than is money.
+func TestALimitThatCannotBeReckonedLeavesTheOthers(t *testing.T) {
+	store := emptyHistory(t)
 	today := history.Date(2026, time.November, 16)
 	figures := func(yield func(history.Figure, error) bool) {
 		for environment, amount := range map[string]string{"prod": "6000000000000000", "dev": "10"} {
@@ -47,7 +59,7 @@ func TestALimitThatCannotBeReckonedLeavesTheOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	source := &platformv1alpha1.CostSource{ObjectMeta: metav1.ObjectMeta{Name: "aws"}}
-	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(source).Build()
+	c := fake.NewClientBuilder().WithScheme(ours(t)).WithObjects(source).Build()
 	team := &platformv1alpha1.Team{ObjectMeta: metav1.ObjectMeta{Name: "shop", UID: "u"}}
 	team.Status.Namespace = "team-shop"
 	team.Spec.Spending = &platformv1alpha1.TeamSpending{}
@@ -84,14 +96,7 @@ func TestALimitThatCannotBeReckonedLeavesTheOthers(t *testing.T) {
 
 // TestReckon_LooksAgainWhereALimitCannotBeReckoned has a store that is closed, and an alert of a limit that is there no more.
 func TestReckon_LooksAgainWhereALimitCannotBeReckoned(t *testing.T) {
-	scheme := runtime.NewScheme()
-	if err := platformv1alpha1.AddToScheme(scheme); err != nil {
-		t.Fatal(err)
-	}
-	store, err := sqlstore.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "history.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	store := emptyHistory(t)
 	if err := store.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +110,7 @@ func TestReckon_LooksAgainWhereALimitCannotBeReckoned(t *testing.T) {
 	}
 	team.Status.Spending = &platformv1alpha1.TeamSpendingStatus{Alerts: spending.AlertState(notify.State{Fired: []notify.Fired{fired("all"), fired("gone")}})}
 	source := &platformv1alpha1.CostSource{ObjectMeta: metav1.ObjectMeta{Name: "aws"}}
-	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(source, team).WithStatusSubresource(team).Build()
+	c := fake.NewClientBuilder().WithScheme(ours(t)).WithObjects(source, team).WithStatusSubresource(team).Build()
 	r := &Reconciler{
 		Client: c, Reader: &Reader{Reader: c, Store: store}, Notifier: &Notifier{}, Courier: newCourier(t), Clock: testclock.NewFakePassiveClock(sentAt),
 	}
