@@ -131,13 +131,9 @@ func (r *Reconciler) deliver(ctx context.Context, s *scope) error {
 	}
 	r.courier.drop(s.release.UID, s.withdrawal()) // what is proposed now may have to be taken back once more
 	release, git := deliveryOf(s), s.git          // and not the scope, which would be kept as long as the errand waits
-	s.heard(r.courier.ask(s.release, what, s.destination(), func(ctx context.Context) (remote.Result, error) {
-		repository, err := r.repository(ctx, git)
-		if err != nil {
-			return remote.Result{}, err
-		}
+	s.heard(r.courier.ask(s.release, what, s.destination(), r.in(git, func(ctx context.Context, repository *remote.Repository) (remote.Result, error) {
 		return repository.Commit(ctx, release, r.Clock.Now())
-	}), r.now())
+	})), r.now())
 	return nil
 }
 

@@ -61,13 +61,9 @@ func (r *Reconciler) removeFiles(s *scope) string {
 	target, git := targetOf(s.release), s.git
 	what := s.errand(errandRemove)
 	r.courier.recheck(s.release, what, answeredMerge)
-	a := r.courier.ask(s.release, what, s.destination(), func(ctx context.Context) (remote.Result, error) {
-		repository, err := r.repository(ctx, git)
-		if err != nil {
-			return remote.Result{}, err
-		}
+	a := r.courier.ask(s.release, what, s.destination(), r.in(git, func(ctx context.Context, repository *remote.Repository) (remote.Result, error) {
 		return repository.Remove(ctx, target, r.Clock.Now())
-	})
+	}))
 	switch {
 	case a.err != nil:
 		s.lookAgain(max(a.wait, time.Second))

@@ -40,6 +40,19 @@ func (s *scope) directory() string {
 	return directory
 }
 
+// in is an errand in the repository of a class, which is opened when it is the errand's turn.
+func (r *Reconciler) in(
+	git *platformv1alpha1.GitDelivery, do func(context.Context, *remote.Repository) (remote.Result, error),
+) func(context.Context) (remote.Result, error) {
+	return func(ctx context.Context) (remote.Result, error) {
+		repository, err := r.repository(ctx, git)
+		if err != nil {
+			return remote.Result{}, err
+		}
+		return do(ctx, repository)
+	}
+}
+
 // repository opens the one of a class, with the platform's credentials.
 func (r *Reconciler) repository(ctx context.Context, git *platformv1alpha1.GitDelivery) (*remote.Repository, error) {
 	layout, err := delivery.ParseLayout(git.Path)

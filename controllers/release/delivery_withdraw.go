@@ -27,13 +27,9 @@ func (r *Reconciler) withdrawOlder(s *scope) {
 // what runs.
 func (r *Reconciler) withdrawRemoval(s *scope) {
 	git, target := s.git, targetOf(s.release)
-	r.courier.ask(s.release, errandWithdraw+" removal "+s.place(), s.destination(), func(ctx context.Context) (remote.Result, error) {
-		repository, err := r.repository(ctx, git)
-		if err != nil {
-			return remote.Result{}, err
-		}
+	r.courier.ask(s.release, errandWithdraw+" removal "+s.place(), s.destination(), r.in(git, func(ctx context.Context, repository *remote.Repository) (remote.Result, error) {
 		return remote.Result{}, repository.WithdrawRemoval(ctx, target)
-	})
+	}))
 }
 
 // withdrawal names the errand by which what was proposed of a Release is taken back.
@@ -51,13 +47,9 @@ func (r *Reconciler) withdraw(s *scope, release *platformv1alpha1.Release) strin
 	}
 	old := delivery.Release{Target: targetOf(release), Name: release.Name, UID: string(release.UID), Number: release.Spec.Number}
 	git := s.git
-	a := r.courier.ask(release, s.withdrawal(), s.destination(), func(ctx context.Context) (remote.Result, error) {
-		repository, err := r.repository(ctx, git)
-		if err != nil {
-			return remote.Result{}, err
-		}
+	a := r.courier.ask(release, s.withdrawal(), s.destination(), r.in(git, func(ctx context.Context, repository *remote.Repository) (remote.Result, error) {
 		return remote.Result{}, repository.Withdraw(ctx, old)
-	})
+	}))
 	switch {
 	case a.err != nil:
 		s.lookAgain(max(a.wait, time.Second))
