@@ -371,8 +371,9 @@ type Component struct {
 	// spec is what the developer asks for.
 	// +required
 	Spec ComponentSpec `json:"spec,omitzero"`
-	// status is written by the controller.
+	// status is written by the controller, which owns all of it: nobody can own a part of it by server-side apply.
 	// +optional
+	// +structType=atomic
 	Status ComponentStatus `json:"status,omitzero"`
 }
 

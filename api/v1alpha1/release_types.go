@@ -415,9 +415,11 @@ type Release struct {
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 	// spec is the record. It never changes: the policy towpath-records refuses that.
 	// +required
+	// +structType=atomic
 	Spec ReleaseSpec `json:"spec,omitzero"`
-	// status is written by the controller.
+	// status is written by the controller, which owns all of it: nobody can own a part of it by server-side apply.
 	// +optional
+	// +structType=atomic
 	Status ReleaseStatus `json:"status,omitzero"`
 }
 

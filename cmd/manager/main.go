@@ -6,25 +6,20 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"runtime/debug"
 
 	"go.uber.org/zap/zapcore"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
+	"github.com/towpath-dev/towpath/internal/heap"
 	"github.com/towpath-dev/towpath/internal/lazylog"
 	"github.com/towpath-dev/towpath/internal/manager"
 	"github.com/towpath-dev/towpath/internal/version"
 )
 
-// gcPercent is by how much the heap may grow before garbage is collected, where GOGC does not say. Half of Go's default
-// costs some CPU in a burst, and a fifth less memory at 1,000 Components (docs/performance.md): what the manager lives
-// on are caches, and memory is what nodes lack first.
-const gcPercent = 50
-
 func main() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
+		heap.Keep()
 	}
 	logging := zap.Options{TimeEncoder: zapcore.RFC3339TimeEncoder}
 	logging.BindFlags(flag.CommandLine)

@@ -211,7 +211,9 @@ func (r *Reconciler) create(ctx context.Context, s *scope, st *stop) error {
 	}
 	ctrl.LoggerFrom(ctx).Info("Created a Release", "release", release.Name, "cause", release.Spec.Cause,
 		"image", release.Spec.Image, "revision", release.Spec.Revision.Number)
-	if !s.isNew() { // else its first status tells
+	// Of the first Release of all nothing changed, and the first status tells what there is: a thousand Components that come at once
+	// must not be a thousand events too.
+	if !s.isNew() {
 		r.released(s.component, release)
 	}
 	st.made(release)

@@ -53,27 +53,12 @@ func (r *Reconciler) report(ctx context.Context, s *scope) error {
 	if err := r.patchStatus(ctx, s); err != nil {
 		return err
 	}
-	if s.isNew() {
-		r.releasedFirst(s)
-	}
 	r.warn(s)
 	return nil
 }
 
 // isNew says that nothing was ever said about the Component.
 func (s *scope) isNew() bool { return len(s.before.Status.Conditions) == 0 }
-
-// releasedFirst sends the events of the Releases that a Component was given before anything was said about it. What makes objects
-// goes before what reports on them: where a thousand Components come at once, so do a thousand events.
-func (r *Reconciler) releasedFirst(s *scope) {
-	for i := range s.stops {
-		for _, release := range []*platformv1alpha1.Release{s.stops[i].current(), s.stops[i].pending()} {
-			if release != nil {
-				r.released(s.component, release)
-			}
-		}
-	}
-}
 
 // begins says that the Component is new, and that its first Release has been made and says nothing yet. What that says
 // first, a moment later, wakes the Component, so that one status does for both. A Component that has a status needs

@@ -8,7 +8,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
@@ -191,24 +190,28 @@ func (c *children) get(ctx context.Context, key childKey) (child, error) {
 	if !informer.HasSynced() {
 		return child{}, nil
 	}
+	indexed, ok := informer.(toolscache.SharedIndexInformer)
+	if !ok {
+		return child{}, fmt.Errorf("reading %s %s: its cache is a %T, which cannot be read; this is a bug in Towpath", key.Kind, key.NamespacedName, informer)
+	}
 	// Read before the object is looked up: what is not found after that is not there at this version.
 	// The version of the store counts, since the reflector's is ahead of what can be found.
-	var seen string
-	if indexed, ok := informer.(toolscache.SharedIndexInformer); ok {
-		seen = indexed.GetIndexer().LastStoreSyncResourceVersion()
-	}
-	cached := newObject(key.GroupVersionKind)
-	err = c.cache.Get(ctx, key.NamespacedName, cached)
-	switch {
-	case err == nil:
-		live, err := asUnstructured(cached, key.GroupVersionKind)
-		return child{live: live, known: !c.writes.Stale(key, cached.GetResourceVersion()), listed: true}, err
-	case apierrors.IsNotFound(err):
-		// Deleted since our last write, if the watch is past that; else our write is still to come.
-		return child{known: !c.writes.Stale(key, seen), listed: true}, nil
-	default:
+	seen := indexed.GetIndexer().LastStoreSyncResourceVersion()
+	// Not by the cache's Get, which copies the object before it is converted, which copies it again.
+	found, exists, err := indexed.GetIndexer().GetByKey(key.NamespacedName.String())
+	if err != nil {
 		return child{}, fmt.Errorf("reading %s %s from the cache: %w", key.Kind, key.NamespacedName, err)
 	}
+	if !exists {
+		// Deleted since our last write, if the watch is past that; else our write is still to come.
+		return child{known: !c.writes.Stale(key, seen), listed: true}, nil
+	}
+	cached, ok := found.(client.Object)
+	if !ok {
+		return child{}, fmt.Errorf("reading %s %s from the cache: it holds a %T; this is a bug in Towpath", key.Kind, key.NamespacedName, found)
+	}
+	live, err := asUnstructured(cached, key.GroupVersionKind)
+	return child{live: live, known: !c.writes.Stale(key, cached.GetResourceVersion()), listed: true}, err
 }
 
 // newObject returns what a kind is watched as. Those that Kubernetes itself has come typed: the API server and the
@@ -224,10 +227,10 @@ func newObject(gvk schema.GroupVersionKind) client.Object {
 	return u
 }
 
-// asUnstructured returns a cached child as rules of readiness see it.
+// asUnstructured returns a copy of a cached child as rules of readiness see it.
 func asUnstructured(o client.Object, gvk schema.GroupVersionKind) (*unstructured.Unstructured, error) {
 	if u, ok := o.(*unstructured.Unstructured); ok {
-		return u, nil
+		return u.DeepCopy(), nil
 	}
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
 	if err != nil {

@@ -24,7 +24,8 @@ var evaluator = sync.OnceValues(func() (policy.Evaluator, error) {
 // pods holds every pod template to the level of the policy. The workload namespace enforces the
 // same level, but only when the pods are made: by then the Release would be applied, and hang.
 func (c *check) pods() {
-	if !c.amounts("", "", c.object.Object) {
+	if !parsable("", c.object.Object) {
+		c.amounts("", "", c.object.Object)
 		return
 	}
 	for _, template := range c.templates() {
@@ -46,34 +47,59 @@ func (c *check) pods() {
 	}
 }
 
-// amounts refuses amounts of resources that must not be parsed, before anything does, in a value that is the field within of an object. It
-// says whether there are none.
-func (c *check) amounts(path, within string, value any) bool {
-	fine := true
+// parsable says whether all amounts of resources can be parsed, in a value that is the field within of an object.
+func parsable(within string, value any) bool {
 	switch value := value.(type) {
 	case []any:
 		for i := range value {
-			fine = c.amounts(path+"["+strconv.Itoa(i)+"]", "", value[i]) && fine
+			if !parsable("", value[i]) {
+				return false
+			}
 		}
 	case map[string]any:
-		listed := within == "requests" || within == "limits" || within == "overhead"
+		for key, inner := range value {
+			if written, isText := inner.(string); isText {
+				if isAmount(within, key) && quantity.Check(written) != nil {
+					return false
+				}
+			} else if !parsable(key, inner) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// amounts refuses amounts of resources that must not be parsed, before anything does, in a value at a path that is the field within of an
+// object. It is for objects that have such: to tell where each value stands costs more than to look at it.
+func (c *check) amounts(path, within string, value any) {
+	switch value := value.(type) {
+	case []any:
+		for i := range value {
+			c.amounts(path+"["+strconv.Itoa(i)+"]", "", value[i])
+		}
+	case map[string]any:
 		for _, key := range slices.Sorted(maps.Keys(value)) {
 			at := field(path, key)
 			written, isText := value[key].(string)
 			if !isText {
-				fine = c.amounts(at, key, value[key]) && fine
-				continue
-			}
-			if !listed && key != "sizeLimit" && key != "divisor" {
-				continue
-			}
-			if err := quantity.Check(written); err != nil {
-				c.refuse(at, RuleAmount, "%v; correct it", err)
-				fine = false
+				c.amounts(at, key, value[key])
+			} else if isAmount(within, key) {
+				if err := quantity.Check(written); err != nil {
+					c.refuse(at, RuleAmount, "%v; correct it", err)
+				}
 			}
 		}
 	}
-	return fine
+}
+
+// isAmount says whether a field of an object, which is the field within of another, is an amount of a resource.
+func isAmount(within, name string) bool {
+	switch within {
+	case "requests", "limits", "overhead":
+		return true
+	}
+	return name == "sizeLimit" || name == "divisor"
 }
 
 // templateMetadata refuses what the pods would inherit from the metadata of their template.

@@ -57,7 +57,8 @@ func (c *check) task(path string, task any, pod map[string]any) {
 	}
 	whole := maps.Clone(pod)
 	whole["containers"], whole["volumes"] = containers, spec["volumes"]
-	if !c.amounts(path, "", whole) {
+	if !parsable("", whole) {
+		c.amounts(path, "", whole)
 		return
 	}
 	made := corev1.PodTemplateSpec{}
