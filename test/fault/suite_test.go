@@ -105,9 +105,16 @@ func viaBetween(cfg *rest.Config) {
 	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return &panicking{next} })
 }
 
-// Whatever a spec did, the next one begins with a manager that runs, a proxy that passes everything on, and no Component.
+// carried is what a manager carries at rest that has led a Component through a life.
+var carried weight
+
+// Whatever a spec did, the next one begins with a manager that runs, a proxy that passes everything on, and no Component; and the
+// manager carries no more than before.
 var _ = BeforeEach(func(ctx context.Context) {
 	heal(ctx)
+	if lived == manager.started() {
+		carried = weighed(ctx)
+	}
 	DeferCleanup(func(ctx context.Context) {
 		if CurrentSpecReport().Failed() {
 			manager.tell()
@@ -117,6 +124,9 @@ var _ = BeforeEach(func(ctx context.Context) {
 		Expect(client.IgnoreNotFound(admin.Delete(ctx, component))).To(Succeed())
 		Eventually(ctx, framework.Gone(admin, component)).WithTimeout(2 * time.Minute).Should(BeTrue())
 		settle()
+		if !CurrentSpecReport().Failed() {
+			manager.backTo(ctx, carried)
+		}
 	})
 })
 
