@@ -107,6 +107,13 @@ func (s *supervised) replace(ctx context.Context) {
 	DeferCleanup(func() { set(false) })
 }
 
+// runs says that it is this manager that runs, and not another in its place.
+func (s *supervised) runs() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.replaced
+}
+
 // started is how often the manager was started.
 func (s *supervised) started() int {
 	s.mu.Lock()

@@ -112,7 +112,7 @@ var carried weight
 // manager carries no more than before.
 var _ = BeforeEach(func(ctx context.Context) {
 	heal(ctx)
-	if lived == manager.started() {
+	if manager.runs() && lived == manager.started() {
 		carried = weighed(ctx)
 	}
 	DeferCleanup(func(ctx context.Context) {
@@ -124,7 +124,7 @@ var _ = BeforeEach(func(ctx context.Context) {
 		Expect(client.IgnoreNotFound(admin.Delete(ctx, component))).To(Succeed())
 		Eventually(ctx, framework.Gone(admin, component)).WithTimeout(2 * time.Minute).Should(BeTrue())
 		settle()
-		if !CurrentSpecReport().Failed() {
+		if manager.runs() && !CurrentSpecReport().Failed() {
 			manager.backTo(ctx, carried)
 		}
 	})
