@@ -230,6 +230,29 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
+// A page that nothing lists is found by nobody: README has each, and so has the site's sidebar, but for runbooks, which are listed by
+// what there is.
+func TestEveryPageIsListed(t *testing.T) {
+	readme, sidebar := read(t, "../README.md"), read(t, "../hack/docs/site/.vitepress/config.mjs")
+	listed := 0
+	for _, page := range pages(t) {
+		page = filepath.ToSlash(filepath.Join("docs", page))
+		if !strings.HasPrefix(page, "docs/") || strings.HasPrefix(page, "docs/runbooks/") {
+			continue
+		}
+		listed++
+		if !strings.Contains(readme, "]("+page+")") {
+			t.Errorf("README.md has no link to %s", page)
+		}
+		if !strings.Contains(sidebar, "'/"+strings.TrimSuffix(page, ".md")+"'") {
+			t.Errorf("the sidebar of the site has no link to %s", page)
+		}
+	}
+	if listed < 30 {
+		t.Errorf("there are %d pages: does the test still see them?", listed)
+	}
+}
+
 // rule is the line below the head of a table.
 var rule = regexp.MustCompile(`^\|(?:\s*:?-+:?\s*\|)+\s*$`)
 
