@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
@@ -250,6 +251,31 @@ func TestEveryPageIsListed(t *testing.T) {
 	}
 	if listed < 30 {
 		t.Errorf("there are %d pages: does the test still see them?", listed)
+	}
+}
+
+// The table of kinds in concepts.md has each kind, by its short name and scope.
+func TestConceptsHaveEachKind(t *testing.T) {
+	concepts := read(t, "concepts.md")
+	files, err := filepath.Glob("../config/crd/bases/*.yaml")
+	if err != nil || len(files) < 10 {
+		t.Fatalf("the definitions are not where they were: %v, %v", files, err)
+	}
+	for _, file := range files {
+		var crd apiextensionsv1.CustomResourceDefinition
+		if err := yaml.Unmarshal([]byte(read(t, file)), &crd); err != nil {
+			t.Fatal(err)
+		}
+		short, scope := "", "team namespace"
+		if names := crd.Spec.Names.ShortNames; len(names) > 0 {
+			short = "`" + names[0] + "` "
+		}
+		if crd.Spec.Scope == apiextensionsv1.ClusterScoped {
+			scope = "cluster"
+		}
+		if row := fmt.Sprintf("\n| %s | %s| %s | ", crd.Spec.Names.Kind, short, scope); !strings.Contains(concepts, row) {
+			t.Errorf("concepts.md has no row that begins with %q", strings.TrimSpace(row))
+		}
 	}
 }
 
