@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
@@ -226,6 +227,54 @@ func TestLinksLeadSomewhere(t *testing.T) {
 			if anchor != "" && !slices.Contains(anchors(read(t, file)), anchor) {
 				t.Errorf("%s: the link %s leads to no heading of %s", page, match[1], file)
 			}
+		}
+	}
+}
+
+// A page that nothing lists is found by nobody: README has each, and so has the site's sidebar, but for runbooks, which are listed by
+// what there is.
+func TestEveryPageIsListed(t *testing.T) {
+	readme, sidebar := read(t, "../README.md"), read(t, "../hack/docs/site/.vitepress/config.mjs")
+	listed := 0
+	for _, page := range pages(t) {
+		page = filepath.ToSlash(filepath.Join("docs", page))
+		if !strings.HasPrefix(page, "docs/") || strings.HasPrefix(page, "docs/runbooks/") {
+			continue
+		}
+		listed++
+		if !strings.Contains(readme, "]("+page+")") {
+			t.Errorf("README.md has no link to %s", page)
+		}
+		if !strings.Contains(sidebar, "'/"+strings.TrimSuffix(page, ".md")+"'") {
+			t.Errorf("the sidebar of the site has no link to %s", page)
+		}
+	}
+	if listed < 30 {
+		t.Errorf("there are %d pages: does the test still see them?", listed)
+	}
+}
+
+// The table of kinds in concepts.md has each kind, by its short name and scope.
+func TestConceptsHaveEachKind(t *testing.T) {
+	concepts := read(t, "concepts.md")
+	files, err := filepath.Glob("../config/crd/bases/*.yaml")
+	if err != nil || len(files) < 10 {
+		t.Fatalf("the definitions are not where they were: %v, %v", files, err)
+	}
+	for _, file := range files {
+		var crd apiextensionsv1.CustomResourceDefinition
+		if err := yaml.Unmarshal([]byte(read(t, file)), &crd); err != nil {
+			t.Fatal(err)
+		}
+		short, scope := "", "team namespace"
+		if names := crd.Spec.Names.ShortNames; len(names) > 0 {
+			short = "`" + names[0] + "` "
+		}
+		if crd.Spec.Scope == apiextensionsv1.ClusterScoped {
+			scope = "cluster"
+		}
+		if row := fmt.Sprintf("\n| %s | %s| %s | ", crd.Spec.Names.Kind, short, scope); !strings.Contains(concepts, row) {
+			t.Errorf("concepts.md has no row that begins with %q", strings.TrimSpace(row))
 		}
 	}
 }

@@ -48,7 +48,7 @@ func workflows(t *testing.T) map[string]workflow {
 func TestWorkflowsHaveNoMoreRightsThanTheyName(t *testing.T) {
 	writes := map[string]bool{
 		"release.yml build contents": true, "release.yml build packages": true, "release.yml build id-token": true,
-		"release.yml build attestations": true, "scorecard.yml analysis id-token": true,
+		"release.yml build attestations": true, "scorecard.yml analysis id-token": true, "codeql.yml analyze security-events": true,
 	}
 	for path, w := range workflows(t) {
 		if w.Permissions == nil || len(w.Permissions) > 0 {
@@ -56,6 +56,9 @@ func TestWorkflowsHaveNoMoreRightsThanTheyName(t *testing.T) {
 		}
 		if w.Concurrency["group"] == nil {
 			t.Errorf("%s may run beside itself", path)
+		}
+		if text := read(t, path); strings.Contains(text, "pull_request_target") || strings.Contains(text, "workflow_run") {
+			t.Errorf("%s may run what a stranger proposes, with this repository's rights", path)
 		}
 		for name, job := range w.Jobs {
 			if job.Timeout == 0 || len(job.Permissions) == 0 || strings.HasSuffix(job.RunsOn, "latest") {

@@ -4,8 +4,11 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/towpath-dev/towpath/internal/pipeline/actions"
 )
@@ -164,6 +167,54 @@ func TestEveryWrongValueIsNamedAtOnce(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// fieldPaths are the paths of all fields below a type that have a value of their own, as a file names them.
+func fieldPaths(of reflect.Type, path string) []string {
+	var found []string
+	for i := range of.NumField() {
+		name, options, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
+		below := of.Field(i).Type
+		switch {
+		case options == "inline" || !of.Field(i).IsExported():
+		case below.Kind() == reflect.Struct && below != reflect.TypeFor[PricesConfiguration]():
+			found = append(found, fieldPaths(below, path+name+".")...)
+		default:
+			found = append(found, path+name)
+		}
+	}
+	return found
+}
+
+// Each field has a row in the guide's table, and each row a field. A row of several names the last part alone from the second on.
+func TestTheGuideHasEachField(t *testing.T) {
+	guide, err := os.ReadFile(filepath.Join("..", "..", "docs", "guides", "install.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, found := strings.Cut(string(guide), "\n| field | default | limits | flag | effect |\n")
+	if !found {
+		t.Fatal("the guide has no table of fields")
+	}
+	table, _, _ = strings.Cut(table, "\n\n")
+	var listed []string
+	for _, row := range strings.Split(table, "\n")[1:] {
+		group := ""
+		for name := range strings.SplitSeq(strings.Split(row, " | ")[0], ", ") {
+			name = strings.Trim(name, "|` ")
+			if part, short := strings.CutPrefix(name, "."); short {
+				name = group + part
+			}
+			group = name[:strings.LastIndex(name, ".")+1]
+			listed = append(listed, name)
+		}
+	}
+	want := fieldPaths(reflect.TypeFor[Configuration](), "")
+	slices.Sort(want)
+	slices.Sort(listed)
+	if diff := cmp.Diff(want, listed); diff != "" {
+		t.Errorf("the table differs from the fields that there are (-fields +table):\n%s", diff)
 	}
 }
 

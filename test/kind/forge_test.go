@@ -12,8 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/towpath-dev/towpath/test/framework"
 )
 
 const (
@@ -27,12 +25,7 @@ const (
 // startForge starts the Git server and the registry, and has the node fetch images from the latter.
 func startForge(ctx context.Context) {
 	GinkgoHelper()
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: forgeName}}
-	Expect(kind.Create(ctx, namespace)).To(Succeed())
-	DeferCleanup(func(ctx context.Context) {
-		Expect(kind.Delete(ctx, namespace)).To(Succeed())
-		Eventually(framework.Gone(kind, namespace)).WithContext(ctx).Should(BeTrue())
-	})
+	makeNamespace(ctx, forgeName)
 	meta := metav1.ObjectMeta{Namespace: forgeName, Name: forgeName, Labels: map[string]string{"app": forgeName}}
 	service := &corev1.Service{ObjectMeta: meta, Spec: corev1.ServiceSpec{Selector: meta.Labels, Ports: []corev1.ServicePort{
 		{Name: "git", Port: 8443, TargetPort: intstr.FromInt32(8443)}, {Name: "images", Port: 5000, TargetPort: intstr.FromInt32(5000)},

@@ -49,12 +49,7 @@ func bill(team string, days []time.Time) string {
 // startReceiver starts what takes alerts and hands out a bill.
 func startReceiver(ctx context.Context, key, bill string) {
 	GinkgoHelper()
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: receiverNamespace}}
-	Expect(kind.Create(ctx, namespace)).To(Succeed())
-	DeferCleanup(func(ctx context.Context) {
-		Expect(kind.Delete(ctx, namespace)).To(Succeed())
-		Eventually(framework.Gone(kind, namespace)).WithContext(ctx).Should(BeTrue())
-	})
+	makeNamespace(ctx, receiverNamespace)
 	meta := metav1.ObjectMeta{Namespace: receiverNamespace, Name: receiverName, Labels: map[string]string{"app": receiverName}}
 	Expect(kind.Create(ctx, &corev1.Service{ObjectMeta: meta, Spec: corev1.ServiceSpec{Selector: meta.Labels, Ports: []corev1.ServicePort{{Port: 8080}}}})).To(Succeed())
 	Expect(kind.Create(ctx, &corev1.Pod{ObjectMeta: meta, Spec: corev1.PodSpec{Containers: []corev1.Container{{

@@ -61,6 +61,20 @@ func deleteTeam(ctx context.Context, t *platformv1alpha1.Team) {
 	}).WithContext(ctx).Should(Succeed(), "team %s goes", t.Name)
 }
 
+// makeNamespace makes a namespace that is no team's, which goes with its spec. A cluster that is gone on with may still have
+// that of a run that was killed.
+func makeNamespace(ctx context.Context, name string) {
+	GinkgoHelper()
+	namespace := func() *corev1.Namespace { return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}} }
+	remove := func(ctx context.Context) {
+		Expect(client.IgnoreNotFound(kind.Delete(ctx, namespace()))).To(Succeed())
+		Eventually(framework.Gone(kind, namespace())).WithContext(ctx).Should(BeTrue(), "namespace %s goes", name)
+	}
+	remove(ctx)
+	Expect(kind.Create(ctx, namespace())).To(Succeed())
+	DeferCleanup(remove)
+}
+
 // environment makes an Environment of a class, and returns its workload namespace.
 func (t *team) environment(ctx context.Context, name, class string) string {
 	GinkgoHelper()
