@@ -39,7 +39,9 @@ type stage struct {
 	image *text
 	args  []*text
 	env   []*text
-	when  *expr.Program
+	// secrets are the names of the Secrets of secretEnv, in its order.
+	secrets []*text
+	when    *expr.Program
 	// runs are the combinations of the matrix: one without values where there is none.
 	runs []map[string]string
 }
@@ -135,9 +137,29 @@ func (c *compiler) stage(given *platformv1alpha1.Stage, at *field.Path) *stage {
 	for _, e := range given.Env {
 		s.env = append(s.env, c.text(e.Value, plain, at.Child("env").Key(e.Name).Child("value")))
 	}
+	if s.secrets, err = c.secrets(given.SecretEnv, at.Child("secretEnv")); err != nil {
+		c.errs = append(c.errs, field.InternalError(at, err))
+	}
 	c.paths(given.Artifacts, at.Child("artifacts"))
 	c.paths(given.Cache, at.Child("cache"))
 	return s
+}
+
+// secrets compiles the names of Secrets. They know nothing of a matrix: what a stage is given must not differ between its runs, of which some engines
+// make one job.
+func (c *compiler) secrets(given []platformv1alpha1.SecretEnvVar, at *field.Path) ([]*text, error) {
+	if len(given) == 0 {
+		return nil, nil
+	}
+	env, err := c.environment(nil, false)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]*text, len(given))
+	for i, e := range given {
+		names[i] = c.text(e.SecretKeyRef.Name, env, at.Key(e.Name).Child("secretKeyRef", "name"))
+	}
+	return names, nil
 }
 
 // kind checks what a stage runs, as the definition of ServiceTemplate does.

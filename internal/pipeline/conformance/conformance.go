@@ -109,6 +109,12 @@ func fixtures() map[string]fixture {
 			build:  main, failing: []string{"first"}, result: platformv1alpha1.BuildFailed,
 			want: "first=Failed last=Cancelled left-out=Skipped too=Skipped",
 		},
+		"what parameters leave out is left out for every commit": {
+			stages: []platformv1alpha1.Stage{
+				script("first"), when(script("left-out", "first"), "${build.branch == 'main' && params.unnamed != ''}"), when(script("last", "left-out"), "${params.named != ''}"),
+			},
+			build: main, want: "first=Succeeded last=Succeeded left-out=Skipped", result: platformv1alpha1.BuildSucceeded,
+		},
 		"a matrix has succeeded once all of its runs have": {
 			stages: []platformv1alpha1.Stage{script("first"), matrix, script("last", "matrix")},
 			build:  main, want: "first=Succeeded last=Succeeded matrix-1=Succeeded matrix-2=Succeeded", result: platformv1alpha1.BuildSucceeded,
@@ -195,11 +201,17 @@ func hostile() fixture {
 
 func secrets(build pipeline.Build) fixture {
 	stage := script("secret")
-	stage.SecretEnv = []platformv1alpha1.SecretEnvVar{{Name: "TOKEN", SecretKeyRef: platformv1alpha1.SecretKeyReference{Name: "build", Key: "NPM_TOKEN"}}}
+	stage.SecretEnv = []platformv1alpha1.SecretEnvVar{
+		{Name: "TOKEN", SecretKeyRef: platformv1alpha1.SecretKeyReference{Name: "${params.named}", Key: "NPM_TOKEN"}},
+		{Name: "UNNAMED", SecretKeyRef: platformv1alpha1.SecretKeyReference{Name: "${params.unnamed}", Key: "NPM_TOKEN"}},
+	}
 	return fixture{
 		stages: []platformv1alpha1.Stage{stage, script("other", "secret")}, build: build, want: "other=Succeeded secret=Succeeded", result: platformv1alpha1.BuildSucceeded,
 		check: func(t *testing.T, out *Outcome, _ *pipeline.Input) {
 			same(t, "the secret's key", out.Seen["secret"].Secrets["TOKEN"], "NPM_TOKEN")
+			if _, there := out.Seen["secret"].Secrets["UNNAMED"]; there || strings.Contains(out.Sent, "UNNAMED") {
+				t.Error("a variable is there whose Secret the parameters do not name")
+			}
 			if len(out.Seen["other"].Secrets) > 0 {
 				t.Errorf("a stage that names no secret has %v", out.Seen["other"].Secrets)
 			}
@@ -236,7 +248,7 @@ func (f *fixture) test(t *testing.T, engine Engine) {
 	}
 	in := pipeline.Input{
 		Component:  pipeline.Component{Name: "checkout", Namespace: "team-shop", Team: "shop", Repository: "https://git.example/shop/checkout"},
-		Parameters: map[string]any{"value": value}, Build: f.build, Image: "registry.example/shop/checkout",
+		Parameters: map[string]any{"value": value, "named": "build", "unnamed": ""}, Build: f.build, Image: "registry.example/shop/checkout",
 	}
 	out := engine.Run(t, &Case{Compiled: compiled, Input: in, Failing: f.failing, Message: f.message})
 	for want := range strings.FieldsSeq(f.want) {
