@@ -373,3 +373,17 @@ func TestEverything(t *testing.T) {
 		t.Error("the template was changed")
 	}
 }
+
+func TestUnheeded(t *testing.T) {
+	cached, sized := script("cached"), script("sized")
+	cached.Cache, sized.Resources = []string{".cache"}, &v1alpha1.StageResources{}
+	compiled, errs := compile(script("plain"), cached, sized)
+	if len(errs) > 0 {
+		t.Fatal(errs.ToAggregate())
+	}
+	got := compiled.Unheeded()
+	if len(got) != 2 || !strings.HasPrefix(got[0], "stages[cached].cache: has no effect for Components with source.engine Tekton") ||
+		!strings.HasPrefix(got[1], "stages[sized].resources: has no effect for Components with source.engine GitHubActions") {
+		t.Errorf("got %q", got)
+	}
+}

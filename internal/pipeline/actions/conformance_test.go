@@ -17,6 +17,10 @@ type engine struct{}
 
 func TestConformance(t *testing.T) { conformance.Test(t, engine{}) }
 
+func TestConformance_Settings(t *testing.T) { conformance.TestSettings(t, engine{}) }
+
+func (engine) Unheeded() []string { return []string{"resources"} }
+
 func (engine) Run(t *testing.T, c *conformance.Case) conformance.Outcome {
 	in := actions.Input{Component: c.Input.Component, Parameters: c.Input.Parameters, Branch: "main", Image: c.Input.Image, Config: config()}
 	in.Config.Record = actions.Record{Server: "https://kubernetes.example"}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -19,6 +21,8 @@ import (
 type Engine interface {
 	// Run carries out a pipeline, or plays what the engine would do with what is made for it, and tells what came of it.
 	Run(t *testing.T, c *Case) Outcome
+	// Unheeded are the settings of a stage that it does not heed, as pipeline.Compiled.Unheeded tells whoever writes a template.
+	Unheeded() []string
 }
 
 // Case is one Build.
@@ -239,6 +243,26 @@ func Test(t *testing.T, engine Engine) {
 		f := all[name]
 		t.Run(name, func(t *testing.T) { f.test(t, engine) })
 	}
+}
+
+// TestSettings holds an engine to the settings of a stage that it says it heeds, and to no other.
+func TestSettings(t *testing.T, engine Engine) {
+	const cache, memory = ".cache/kept", "77Mi"
+	stage := script("stage")
+	stage.Cache = []string{cache}
+	stage.Resources = &platformv1alpha1.StageResources{Requests: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(memory)}}
+	f := fixture{
+		stages: []platformv1alpha1.Stage{stage}, build: pipeline.Build{SHA: strings.Repeat("ab", 20), Branch: "main"},
+		want: "stage=Succeeded", result: platformv1alpha1.BuildSucceeded,
+		check: func(t *testing.T, out *Outcome, _ *pipeline.Input) {
+			for setting, value := range map[string]string{"cache": cache, "resources": memory} {
+				if heeded, said := strings.Contains(out.Sent, value), !slices.Contains(engine.Unheeded(), setting); heeded != said {
+					t.Errorf("%s is heeded: %v, and the engine says %v", setting, heeded, said)
+				}
+			}
+		},
+	}
+	f.test(t, engine)
 }
 
 func (f *fixture) test(t *testing.T, engine Engine) {
