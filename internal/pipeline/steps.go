@@ -76,7 +76,7 @@ func (s *stage) plan(in *Input, names map[string][]string, budget *expr.Budget) 
 		step := Step{
 			Name: name, Stage: s.Name, Standard: s.Standard, Needs: needs, Skipped: !runs, Script: s.Script,
 			Resources: s.Resources.DeepCopy(),
-			Timeout: seconds(s.TimeoutSeconds, defaultStageTimeout), Retries: s.Retries,
+			Timeout:   seconds(s.TimeoutSeconds, defaultStageTimeout), Retries: s.Retries,
 			Artifacts: slices.Clone(s.Artifacts), Cache: slices.Clone(s.Cache), When: s.When,
 		}
 		if err := s.fill(&step, in, s.runs[i], variables, budget, at); err != nil {
