@@ -145,6 +145,11 @@ docs-site: $(SITE)/node_modules ## Make the site of docs/ in build/docs-site (ne
 demo: kube build ## Run the main job on a local control plane, and leave it up.
 	go run ./hack/demo up
 
+# Pods run there, and stages in them; test/kind/images.sh says which images stand for those that cannot be pulled.
+.PHONY: demo-kind
+demo-kind: kind-up kube build $(BIN)/kustomize ## On a kind cluster: a git push is tested, built and sealed in pods, and runs in dev. Each call pushes once more.
+	@manager=$$(test/kind/images.sh) && go run ./hack/demo -kubeconfig $(KIND_KUBECONFIG) -manager $$manager kind
+
 .PHONY: demo-down
 demo-down: ## End what demo left up.
 	go run ./hack/demo down

@@ -110,7 +110,8 @@ type Stage struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(e, !e.name.startsWith('TOWPATH_'))",message="names that begin with TOWPATH_ are Towpath's own"
 	Env []EnvVar `json:"env,omitempty"`
 	// secretEnv are environment variables whose values stand in Secrets beside the Build: of the workload namespace for the
-	// engines in the cluster, of the repository for GitHub Actions, where the key of the reference is its name.
+	// engines in the cluster, of the repository for GitHub Actions, where the key of the reference is its name. ${…} in
+	// the name of a Secret is an expression of params and component; where it gives nothing, the variable is left out.
 	// +optional
 	// +listType=map
 	// +listMapKey=name

@@ -39,7 +39,7 @@ type newOptions struct {
 	scaffold.Input
 	fromCluster, dryRun bool
 	settings            []string
-	config              string
+	config, engine      string
 	language, dir       string
 	languageGiven       bool
 }
@@ -58,16 +58,19 @@ the catalogue that ships with Towpath. component.yaml is checked as by lint
 before anything is written. What the golden path requires and --set does not
 tell is filled with an example, and named.
 
-With --config, a golden path that has a pipeline is built by GitHub Actions: the
-workflow is written as towpath pipeline sync does, and component.yaml takes the
-image from what the workflow records.
+With --engine, a golden path that has a pipeline builds the service: component.yaml
+names the repository in place of an image. Jobs and Tekton build in the cluster, by
+the pipeline as the golden path has it, and need no file of it. For GitHubActions,
+--config names the platform's settings, and the workflow is written as towpath
+pipeline sync does.
 
 Files that exist are never written over: they are listed, and nothing is
 written. There is no --force.`,
 		Example: `  towpath new web-service checkout -n team-shop -e dev,prod --repository https://git.example/shop/checkout
   towpath new scheduled-job report --set schedule="30 2 * * *" --dry-run
   towpath new our-service checkout --from-cluster -o services/checkout
-  towpath new our-service checkout --from-cluster --config platform.yaml --repository https://github.example/shop/checkout`,
+  towpath new our-service checkout --from-cluster --config platform.yaml --repository https://github.example/shop/checkout
+  towpath new web-service checkout --engine Jobs --repository https://git.example/shop/checkout --image registry.example/shop/checkout`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Template, o.Name = args[0], args[1]
@@ -98,13 +101,17 @@ func (o *newOptions) bind(cmd *cobra.Command) {
 	flags.StringVar(&o.Image, "image", "", "image that the Component runs (default: one at registry.example, to be changed)")
 	flags.StringSliceVarP(&o.Environments, "environment", "e", []string{"dev"}, "environments of the path, in order")
 	flags.StringArrayVar(&o.settings, "set", nil, "parameter of the golden path, as path=value, such as replicas.min=2")
-	flags.StringVar(&o.config, "config", "", "file with the platform's settings of pipelines: GitHub Actions builds the service (default: whoever changes the image does)")
+	flags.StringVar(&o.engine, "engine", "", "what builds the service by the golden path's pipeline: Jobs, Tekton or GitHubActions (default: GitHubActions with --config, else nothing: component.yaml names an image)")
+	flags.StringVar(&o.config, "config", "", "file with the platform's settings of pipelines, for GitHubActions")
 	flags.StringVar(&o.language, "language", string(scaffold.Go), "skeleton: go, or none for no source and no Dockerfile")
 	flags.StringVar(&o.Module, "module", "", "path of the Go module (default: that of --repository)")
 	flags.StringVar(&o.Repository, "repository", "", "https URL of the repository, for Backstage")
 	flags.StringVar(&o.BuildImage, "build-image", defaultBuildImage, "image that the Dockerfile builds with")
 	flags.StringVar(&o.RunImage, "run-image", defaultRunImage, "image that the program runs in")
 	flags.StringSliceVar(&o.Actions, "action", nil, "action that the CI job may use, as actions/checkout@COMMIT or actions/setup-go@COMMIT (default: none, plain commands)")
+	_ = cmd.RegisterFlagCompletionFunc("engine", cobra.FixedCompletions([]string{
+		string(platformv1alpha1.EngineJobs), string(platformv1alpha1.EngineTekton), string(platformv1alpha1.EngineGitHubActions),
+	}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("language", cobra.FixedCompletions([]string{string(scaffold.Go), string(scaffold.None)}, cobra.ShellCompDirectiveNoFileComp))
 }
 
@@ -122,8 +129,8 @@ func (o *newOptions) run(ctx context.Context, connect cluster.Connector, std str
 	if err != nil {
 		return err
 	}
-	if o.config != "" && o.Spec.Pipeline == nil {
-		return &trouble{err: fmt.Errorf("--config: golden path %s has no pipeline, so nothing says what GitHub Actions should run; nothing was written", o.Template), next: "leave --config out", code: exitFindings}
+	if err := o.builds(); err != nil {
+		return err
 	}
 	filled, notes, err := o.complete(world)
 	if err != nil {
@@ -145,6 +152,27 @@ func (o *newOptions) run(ctx context.Context, connect cluster.Connector, std str
 		return &trouble{err: err, next: "name another folder with -o, or move these away"}
 	}
 	return o.say(std, files, notes)
+}
+
+// builds finds out what builds the service.
+func (o *newOptions) builds() error {
+	o.Engine = platformv1alpha1.BuildEngine(o.engine)
+	if o.config != "" && o.engine == "" {
+		o.Engine = platformv1alpha1.EngineGitHubActions
+	}
+	flag := "--engine"
+	if o.engine == "" {
+		flag = "--config"
+	}
+	switch workflow := o.Engine == platformv1alpha1.EngineGitHubActions; {
+	case o.Engine != "" && o.Spec.Pipeline == nil:
+		return &trouble{err: fmt.Errorf("%s: golden path %s has no pipeline, so nothing says what %s should run; nothing was written", flag, o.Template, o.Engine), next: "leave " + flag + " out", code: exitFindings}
+	case workflow && o.config == "":
+		return &trouble{err: errors.New("--engine GitHubActions: nobody says which commits of actions the workflow may use; nothing was written"), next: "name the file with the platform's settings with --config; docs/guides/pipelines-github.md shows one"}
+	case !workflow && o.config != "":
+		return &trouble{err: fmt.Errorf("--config: only GitHubActions has a workflow, and --engine is %s; nothing was written", o.Engine), next: "leave --config out"}
+	}
+	return nil
 }
 
 // find reads the golden path from where the flags say.
@@ -212,7 +240,9 @@ func (o *newOptions) complete(world *offline.World) (filled, notes []string, err
 	if len(filled) > 0 {
 		notes = append(notes, "examples, to be changed in component.yaml: "+strings.Join(filled, ", "))
 	}
-	o.GitHubActions = o.config != ""
+	if o.Engine == "" && o.Spec.Pipeline != nil {
+		notes = append(notes, o.Template+" has a pipeline, and nothing is built by it: component.yaml names an image. --engine has it built from --repository")
+	}
 	o.Language, o.Version = scaffold.Language(o.language), version.Version
 	software := scaffold.Runs(o.Spec) == scaffold.RunsSoftware
 	if software && !o.languageGiven {
@@ -259,7 +289,7 @@ func (o *newOptions) check(ctx context.Context, world *offline.World, files map[
 	documents, problems := manifest.Parse(file, files[file])
 	world.AddFiles(ctx, documents, problems)
 	world.Lint()
-	if o.GitHubActions {
+	if o.Engine == platformv1alpha1.EngineGitHubActions {
 		config, standard, err := readSettings(o.config)
 		if err != nil {
 			return &trouble{err: err, next: "correct the file; docs/guides/pipelines-github.md shows one"}

@@ -400,11 +400,82 @@ func TestNewWritesTheWorkflowOfAGoldenPathWithAPipeline(t *testing.T) {
 	}
 }
 
+// Each golden path that runs code, with each engine: what new writes passes lint, and what of it is generated is in step.
+func TestNewHasEveryGoldenPathBuiltByEveryEngine(t *testing.T) {
+	const settings = "testdata/pipeline/stages.yaml"
+	for _, object := range config.Catalog() {
+		name := object.GetName()
+		if name == "postgres" {
+			continue
+		}
+		for _, engine := range []string{"Jobs", "Tekton", "GitHubActions"} {
+			t.Run(name+" "+engine, func(t *testing.T) {
+				dir := filepath.Join(t.TempDir(), "shop")
+				args := []string{
+					"new", name, "shop", "-n", "team-shop", "-e", "dev,prod", "--engine", engine, "--repository", "https://git.example/shop/shop",
+					"--image", "registry.example/shop/shop", "-o", dir,
+				}
+				workflow := engine == "GitHubActions"
+				if workflow {
+					args = append(args, "--config", settings)
+				}
+				if got := towpath(t, nil, args...); got.code != exitOK || strings.Contains(got.err, "nothing is built") {
+					t.Fatalf("got %+v", got)
+				}
+				file := filepath.Join(dir, "component.yaml")
+				if text := read(t, file); !strings.Contains(text, "engine: "+engine+"\n") || strings.Contains(text, "\n  image:") {
+					t.Errorf("component.yaml:\n%s", text)
+				}
+				for _, name := range []string{"main.go", "main_test.go", "Dockerfile", "README.md", "catalog-info.yaml"} {
+					read(t, filepath.Join(dir, name))
+				}
+				if _, err := os.Stat(filepath.Join(dir, ".github", "workflows", "towpath-shop.yaml")); (err == nil) != workflow {
+					t.Errorf("the workflow: %v", err)
+				}
+				if text := read(t, filepath.Join(dir, "README.md")); !strings.Contains(text, "A new version is a push to `main`") || strings.Contains(text, "the workflow builds") != workflow {
+					t.Errorf("README.md:\n%s", text)
+				}
+				if got := towpath(t, nil, "lint", "--strict", file); got.code != exitOK {
+					t.Errorf("lint: %+v", got)
+				}
+				if got := towpath(t, nil, "pipeline", "sync", "--config", settings, "--dir", dir, "--check"); got.code != exitOK || got.out != "" {
+					t.Errorf("sync --check: %+v", got)
+				}
+			})
+		}
+	}
+}
+
+func TestNewSaysThatAGoldenPathCouldBuild(t *testing.T) {
+	dir := t.TempDir()
+	got := towpath(t, nil, "new", "web-service", "shop", "-o", filepath.Join(dir, "shop"))
+	if got.code != exitOK || !strings.Contains(got.err, "note: web-service has a pipeline, and nothing is built by it") {
+		t.Errorf("got %+v", got)
+	}
+	for want, args := range map[string][]string{
+		"name it with --repository":                 {"--engine", "Jobs"},
+		`--engine "jobs": must be one of`:           {"--engine", "jobs", "--repository", "https://git.example/shop/shop"},
+		"nobody says which commits of actions":      {"--engine", "GitHubActions", "--repository", "https://git.example/shop/shop"},
+		"only GitHubActions has a workflow":         {"--engine", "Tekton", "--config", "testdata/pipeline/stages.yaml", "--repository", "https://git.example/shop/shop"},
+		"with which image the standard stage Image": {"--config", "testdata/pipeline/platform.yaml", "--repository", "https://git.example/shop/shop"},
+	} {
+		got := towpath(t, nil, append([]string{"new", "web-service", "shop", "-o", filepath.Join(dir, "not")}, args...)...)
+		if got.code == exitOK || !strings.Contains(got.out+got.err, want) || strings.Count(got.err, "next: ") != 1 {
+			t.Errorf("%v: got %+v", args, got)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "not")); err == nil {
+		t.Error("it was written all the same")
+	}
+}
+
 func TestNewRefusesAWorkflowWhereThereIsNoPipeline(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "hello")
-	got := towpath(t, nil, "new", "web-service", "hello", "-o", dir, "--config", "testdata/pipeline/platform.yaml", "--repository", "https://git.example/shop/hello")
-	if got.code != exitFindings || !strings.Contains(got.err, "golden path web-service has no pipeline") {
-		t.Errorf("got %+v", got)
+	for _, flag := range [][2]string{{"--config", "testdata/pipeline/stages.yaml"}, {"--engine", "Jobs"}} {
+		got := towpath(t, nil, "new", "postgres", "hello", "-o", dir, flag[0], flag[1], "--repository", "https://git.example/shop/hello")
+		if got.code != exitFindings || !strings.Contains(got.err, flag[0]+": golden path postgres has no pipeline") || !strings.Contains(got.err, "next: leave "+flag[0]+" out") {
+			t.Errorf("got %+v", got)
+		}
 	}
 	if _, err := os.Stat(dir); err == nil {
 		t.Error("it was written all the same")

@@ -311,6 +311,9 @@ func TestEveryGoldenFileHasAnInput(t *testing.T) {
 	}
 	for _, file := range files {
 		folder, name := filepath.Base(filepath.Dir(file)), strings.TrimSuffix(filepath.Base(file), ".yaml")
+		if folder == "pipeline" {
+			continue
+		}
 		if !slices.ContainsFunc(goldenPaths, func(p *goldenPath) bool { _, ok := p.inputs[name]; return p.name == folder && ok }) {
 			t.Errorf("%s is of no input", file)
 		}

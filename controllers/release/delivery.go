@@ -219,7 +219,7 @@ func (s *scope) heard(a answer, now *metav1.Time) {
 func (s *scope) toMerge() string {
 	d := s.release.Status.Delivery
 	if d.LastDeliveredAt == nil {
-		return fmt.Sprintf("Branch %s of %s holds the Release: open a pull request from it to %s, and merge that. Where that was merged and reverted already, delete the branch: it is made anew.",
+		return fmt.Sprintf("Branch %s of %s holds the Release: open a pull request from it to %s, and merge that. Where that was squashed and reverted already, delete the branch: it is made anew.",
 			d.Branch, s.git.URL, s.git.Branch)
 	}
 	return fmt.Sprintf("The Release was merged into %s of %s, seen at %s, and somebody has taken it out again. To have it back, open a pull request from branch %s, and merge that; "+

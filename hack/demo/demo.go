@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -37,8 +38,12 @@ type demo struct {
 	root, dir string
 	plane     *controlplane.ControlPlane
 	client    client.Client
-	manager   *process.Manager
-	git       *gitServer
+	// kubeconfig is that of a kind cluster; empty where a control plane of its own has one.
+	kubeconfig string
+	// patience is how long a step may wait.
+	patience time.Duration
+	manager  *process.Manager
+	git      *gitServer
 	// pushed is the commit that this call pushed; empty where an earlier one did.
 	pushed string
 	// components are those of the sample. A second call must not wait for what a user has added.
@@ -48,7 +53,7 @@ type demo struct {
 }
 
 func newDemo(root, dir string) *demo {
-	return &demo{root: root, dir: dir, git: &gitServer{dir: filepath.Join(dir, "git")}, manager: &process.Manager{
+	return &demo{root: root, dir: dir, patience: readyTimeout, git: &gitServer{dir: filepath.Join(dir, "git")}, manager: &process.Manager{
 		Dir: filepath.Join(dir, "manager"), Binary: filepath.Join(root, "bin", "manager"),
 		Arguments: append([]string{"--config", filepath.Join(dir, "manager.yaml")}, labelAliases...),
 	}}
@@ -107,19 +112,23 @@ func (d *demo) startPlane(ctx context.Context) error {
 		return err
 	}
 	d.plane = plane
-	scheme := runtime.NewScheme()
-	if err := clientgoscheme.AddToScheme(scheme); err != nil {
-		return err
-	}
-	if err := platformv1alpha1.AddToScheme(scheme); err != nil {
-		return err
-	}
 	cfg := plane.AdminConfig()
 	cfg.WarningHandlerWithContext = &d.warned
-	if d.client, err = client.New(cfg, client.Options{Scheme: scheme}); err != nil {
+	if d.client, err = newClient(cfg); err != nil {
 		return err
 	}
 	return d.makeVolumes(ctx)
+}
+
+func newClient(cfg *rest.Config) (client.Client, error) {
+	scheme := runtime.NewScheme()
+	if err := clientgoscheme.AddToScheme(scheme); err != nil {
+		return nil, err
+	}
+	if err := platformv1alpha1.AddToScheme(scheme); err != nil {
+		return nil, err
+	}
+	return client.New(cfg, client.Options{Scheme: scheme})
 }
 
 func (d *demo) install(ctx context.Context) error {
@@ -161,7 +170,7 @@ func (d *demo) awaitReady(ctx context.Context) error {
 // await waits until nothing is waited for any more, and says what it is when it gives up.
 func (d *demo) await(ctx context.Context, what func(context.Context) []string) error {
 	var waiting []string
-	err := wait.PollUntilContextTimeout(ctx, 250*time.Millisecond, readyTimeout, true, func(ctx context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(ctx, 250*time.Millisecond, d.patience, true, func(ctx context.Context) (bool, error) {
 		now := what(ctx)
 		if ctx.Err() == nil { // else what was seen before the time ran out says more
 			waiting = now
@@ -169,7 +178,7 @@ func (d *demo) await(ctx context.Context, what func(context.Context) []string) e
 		return len(now) == 0, nil
 	})
 	if err != nil {
-		return fmt.Errorf("not there after %s: %s", readyTimeout, strings.Join(waiting, "; "))
+		return fmt.Errorf("not there after %s: %s", d.patience, strings.Join(waiting, "; "))
 	}
 	return nil
 }

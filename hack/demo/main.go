@@ -1,10 +1,13 @@
 // Command demo runs Towpath's main job on a local control plane: it starts a cluster, installs
 // Towpath, runs the manager with the rights of its own service account, applies the golden paths
 // and a sample team, waits until everything is Ready and shows it. The cluster stays up, and a Git server beside it.
+//
+// On a kind cluster, where pods run, it shows what becomes of a push.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -17,12 +20,14 @@ import (
 func main() {
 	root := flag.String("root", ".", "Root of the repository.")
 	dir := flag.String("dir", "", "Folder of the cluster's state. Default: .work/demo in the root.")
+	kubeconfig := flag.String("kubeconfig", "", "Kubeconfig of the kind cluster, for kind.")
+	manager := flag.String("manager", "", "Image of the manager in the node of the kind cluster, for kind.")
 	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "usage: go run ./hack/demo [-root DIR] [-dir DIR] up|down|git")
+		fmt.Fprintln(os.Stderr, "usage: go run ./hack/demo [-root DIR] [-dir DIR] up|down|git|kind")
 	}
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, *root, *dir, flag.Arg(0))
+	err := run(ctx, *root, *dir, *kubeconfig, *manager, flag.Arg(0))
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "\ndemo failed:", err)
@@ -30,7 +35,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, root, dir, verb string) error {
+func run(ctx context.Context, root, dir, kubeconfig, manager, verb string) error {
 	root, err := filepath.Abs(root)
 	if err != nil {
 		return err
@@ -49,9 +54,17 @@ func run(ctx context.Context, root, dir, verb string) error {
 		return d.down(ctx)
 	case "git": // what up starts beside itself
 		return d.git.serve(ctx)
+	case "kind":
+		if kubeconfig == "" || manager == "" {
+			return errors.New("kind needs -kubeconfig and -manager: make demo-kind names them")
+		}
+		if d.kubeconfig, err = filepath.Abs(kubeconfig); err != nil {
+			return err
+		}
+		return d.onKind(ctx, manager)
 	default:
 		flag.Usage()
-		return fmt.Errorf("%q is neither up, down nor git", verb)
+		return fmt.Errorf("%q is neither up, down, git nor kind", verb)
 	}
 }
 

@@ -144,27 +144,37 @@ func (d *demo) awaitPush(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	text, err := d.describe(ctx, build, "  The pods are simulated: no stage ran. Nothing was cloned, tested, built or pushed, so no stage could name a digest, and\n"+
+		"  the Build takes the image as given: spec.source.image with the commit as its tag. Commit, author and times are real.\n")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(d.pushFile(), []byte(text), 0o600)
+}
+
+// describe tells of a Build that was pushed, and of its Component. note says what of it is real.
+func (d *demo) describe(ctx context.Context, build *platformv1alpha1.Build, note string) (string, error) {
 	var out strings.Builder
 	fmt.Fprintf(&out, "\nteam dock: a push to a Git repository, which becomes a Build, and a Release in dev\n  $ git push origin main    # commit %s by %s: %s\n",
 		d.pushed[:12], build.Spec.Commit.Author, build.Spec.Commit.Message)
 	fmt.Fprintf(&out, "  build %s  %s: %s\n", build.Name, build.Status.Result, build.Status.Image)
+	width := 6
+	for i := range build.Status.Stages {
+		width = max(width, len(build.Status.Stages[i].Name))
+	}
 	for i := range build.Status.Stages {
 		stage := &build.Status.Stages[i]
-		fmt.Fprintf(&out, "    %-6s  %s%s  Job %s\n", stage.Name, stage.State, took(stage), stage.Job)
+		fmt.Fprintf(&out, "    %-*s  %s%s  Job %s\n", width, stage.Name, stage.State, took(stage), stage.Job)
 	}
-	out.WriteString("  The pods are simulated: no stage ran. Nothing was cloned, tested, built or pushed, so no stage could name a digest, and\n" +
-		"  the Build takes the image as given: spec.source.image with the commit as its tag. Commit, author and times are real.\n")
+	out.WriteString(note)
 	shown, err := d.towpath(ctx, "status", "-n", pusherNamespace, "--brief", pushedName)
 	if err != nil {
-		return err
+		return "", err
 	}
 	fmt.Fprintf(&out, "  $ bin/towpath status -n %s --brief %s\n", pusherNamespace, pushedName)
 	shown, _, _ = strings.Cut(shown, "\n\n") // what follows the tree is not of the push
-	for line := range strings.Lines(strings.TrimSpace(shown)) {
-		out.WriteString("    " + line)
-	}
-	out.WriteString("\n")
-	return os.WriteFile(d.pushFile(), []byte(out.String()), 0o600)
+	out.WriteString(indented(shown) + "\n")
+	return out.String(), nil
 }
 
 // took says how long a stage took.
@@ -212,9 +222,17 @@ func (d *demo) delivered(ctx context.Context) (*platformv1alpha1.Build, string) 
 	return build, fmt.Sprintf("no Release of Build %s is Ready: it is %s", build.Name, build.Status.Result)
 }
 
+// admin is the administrator's kubeconfig.
+func (d *demo) admin() string {
+	if d.kubeconfig != "" {
+		return d.kubeconfig
+	}
+	return d.plane.AdminKubeconfig()
+}
+
 // towpath runs the CLI, and returns what it prints.
 func (d *demo) towpath(ctx context.Context, args ...string) (string, error) {
-	command := exec.CommandContext(ctx, filepath.Join(d.root, "bin", "towpath"), append(args, "--kubeconfig", d.plane.AdminKubeconfig())...)
+	command := exec.CommandContext(ctx, filepath.Join(d.root, "bin", "towpath"), append(args, "--kubeconfig", d.admin())...)
 	out, err := command.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("towpath %s: %w: %s", strings.Join(args, " "), err, out)

@@ -18,13 +18,17 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-const folder = "../../internal/pipeline/tekton/testdata"
+// catalog has the one of a golden path that ships.
+const folder, catalog = "../../internal/pipeline/tekton/testdata", "../../config/catalog/testdata/pipeline/pipelinerun.yaml"
+
+// golden is the path of a golden file of this package's own.
+func golden(name string) string { return filepath.Join(folder, name) }
 
 // read reads the PipelineRun of a golden file, with the defaults that Tekton's webhook gives, and the pipeline in it. Fields that Tekton
 // does not know are errors.
-func read(t *testing.T, name string) (*v1.PipelineSpec, *v1.PipelineRun) {
+func read(t *testing.T, path string) (*v1.PipelineSpec, *v1.PipelineRun) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(folder, name))
+	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,9 +45,10 @@ func TestTektonAcceptsTheObjects(t *testing.T) {
 	if err != nil || len(files) < 2 {
 		t.Fatalf("%d files: %v", len(files), err)
 	}
+	files = append(files, catalog)
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			definition, run := read(t, filepath.Base(file))
+			definition, run := read(t, file)
 			if err := run.Validate(t.Context()); err != nil {
 				t.Error(err)
 			}
@@ -56,12 +61,12 @@ func TestTektonAcceptsTheObjects(t *testing.T) {
 
 // A check that accepts everything would show nothing.
 func TestTektonRefusesWhatIsWrong(t *testing.T) {
-	definition, run := read(t, "whole.yaml")
+	definition, run := read(t, golden("whole.yaml"))
 	definition.Tasks[1].RunAfter = []string{"nothing"}
 	if err := run.Validate(t.Context()); err == nil {
 		t.Error("a task may run after one that is not there")
 	}
-	definition, run = read(t, "whole.yaml")
+	definition, run = read(t, golden("whole.yaml"))
 	definition.Tasks[1].TaskSpec.Steps[0].Script = "echo $(params.nothing)"
 	if err := run.Validate(t.Context()); err == nil {
 		t.Error("a script may name a parameter that is not there")
@@ -71,7 +76,7 @@ func TestTektonRefusesWhatIsWrong(t *testing.T) {
 // step is what the container of a task gets: after Tekton's controller, then the kubelet, have put their values into it.
 func step(t *testing.T, file, task string) (args []string, env map[string]string) {
 	t.Helper()
-	definition, run := read(t, file)
+	definition, run := read(t, golden(file))
 	spec, err := pipelinerun.ApplyParameters(definition, run)
 	if err != nil {
 		t.Fatal(err)
@@ -202,7 +207,7 @@ func mapValues(m map[string]string) []string {
 }
 
 func TestALaterStageLearnsWhatWasPushed(t *testing.T) {
-	definition, _ := read(t, "whole.yaml")
+	definition, _ := read(t, golden("whole.yaml"))
 	for i := range definition.Tasks {
 		task := &definition.Tasks[i]
 		if task.Name != "scan" {

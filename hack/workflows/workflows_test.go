@@ -29,6 +29,7 @@ func TestGitHubsParserReadsGeneratedWorkflows(t *testing.T) {
 	if err != nil || len(files) < 3 {
 		t.Fatalf("%d workflows: %v", len(files), err)
 	}
+	files = append(files, "../../config/catalog/testdata/pipeline/workflow.yaml")
 	if out, err := check(t, files...); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}

@@ -39,7 +39,9 @@ type stage struct {
 	image *text
 	args  []*text
 	env   []*text
-	when  *expr.Program
+	// secrets are the names of the Secrets of secretEnv, in its order.
+	secrets []*text
+	when    *expr.Program
 	// runs are the combinations of the matrix: one without values where there is none.
 	runs []map[string]string
 }
@@ -110,6 +112,22 @@ func Compile(p *platformv1alpha1.Pipeline, params *apiservercel.DeclType, at *fi
 // Reads are the paths that expressions of the pipeline read, such as params.port, sorted.
 func (c *Compiled) Reads() []string { return c.reads }
 
+// Unheeded says which settings of the pipeline have no effect in an engine that a Component may choose, each with its path below the pipeline,
+// for whoever writes the template. They are no mistakes: the others heed them.
+func (c *Compiled) Unheeded() []string {
+	var all []string
+	for _, s := range c.stages {
+		at := field.NewPath("stages").Key(s.Name)
+		if len(s.Cache) > 0 {
+			all = append(all, fmt.Sprintf("%s: has no effect for Components with source.engine Tekton, which places pods by the volume of the sources alone: there, each Build begins with empty paths", at.Child("cache")))
+		}
+		if s.Resources != nil {
+			all = append(all, fmt.Sprintf("%s: has no effect for Components with source.engine GitHubActions: a stage has what its runner has, by pipeline.actions.runsOn of the platform's settings", at.Child("resources")))
+		}
+	}
+	return all
+}
+
 // stage compiles one stage.
 func (c *compiler) stage(given *platformv1alpha1.Stage, at *field.Path) *stage {
 	s := &stage{Stage: given, runs: c.matrix(given.Matrix, at.Child("matrix"))}
@@ -135,9 +153,29 @@ func (c *compiler) stage(given *platformv1alpha1.Stage, at *field.Path) *stage {
 	for _, e := range given.Env {
 		s.env = append(s.env, c.text(e.Value, plain, at.Child("env").Key(e.Name).Child("value")))
 	}
+	if s.secrets, err = c.secrets(given.SecretEnv, at.Child("secretEnv")); err != nil {
+		c.errs = append(c.errs, field.InternalError(at, err))
+	}
 	c.paths(given.Artifacts, at.Child("artifacts"))
 	c.paths(given.Cache, at.Child("cache"))
 	return s
+}
+
+// secrets compiles the names of Secrets. They know nothing of a matrix: what a stage is given must not differ between its runs, of which some engines
+// make one job.
+func (c *compiler) secrets(given []platformv1alpha1.SecretEnvVar, at *field.Path) ([]*text, error) {
+	if len(given) == 0 {
+		return nil, nil
+	}
+	env, err := c.environment(nil, false)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]*text, len(given))
+	for i, e := range given {
+		names[i] = c.text(e.SecretKeyRef.Name, env, at.Key(e.Name).Child("secretKeyRef", "name"))
+	}
+	return names, nil
 }
 
 // kind checks what a stage runs, as the definition of ServiceTemplate does.

@@ -292,3 +292,98 @@ func FuzzPlan(f *testing.F) {
 		}
 	})
 }
+
+func TestPlan_NamesSecretsByParameters(t *testing.T) {
+	stage := script("sign")
+	named := func(variable, name string) v1alpha1.SecretEnvVar {
+		return v1alpha1.SecretEnvVar{Name: variable, SecretKeyRef: v1alpha1.SecretKeyReference{Name: name, Key: "KEY"}}
+	}
+	stage.SecretEnv = []v1alpha1.SecretEnvVar{named("PLAIN", "registry"), named("KEY", "${params.version}"), named("TWO", "${params.version == '' ? '' : 'of-' + params.version}")}
+	in := input()
+	in.Parameters["version"] = "cosign"
+	step := mustPlan(t, in, stage).Steps[0]
+	if got := step.SecretEnv; len(got) != 3 || got[0] != named("PLAIN", "registry") || got[1] != named("KEY", "cosign") || got[2] != named("TWO", "of-cosign") {
+		t.Errorf("got %v", got)
+	}
+	in.Parameters["version"] = ""
+	if got := mustPlan(t, in, stage).Steps[0].SecretEnv; len(got) != 1 || got[0] != named("PLAIN", "registry") {
+		t.Errorf("a Secret that nobody names is not left out: %v", got)
+	}
+	if stage.SecretEnv[1].SecretKeyRef.Name != "${params.version}" {
+		t.Error("planning changed the template")
+	}
+	for _, name := range []string{"../other", "Cosign", "a b", "$(id)"} {
+		in.Parameters["version"] = name
+		compiled, errs := compile(stage)
+		if len(errs) > 0 {
+			t.Fatal(errs.ToAggregate())
+		}
+		if _, err := compiled.Plan(in); err == nil || !strings.Contains(err.Error(), "secretEnv[KEY].secretKeyRef.name: ") || !strings.Contains(err.Error(), "must be the name of a Secret, or nothing for none") {
+			t.Errorf("%q: got %v", name, err)
+		}
+	}
+	stage.Matrix = []v1alpha1.MatrixAxis{{Name: "go", Values: []string{"1"}}}
+	stage.SecretEnv = []v1alpha1.SecretEnvVar{named("KEY", "${matrix.go}")}
+	if _, errs := compile(stage); len(errs) != 1 || !strings.Contains(errs[0].Error(), "secretEnv[KEY].secretKeyRef.name") {
+		t.Errorf("runs of a matrix may differ in their Secrets: %v", errs)
+	}
+}
+
+// What the parameters decide alone is decided; what the commit decides too is left to whoever knows it.
+func TestEverything(t *testing.T) {
+	conditions := map[string]string{
+		"no":           "${params.slow}",
+		"yes":          "${!params.slow}",
+		"never":        "${build.pullRequest == 0 && params.slow}",
+		"later":        "${build.pullRequest == 0 && !params.slow}",
+		"either":       "${params.slow || build.branch == 'main'}",
+		"always":       "${!params.slow || build.changedPaths.exists(p, p == 'x')}",
+		"of-component": "${component.name != 'checkout'}",
+	}
+	left := map[string]bool{"no": true, "never": true, "of-component": true}
+	var stages []v1alpha1.Stage
+	for _, name := range []string{"no", "yes", "never", "later", "either", "always", "of-component"} {
+		s := v1alpha1.Stage{Name: name, Standard: v1alpha1.StageScan, When: conditions[name]} // nobody names an image for it
+		if !left[name] {
+			s = script(name)
+			s.When = conditions[name]
+		}
+		stages = append(stages, s)
+	}
+	compiled, errs := compile(stages...)
+	if len(errs) > 0 {
+		t.Fatal(errs.ToAggregate())
+	}
+	in := input()
+	in.Build = pipeline.Build{}
+	plan, err := compiled.Everything(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range plan.Steps {
+		step := &plan.Steps[i]
+		if step.Skipped != left[step.Name] {
+			t.Errorf("%s: left out %v, want %v", step.Name, step.Skipped, left[step.Name])
+		}
+		if want := map[string]string{"later": conditions["later"], "either": conditions["either"]}[step.Name]; !step.Skipped && step.When != want {
+			t.Errorf("%s: the condition %q is left, want %q", step.Name, step.When, want)
+		}
+	}
+	if stages[1].When == "" {
+		t.Error("the template was changed")
+	}
+}
+
+func TestUnheeded(t *testing.T) {
+	cached, sized := script("cached"), script("sized")
+	cached.Cache, sized.Resources = []string{".cache"}, &v1alpha1.StageResources{}
+	compiled, errs := compile(script("plain"), cached, sized)
+	if len(errs) > 0 {
+		t.Fatal(errs.ToAggregate())
+	}
+	got := compiled.Unheeded()
+	if len(got) != 2 || !strings.HasPrefix(got[0], "stages[cached].cache: has no effect for Components with source.engine Tekton") ||
+		!strings.HasPrefix(got[1], "stages[sized].resources: has no effect for Components with source.engine GitHubActions") {
+		t.Errorf("got %q", got)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -74,8 +75,8 @@ func (s *stage) plan(in *Input, names map[string][]string, budget *expr.Budget) 
 	for i, name := range s.steps() {
 		step := Step{
 			Name: name, Stage: s.Name, Standard: s.Standard, Needs: needs, Skipped: !runs, Script: s.Script,
-			SecretEnv: slices.Clone(s.SecretEnv), Resources: s.Resources.DeepCopy(),
-			Timeout: seconds(s.TimeoutSeconds, defaultStageTimeout), Retries: s.Retries,
+			Resources: s.Resources.DeepCopy(),
+			Timeout:   seconds(s.TimeoutSeconds, defaultStageTimeout), Retries: s.Retries,
 			Artifacts: slices.Clone(s.Artifacts), Cache: slices.Clone(s.Cache), When: s.When,
 		}
 		if err := s.fill(&step, in, s.runs[i], variables, budget, at); err != nil {
@@ -135,12 +136,32 @@ func (s *stage) fill(step *Step, in *Input, run map[string]string, variables map
 		}
 		step.Env = append(step.Env, platformv1alpha1.EnvVar{Name: s.Env[i].Name, Value: value})
 	}
+	for i, name := range s.secrets {
+		if err := step.secret(&s.SecretEnv[i], name, variables, budget); err != nil {
+			return err
+		}
+	}
 	if err := step.standard(in, at); err != nil {
 		return err
 	}
 	step.Env = append(step.Env, in.own(step)...)
 	slices.SortFunc(step.Env, func(a, b platformv1alpha1.EnvVar) int { return cmp.Compare(a.Name, b.Name) })
 	return step.bounded(at)
+}
+
+// secret gives a step a variable from a Secret. One whose name gives nothing is left out: the parameters name none.
+func (step *Step) secret(e *platformv1alpha1.SecretEnvVar, name *text, variables map[string]any, budget *expr.Budget) error {
+	value, err := name.value(variables, budget)
+	if err != nil || value == "" {
+		return err
+	}
+	if problems := validation.IsDNS1123Subdomain(value); len(problems) > 0 {
+		return &Error{Path: name.at.String(), Err: fmt.Errorf("%q must be the name of a Secret, or nothing for none: %s", value, strings.Join(problems, "; "))}
+	}
+	given := *e
+	given.SecretKeyRef.Name = value
+	step.SecretEnv = append(step.SecretEnv, given)
+	return nil
 }
 
 // bounded refuses what no engine takes.

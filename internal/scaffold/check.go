@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 )
 
 var (
@@ -48,8 +50,14 @@ func (in *Input) check() error {
 			return fmt.Errorf("%s %q: %s", value.what, value.value, value.rule)
 		}
 	}
-	if in.GitHubActions && in.Repository == "" {
+	engines := []platformv1alpha1.BuildEngine{platformv1alpha1.EngineJobs, platformv1alpha1.EngineTekton, platformv1alpha1.EngineGitHubActions}
+	switch {
+	case in.Engine != "" && !slices.Contains(engines, in.Engine):
+		return fmt.Errorf("--engine %q: must be one of %v", in.Engine, engines)
+	case in.Engine == platformv1alpha1.EngineGitHubActions && in.Repository == "":
 		return errors.New("--config: a workflow is written for a repository: name it with --repository")
+	case in.Engine != "" && in.Repository == "":
+		return fmt.Errorf("--engine %s: what is built comes from a repository: name it with --repository", in.Engine)
 	}
 	if in.Repository != "" {
 		if _, err := url.Parse(in.Repository); err != nil {

@@ -51,13 +51,13 @@ func Component(in *Input) ([]byte, error) {
 	return []byte(text.String()), err
 }
 
-// runs says which image runs: the one that is named, or those that a workflow builds.
+// runs says which image runs: the one that is named, or those that are built.
 func (in *Input) runs() map[string]any {
-	if !in.GitHubActions {
+	if in.Engine == "" {
 		return map[string]any{"image": in.Image}
 	}
 	return map[string]any{"source": map[string]any{
-		"repository": strings.TrimSuffix(in.Repository, "/"), "branch": "main", "engine": string(platformv1alpha1.EngineGitHubActions), "image": pushedTo(in.Image),
+		"repository": strings.TrimSuffix(in.Repository, "/"), "branch": "main", "engine": string(in.Engine), "image": pushedTo(in.Image),
 	}}
 }
 

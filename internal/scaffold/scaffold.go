@@ -62,9 +62,9 @@ type Input struct {
 	// Actions are the pinned actions that CI may use, as owner/repository@digest. What is not among them is done by plain
 	// commands.
 	Actions []string
-	// GitHubActions has the service built by the workflow that the golden path makes of its pipeline: component.yaml names the repository, and
-	// where the workflow pushes to, in place of the image.
-	GitHubActions bool
+	// Engine has the service built by the pipeline of the golden path: component.yaml names the repository, and where images are pushed to, in
+	// place of the image. Empty: it names an image.
+	Engine platformv1alpha1.BuildEngine
 	// Version of Towpath that made the files, such as v0.1.0; anything else stands for a build that nobody can fetch.
 	Version string
 }
@@ -129,7 +129,9 @@ type values struct {
 	InNamespace, Lint                   string
 	FirstEnvironment, LaterEnvironments string
 	Port                                int64
-	Code, Job, OwnTemplate, Built       bool
+	Code, Job, OwnTemplate              bool
+	// Built says that the service is built from its repository, Workflow that GitHub Actions does.
+	Built, Workflow bool
 }
 
 func (in *Input) values() *values {
@@ -137,7 +139,8 @@ func (in *Input) values() *values {
 		Name: in.Name, Template: in.Template, Summary: sentence(in.Spec.Summary), Module: in.Module, Image: in.Image,
 		Description: "A service that says hello.", BuildImage: in.BuildImage, RunImage: in.RunImage, InstallVersion: "latest",
 		FirstEnvironment: in.Environments[0], LaterEnvironments: later(in.Environments[1:]),
-		Port: port(in.Parameters), Code: in.Language != None, Job: Runs(in.Spec) == RunsJob, OwnTemplate: in.OwnTemplate != nil, Built: in.GitHubActions,
+		Port: port(in.Parameters), Code: in.Language != None, Job: Runs(in.Spec) == RunsJob, OwnTemplate: in.OwnTemplate != nil,
+		Built: in.Engine != "", Workflow: in.Engine == platformv1alpha1.EngineGitHubActions,
 	}
 	switch {
 	case !v.Code:

@@ -114,6 +114,9 @@ func (c *compiler) build(at *field.Path) {
 		return
 	}
 	c.template.pipeline = compiled
+	for _, unheeded := range compiled.Unheeded() {
+		c.warnings = append(c.warnings, at.String()+"."+unheeded)
+	}
 	for _, path := range compiled.Reads() {
 		c.reads[path] = true
 	}

@@ -116,7 +116,7 @@ func (r *Repository) applyTo(hash plumbing.Hash, c change) (outcome, error) {
 // propose puts a change on a branch of the Release's own, which begins at the head of the branch that is followed. Where that
 // branch is there already and says what it should, it is left alone: a review may be under way. Where the directory has changed
 // since on the branch that is followed, nobody could merge it, so the head of that is merged into it; nothing is ever forced. The
-// same is done where it was merged and taken out again: Git merges no commit a second time.
+// same is done where it was merged and taken out again, also where nobody saw that it was: Git merges no commit a second time.
 func (r *Repository) propose(ctx context.Context, s *session, c *shipment, head plumbing.Hash, onHead outcome) (Result, error) {
 	if head.IsZero() {
 		return Result{}, problem(ReasonNoBranch, "%s has no branch %s, to which a pull request could be opened: make it with a first commit", r.place, r.name)
@@ -132,7 +132,13 @@ func (r *Repository) propose(ctx context.Context, s *session, c *shipment, head 
 		if err != nil {
 			return Result{}, err
 		}
+		merged := false
 		if current {
+			if merged, err = r.merged(ctx, tip, head); err != nil {
+				return Result{}, r.place.connecting(err, r.hide)
+			}
+		}
+		if current && !merged {
 			return Result{State: Proposed, Branch: c.own, Commit: tip.String(), Made: c.sent[tip]}, nil
 		}
 		parents = []plumbing.Hash{tip, head}
@@ -180,6 +186,27 @@ func (r *Repository) proposed(tip, head plumbing.Hash, c change, onHead outcome)
 	}
 	now, err := store.directory(base.TreeHash, c.directory)
 	return err == nil && before == now, err
+}
+
+// merged says whether the branch that is followed has the tip of the Release's own branch in its history, though it does not hold the
+// Release: somebody merged it and took it out again. Of what was merged as another commit, as by squashing, no history tells.
+func (r *Repository) merged(ctx context.Context, tip, head plumbing.Hash) (bool, error) {
+	commit, err := r.branch.store.commit(tip)
+	if err != nil {
+		return false, err
+	}
+	if n := len(commit.ParentHashes); r.branch.unmerged[tip] == head || n > 0 && commit.ParentHashes[n-1] == head {
+		return false, nil
+	}
+	held, err := r.holds(ctx, head, tip)
+	if err != nil || held {
+		return held, err
+	}
+	if r.branch.unmerged == nil || len(r.branch.unmerged) >= maxUnmerged {
+		r.branch.unmerged = map[plumbing.Hash]plumbing.Hash{}
+	}
+	r.branch.unmerged[tip] = head
+	return false, nil
 }
 
 // send commits a tree, and asks the server to move a branch to it.

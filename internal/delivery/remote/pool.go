@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-git/go-git/v5/plumbing"
+
 	"github.com/towpath-dev/towpath/internal/delivery"
 	"github.com/towpath-dev/towpath/internal/outbound"
 )
@@ -68,7 +70,12 @@ type branch struct {
 	// turn holds one token; who has it may use the store, and push.
 	turn  chan struct{}
 	store *store
+	// unmerged are tips of branches that were proposed, each with the newest commit of this one that was found not to have it.
+	unmerged map[plumbing.Hash]plumbing.Hash
 }
+
+// maxUnmerged is how many of them are remembered: what is forgotten is asked again.
+const maxUnmerged = 1024
 
 // NewPool returns an empty Pool.
 func NewPool(o Options) *Pool {

@@ -118,7 +118,50 @@ func TestPropose_CanBeMergedAgainWhereAMergeWasReverted(t *testing.T) {
 	}
 }
 
-// TestPropose_AnewWhereItsBranchWasDeleted is the way out where a merge was reverted before anybody saw it.
+// TestPropose_CanBeMergedAgainWhereNobodySawTheMerge has a merge reverted before anybody looked.
+func TestPropose_CanBeMergedAgainWhereNobodySawTheMerge(t *testing.T) {
+	for name, fastForward := range map[string]bool{"a merge": false, "a fast-forward": true} {
+		t.Run(name, func(t *testing.T) {
+			s := startGit(t)
+			s.write("main", map[string]string{"README.md": "mine"})
+			r := s.open(remote.Propose)
+			first := commit(t, r, releaseOf("checkout", 1))
+			// The branch that is followed goes on without it: nothing is proposed anew for that.
+			if !fastForward {
+				s.write("main", map[string]string{"README.md": "mine, newer"})
+			}
+			for _, again := range []*remote.Repository{r, r, s.open(remote.Propose)} {
+				if got := commit(t, again, releaseOf("checkout", 1)); got.State != remote.Proposed || got.Commit != first.Commit {
+					t.Errorf("before the merge, the result is %+v", got)
+				}
+			}
+			into := first.Commit
+			if !fastForward {
+				into = merge(t, s, "main", first.Branch)
+			}
+			s.git("update-ref", "refs/heads/main", into)
+			s.write("main", map[string]string{"shop/prod/checkout/.towpath": "", "shop/prod/checkout/deployment-checkout.yaml": ""})
+
+			var second remote.Result
+			for i, r := range []*remote.Repository{r, r, s.open(remote.Propose)} {
+				got, err := r.Commit(t.Context(), releaseOf("checkout", 1), noon.Add(time.Duration(i+1)*time.Minute))
+				if err != nil || got.State != remote.Proposed || got.Branch != first.Branch || got.Commit == first.Commit || i > 0 && got.Commit != second.Commit {
+					t.Errorf("reverted, the result is %+v, %v", got, err)
+				}
+				second = got
+			}
+			same(t, s.files("main"), "README.md")
+			s.git("update-ref", "refs/heads/main", merge(t, s, "main", first.Branch))
+			same(t, s.files("main"), "README.md", "shop/prod/checkout/.towpath", "shop/prod/checkout/deployment-checkout.yaml")
+			if got, err := r.Commit(t.Context(), releaseOf("checkout", 1), noon); err != nil || got.State != remote.Delivered || got.Made {
+				t.Errorf("merged again, the result is %+v, %v", got, err)
+			}
+			s.git("fsck", "--strict", "--full")
+		})
+	}
+}
+
+// TestPropose_AnewWhereItsBranchWasDeleted is the way out where a merge of squashed commits was reverted before anybody saw it.
 func TestPropose_AnewWhereItsBranchWasDeleted(t *testing.T) {
 	s := startGit(t)
 	s.write("main", map[string]string{"README.md": "mine"})

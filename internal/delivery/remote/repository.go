@@ -167,6 +167,16 @@ func (r *Repository) fetch(ctx context.Context, into *memory.Storage, want, have
 	return s.fetch(ctx, into, want, have, depth, r.options.MaxFetch)
 }
 
+// holds says whether the history of one commit of the server has another in it.
+func (r *Repository) holds(ctx context.Context, history, commit plumbing.Hash) (bool, error) {
+	s, err := begin(ctx, r.transport, readService, r.hide)
+	if err != nil {
+		return false, err
+	}
+	defer s.close()
+	return s.holds(ctx, history, commit, r.options.MaxFetch)
+}
+
 // identity is a name or an address for a commit's header, in which a line break or a bracket would begin another field.
 func identity(text, otherwise string) string {
 	text = strings.Map(func(r rune) rune {

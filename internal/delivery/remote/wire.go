@@ -97,8 +97,33 @@ func (s *session) fetch(ctx context.Context, into *memory.Storage, want, have pl
 		request.Haves, request.Shallows = []plumbing.Hash{have}, []plumbing.Hash{have}
 		limit = min(limit, maxSince)
 	}
+	pack, err := s.pack(ctx, request, limit)
+	if err != nil {
+		return err
+	}
+	return tooLargeOf(gitwire.Unpack(into, pack, limit), "its newest commit")
+}
+
+// holds says whether the history of one commit has another in it: a server has nothing to send of that to whoever has the former.
+func (s *session) holds(ctx context.Context, history, commit plumbing.Hash, limit int64) (bool, error) {
+	request := packp.NewUploadPackRequest()
+	request.Wants, request.Haves = []plumbing.Hash{commit}, []plumbing.Hash{history}
+	limit = min(limit, maxSince)
+	pack, err := s.pack(ctx, request, limit)
+	sent := memory.NewStorage()
+	if err == nil {
+		err = tooLargeOf(gitwire.Unpack(sent, pack, limit), "what came since")
+	}
+	if ReasonOf(err) == ReasonTooLarge {
+		return false, nil
+	}
+	return err == nil && sent.HasEncodedObject(commit) != nil, err
+}
+
+// pack asks for objects, of which at most so many bytes are read.
+func (s *session) pack(ctx context.Context, request *packp.UploadPackRequest, limit int64) ([]byte, error) {
 	if !s.offers.Supports(capability.Shallow) {
-		return problem(ReasonUnsupported, "the server cannot give the newest commit alone (the capability shallow), without which a whole history would be read")
+		return nil, problem(ReasonUnsupported, "the server cannot give the newest commit alone (the capability shallow), without which a whole history would be read")
 	}
 	for _, c := range []capability.Capability{capability.Shallow, capability.OFSDelta, capability.NoProgress} {
 		if s.offers.Supports(c) {
@@ -109,30 +134,30 @@ func (s *session) fetch(ctx context.Context, into *memory.Storage, want, have pl
 	demux := sidebandOf(s.offers, request.Capabilities)
 	var body bytes.Buffer
 	if err := request.UploadRequest.Encode(&body); err != nil {
-		return err
+		return nil, err
 	}
 	if err := request.UploadHaves.Encode(&body, false); err != nil {
-		return err
+		return nil, err
 	}
 	body.WriteString("0009done\n")
 	answer, err := s.send(ctx, body.Bytes())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = answer.Close() }()
 	bounded := &gitwire.Limited{From: answer, Left: limit}
 	response := packp.NewUploadPackResponse(request)
 	if err := response.Decode(io.NopCloser(bounded)); err != nil {
-		return tooLargeOf(bounded.Or(err), "its newest commit")
+		return nil, tooLargeOf(bounded.Or(err), "its newest commit")
 	}
-	if !have.IsZero() && len(response.ACKs) == 0 {
-		return errNothingInCommon
+	if len(request.Haves) > 0 && len(response.ACKs) == 0 {
+		return nil, errNothingInCommon
 	}
 	pack, err := io.ReadAll(demux(response, nil))
 	if err != nil {
-		return tooLargeOf(bounded.Or(err), "its newest commit")
+		return nil, tooLargeOf(bounded.Or(err), "its newest commit")
 	}
-	return tooLargeOf(gitwire.Unpack(into, pack, limit), "its newest commit")
+	return pack, nil
 }
 
 // push asks the server to move branches, each from where it is to where it should be, and gives it what it lacks for that. The

@@ -32,7 +32,7 @@ type Input struct {
 	Branch string
 	// Image is where the pipeline pushes to, without a tag.
 	Image string
-	// Plan of a Build of which nothing is known: what it skips does not count, the workflow evaluates conditions anew.
+	// Plan of a Build of which nothing is known, as Everything gives it. What it skips runs for no commit, and has no job.
 	Plan pipeline.Plan
 	// Config is the platform's.
 	Config Config
@@ -144,11 +144,14 @@ func plain(one string) bool {
 	return pathPattern.MatchString(one) && one == path.Clean(one) && one != "." && one != ".." && !strings.HasPrefix(one, "../")
 }
 
-// group puts the steps of each stage together, and finds out what comes before it.
+// group puts the steps of each stage together, and finds out what comes before it. What needs a stage that is skipped needs what that does.
 func group(steps []pipeline.Step) []*stage {
 	var stages []*stage
 	byStage, byStep := map[string]*stage{}, map[string]*stage{}
 	for i := range steps {
+		if steps[i].Skipped {
+			continue
+		}
 		s := byStage[steps[i].Stage]
 		if s == nil {
 			s = &stage{Step: &steps[i]}
@@ -162,6 +165,9 @@ func group(steps []pipeline.Step) []*stage {
 		before[s] = map[*stage]bool{}
 		for _, name := range s.Needs {
 			needed := byStep[name]
+			if needed == nil {
+				continue
+			}
 			before[s][needed] = true
 			maps.Copy(before[s], before[needed])
 		}
@@ -177,7 +183,7 @@ func group(steps []pipeline.Step) []*stage {
 // check refuses what GitHub Actions cannot carry out.
 func (s *stage) check() error {
 	for _, one := range s.runs {
-		if one.Image == "" || one.Skipped && one.Image == "none" {
+		if one.Image == "" {
 			return fmt.Errorf("no image is known for it: name one in the template, or in the platform's configuration of standard stages")
 		}
 		if strings.HasPrefix(one.Image, "-") {

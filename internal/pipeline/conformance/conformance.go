@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -19,6 +21,8 @@ import (
 type Engine interface {
 	// Run carries out a pipeline, or plays what the engine would do with what is made for it, and tells what came of it.
 	Run(t *testing.T, c *Case) Outcome
+	// Unheeded are the settings of a stage that it does not heed, as pipeline.Compiled.Unheeded tells whoever writes a template.
+	Unheeded() []string
 }
 
 // Case is one Build.
@@ -109,6 +113,12 @@ func fixtures() map[string]fixture {
 			build:  main, failing: []string{"first"}, result: platformv1alpha1.BuildFailed,
 			want: "first=Failed last=Cancelled left-out=Skipped too=Skipped",
 		},
+		"what parameters leave out is left out for every commit": {
+			stages: []platformv1alpha1.Stage{
+				script("first"), when(script("left-out", "first"), "${build.branch == 'main' && params.unnamed != ''}"), when(script("last", "left-out"), "${params.named != ''}"),
+			},
+			build: main, want: "first=Succeeded last=Succeeded left-out=Skipped", result: platformv1alpha1.BuildSucceeded,
+		},
 		"a matrix has succeeded once all of its runs have": {
 			stages: []platformv1alpha1.Stage{script("first"), matrix, script("last", "matrix")},
 			build:  main, want: "first=Succeeded last=Succeeded matrix-1=Succeeded matrix-2=Succeeded", result: platformv1alpha1.BuildSucceeded,
@@ -195,11 +205,17 @@ func hostile() fixture {
 
 func secrets(build pipeline.Build) fixture {
 	stage := script("secret")
-	stage.SecretEnv = []platformv1alpha1.SecretEnvVar{{Name: "TOKEN", SecretKeyRef: platformv1alpha1.SecretKeyReference{Name: "build", Key: "NPM_TOKEN"}}}
+	stage.SecretEnv = []platformv1alpha1.SecretEnvVar{
+		{Name: "TOKEN", SecretKeyRef: platformv1alpha1.SecretKeyReference{Name: "${params.named}", Key: "NPM_TOKEN"}},
+		{Name: "UNNAMED", SecretKeyRef: platformv1alpha1.SecretKeyReference{Name: "${params.unnamed}", Key: "NPM_TOKEN"}},
+	}
 	return fixture{
 		stages: []platformv1alpha1.Stage{stage, script("other", "secret")}, build: build, want: "other=Succeeded secret=Succeeded", result: platformv1alpha1.BuildSucceeded,
 		check: func(t *testing.T, out *Outcome, _ *pipeline.Input) {
 			same(t, "the secret's key", out.Seen["secret"].Secrets["TOKEN"], "NPM_TOKEN")
+			if _, there := out.Seen["secret"].Secrets["UNNAMED"]; there || strings.Contains(out.Sent, "UNNAMED") {
+				t.Error("a variable is there whose Secret the parameters do not name")
+			}
 			if len(out.Seen["other"].Secrets) > 0 {
 				t.Errorf("a stage that names no secret has %v", out.Seen["other"].Secrets)
 			}
@@ -229,6 +245,26 @@ func Test(t *testing.T, engine Engine) {
 	}
 }
 
+// TestSettings holds an engine to the settings of a stage that it says it heeds, and to no other.
+func TestSettings(t *testing.T, engine Engine) {
+	const cache, memory = ".cache/kept", "77Mi"
+	stage := script("stage")
+	stage.Cache = []string{cache}
+	stage.Resources = &platformv1alpha1.StageResources{Requests: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(memory)}}
+	f := fixture{
+		stages: []platformv1alpha1.Stage{stage}, build: pipeline.Build{SHA: strings.Repeat("ab", 20), Branch: "main"},
+		want: "stage=Succeeded", result: platformv1alpha1.BuildSucceeded,
+		check: func(t *testing.T, out *Outcome, _ *pipeline.Input) {
+			for setting, value := range map[string]string{"cache": cache, "resources": memory} {
+				if heeded, said := strings.Contains(out.Sent, value), !slices.Contains(engine.Unheeded(), setting); heeded != said {
+					t.Errorf("%s is heeded: %v, and the engine says %v", setting, heeded, said)
+				}
+			}
+		},
+	}
+	f.test(t, engine)
+}
+
 func (f *fixture) test(t *testing.T, engine Engine) {
 	compiled, errs := pipeline.Compile(&platformv1alpha1.Pipeline{Stages: f.stages}, nil, field.NewPath("spec", "pipeline"))
 	if len(errs) > 0 {
@@ -236,7 +272,7 @@ func (f *fixture) test(t *testing.T, engine Engine) {
 	}
 	in := pipeline.Input{
 		Component:  pipeline.Component{Name: "checkout", Namespace: "team-shop", Team: "shop", Repository: "https://git.example/shop/checkout"},
-		Parameters: map[string]any{"value": value}, Build: f.build, Image: "registry.example/shop/checkout",
+		Parameters: map[string]any{"value": value, "named": "build", "unnamed": ""}, Build: f.build, Image: "registry.example/shop/checkout",
 	}
 	out := engine.Run(t, &Case{Compiled: compiled, Input: in, Failing: f.failing, Message: f.message})
 	for want := range strings.FieldsSeq(f.want) {

@@ -22,6 +22,10 @@ type engine struct{}
 
 func TestConformance(t *testing.T) { conformance.Test(t, engine{}) }
 
+func TestConformance_Settings(t *testing.T) { conformance.TestSettings(t, engine{}) }
+
+func (engine) Unheeded() []string { return nil }
+
 func (engine) Run(t *testing.T, c *conformance.Case) conformance.Outcome {
 	plan, err := c.Compiled.Plan(c.Input)
 	if err != nil {
@@ -54,6 +58,7 @@ func seen(t *testing.T, plan *pipeline.Plan, name string, out *conformance.Outco
 	run := &jobs.Run{
 		Input: render.Input{Component: "checkout", HomeNamespace: "team-shop", Team: "shop", Environment: render.Environment{Name: "dev", Namespace: "shop-dev"}},
 		Build: "checkout-abab", UID: "5b9c1c1e-7a5e-4d0c-9d0a-3f1f6f2f7a11", Workspace: jobs.Workspace{Size: resource.MustParse("1Gi")},
+		Cache: "checkout-cache-0123456789", CachePaths: jobs.CachePaths(plan),
 	}
 	index := slices.IndexFunc(plan.Steps, func(s pipeline.Step) bool { return s.Name == name })
 	made, err := jobs.Job(run, &plan.Steps[index])

@@ -19,6 +19,10 @@ type engine struct{}
 
 func TestConformance(t *testing.T) { conformance.Test(t, engine{}) }
 
+func TestConformance_Settings(t *testing.T) { conformance.TestSettings(t, engine{}) }
+
+func (engine) Unheeded() []string { return []string{"cache"} }
+
 func (engine) Run(t *testing.T, c *conformance.Case) conformance.Outcome {
 	plan, err := c.Compiled.Plan(c.Input)
 	if err != nil {

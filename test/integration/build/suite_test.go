@@ -48,6 +48,7 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	DeferCleanup(func() { Expect(cluster.Stop()).To(Succeed()) })
 	cluster.Configure = func(c *manager.Configuration) {
 		c.Pipeline.Images.Clone, c.Pipeline.Cache.Size = "registry.example/git:1", "2Gi"
+		c.Pipeline.Buildkitd = "tcp://buildkitd.example:1234"
 	}
 	admin = cluster.Client
 	Expect(cluster.StartManager(ctx)).To(Succeed())
@@ -68,7 +69,8 @@ func stage(name string, needs ...string) platformv1alpha1.Stage {
 }
 
 // begin makes a team, an environment, a template with a pipeline of these stages, and a Component that is built by it.
-func begin(ctx context.Context, pipeline platformv1alpha1.Pipeline) *team {
+// change is what else of the template is another.
+func begin(ctx context.Context, pipeline platformv1alpha1.Pipeline, change ...func(*platformv1alpha1.ServiceTemplate)) *team {
 	GinkgoHelper()
 	name := framework.Name("shop-")
 	t := &team{home: "team-" + name}
@@ -82,6 +84,9 @@ func begin(ctx context.Context, pipeline platformv1alpha1.Pipeline) *team {
 	t.template = framework.Template(framework.Name("built-"), framework.ConfigMap("settings"))
 	t.template.Spec.Parameters = framework.JSON(`{type: object, properties: {version: {type: string, default: "1.26"}}}`)
 	t.template.Spec.Pipeline = &pipeline
+	for _, do := range change {
+		do(t.template)
+	}
 	Expect(admin.Create(ctx, t.template)).To(Succeed())
 	Eventually(ctx, framework.Read(admin, t.template)).Should(framework.BeReady())
 	t.component = framework.Component(t.home, "checkout", t.template.Name, "dev")

@@ -74,6 +74,23 @@ var _ = Describe("A Release by a pull request", func() {
 		Expect(framework.Read(admin, p.release(1))(ctx)).To(HaveField("Status.Delivery.LastDeliveredAt", BeNil()))
 	})
 
+	It("can be merged again where it was merged and reverted before anybody saw that", func(ctx context.Context) {
+		p := newPlace(ctx, request)
+		p.deploy(ctx, framework.ConfigMap("config"))
+		branch := p.proposed(ctx, 1)
+		first := p.git(ctx, "rev-parse", branch)
+		merged := p.git(ctx, "commit-tree", branch+"^{tree}", "-p", "main", "-p", branch, "-m", "Merge "+branch)
+		p.git(ctx, "update-ref", "refs/heads/main", p.git(ctx, "commit-tree", "main^{tree}", "-p", merged, "-m", "Revert"))
+
+		Eventually(ctx, func(ctx context.Context) string { return p.git(ctx, "rev-parse", branch) }).WithTimeout(mergeTimeout).ShouldNot(Equal(first),
+			"Git merges no commit a second time")
+		Expect(p.files(ctx)).To(BeEmpty(), "nobody but people brings it back")
+		Expect(framework.Read(admin, p.release(1))(ctx)).To(framework.HaveCondition(isDelivered, no, platformv1alpha1.ReasonWaitingForMerge))
+		Expect(p.merged(ctx, 1)).To(Equal(branch))
+		p.sync(ctx)
+		p.ready(ctx, 1)
+	})
+
 	It("that was reverted is left behind by the next one", func(ctx context.Context) {
 		p := newPlace(ctx, request)
 		p.deploy(ctx, framework.ConfigMap("config"))
@@ -111,8 +128,8 @@ var _ = Describe("A Release by a pull request", func() {
 	})
 })
 
-// merged waits until the Release of that number is proposed, merges it, and waits until that is seen. It returns the branch.
-func (p *place) merged(ctx context.Context, number int64) string {
+// proposed waits until the Release of that number is proposed, and returns the branch.
+func (p *place) proposed(ctx context.Context, number int64) string {
 	GinkgoHelper()
 	var branch string
 	Eventually(ctx, func(ctx context.Context) error {
@@ -126,6 +143,13 @@ func (p *place) merged(ctx context.Context, number int64) string {
 		branch = live.Status.Delivery.Branch
 		return nil
 	}).Should(Succeed())
+	return branch
+}
+
+// merged waits until the Release of that number is proposed, merges it, and waits until that is seen. It returns the branch.
+func (p *place) merged(ctx context.Context, number int64) string {
+	GinkgoHelper()
+	branch := p.proposed(ctx, number)
 	merged := p.git(ctx, "commit-tree", branch+"^{tree}", "-p", "main", "-p", branch, "-m", "Merge "+branch)
 	p.git(ctx, "update-ref", "refs/heads/main", merged)
 	Eventually(ctx, framework.Read(admin, p.release(number))).WithTimeout(mergeTimeout).Should(framework.HaveCondition(isDelivered, yes, platformv1alpha1.ReasonDelivered))

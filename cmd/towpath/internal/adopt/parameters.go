@@ -44,7 +44,8 @@ type hint struct {
 	whole bool
 }
 
-// leavesOf lists the parameters of a template in order.
+// leavesOf lists the parameters of a template in order, but for those that no object depends on, such as those of the build: nothing that is
+// found tells of them.
 func leavesOf(spec *platformv1alpha1.ServiceTemplateSpec) ([]leaf, error) {
 	if spec.Parameters == nil {
 		return nil, nil
@@ -55,7 +56,31 @@ func leavesOf(spec *platformv1alpha1.ServiceTemplateSpec) ([]leaf, error) {
 	}
 	var leaves []leaf
 	collect("", &schema, &leaves)
-	return leaves, nil
+	read := readBy(spec.Resources)
+	return slices.DeleteFunc(leaves, func(l leaf) bool {
+		top, _, _ := strings.Cut(l.path, ".")
+		return read != nil && !read[top]
+	}), nil
+}
+
+// aParameter is where an expression has parameters: which one, unless it takes all of them together.
+var aParameter = regexp.MustCompile(`\bparams\b(?:\.\??([A-Za-z0-9]+))?`)
+
+// readBy names the parameters, of the first level, that resources depend on; nil where that may be each.
+func readBy(resources []platformv1alpha1.ResourceTemplate) map[string]bool {
+	read := map[string]bool{}
+	for i := range resources {
+		r := &resources[i]
+		for _, text := range []string{string(r.Object.Raw), r.IncludeWhen, r.ForEach} {
+			for _, found := range aParameter.FindAllStringSubmatch(text, -1) {
+				if found[1] == "" {
+					return nil
+				}
+				read[found[1]] = true
+			}
+		}
+	}
+	return read
 }
 
 func collect(path string, schema *apiextensionsv1.JSONSchemaProps, leaves *[]leaf) {
