@@ -113,6 +113,7 @@ func installArgoCD(ctx context.Context) {
 	}
 	Expect(admin.Create(ctx, deliveries)).To(Succeed())
 	Expect(admin.Create(ctx, credentials("all", "repo-creds", server.Server.URL, password))).To(Succeed())
+	teach(ctx)
 }
 
 // credentials is a Secret by which Argo CD knows a repository, or all below an address.

@@ -224,6 +224,10 @@ func tell(ctx context.Context, o *unstructured.Unstructured, status map[string]a
 	GinkgoHelper()
 	before := o.DeepCopy()
 	o.Object["status"] = status
+	if o.GetKind() == "Application" { // whose status is no subresource
+		Expect(admin.Patch(ctx, o, client.MergeFrom(before))).To(Succeed())
+		return
+	}
 	Expect(admin.Status().Patch(ctx, o, client.MergeFrom(before))).To(Succeed())
 }
 
@@ -238,7 +242,7 @@ var _ = Describe("What follows a repository", Ordered, func() {
 		application := p.only(ctx, "argoproj.io/v1alpha1", "Application", "argocd")
 		Expect(application.Object["spec"]).To(And(HaveKeyWithValue("project", "deliveries"), HaveKeyWithValue("source",
 			And(HaveKeyWithValue("repoURL", server.URL(p.name)), HaveKeyWithValue("path", p.directory()), HaveKeyWithValue("targetRevision", "main")))))
-		tell(ctx, application, map[string]any{"operationState": map[string]any{"phase": "Failed", "message": "the webhook says no"}})
+		tell(ctx, application, map[string]any{"operationState": map[string]any{"phase": "Failed", "message": "the webhook says no", "startedAt": time.Now().UTC().Format(time.RFC3339)}})
 		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(mergeTimeout).Should(
 			framework.HaveCondition(isReady, no, platformv1alpha1.ReasonSyncFailed, "the webhook says no"))
 		p.sync(ctx)
