@@ -3,6 +3,7 @@ package release
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -156,7 +157,9 @@ func (s *scope) askFetch(live, want *unstructured.Unstructured) {
 	d := s.release.Status.Delivery
 	switch kind := want.GroupVersionKind().Kind; {
 	case kind == "Application":
-		want.SetAnnotations(delivery.AskApplication(live, d.Commit, d.DeliveredAt.Time))
+		annotations := want.GetAnnotations()
+		maps.Copy(annotations, delivery.AskApplication(live, d.Commit, d.DeliveredAt.Time))
+		want.SetAnnotations(annotations)
 	case kind == "GitRepository" && live != nil:
 		asked := live.GetAnnotations()[delivery.AnnotationFetch]
 		if !delivery.Fetched(live, d.Commit, d.DeliveredAt.Time) {

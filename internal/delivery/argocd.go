@@ -16,6 +16,11 @@ const (
 	AnnotationRefresh = "argocd.argoproj.io/refresh"
 	// AnnotationAsked is the FetchRequest of the commit for which Argo CD was last asked to look: AnnotationRefresh does not stay.
 	AnnotationAsked = "platform.towpath.dev/refresh-asked"
+	// annotationCompare says how Argo CD compares; exactly, where it is compareExactly: it asks the API server what applying would change.
+	// By itself it takes what the API server adds to lists, as to the volumeClaimTemplates of a StatefulSet, for a change of somebody, and
+	// applies the same again for ever.
+	annotationCompare = "argocd.argoproj.io/compare-options"
+	compareExactly    = "ServerSideDiff=true"
 	// annotationSkip has Argo CD leave an Application alone.
 	annotationSkip = "argocd.argoproj.io/skip-reconcile"
 )
@@ -44,6 +49,7 @@ func (f Follower) Application() *unstructured.Unstructured {
 			"retry":       map[string]any{"limit": int64(2), "backoff": map[string]any{"duration": "5s", "factor": int64(1), "maxDuration": "5s"}},
 		},
 	})
+	o.SetAnnotations(map[string]string{annotationCompare: compareExactly})
 	o.SetFinalizers([]string{"resources-finalizer.argocd.argoproj.io/foreground"})
 	return o
 }
@@ -148,10 +154,11 @@ func complaint(o *unstructured.Unstructured, commit string, delivered time.Time)
 	between := phase == "Running" && !moment(o, "status", "operationState", "finishedAt").IsZero() // two tries
 	failed := phase == "Failed" || phase == "Error" || between
 	if failed && (text(o, "status", "operationState", "syncResult", "revision") == commit || !moment(o, "status", "operationState", "startedAt").Before(delivered)) {
-		if message := counted.ReplaceAllString(text(o, "status", "operationState", "message"), ""); message != "" {
-			return message
+		message := counted.ReplaceAllString(text(o, "status", "operationState", "message"), "")
+		if message == "" {
+			message = "the operation ended as " + phase
 		}
-		return "the operation ended as " + phase
+		return message + particulars(o, message)
 	}
 	conditions, _, _ := unstructured.NestedSlice(o.Object, "status", "conditions")
 	for _, c := range conditions {
@@ -166,6 +173,19 @@ func complaint(o *unstructured.Unstructured, commit string, delivered time.Time)
 		}
 	}
 	return ""
+}
+
+// particulars is what an operation says of each object that failed, where its message does not: some only say that there are such.
+func particulars(o *unstructured.Unstructured, message string) string {
+	resources, _, _ := unstructured.NestedSlice(o.Object, "status", "operationState", "syncResult", "resources")
+	var all strings.Builder
+	for _, r := range resources {
+		resource, _ := r.(map[string]any)
+		if said, _ := resource["message"].(string); resource["status"] == "SyncFailed" && said != "" && !strings.Contains(message, said) {
+			fmt.Fprintf(&all, "; %v %v: %s", resource["kind"], resource["name"], said)
+		}
+	}
+	return all.String()
 }
 
 // counted is what Argo CD appends to a failure while it tries again: it says nothing of the failure, and would change from try to try.

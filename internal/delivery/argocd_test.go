@@ -25,7 +25,11 @@ func TestRead_WhatArgoCDSays(t *testing.T) {
 			syncResult: {revision: abc}}, sync: {revision: abc, status: OutOfSync}}`, "", says + "refused"},
 		"it is refused, and will be tried again": {"", `{operation: {}, operationState: {phase: Running, message: "refused. Retrying attempt #1 at 12:00PM.", startedAt: "2026-11-30T12:00:01Z",
 			finishedAt: "2026-11-30T12:00:02Z", syncResult: {revision: abc}}}`, "", says + "refused"},
-		"it is at it":             {"", `{operationState: {phase: Running, message: "waiting for healthy state", startedAt: "2026-11-30T12:00:01Z", syncResult: {revision: abc}}}`, "", ""},
+		"it is at it": {"", `{operationState: {phase: Running, message: "waiting for healthy state", startedAt: "2026-11-30T12:00:01Z", syncResult: {revision: abc}}}`, "", ""},
+		"it is refused object by object": {"", `{operationState: {phase: Failed, message: "one or more tasks are not valid", startedAt: "2026-11-30T12:00:01Z", syncResult: {revision: abc, resources: [
+			{kind: Service, name: shop, status: Synced, message: applied}, {kind: Role, name: shop, status: SyncFailed, message: not permitted}]}}}`, "", says + "one or more tasks are not valid; Role shop: not permitted"},
+		"it is refused, and says of what": {"", `{operationState: {phase: Failed, message: "reason: no such field", startedAt: "2026-11-30T12:00:01Z", syncResult: {resources: [
+			{kind: Service, name: shop, status: SyncFailed, message: no such field}]}}}`, "", says + "reason: no such field"},
 		"it ended without a word": {"", `{operationState: {phase: Error, startedAt: "2026-11-30T12:00:01Z"}}`, "", says + "the operation ended as Error"},
 		"the commit before is refused, and will be tried again": {"", `{operationState: {phase: Running, message: "refused. Retrying attempt #1 at 12:00PM.", startedAt: "2026-11-30T11:59:50Z",
 			finishedAt: "2026-11-30T12:00:02Z", syncResult: {revision: old}}}`, "", ""},

@@ -130,7 +130,7 @@ var _ = Describe("Components that Argo CD applies from Git", func() {
 		Eventually(ctx, live).WithTimeout(retried).Should(And(synced("Synced"), healthy("Degraded")), "one Component is stalled")
 		good, taken := framework.Component(p.home, "good", template.Name), framework.Component(p.home, "taken", template.Name)
 		Eventually(ctx, framework.Read(admin, good)).Should(framework.BeReady())
-		Eventually(ctx, framework.Read(admin, taken)).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonObjectTaken))
+		Eventually(ctx, framework.Read(admin, taken)).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonReleaseFailed, "kube-root-ca.crt"))
 
 		By("and are healthy once the file is mended")
 		_, err = p.repository.Push(ctx, "main", gittest.Change{Files: map[string]string{"team/components/taken.yaml": componentFile("taken", template.Name, "free")}, Message: "Rename it"})
@@ -183,7 +183,7 @@ var _ = Describe("The manager", func() {
 		for text, says := range map[string]string{
 			`{"operation":` + evil + `}`: "applies what the Application says, and nothing else",
 			`{"operation":{"sync":{}},"status":{"operationState":{"phase":"Running","startedAt":"` + time.Now().UTC().Format(time.RFC3339) + `","operation":` + evil + `}}}`: "is Argo CD's",
-			`{"metadata":{"annotations":{"argocd.argoproj.io/hydrate":"normal"}}}`:                                                                                           "by which Argo CD is asked to look, and no other",
+			`{"metadata":{"annotations":{"argocd.argoproj.io/hydrate":"normal"}}}`:                                                                                           "the annotations that Towpath writes, and no other",
 		} {
 			Expect(cluster.ManagerClient.Patch(ctx, p.application(ctx), client.RawPatch(types.MergePatchType, []byte(text)))).To(MatchError(ContainSubstring(says)))
 		}

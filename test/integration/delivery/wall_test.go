@@ -163,6 +163,7 @@ var _ = Describe("What the manager may have a tool apply", Ordered, func() {
 			"by force":                     {set(map[string]any{"sync": map[string]any{"syncOptions": []any{"Replace=true"}}}, "operation"), operation},
 			"again and again":              {set(map[string]any{"retry": map[string]any{"limit": int64(-1)}}, "operation"), operation},
 			"as if it were under way":      {set(map[string]any{"operationState": map[string]any{"phase": "Running"}}, "status"), "is Argo CD's"},
+			"compared otherwise":           {set("IgnoreExtraneous", "metadata", "annotations", "argocd.argoproj.io/compare-options"), "and no other"},
 			"told to others":               {set("evil", "metadata", "annotations", "notifications.argoproj.io/subscribe.on-sync.slack"), "and no other"},
 		})
 		other := good.DeepCopy()
