@@ -157,8 +157,8 @@ func (s *scope) askFetch(live, want *unstructured.Unstructured) {
 	d := s.release.Status.Delivery
 	switch kind := want.GroupVersionKind().Kind; {
 	case kind == "Application":
-		annotations := want.GetAnnotations()
-		maps.Copy(annotations, delivery.AskApplication(live, d.Commit, d.DeliveredAt.Time))
+		annotations := delivery.AskApplication(live, d.Commit, d.DeliveredAt.Time)
+		maps.Copy(annotations, want.GetAnnotations())
 		want.SetAnnotations(annotations)
 	case kind == "GitRepository" && live != nil:
 		asked := live.GetAnnotations()[delivery.AnnotationFetch]

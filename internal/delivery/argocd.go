@@ -21,6 +21,9 @@ const (
 	// applies the same again for ever.
 	annotationCompare = "argocd.argoproj.io/compare-options"
 	compareExactly    = "ServerSideDiff=true"
+	// controllerAccount is the one that Argo CD compares as. Where it applies as another one, by impersonation, the policy of our labels does not
+	// let it ask what applying would change: it is no account that delivers.
+	controllerAccount = "argocd-application-controller"
 	// annotationSkip has Argo CD leave an Application alone.
 	annotationSkip = "argocd.argoproj.io/skip-reconcile"
 )
@@ -49,7 +52,9 @@ func (f Follower) Application() *unstructured.Unstructured {
 			"retry":       map[string]any{"limit": int64(2), "backoff": map[string]any{"duration": "5s", "factor": int64(1), "maxDuration": "5s"}},
 		},
 	})
-	o.SetAnnotations(map[string]string{annotationCompare: compareExactly})
+	if f.Account == "" || f.Account == controllerAccount {
+		o.SetAnnotations(map[string]string{annotationCompare: compareExactly})
+	}
 	o.SetFinalizers([]string{"resources-finalizer.argocd.argoproj.io/foreground"})
 	return o
 }

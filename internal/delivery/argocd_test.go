@@ -60,6 +60,14 @@ func TestRead_WhatArgoCDSays(t *testing.T) {
 	}
 }
 
+func TestApplication_ComparesByTheServerWhereItAppliesAsItself(t *testing.T) {
+	for account, want := range map[string]string{"": "ServerSideDiff=true", "argocd-application-controller": "ServerSideDiff=true", "deliverer": ""} {
+		if got := (delivery.Follower{Account: account}).Application().GetAnnotations()["argocd.argoproj.io/compare-options"]; got != want {
+			t.Errorf("as %q: %q", account, got)
+		}
+	}
+}
+
 func TestAskApplication_OnceForEachDelivery(t *testing.T) {
 	request, before := delivery.FetchRequest("abc", delivered), delivery.FetchRequest("old", delivered)
 	asked := func(request string) map[string]string { return map[string]string{delivery.AnnotationAsked: request} }

@@ -9,6 +9,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -164,7 +165,7 @@ func teach(ctx context.Context) {
 	data := map[string]any{}
 	for _, file := range generated.Files {
 		key, name, _ := strings.Cut(file, "=")
-		script, err := os.ReadFile(filepath.Join("../../../config/argocd", name)) //nolint:gosec // of this repository
+		script, err := os.ReadFile("../../../config/argocd/" + name) //nolint:gosec // of this repository
 		Expect(err).NotTo(HaveOccurred())
 		data[key] = string(script)
 	}
@@ -188,5 +189,37 @@ var _ = Describe("The manager", func() {
 			Expect(cluster.ManagerClient.Patch(ctx, p.application(ctx), client.RawPatch(types.MergePatchType, []byte(text)))).To(MatchError(ContainSubstring(says)))
 		}
 		Consistently(ctx, framework.Gone(admin, p.configMap("evil"))).Should(BeTrue())
+	})
+})
+
+var _ = Describe("A Release that Argo CD delivers as another account", func() {
+	It("is applied by impersonation, with the rights of that account alone", func(ctx context.Context) {
+		account := platformv1alpha1.DeliveryAccount{Namespace: namespace, Name: "deliverer"}
+		Expect(admin.Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: account.Namespace, Name: account.Name}})).To(Succeed())
+		settings := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "argocd-cm"}}
+		deliveries := object("AppProject")
+		deliveries.SetNamespace(namespace)
+		deliveries.SetName(project)
+		impersonate := func(ctx context.Context, enabled, accounts string) {
+			Expect(admin.Patch(ctx, deliveries, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"destinationServiceAccounts":`+accounts+`}}`)))).To(Succeed())
+			Expect(admin.Patch(ctx, settings, client.RawPatch(types.MergePatchType, []byte(`{"data":{"application.sync.impersonation.enabled":`+enabled+`}}`)))).To(Succeed())
+		}
+		impersonate(ctx, `"true"`, `[{"server":"https://kubernetes.default.svc","namespace":"t*","defaultServiceAccount":"`+account.Namespace+":"+account.Name+`"}]`)
+		DeferCleanup(impersonate, "null", "null")
+
+		p := newPlace(ctx, account)
+		for _, role := range []string{"towpath-applier", "view"} {
+			Expect(admin.Create(ctx, &rbacv1.RoleBinding{
+				ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: "deliverer-" + role},
+				RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
+				Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: account.Namespace, Name: account.Name}},
+			})).To(Succeed())
+		}
+		p.deploy(ctx, "shop", framework.Deployment("web", 1), framework.ConfigMap("config"))
+		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(soon).Should(framework.BeReady())
+		p.image(ctx, "registry.example/shop:2.0.0")
+		Eventually(ctx, framework.Read(admin, p.release(2))).WithTimeout(soon).Should(framework.BeReady())
+		Expect(p.writes("shop-config")).To(HaveEach(HaveField("As", account.User())))
+		Eventually(ctx, framework.Read(admin, p.application(ctx))).WithTimeout(soon).Should(synced("Synced"))
 	})
 })

@@ -195,13 +195,18 @@ type place struct {
 	repository              *gittest.Repository
 	name, team, home, class string
 	namespace               string
+	account                 platformv1alpha1.DeliveryAccount
 	component               *platformv1alpha1.Component
 	template                *platformv1alpha1.ServiceTemplate
 }
 
-func newPlace(ctx context.Context) *place {
+// newPlace makes one whose class names an account that Argo CD applies as; its own, if none is given.
+func newPlace(ctx context.Context, account ...platformv1alpha1.DeliveryAccount) *place {
 	GinkgoHelper()
-	p := &place{team: framework.Name("t"), name: framework.Name("r"), class: framework.Name("class-")}
+	p := &place{team: framework.Name("t"), name: framework.Name("r"), class: framework.Name("class-"), account: deliverer}
+	if len(account) > 0 {
+		p.account = account[0]
+	}
 	var err error
 	p.repository, err = gittest.New(ctx, server.Root, p.name)
 	Expect(err).NotTo(HaveOccurred())
@@ -220,7 +225,7 @@ func newPlace(ctx context.Context) *place {
 func (p *place) byGit(name string, tier platformv1alpha1.Tier) *platformv1alpha1.EnvironmentClass {
 	class := framework.Class(name, tier)
 	class.Spec.Delivery = &platformv1alpha1.Delivery{Mode: platformv1alpha1.DeliveryGit, Git: &platformv1alpha1.GitDelivery{
-		URL: server.URL(p.name), CredentialsKey: "deploy", AppliedBy: deliverer,
+		URL: server.URL(p.name), CredentialsKey: "deploy", AppliedBy: p.account,
 		Reconciler: &platformv1alpha1.GitReconciler{Type: platformv1alpha1.ReconcilerArgoCD, Namespace: namespace, Project: project},
 	}}
 	return class
