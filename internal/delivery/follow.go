@@ -35,7 +35,7 @@ type Follower struct {
 	URL, Branch, Path string
 	// Project is that of Argo CD; the one named default if empty.
 	Project string
-	// Account is the one beside the Kustomization that Flux acts as, and Secret the one that it reads the repository with, if any.
+	// Account is the one that applies, which Flux has beside its Kustomization. Secret is what Flux reads the repository with, if any.
 	Account, Secret string
 }
 
