@@ -92,6 +92,9 @@ func AskApplication(live *unstructured.Unstructured, commit string, delivered ti
 			asked[key] = value
 		}
 	}
+	if asked[AnnotationRefresh] != "" {
+		return asked // it may be at that look already, which would take off what is asked now: it is asked once that is over
+	}
 	if asked[AnnotationAsked] != request && text(live, "status", "sync", "revision") != commit {
 		asked[AnnotationAsked], asked[AnnotationRefresh] = request, "normal"
 	}

@@ -81,7 +81,7 @@ func TestAskApplication_OnceForEachDelivery(t *testing.T) {
 	}{
 		"one that was made by a manager before": {nil, "old", both(request)},
 		"asked for another":                     {asked(before), "old", both(request)},
-		"asked for another, and not heard":      {both(before), "old", both(request)},
+		"asked for another, and not heard":      {both(before), "old", both(before)},
 		"asked for this one":                    {asked(request), "old", asked(request)},
 		"asked for this one, and not heard":     {both(request), "old", both(request)},
 		"it has looked by itself":               {asked(before), "abc", asked(before)},

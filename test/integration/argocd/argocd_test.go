@@ -202,6 +202,7 @@ spec: {maxUnavailable: 1, selector: {matchLabels: {app.kubernetes.io/name: "${co
 		p.patch(ctx, `{"spec":{"syncPolicy":{"automated":{"enabled":false}}}}`)
 		p.image(ctx, "registry.example/shop:2.0.0")
 		Eventually(ctx, framework.Read(admin, p.release(2))).WithTimeout(soon).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonSyncFailed, "is suspended"))
+		Eventually(ctx, framework.Read(admin, p.application(ctx))).WithTimeout(soon).Should(synced("OutOfSync"), "it has looked")
 		first := p.git(ctx, "rev-list", "--max-parents=0", "main")
 		p.git(ctx, "update-ref", "refs/heads/main", p.git(ctx, "commit-tree", first+"^{tree}", "-p", "main", "-m", "Remove all"))
 		p.patch(ctx, `{"metadata":{"annotations":{"argocd.argoproj.io/refresh":"normal"}}}`)
