@@ -410,6 +410,17 @@ test-flux: export TOWPATH_FLUX_REQUIRED := 1
 test-flux: kube $(BIN)/source-controller $(BIN)/kustomize-controller ## Have Flux's own controllers deliver Releases from a Git server (ten minutes to build, once).
 	go test -count=1 -timeout=20m $(TESTFLAGS) ./test/integration/flux
 
+# What of Argo CD delivers, of its own module, which brings some hundreds of others, and a store for it. Nothing of CI needs it.
+$(BIN)/argocd: hack/argocd/go.mod hack/argocd/go.sum hack/argocd/main.go
+	CGO_ENABLED=0 go -C hack/argocd build -ldflags '-s -w' -o $@ .
+	@touch $@
+
+.PHONY: test-argocd
+test-argocd: export KUBEBUILDER_ASSETS := $(BIN)/kube/current
+test-argocd: export TOWPATH_ARGOCD_REQUIRED := 1
+test-argocd: kube $(BIN)/argocd ## Have Argo CD's own programs deliver Releases from a Git server (ten minutes to build, once).
+	go test -count=1 -timeout=20m $(TESTFLAGS) ./test/integration/argocd
+
 # What the standard stages run, as it is: some thousand packages, so that the first build takes minutes. Each is in a module of its own.
 SUPPLYCHAIN := $(addprefix $(BIN)/,cosign syft grype grype-vulndb buildctl buildkitd)
 

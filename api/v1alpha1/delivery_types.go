@@ -205,7 +205,7 @@ type ReleaseDelivery struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	SyncedRevision string `json:"syncedRevision,omitempty"`
-	// suspendedAt is when what has Flux follow the branch was seen to be suspended, before everything was applied. The deadline of the
+	// suspendedAt is when what has Argo CD or Flux follow the branch was seen to be suspended, before everything was applied. The deadline of the
 	// class does not run until resumedAt.
 	// +optional
 	SuspendedAt *metav1.Time `json:"suspendedAt,omitempty"`
@@ -217,7 +217,7 @@ type ReleaseDelivery struct {
 	RemovedAt *metav1.Time `json:"removedAt,omitempty"`
 }
 
-// Suspended says that Flux may not apply the Release, since somebody has suspended it.
+// Suspended says that Argo CD or Flux may not apply the Release, since somebody has suspended it.
 func (d *ReleaseDelivery) Suspended() bool {
 	return d != nil && d.SuspendedAt != nil && d.ResumedAt == nil
 }

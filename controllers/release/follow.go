@@ -3,6 +3,7 @@ package release
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -63,7 +64,27 @@ func (r *Reconciler) follow(ctx context.Context, s *scope) error {
 		}
 		kept = append(kept, live)
 	}
-	s.hearOf(kept, r.now())
+	if s.hearOf(kept, r.now()) && s.git.Reconciler.Type == platformv1alpha1.ReconcilerArgoCD {
+		return r.retry(ctx, kept[0])
+	}
+	return nil
+}
+
+// retry has Argo CD try again what it has given up, as Flux does by itself: what failed may have passed, and Argo CD tries no commit again
+// that it has given up.
+func (r *Reconciler) retry(ctx context.Context, application *unstructured.Unstructured) error {
+	if since := delivery.GivenUp(application); since.IsZero() || r.Clock.Since(since) < delivery.RetryApplication {
+		return nil
+	}
+	again := application.DeepCopy()
+	again.Object["operation"] = delivery.Retry()
+	err := r.Patch(ctx, again, client.MergeFromWithOptions(application, client.MergeFromWithOptimisticLock{}), followOwner)
+	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) { // somebody has changed it: that is seen with the next look
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("having Argo CD apply Application %s/%s again: %w", again.GetNamespace(), again.GetName(), err)
+	}
 	return nil
 }
 
@@ -106,8 +127,7 @@ func (r *Reconciler) keepFollower(ctx context.Context, s *scope, want *unstructu
 		return nil, nil
 	}
 	s.askFetch(live, want)
-	if live != nil && delivery.Holds(live.Object["spec"], want.Object["spec"]) &&
-		live.GetAnnotations()[delivery.AnnotationFetch] == want.GetAnnotations()[delivery.AnnotationFetch] {
+	if live != nil && delivery.Holds(live.Object["spec"], want.Object["spec"]) && holdsAll(live.GetAnnotations(), want.GetAnnotations()) {
 		return live, nil
 	}
 	err = r.Apply(ctx, client.ApplyConfigurationFromUnstructured(want), followOwner, client.ForceOwnership)
@@ -121,18 +141,33 @@ func (r *Reconciler) keepFollower(ctx context.Context, s *scope, want *unstructu
 	return want, nil
 }
 
-// askFetch has what is wanted of a GitRepository tell Flux to fetch it, where it has not since the Release was delivered: by itself it
-// looks once a minute. What was asked for a newer Release stays, so that those that share a repository do not ask in turns.
+func holdsAll(live, want map[string]string) bool {
+	for key, value := range want {
+		if live[key] != value {
+			return false
+		}
+	}
+	return true
+}
+
+// askFetch has what is wanted tell Flux or Argo CD to look at the repository at once, where it has not since the Release was delivered: by
+// itself Flux looks once a minute, and Argo CD every two or three. What was asked of a GitRepository for a newer Release stays, so that those
+// that share a repository do not ask in turns.
 func (s *scope) askFetch(live, want *unstructured.Unstructured) {
-	if live == nil || want.GroupVersionKind().Kind != "GitRepository" {
-		return
-	}
-	d, asked := s.release.Status.Delivery, live.GetAnnotations()[delivery.AnnotationFetch]
-	if !delivery.Fetched(live, d.Commit, d.DeliveredAt.Time) {
-		asked = delivery.FetchRequest(d.Commit, d.DeliveredAt.Time)
-	}
-	if asked != "" {
-		want.SetAnnotations(map[string]string{delivery.AnnotationFetch: asked})
+	d := s.release.Status.Delivery
+	switch kind := want.GroupVersionKind().Kind; {
+	case kind == "Application":
+		annotations := delivery.AskApplication(live, d.Commit, d.DeliveredAt.Time)
+		maps.Copy(annotations, want.GetAnnotations())
+		want.SetAnnotations(annotations)
+	case kind == "GitRepository" && live != nil:
+		asked := live.GetAnnotations()[delivery.AnnotationFetch]
+		if !delivery.Fetched(live, d.Commit, d.DeliveredAt.Time) {
+			asked = delivery.FetchRequest(d.Commit, d.DeliveredAt.Time)
+		}
+		if asked != "" {
+			want.SetAnnotations(map[string]string{delivery.AnnotationFetch: asked})
+		}
 	}
 }
 
@@ -150,8 +185,8 @@ func (s *scope) letFollow(err error) string {
 	return fmt.Sprintf("This is for the platform team: apply the overlay of config/overlays for %s, and see that its namespace exists.", s.git.Reconciler.Type)
 }
 
-// hearOf takes into the status what the tool says of the Release, in the objects that followers named.
-func (s *scope) hearOf(kept []*unstructured.Unstructured, now *metav1.Time) {
+// hearOf takes into the status what the tool says of the Release, in the objects that followers named, and says whether it failed.
+func (s *scope) hearOf(kept []*unstructured.Unstructured, now *metav1.Time) (failed bool) {
 	d := s.release.Status.Delivery
 	var said delivery.Followed
 	if s.git.Reconciler.Type == platformv1alpha1.ReconcilerArgoCD {
@@ -168,6 +203,7 @@ func (s *scope) hearOf(kept []*unstructured.Unstructured, now *metav1.Time) {
 		s.fail(false, platformv1alpha1.ReasonSyncFailed, condition.Clip(fmt.Sprintf("%s cannot apply commit %.12s: %s",
 			s.git.Reconciler.Type, d.Commit, delivery.OneLine(said.Failure, 700)), maxDeliveryMessage))
 	}
+	return said.Failure != "" && !arrived && !said.Suspended
 }
 
 // suspended takes note of when somebody suspends what the Release waits for, and resumes it.
@@ -213,7 +249,7 @@ func (r *Reconciler) unfollow(ctx context.Context, s *scope) (waits string, err 
 			return s.stillFollowed(what, err), nil
 		}
 	}
-	return "What follows the repository is being deleted, and deletes the objects.", err
+	return what + " is being deleted, and deletes the objects." + delivery.LeftAlone(live), err
 }
 
 func (s *scope) stillFollowed(what string, err error) string {

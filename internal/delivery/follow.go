@@ -35,7 +35,7 @@ type Follower struct {
 	URL, Branch, Path string
 	// Project is that of Argo CD; the one named default if empty.
 	Project string
-	// Account is the one beside the Kustomization that Flux acts as, and Secret the one that it reads the repository with, if any.
+	// Account is the one that applies, which Flux has beside its Kustomization. Secret is what Flux reads the repository with, if any.
 	Account, Secret string
 }
 
@@ -52,27 +52,6 @@ func named(name string, of ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(of, "\x00")))
 	suffix := "-" + hex.EncodeToString(sum[:])[:8]
 	return strings.TrimRight(name[:min(len(name), maxFollower-len(suffix))], "-") + suffix
-}
-
-// Application is the one of Argo CD. Deleting it deletes what it applied.
-func (f Follower) Application() *unstructured.Unstructured {
-	project := f.Project
-	if project == "" {
-		project = "default"
-	}
-	o := f.object("argoproj.io/v1alpha1", "Application", f.Name(), map[string]any{
-		"project": project,
-		"source":  map[string]any{"repoURL": f.URL, "targetRevision": f.Branch, "path": f.Path},
-		"destination": map[string]any{
-			"server": "https://kubernetes.default.svc", "namespace": f.Environment.Namespace,
-		},
-		"syncPolicy": map[string]any{
-			"automated":   map[string]any{"prune": true, "selfHeal": true},
-			"syncOptions": []any{"ServerSideApply=true", "FailOnSharedResource=true"},
-		},
-	})
-	o.SetFinalizers([]string{"resources-finalizer.argocd.argoproj.io"})
-	return o
 }
 
 // AnnotationFetch has Flux fetch a repository at once, and not with its next look, whenever its value changes. Here it is the time at which
@@ -136,47 +115,6 @@ type Followed struct {
 	Failure string
 	// Suspended says that the failure is that somebody has suspended it.
 	Suspended bool
-}
-
-// ReadApplication reads what Argo CD says of a commit that was delivered at a time.
-func ReadApplication(o *unstructured.Unstructured, commit string, delivered time.Time) Followed {
-	f := readApplication(o, commit, delivered)
-	if f.Failure != "" {
-		f.Failure = fmt.Sprintf("%s %s/%s says: %s", o.GetKind(), o.GetNamespace(), o.GetName(), f.Failure)
-	}
-	return f
-}
-
-// readApplication takes for applied what an operation applied, or what Argo CD compared with and found to be there. Until it looks at the
-// repository again it repeats the failure of the commit before, which is told of no other.
-func readApplication(o *unstructured.Unstructured, commit string, delivered time.Time) Followed {
-	var f Followed
-	operated := text(o, "status", "operationState", "syncResult", "revision")
-	finished := moment(o, "status", "operationState", "finishedAt")
-	before := operated != commit && !finished.IsZero() && !finished.After(delivered)
-	phase := text(o, "status", "operationState", "phase")
-	switch {
-	case phase == "Succeeded":
-		f.Revision = operated
-	case (phase == "Failed" || phase == "Error") && !before:
-		f.Failure = text(o, "status", "operationState", "message")
-		if f.Failure == "" {
-			f.Failure = "the operation ended as " + phase
-		}
-	}
-	if f.Revision == "" && text(o, "status", "sync", "status") == "Synced" {
-		f.Revision = text(o, "status", "sync", "revision")
-	}
-	conditions, _, _ := unstructured.NestedSlice(o.Object, "status", "conditions")
-	for _, c := range conditions {
-		condition, _ := c.(map[string]any)
-		kind, _ := condition["type"].(string)
-		if strings.HasSuffix(kind, "Error") && f.Failure == "" && (kind != "SyncError" || !before) { // a SyncError repeats the operation
-			message, _ := condition["message"].(string)
-			f.Failure = kind + ": " + message
-		}
-	}
-	return f
 }
 
 // ReadFlux reads what Flux says of a commit that was delivered at a time, in the GitRepository and the Kustomization of its directory. A

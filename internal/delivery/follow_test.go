@@ -51,33 +51,6 @@ func TestHolds_LeavesAloneWhatOthersAdd(t *testing.T) {
 // delivered is when the commit abc was.
 var delivered = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 
-func TestRead_WhatArgoCDSays(t *testing.T) {
-	const refused = "Application argocd/shop says: refused"
-	for name, tc := range map[string]struct{ status, revision, failure string }{
-		"it has applied":                  {`{operationState: {phase: Succeeded, syncResult: {revision: abc}}, sync: {revision: def, status: OutOfSync}}`, "abc", ""},
-		"it has not begun":                {`{}`, "", ""},
-		"it is refused":                   {`{operationState: {phase: Failed, message: refused}}`, "", refused},
-		"it cannot read":                  {`{conditions: [{type: ComparisonError, message: no such path}]}`, "", "Application argocd/shop says: ComparisonError: no such path"},
-		"it has compared, and no more":    {`{sync: {revision: abc, status: OutOfSync}}`, "", ""},
-		"it does not know":                {`{sync: {revision: abc, status: Unknown}}`, "", ""},
-		"it was there already":            {`{sync: {revision: abc, status: Synced}}`, "abc", ""},
-		"it is refused, and has compared": {`{operationState: {phase: Failed, message: refused, syncResult: {revision: abc}}, sync: {revision: abc, status: OutOfSync}}`, "", refused},
-		"the commit before was refused": {`{operationState: {phase: Failed, message: refused, finishedAt: "2026-11-30T11:59:00Z", syncResult: {revision: old}},
-			conditions: [{type: SyncError, message: "Failed last sync attempt to old: refused"}]}`, "", ""},
-		"the commit before ended in error in the same second":        {`{operationState: {phase: Error, finishedAt: "2026-11-30T12:00:00Z", syncResult: {revision: old}}}`, "", ""},
-		"an operation before read nothing":                           {`{operationState: {phase: Error, message: refused, finishedAt: "2026-11-30T11:59:00Z"}}`, "", ""},
-		"the commit was refused before it was known to be delivered": {`{operationState: {phase: Failed, message: refused, finishedAt: "2026-11-30T11:59:59Z", syncResult: {revision: abc}}}`, "", refused},
-		"a commit after it is refused":                               {`{operationState: {phase: Failed, message: refused, finishedAt: "2026-11-30T12:01:00Z", syncResult: {revision: def}}}`, "", refused},
-		"the commit before was refused, and the path is gone": {`{operationState: {phase: Failed, message: refused, finishedAt: "2026-11-30T11:59:00Z", syncResult: {revision: old}},
-			conditions: [{type: ComparisonError, message: no such path}]}`, "", "Application argocd/shop says: ComparisonError: no such path"},
-	} {
-		got := delivery.ReadApplication(read(t, "{kind: Application, metadata: {namespace: argocd, name: shop}, status: "+tc.status+"}"), "abc", delivered)
-		if got.Revision != tc.revision || got.Failure != tc.failure {
-			t.Errorf("%s: it is %+v", name, got)
-		}
-	}
-}
-
 func TestRead_WhatFluxSays(t *testing.T) {
 	const (
 		fetched = `{status: {artifact: {revision: "main@sha1:abc", lastUpdateTime: "2026-11-30T12:00:01Z"}}}`

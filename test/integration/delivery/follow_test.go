@@ -248,6 +248,10 @@ func tell(ctx context.Context, o *unstructured.Unstructured, status map[string]a
 	GinkgoHelper()
 	before := o.DeepCopy()
 	o.Object["status"] = status
+	if o.GetKind() == "Application" { // whose status is no subresource
+		Expect(admin.Patch(ctx, o, client.MergeFrom(before))).To(Succeed())
+		return
+	}
 	Expect(admin.Status().Patch(ctx, o, client.MergeFrom(before))).To(Succeed())
 }
 
@@ -262,7 +266,7 @@ var _ = Describe("What follows a repository", Ordered, func() {
 		application := p.only(ctx, "argoproj.io/v1alpha1", "Application", "argocd")
 		Expect(application.Object["spec"]).To(And(HaveKeyWithValue("project", "deliveries"), HaveKeyWithValue("source",
 			And(HaveKeyWithValue("repoURL", server.URL(p.name)), HaveKeyWithValue("path", p.directory()), HaveKeyWithValue("targetRevision", "main")))))
-		tell(ctx, application, map[string]any{"operationState": map[string]any{"phase": "Failed", "message": "the webhook says no"}})
+		tell(ctx, application, map[string]any{"operationState": map[string]any{"phase": "Failed", "message": "the webhook says no", "startedAt": time.Now().UTC().Format(time.RFC3339)}})
 		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(mergeTimeout).Should(
 			framework.HaveCondition(isReady, no, platformv1alpha1.ReasonSyncFailed, "the webhook says no"))
 		p.sync(ctx)
@@ -281,6 +285,43 @@ var _ = Describe("What follows a repository", Ordered, func() {
 		Expect(admin.Update(ctx, application)).To(Succeed())
 		Eventually(ctx, framework.Gone(admin, p.configMap("shop-config"))).Should(BeTrue(), "Towpath deletes what is left")
 		Eventually(ctx, framework.Gone(admin, p.component)).Should(BeTrue())
+	})
+
+	It("is asked to look once for each Release, and to try again what it has given up, unless somebody has switched it off", func(ctx context.Context) {
+		p := newPlace(ctx, func(g *platformv1alpha1.GitDelivery) {
+			g.Reconciler = &platformv1alpha1.GitReconciler{Type: platformv1alpha1.ReconcilerArgoCD, Namespace: "argocd", Project: "deliveries"}
+		})
+		p.deploy(ctx, framework.ConfigMap("config"))
+		application := p.only(ctx, "argoproj.io/v1alpha1", "Application", "argocd")
+		DeferCleanup(func(ctx context.Context) {
+			left := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))
+			Expect(client.IgnoreNotFound(admin.Patch(ctx, application, left))).To(Succeed())
+		})
+		Expect(application.GetAnnotations()).NotTo(HaveKey("argocd.argoproj.io/refresh"), "it looks as it is made")
+		p.sync(ctx)
+		p.ready(ctx, 1)
+
+		switchTo := func(enabled string) {
+			Expect(admin.Patch(ctx, application, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"syncPolicy":{"automated":{"enabled":`+enabled+`}}}}`)))).To(Succeed())
+		}
+		switchTo("false")
+		p.image(ctx, "registry.example/shop:2.0.0")
+		Eventually(ctx, framework.Read(admin, p.release(2))).Should(And(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonSyncFailed, "is suspended"),
+			HaveField("Status.Delivery.SuspendedAt", Not(BeNil()))))
+		Eventually(ctx, framework.Read(admin, application)).Should(HaveField("GetAnnotations()", HaveKeyWithValue("argocd.argoproj.io/refresh", "normal")))
+		Expect(admin.Patch(ctx, application, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"argocd.argoproj.io/refresh":null}}}`)))).To(Succeed(), "Argo CD takes it off")
+		failed := func(at time.Time) map[string]any {
+			return map[string]any{"sync": map[string]any{"status": "OutOfSync"}, "operationState": map[string]any{"phase": "Failed", "message": "the webhook says no",
+				"startedAt": time.Now().UTC().Format(time.RFC3339), "finishedAt": at.UTC().Format(time.RFC3339)}}
+		}
+		tell(ctx, application, failed(time.Now().Add(-2*time.Minute)))
+		switchTo("null")
+		Eventually(ctx, framework.Read(admin, p.release(2))).Should(And(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonSyncFailed, "the webhook says no"),
+			HaveField("Status.Delivery.ResumedAt", Not(BeNil()))))
+		live, err := framework.Read(admin, application)(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(live.Object).To(HaveKeyWithValue("operation", HaveKeyWithValue("sync", HaveLen(2))))
+		Expect(live.GetAnnotations()).NotTo(HaveKey("argocd.argoproj.io/refresh"), "it was asked once")
 	})
 
 	It("is left where somebody took Towpath's labels off it, and waited for where it may not be deleted", func(ctx context.Context) {

@@ -130,7 +130,8 @@ var _ = Describe("What the manager may have a tool apply", Ordered, func() {
 		p := newPlace(ctx, nil)
 		good := p.follower("argocd").Application()
 		elsewhere, labels, project, source := "must be a workload namespace", "must bear Towpath's labels", "must be an AppProject", "one source, of repoURL"
-		address, directory, plain := "spec.source.repoURL must be one", "must be a directory of the repository", "and nothing else"
+		address, directory, plain := "spec.source.repoURL must be one", "must be a directory of the repository", "that Towpath writes, and nothing else"
+		operation := "applies what the Application says, and nothing else"
 		refused(ctx, good, map[string]attempt{
 			"in kube-system":               {set("kube-system", "spec", "destination", "namespace"), elsewhere},
 			"in the home of a Team":        {set(p.home, "spec", "destination", "namespace"), elsewhere},
@@ -157,7 +158,13 @@ var _ = Describe("What the manager may have a tool apply", Ordered, func() {
 			"with labels of the namespace": {set(map[string]any{"labels": map[string]any{"a": "b"}}, "spec", "syncPolicy", "managedNamespaceMetadata"), plain},
 			"with a namespace made":        {set([]any{"CreateNamespace=true"}, "spec", "syncPolicy", "syncOptions"), plain},
 			"with an empty directory":      {set(true, "spec", "syncPolicy", "automated", "allowEmpty"), plain},
-			"at once, by itself":           {set(map[string]any{"sync": map[string]any{}}, "operation"), source},
+			"of objects of its own":        {set(map[string]any{"sync": map[string]any{"manifests": []any{"{}"}}}, "operation"), operation},
+			"of a source of its own":       {set(map[string]any{"sync": map[string]any{"source": map[string]any{"repoURL": "https://evil.example"}}}, "operation"), operation},
+			"by force":                     {set(map[string]any{"sync": map[string]any{"syncOptions": []any{"Replace=true"}}}, "operation"), operation},
+			"again and again":              {set(map[string]any{"retry": map[string]any{"limit": int64(-1)}}, "operation"), operation},
+			"as if it were under way":      {set(map[string]any{"operationState": map[string]any{"phase": "Running"}}, "status"), "is Argo CD's"},
+			"compared otherwise":           {set("IgnoreExtraneous", "metadata", "annotations", "argocd.argoproj.io/compare-options"), "and no other"},
+			"told to others":               {set("evil", "metadata", "annotations", "notifications.argoproj.io/subscribe.on-sync.slack"), "and no other"},
 		})
 		other := good.DeepCopy()
 		other.SetResourceVersion("")
