@@ -32,6 +32,7 @@ DOCKER ?= docker
 KUBECTL ?= kubectl
 # What uninstall does with what Components run: keep or delete.
 WORKLOADS ?= keep
+DEFINITIONS ?= keep
 
 # How long each fuzz target runs in test-fuzz, as a number of inputs or a time. By a time, go test fails once in a while with
 # "context deadline exceeded" and no input that fails, where the end comes while a worker is asked.
@@ -236,8 +237,8 @@ undeploy: ## Remove the manager and its webhooks; all else stays, and workloads 
 	$(KUBECTL) -n towpath-system wait --for=delete pods -l app.kubernetes.io/name=towpath-manager --timeout=2m
 
 .PHONY: uninstall
-uninstall: build ## Remove all of Towpath; workloads run on unless WORKLOADS=delete.
-	$(BIN)/towpath uninstall --workloads=$(WORKLOADS) --yes
+uninstall: build ## Remove all of Towpath but its kinds; workloads run on unless WORKLOADS=delete, kinds go if DEFINITIONS=delete.
+	$(BIN)/towpath uninstall --workloads=$(WORKLOADS) --definitions=$(DEFINITIONS) --yes
 
 ##@ Development
 

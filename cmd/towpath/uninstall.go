@@ -16,14 +16,15 @@ import (
 
 func newUninstall(connect cluster.Connector, std streams) *cobra.Command {
 	var flags cluster.Flags
-	var workloads string
+	var workloads, definitions string
 	var yes bool
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "uninstall",
 		Short: "Take Towpath out of the cluster",
-		Long: `Take Towpath out of the cluster: webhooks, manager, admission policies, kinds with
-all objects of them, roles and namespaces of the installation.
+		Long: `Take Towpath out of the cluster: webhooks, manager, admission policies, all objects
+of its kinds, roles and namespaces of the installation. The kinds themselves stay, without
+objects, unless --definitions=delete says otherwise.
 
 Workloads keep running unless --workloads=delete says otherwise. Those that are
 kept are nobody's from then on: a later installation takes them over only by
@@ -36,23 +37,29 @@ administrator, and goes on where an earlier run ended.`,
 			if choice != uninstall.Keep && choice != uninstall.Delete {
 				return &trouble{err: fmt.Errorf("--workloads is %q; it must be keep or delete", workloads), next: cmd.CommandPath() + " --help"}
 			}
+			if definitions != string(uninstall.Keep) && definitions != string(uninstall.Delete) {
+				return &trouble{err: fmt.Errorf("--definitions is %q; it must be keep or delete", definitions), next: cmd.CommandPath() + " --help"}
+			}
 			connection, err := dial(connect, flags)
 			if err != nil {
 				return err
 			}
 			err = survey(cmd.Context(), connection, std, choice)
 			if err == nil && !yes {
-				_, err = fmt.Fprintf(std.out, "nothing was changed; to go on: %s --workloads=%s --yes\n", flags.Reach(cmd.CommandPath()), choice)
+				_, err = fmt.Fprintf(std.out, "nothing was changed; to go on: %s --workloads=%s --definitions=%s --yes\n", flags.Reach(cmd.CommandPath()), choice, definitions)
 				return err
 			}
 			if err == nil {
-				err = uninstall.Run(cmd.Context(), connection, uninstall.Options{Workloads: choice, Timeout: timeout, Progress: std.out})
+				err = uninstall.Run(cmd.Context(), connection, uninstall.Options{
+					Workloads: choice, Definitions: definitions == string(uninstall.Delete), Timeout: timeout, Progress: std.out,
+				})
 			}
 			return uninstallTrouble(err, flags)
 		},
 	}
 	flags.Bind(cmd)
 	cmd.Flags().StringVar(&workloads, "workloads", string(uninstall.Keep), "keep or delete what Components run, with the namespaces of their Environments")
+	cmd.Flags().StringVar(&definitions, "definitions", string(uninstall.Keep), "keep or delete the CustomResourceDefinitions of Towpath's kinds")
 	cmd.Flags().BoolVar(&yes, "yes", false, "do it, and do not only say what would be done")
 	cmd.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "how long each step may wait")
 	return cmd

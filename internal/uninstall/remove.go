@@ -81,7 +81,30 @@ func (u *uninstaller) releaseOne(ctx context.Context, object *metav1.PartialObje
 	return fmt.Errorf("%s %s: %w", object.Kind, client.ObjectKeyFromObject(object), err)
 }
 
-// removeKinds deletes our definitions, and waits until they and their objects are gone.
+// removeObjects deletes all objects of our kinds, and waits until they are gone.
+func (u *uninstaller) removeObjects(ctx context.Context, kinds []schema.GroupVersionKind) error {
+	return u.poll(ctx, func(ctx context.Context) error {
+		var left []string
+		for _, kind := range kinds {
+			err := each(ctx, u, kind, func(object *metav1.PartialObjectMetadata) error {
+				left = append(left, kind.Kind+" "+strings.TrimPrefix(client.ObjectKeyFromObject(object).String(), "/"))
+				if !object.DeletionTimestamp.IsZero() {
+					return nil
+				}
+				return client.IgnoreNotFound(u.Delete(ctx, object))
+			})
+			if err != nil {
+				return err
+			}
+		}
+		if len(left) == 0 {
+			return nil
+		}
+		return fmt.Errorf("%d objects are not gone after %s: %s: they may have a finalizer of somebody else", len(left), u.Timeout, strings.Join(left[:min(len(left), 5)], ", "))
+	})
+}
+
+// removeKinds deletes our definitions, and waits until they are gone.
 func (u *uninstaller) removeKinds(ctx context.Context) error {
 	return u.poll(ctx, func(ctx context.Context) error {
 		crds, err := definitions(ctx, u)

@@ -50,6 +50,9 @@ const (
 // Options say how to uninstall.
 type Options struct {
 	Workloads Workloads
+	// Definitions says that the CustomResourceDefinitions go too. Else they stay, without any object: whatever else was told of
+	// the kinds, such as roles or a GitOps tool, goes on to find them, and so does a later installation.
+	Definitions bool
 	// Timeout bounds each wait: for deletions, for the manager's end, for the kinds to go.
 	Timeout time.Duration
 	// Progress gets a line for each step.
@@ -103,7 +106,12 @@ func Run(ctx context.Context, c client.Client, o Options) error {
 	}
 	steps = append(steps,
 		step{"take the finalizers off", func(ctx context.Context) error { return u.release(ctx, kinds) }},
-		step{"remove the kinds, and all objects of them", u.removeKinds},
+		step{"remove all objects of the kinds", func(ctx context.Context) error { return u.removeObjects(ctx, kinds) }},
+	)
+	if o.Definitions {
+		steps = append(steps, step{"remove the kinds", u.removeKinds})
+	}
+	steps = append(steps,
 		step{"remove the bindings of appliers and of members", u.unbind},
 		step{"remove roles and namespaces", u.removeRest},
 	)

@@ -21,11 +21,11 @@ var _ = Describe("The Helm chart", Serial, Label("disruptive"), func() {
 	It("installs managers whose webhooks answer, leaves what people own when it goes, and comes back to it", func(ctx context.Context) {
 		// What Helm applied is Helm's: it goes before Towpath is installed in the other way.
 		restore := func(ctx context.Context) {
-			kind.towpath(ctx, "uninstall", "--workloads=keep", "--yes")
+			kind.towpath(ctx, "uninstall", "--workloads=keep", "--definitions=delete", "--yes")
 			kind.install(ctx)
 		}
 		DeferCleanup(restore)
-		kind.towpath(ctx, "uninstall", "--workloads=delete", "--yes")
+		kind.towpath(ctx, "uninstall", "--workloads=delete", "--definitions=delete", "--yes")
 		chart := filepath.Join(kind.root, "build", "chart", "towpath")
 		kind.must(ctx, "make", "--no-print-directory", "chart", "VERSION=v0.0.0-kind")
 		kind.kubectl(ctx, "create", "namespace", platformv1alpha1.SystemNamespace)
@@ -72,7 +72,7 @@ var _ = Describe("The Helm chart", Serial, Label("disruptive"), func() {
 		caller.neverFailed(ctx)
 
 		By("taking all of it away, in the order that the notes of the chart say")
-		kind.towpath(ctx, "uninstall", "--workloads=delete", "--yes")
+		kind.towpath(ctx, "uninstall", "--workloads=delete", "--definitions=delete", "--yes")
 		helm(ctx, "uninstall", "towpath", "--wait", "--ignore-not-found")
 		Eventually(named).WithContext(ctx).WithArguments("towpath").Should(BeEmpty())
 		Expect(framework.Gone(kind, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})(ctx)).To(BeTrue())

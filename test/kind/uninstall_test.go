@@ -31,7 +31,7 @@ var _ = Describe("Uninstalling", Serial, Label("disruptive"), func() {
 
 		kind.towpath(ctx, "uninstall", "--workloads=keep", "--yes")
 		Eventually(named).WithContext(ctx).WithArguments("towpath").Should(
-			Or(BeEmpty(), HaveEach(ContainSubstring(" "+namespace+"/"))), "what stays is the Component's")
+			HaveEach(Or(ContainSubstring(" "+namespace+"/"), HavePrefix("customresourcedefinitions."), HavePrefix("apiservices."))), "what stays is the Component's, and the kinds")
 		after, err := pods(ctx, namespace, "web")
 		Expect(err).NotTo(HaveOccurred())
 		Expect(identitiesOf(after)).To(Equal(identitiesOf(before)), "the same pods, started once")
@@ -46,7 +46,7 @@ var _ = Describe("Uninstalling", Serial, Label("disruptive"), func() {
 		Expect(named(ctx, t.name)).NotTo(BeEmpty(), "or this spec could not fail")
 		DeferCleanup(func(ctx context.Context) { kind.install(ctx) })
 
-		kind.towpath(ctx, "uninstall", "--workloads=delete", "--yes")
+		kind.towpath(ctx, "uninstall", "--workloads=delete", "--definitions=delete", "--yes")
 		Eventually(named).WithContext(ctx).WithArguments("towpath").Should(BeEmpty())
 		Eventually(named).WithContext(ctx).WithArguments(t.name).Should(BeEmpty())
 		Expect(framework.Gone(kind, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})(ctx)).To(BeTrue())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,13 +47,15 @@ var _ = Describe("Where the workloads stay", Ordered, func() {
 		Expect(release.Finalizers).To(ContainElement(platformv1alpha1.Finalizer))
 	})
 
-	It("removes everything of Towpath, and leaves every object of a workload as it was", func(ctx context.Context) {
+	It("removes everything of Towpath but the kinds, and leaves every object of a workload as it was", func(ctx context.Context) {
 		Expect(cluster.StopManager()).To(Succeed())
 		// What was to be deleted, and could not be, goes without taking its objects with it.
 		Expect(admin.Delete(ctx, framework.Component("team-shop", "web", "web", "dev"))).To(Succeed())
 		Expect(admin.Delete(ctx, framework.Environment("team-shop", "dev", "development"))).To(Succeed())
-		Expect(run(ctx, admin, uninstall.Keep, time.Minute)).To(Succeed())
-		expectGone(ctx, admin)
+		output.Reset()
+		Expect(uninstall.Run(ctx, admin, uninstall.Options{Workloads: uninstall.Keep, Timeout: time.Minute, Progress: io.MultiWriter(&output, GinkgoWriter)})).To(Succeed())
+		expectNoObjects(ctx, admin)
+		expectGone(ctx, admin, "CustomResourceDefinition")
 		Expect(workloads(ctx, admin)).To(Equal(before))
 		Consistently(ctx, func(ctx context.Context) map[string]string { return workloads(ctx, admin) }).Should(Equal(before))
 	})
@@ -83,7 +86,9 @@ var _ = Describe("Where the workloads stay", Ordered, func() {
 		Expect(admin.Update(ctx, namespace)).To(Succeed())
 	})
 
-	It("does nothing when there is nothing left", func(ctx context.Context) {
+	It("removes the kinds where it is asked to, and does nothing when there is nothing left", func(ctx context.Context) {
+		Expect(run(ctx, admin, uninstall.Keep, time.Minute)).To(Succeed())
+		expectGone(ctx, admin)
 		Expect(run(ctx, admin, uninstall.Keep, time.Minute)).To(Succeed())
 	})
 })
@@ -130,9 +135,10 @@ var _ = Describe("Where the workloads go", Ordered, func() {
 // output is what the last run said.
 var output strings.Builder
 
+// run removes the kinds too.
 func run(ctx context.Context, c client.Client, what uninstall.Workloads, timeout time.Duration) error {
 	output.Reset()
-	return uninstall.Run(ctx, c, uninstall.Options{Workloads: what, Timeout: timeout, Progress: io.MultiWriter(&output, GinkgoWriter)})
+	return uninstall.Run(ctx, c, uninstall.Options{Workloads: what, Definitions: true, Timeout: timeout, Progress: io.MultiWriter(&output, GinkgoWriter)})
 }
 
 // makeClaim makes a claim of the Component as the controllers of Kubernetes do for a StatefulSet.
@@ -189,8 +195,19 @@ func workloads(ctx context.Context, admin client.Client) map[string]string {
 	return found
 }
 
-// expectGone makes sure that nothing of the installation is left.
-func expectGone(ctx context.Context, admin client.Client) {
+// expectNoObjects makes sure that the kinds are there, and have no object.
+func expectNoObjects(ctx context.Context, admin client.Client) {
+	GinkgoHelper()
+	kinds, err := uninstall.Kinds(ctx, admin)
+	Expect(err).NotTo(HaveOccurred())
+	Expect(kinds).NotTo(BeEmpty(), "they stay")
+	for _, kind := range kinds {
+		Expect(uninstall.Count(ctx, admin, kind)).To(BeZero(), kind.Kind)
+	}
+}
+
+// expectGone makes sure that nothing of the installation is left, but for objects of some kinds.
+func expectGone(ctx context.Context, admin client.Client, but ...string) {
 	GinkgoHelper()
 	for _, kind := range []schema.GroupVersionKind{
 		{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"},
@@ -201,6 +218,9 @@ func expectGone(ctx context.Context, admin client.Client) {
 		{Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "ClusterRoleBinding"},
 		{Version: "v1", Kind: "Namespace"},
 	} {
+		if slices.Contains(but, kind.Kind) {
+			continue
+		}
 		list := &metav1.PartialObjectMetadataList{}
 		list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
 		Expect(admin.List(ctx, list)).To(Succeed())
@@ -212,6 +232,9 @@ func expectGone(ctx context.Context, admin client.Client) {
 	Expect(admin.List(ctx, &bindings)).To(Succeed())
 	for _, binding := range bindings.Items {
 		Expect(strings.HasPrefix(binding.Name, "towpath-")).To(BeFalse(), binding.Namespace+"/"+binding.Name)
+	}
+	if slices.Contains(but, "CustomResourceDefinition") {
+		return
 	}
 	err := admin.List(ctx, &platformv1alpha1.ComponentList{})
 	Expect(meta.IsNoMatchError(err) || apierrors.IsNotFound(err)).To(BeTrue(), "Components are still served: %v", err)
