@@ -44,7 +44,8 @@ for a pull request. There the template as it was comes from --base, else from th
 folder, else from the catalogue. Nothing is written.
 
 Exit codes: 0 everybody can get the change, 1 somebody cannot, or it is breaking
-and the template does not allow it, 2 the command could not do its work.`,
+and the template does not allow it, 2 the command could not do its work. Components
+that are not valid as they are, whatever changes, are named, and count for nothing.`,
 		Example: `  towpath diff -f web-service.yaml
   git show main:web-service.yaml | towpath diff -f web-service.yaml --base - --from-dir components/ -o markdown`,
 		Args: cobra.NoArgs,
@@ -135,8 +136,14 @@ func diffWorlds(ctx context.Context, before, after *offline.World, documents []*
 	}
 	name := names[0]
 	was, is := before.Spec(name), after.Spec(name)
+	seen := len(before.Findings)
 	rendered, changed := results(before, name), results(after, name)
-	report := diff.Compare(rendered, changed)
+	report := diff.Compare(before.Places(name), rendered, changed)
+	for _, finding := range before.Findings[seen:] {
+		if finding.Severity == offline.Error {
+			report.Already = append(report.Already, finding.String())
+		}
+	}
 	report.APIVersion, report.Kind, report.Template, report.Pinned = cliAPIVersion, diff.Kind, name, pinned
 	changes, err := compatibility.Compare(was, is)
 	if err != nil {
@@ -148,6 +155,7 @@ func diffWorlds(ctx context.Context, before, after *offline.World, documents []*
 	report.Allowed = is.Maturity == platformv1alpha1.MaturityExperimental ||
 		is.Rollout != nil && is.Rollout.AllowBreaking != nil && (latest == 0 || is.Rollout.AllowBreaking.FromRevision == latest)
 	if len(rendered) > 0 {
+		changed = slices.DeleteFunc(changed, func(r offline.Result) bool { return !report.Gets(r) })
 		if report.Cost, err = diff.CostOf(rendered, changed, prices); err != nil {
 			return nil, &trouble{err: fmt.Errorf("estimating what it costs: %w", err), next: "towpath lint shows what else is wrong", code: exitFindings}
 		}
@@ -155,7 +163,11 @@ func diffWorlds(ctx context.Context, before, after *offline.World, documents []*
 	before.Sort()
 	after.Sort()
 	for _, finding := range after.Findings {
-		if finding.Severity == offline.Error && !slices.Contains(before.Findings, finding) {
+		switch {
+		case finding.Severity != offline.Error || slices.Contains(before.Findings, finding):
+		case report.Refused == 0: // another thing that is wrong with what was not valid before either
+			report.Already = append(report.Already, finding.String())
+		default:
 			report.Cannot = append(report.Cannot, finding.String())
 		}
 	}

@@ -116,6 +116,53 @@ func TestDiff_OfAFolder(t *testing.T) {
 	}
 }
 
+// TestDiff_OfWhatCannotBeChanged has a template whose selector hangs on a parameter: another default is refused by the API server
+// wherever a Component says nothing, and that is nobody's change.
+func TestDiff_OfWhatCannotBeChanged(t *testing.T) {
+	tiered := strings.NewReplacer("properties: {port:", "properties: {tier: {type: string, default: web}, port:",
+		`{app: "${component.name}"}`, `{app: "${component.name}", tier: "${params.tier}"}`).Replace(pathTemplate)
+	set := strings.Replace(pathComponents, "image: registry.example/two:1,", "image: registry.example/two:1, parameters: {tier: web},", 1)
+	dir := folder(t, map[string]string{"old.yaml": tiered, "components.yaml": set})
+	next := filepath.Join(folder(t, map[string]string{"new.yaml": strings.Replace(tiered, "default: web", "default: api", 1)}), "new.yaml")
+	got := with(t, nil, "", "towpath", "diff", "-f", next, "--from-dir", dir)
+	for _, want := range []string{
+		"Followed in 3 environments; something changes in 0 of them, and pods restart in 0. 2 of them cannot get it.\n",
+		"Deployment (resource web): changed, and REFUSED by the API server where it exists\n",
+		"cannot get it\n  team-shop/one in dev: Deployment one (resource web): the API server does not let spec.selector.matchLabels.tier be changed\n  team-shop/one in prod: ",
+	} {
+		if got.code != exitFindings || !strings.Contains(got.out, want) {
+			t.Errorf("exit code %d; %q is missing in\n%s%s", got.code, want, got.out, got.err)
+		}
+	}
+}
+
+// TestDiff_CountsEnvironments has a Component with two things wrong with it in one environment, and one that was not valid before.
+func TestDiff_CountsEnvironments(t *testing.T) {
+	sized := strings.Replace(pathTemplate, "maximum: 65535}", "maximum: 65535}, size: {type: integer, default: 1, maximum: 9}", 1)
+	components := strings.NewReplacer("{port: 9000}", "{port: 9000, size: 5}", "image: registry.example/two:1,", "image: registry.example/two:1, parameters: {prot: 1},").Replace(pathComponents)
+	dir := folder(t, map[string]string{"old.yaml": sized, "components.yaml": components})
+	narrowed := strings.NewReplacer("maximum: 65535", "maximum: 8500", "maximum: 9}", "maximum: 3}").Replace(sized)
+	next := filepath.Join(folder(t, map[string]string{"new.yaml": narrowed}), "new.yaml")
+	got := with(t, nil, "", "towpath", "diff", "-f", next, "--from-dir", dir, "-o", "json")
+	var report diff.Report
+	if err := json.Unmarshal([]byte(got.out), &report); err != nil || got.code != exitFindings {
+		t.Fatalf("%v\n%+v", err, got)
+	}
+	if report.Following != 3 || report.Changed != 0 || report.Refused != 1 || report.Invalid != 1 || len(report.Cannot) != 2 ||
+		len(report.Already) != 1 || !strings.Contains(report.Already[0], "Component/two: spec.parameters.prot: ") {
+		t.Errorf("got %s", got.out)
+	}
+	text := with(t, nil, "", "towpath", "diff", "-f", next, "--from-dir", dir)
+	if want := "1 of them cannot get it. 1 of them cannot be compared, since the Component is not valid as it is."; !strings.Contains(text.out, want) {
+		t.Errorf("%q is missing in\n%s", want, text.out)
+	}
+
+	next = filepath.Join(folder(t, map[string]string{"new.yaml": strings.Replace(sized, "mode: a", "mode: b", 1)}), "new.yaml")
+	if got := with(t, nil, "", "towpath", "diff", "-f", next, "--from-dir", dir); got.code != exitOK || !strings.Contains(got.out, "not valid as it is, whatever changes\n  ") {
+		t.Errorf("what was wrong before is not due to the change: exit code %d\n%s", got.code, got.out)
+	}
+}
+
 // TestDiff_SaysWhatAChangeCosts has three environments follow a template, in each of which a pod asks for a core, and then for two.
 func TestDiff_SaysWhatAChangeCosts(t *testing.T) {
 	sized := func(cores string) string {

@@ -4,6 +4,7 @@ package diff
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -27,18 +28,25 @@ type Report struct {
 	// Allowed says that the template allows a breaking change from the newest revision.
 	Allowed bool `json:"breakingAllowed,omitempty"`
 	// Following is in how many environments a Component follows the template, Changed in how many of these something
-	// changes, Restarting in how many pods restart.
+	// changes, Restarting in how many pods restart, Refused how many cannot get the change, and Invalid in how many the
+	// Component does not render as it is, so that nothing can be compared.
 	Following  int `json:"following"`
 	Changed    int `json:"changed"`
 	Restarting int `json:"restarting"`
+	Refused    int `json:"refused"`
+	Invalid    int `json:"invalid,omitempty"`
 	// Pinned are the Components that stay at a revision, and do not change.
 	Pinned []string `json:"pinned,omitempty"`
-	// Cannot are the Components that cannot get the change, and why.
+	// Cannot says which Components cannot get the change, and why.
 	Cannot []string `json:"cannot,omitempty"`
+	// Already says what was wrong before the change, too.
+	Already []string `json:"already,omitempty"`
 	// Cost is what the change is estimated to cost; nil where nobody follows the template.
 	Cost *Cost `json:"cost,omitempty"`
 	// Objects are what changes, grouped by what they have in common.
 	Objects []Group `json:"objects"`
+
+	immovable map[string]bool // places in which the API server refuses the change
 }
 
 // Group is the objects of one resource of the template that change in the same way.
@@ -56,25 +64,25 @@ type Group struct {
 	Places []string `json:"places"`
 }
 
-// Compare compares what was rendered before and after. A place that after lacks is one of cannot, and is left out.
-func Compare(before, after []offline.Result) *Report {
-	report := &Report{Objects: []Group{}, Changes: []platformv1alpha1.TemplateChange{}, Following: len(before)}
+// Compare compares what was rendered before and after in those places in which the template is followed. One that is
+// in neither is invalid as it is. One that after lacks cannot get the change; why is for the caller to say.
+func Compare(places []Place, before, after []offline.Result) *Report {
+	report := &Report{
+		Objects: []Group{}, Changes: []platformv1alpha1.TemplateChange{}, Following: len(places), immovable: map[string]bool{},
+	}
+	was, is := byPlace(before), byPlace(after)
 	groups := map[string]*Group{}
-	for i := range before {
-		place := placeOf(&before[i])
-		j := slices.IndexFunc(after, func(r offline.Result) bool { return placeOf(&r) == place })
-		if j < 0 {
-			continue
-		}
-		changes := impact.Compare(before[i].Objects, after[j].Objects)
-		if len(changes) > 0 {
-			report.Changed++
-		}
-		if slices.ContainsFunc(changes, func(c impact.Change) bool { return c.Restarts }) {
-			report.Restarting++
-		}
-		for _, change := range changes {
-			group(groups, place, change)
+	for _, place := range places {
+		old, new := was[place], is[place]
+		switch {
+		case old == nil && new == nil:
+			report.Invalid++
+		case old == nil:
+			report.Changed++ // the change mends it, and there is nothing to compare
+		case new == nil:
+			report.Refused++
+		default:
+			report.compare(place, impact.Compare(old.Objects, new.Objects), groups)
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(groups)) {
@@ -86,8 +94,40 @@ func Compare(before, after []offline.Result) *Report {
 	return report
 }
 
-func placeOf(r *offline.Result) string {
-	return r.Namespace + "/" + r.Component + " in " + r.Environment
+// compare counts one place. One in which the API server refuses something stays as it is, and so nothing restarts there.
+func (r *Report) compare(place Place, changes []impact.Change, groups map[string]*Group) {
+	for _, change := range changes {
+		group(groups, place.String(), change)
+		if change.Refused == "" {
+			continue
+		}
+		r.immovable[place.String()] = true
+		r.Cannot = append(r.Cannot, fmt.Sprintf("%s: %s %s (resource %s): the API server does not let %s be changed",
+			place, change.Kind, change.Name, change.Resource, change.Refused))
+	}
+	switch {
+	case r.immovable[place.String()]:
+		r.Refused++
+	case len(changes) > 0:
+		r.Changed++
+		if slices.ContainsFunc(changes, func(c impact.Change) bool { return c.Restarts }) {
+			r.Restarting++
+		}
+	}
+}
+
+// Gets says whether a place can get the change, where it renders with it.
+func (r *Report) Gets(result offline.Result) bool { return !r.immovable[result.Place().String()] }
+
+// Place is one environment of a Component.
+type Place = offline.Place
+
+func byPlace(results []offline.Result) map[Place]*offline.Result {
+	found := map[Place]*offline.Result{}
+	for i := range results {
+		found[results[i].Place()] = &results[i]
+	}
+	return found
 }
 
 // group puts what differs in one place into the groups.
