@@ -49,6 +49,9 @@ type Report struct {
 	immovable map[string]bool // places in which the API server refuses the change
 }
 
+// maxVariants is how many groups differ in nothing but the values of their fields. What has others yet shares the last one.
+const maxVariants = 5
+
 // Group is the objects of one resource of the template that change in the same way.
 type Group struct {
 	Resource string `json:"resource"`
@@ -58,8 +61,9 @@ type Group struct {
 	// Restarts says that pods restart, or end with their object, Refused that the API server refuses the change of an object that exists.
 	Restarts bool `json:"restarts,omitempty"`
 	Refused  bool `json:"refused,omitempty"`
-	// Fields that change, with the values of the first place.
-	Fields []impact.Field `json:"fields,omitempty"`
+	// Fields that change, with their values; OtherValues says that these are of the first place, and others have others.
+	Fields      []impact.Field `json:"fields,omitempty"`
+	OtherValues bool           `json:"otherValues,omitempty"`
 	// Places are where, as namespace/component in environment.
 	Places []string `json:"places"`
 }
@@ -71,7 +75,7 @@ func Compare(places []Place, before, after []offline.Result) *Report {
 		Objects: []Group{}, Changes: []platformv1alpha1.TemplateChange{}, Following: len(places), immovable: map[string]bool{},
 	}
 	was, is := byPlace(before), byPlace(after)
-	groups := map[string]*Group{}
+	groups := map[string]*variants{}
 	for _, place := range places {
 		old, new := was[place], is[place]
 		switch {
@@ -86,7 +90,7 @@ func Compare(places []Place, before, after []offline.Result) *Report {
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(groups)) {
-		report.Objects = append(report.Objects, *groups[id])
+		report.Objects = append(report.Objects, groups[id].groups...)
 	}
 	slices.SortStableFunc(report.Objects, func(a, b Group) int {
 		return cmp.Or(cmp.Compare(a.Resource, b.Resource), cmp.Compare(len(b.Places), len(a.Places)))
@@ -95,7 +99,7 @@ func Compare(places []Place, before, after []offline.Result) *Report {
 }
 
 // compare counts one place. One in which the API server refuses something stays as it is, and so nothing restarts there.
-func (r *Report) compare(place Place, changes []impact.Change, groups map[string]*Group) {
+func (r *Report) compare(place Place, changes []impact.Change, groups map[string]*variants) {
 	for _, change := range changes {
 		group(groups, place.String(), change)
 		if change.Refused == "" {
@@ -130,20 +134,39 @@ func byPlace(results []offline.Result) map[Place]*offline.Result {
 	return found
 }
 
+// variants are the groups of which the same fields change. values are those of each.
+type variants struct {
+	groups []Group
+	values []string
+}
+
 // group puts what differs in one place into the groups.
-func group(groups map[string]*Group, place string, change impact.Change) {
+func group(groups map[string]*variants, place string, change impact.Change) {
 	paths := make([]string, len(change.Fields))
+	values := make([]string, len(change.Fields))
 	for i, f := range change.Fields {
-		paths[i] = f.Path
+		paths[i], values[i] = f.Path, fmt.Sprintf("%#v -> %#v", f.Old, f.New) // whole, and with sorted keys
 	}
 	id := strings.Join([]string{change.Resource, change.Kind, string(change.Action), strings.Join(paths, "\n")}, "\x00")
 	known := groups[id]
 	if known == nil {
-		known = &Group{
-			Resource: change.Resource, ObjectKind: change.Kind, Action: change.Action,
-			Restarts: change.Restarts, Refused: change.Refused != "", Fields: change.Fields,
-		}
+		known = &variants{}
 		groups[id] = known
 	}
-	known.Places = append(known.Places, place)
+	value := strings.Join(values, "\n")
+	i := slices.Index(known.values, value)
+	switch {
+	case i >= 0:
+	case len(known.groups) == maxVariants:
+		i = maxVariants - 1
+		known.groups[i].OtherValues = true
+	default:
+		i = len(known.groups)
+		known.values = append(known.values, value)
+		known.groups = append(known.groups, Group{
+			Resource: change.Resource, ObjectKind: change.Kind, Action: change.Action,
+			Restarts: change.Restarts, Refused: change.Refused != "", Fields: change.Fields,
+		})
+	}
+	known.groups[i].Places = append(known.groups[i].Places, place)
 }

@@ -129,6 +129,9 @@ func (g *Group) where() string {
 	if more := len(g.Places) - len(named); more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
+	if g.OtherValues {
+		text += ", each with values of its own: those of the first are shown"
+	}
 	return text
 }
 
