@@ -126,8 +126,21 @@ func diffFolder(ctx context.Context, where *folders, flags *diffFlags, documents
 	return diffWorlds(ctx, before, after, documents, pinned, 0, prices)
 }
 
-// diffWorlds renders before and after. latest is the number of the newest revision, 0 where that is not known: then a
-// breaking change counts as allowed by any leave.
+// allow says whether a breaking change is allowed. latest is the number of the newest revision, 0 where that is not known: then
+// it is for the reader to look whether the leave is for that.
+func allow(report *diff.Report, is *platformv1alpha1.ServiceTemplateSpec, latest int64) {
+	report.Allowed = is.Maturity == platformv1alpha1.MaturityExperimental
+	if report.Allowed || is.Rollout == nil || is.Rollout.AllowBreaking == nil {
+		return
+	}
+	from := is.Rollout.AllowBreaking.FromRevision
+	report.Allowed = latest == 0 || from == latest
+	if latest == 0 {
+		report.AllowedFrom = from
+	}
+}
+
+// diffWorlds renders before and after. latest is the number of the newest revision, 0 where that is not known.
 func diffWorlds(ctx context.Context, before, after *offline.World, documents []*manifest.Document, pinned []string, latest int64, prices *cost.Prices) (*diff.Report, error) {
 	known := len(after.Findings)
 	names := after.Replace(ctx, documents)
@@ -152,8 +165,7 @@ func diffWorlds(ctx context.Context, before, after *offline.World, documents []*
 	for _, c := range changes {
 		report.Changes = append(report.Changes, platformv1alpha1.TemplateChange{Level: c.Level, Path: c.Path, Message: c.Message})
 	}
-	report.Allowed = is.Maturity == platformv1alpha1.MaturityExperimental ||
-		is.Rollout != nil && is.Rollout.AllowBreaking != nil && (latest == 0 || is.Rollout.AllowBreaking.FromRevision == latest)
+	allow(report, is, latest)
 	if len(rendered) > 0 {
 		changed = slices.DeleteFunc(changed, func(r offline.Result) bool { return !report.Gets(r) })
 		if report.Cost, err = diff.CostOf(rendered, changed, prices); err != nil {

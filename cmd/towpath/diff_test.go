@@ -111,7 +111,7 @@ func TestDiff_OfAFolder(t *testing.T) {
 
 	allowed := strings.Replace(changed, "  parameters:", "  rollout: {allowBreaking: {fromRevision: 1, reason: a test}}\n  parameters:", 1)
 	next = filepath.Join(folder(t, map[string]string{"new.yaml": allowed}), "new.yaml")
-	if got := with(t, nil, "", "towpath", "diff", "-f", next, "--from-dir", dir); strings.Contains(got.out, "BREAKING") || got.code != exitFindings {
+	if got := with(t, nil, "", "towpath", "diff", "-f", next, "--from-dir", dir); !strings.Contains(got.out, "The change is BREAKING, and allowed only from revision 1: the files do not tell whether that is the newest.") || got.code != exitFindings {
 		t.Errorf("with leave, and one that cannot get it: exit code %d\n%s", got.code, got.out)
 	}
 }

@@ -25,8 +25,10 @@ type Report struct {
 	Template string `json:"template"`
 	// Changes are those of the template, what means most first.
 	Changes []platformv1alpha1.TemplateChange `json:"changes"`
-	// Allowed says that the template allows a breaking change from the newest revision.
-	Allowed bool `json:"breakingAllowed,omitempty"`
+	// Allowed says that the template allows a breaking change from the newest revision. AllowedFrom is the one that it has to
+	// be for that, where the files do not tell which one it is; 0 where it does not matter.
+	Allowed     bool  `json:"breakingAllowed,omitempty"`
+	AllowedFrom int64 `json:"breakingAllowedFrom,omitempty"`
 	// Following is in how many environments a Component follows the template, Changed in how many of these something
 	// changes, Restarting in how many pods restart, Refused how many cannot get the change, and Invalid in how many the
 	// Component does not render as it is, so that nothing can be compared.

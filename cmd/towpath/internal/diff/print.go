@@ -16,8 +16,10 @@ const (
 )
 
 // Breaking says that the change needs leave that the template does not give.
-func (r *Report) Breaking() bool {
-	return len(r.Changes) > 0 && r.Changes[0].Level == platformv1alpha1.ChangeBreaking && !r.Allowed
+func (r *Report) Breaking() bool { return r.breaks() && !r.Allowed }
+
+func (r *Report) breaks() bool {
+	return len(r.Changes) > 0 && r.Changes[0].Level == platformv1alpha1.ChangeBreaking
 }
 
 // Print writes a report for people.
@@ -83,8 +85,11 @@ func (r *Report) summary() string {
 	if r.Invalid > 0 {
 		text += fmt.Sprintf(" %d of them cannot be compared, since the Component is not valid as it is.", r.Invalid)
 	}
-	if r.Breaking() {
+	switch {
+	case r.Breaking():
 		text += " The change is BREAKING, and is refused unless the template allows it (spec.rollout.allowBreaking)."
+	case r.breaks() && r.AllowedFrom > 0:
+		text += fmt.Sprintf(" The change is BREAKING, and allowed only from revision %d: the files do not tell whether that is the newest.", r.AllowedFrom)
 	}
 	if r.Cost != nil && (!r.Cost.Before.IsZero() || !r.Cost.After.IsZero()) {
 		text += " " + r.Cost.String()
