@@ -25,6 +25,7 @@ resume, skip and abort write spec.rollout.control of the ServiceTemplate with yo
 own rights. Where a repository holds the template, put the same there: what is
 asked for is for one revision, and counts for nothing with the next.`,
 		Args: cobra.NoArgs,
+		RunE: help,
 	}
 	cmd.AddCommand(
 		newRolloutVerb(connect, std, "status", "Show how far a template is rolled out", "", nil),
