@@ -140,6 +140,12 @@ func printRollout(out io.Writer, st *platformv1alpha1.ServiceTemplate) error {
 	for _, f := range s.Failures {
 		fmt.Fprintf(&b, "  %s/%s in %s: %s\n", f.Namespace, f.Component, f.Environment, f.Message)
 	}
+	if s.Broken > 0 {
+		fmt.Fprintf(&b, "%d were broken without it, and are not waited for\n", s.Broken)
+	}
+	for _, f := range s.BrokenEnvironments {
+		fmt.Fprintf(&b, "  %s/%s in %s: %s\n", f.Namespace, f.Component, f.Environment, f.Message)
+	}
 	printPlanned(&b, s)
 	if s.State == platformv1alpha1.RolloutHalted {
 		fmt.Fprintf(&b, "next: mend the template, or towpath rollout resume %s, or towpath rollout abort %s\n", st.Name, st.Name)

@@ -36,6 +36,17 @@ next: mend the template, or towpath rollout resume web-service, or towpath rollo
 `, "")
 }
 
+func TestRollout_NamesWhatWasBrokenBefore(t *testing.T) {
+	st := inWaves(platformv1alpha1.RolloutComplete)
+	st.Status.Rollout.Failed, st.Status.Rollout.Failures = 0, nil
+	st.Status.Rollout.Broken = 2
+	st.Status.Rollout.BrokenEnvironments = []platformv1alpha1.RolloutFailure{{Namespace: "team-shop", Component: "mailer", Environment: "dev", Message: "no such image"}}
+	got := towpath(t, []client.Object{st}, "rollout", "status", "web-service")
+	if want := "10 of 12 are Ready at it, 0 failed\n2 were broken without it, and are not waited for\n  team-shop/mailer in dev: no such image\n"; !strings.Contains(got.out, want) {
+		t.Errorf("%q is missing in\n%s%s", want, got.out, got.err)
+	}
+}
+
 func TestRollout_TellsWhatChanges(t *testing.T) {
 	st := inWaves(platformv1alpha1.RolloutProgressing)
 	st.Status.Rollout.Failures = nil
