@@ -123,13 +123,13 @@ func diffFolder(ctx context.Context, where *folders, flags *diffFlags, documents
 	pinned := before.Pinned(name)
 	before.Unpin(name)
 	after.Unpin(name)
-	return diffWorlds(ctx, before, after, documents, pinned, 0, prices)
+	return diffWorlds(ctx, before, after, documents, pinned, 0, "", prices)
 }
 
 // allow says whether a breaking change is allowed. latest is the number of the newest revision, 0 where that is not known: then
-// it is for the reader to look whether the leave is for that.
-func allow(report *diff.Report, is *platformv1alpha1.ServiceTemplateSpec, latest int64) {
-	report.Allowed = is.Maturity == platformv1alpha1.MaturityExperimental
+// it is for the reader to look whether the leave is for that. promised is how far that one may be relied on.
+func allow(report *diff.Report, is *platformv1alpha1.ServiceTemplateSpec, latest int64, promised platformv1alpha1.Maturity) {
+	report.Allowed = is.Maturity == platformv1alpha1.MaturityExperimental && promised == platformv1alpha1.MaturityExperimental
 	if report.Allowed || is.Rollout == nil || is.Rollout.AllowBreaking == nil {
 		return
 	}
@@ -140,8 +140,9 @@ func allow(report *diff.Report, is *platformv1alpha1.ServiceTemplateSpec, latest
 	}
 }
 
-// diffWorlds renders before and after. latest is the number of the newest revision, 0 where that is not known.
-func diffWorlds(ctx context.Context, before, after *offline.World, documents []*manifest.Document, pinned []string, latest int64, prices *cost.Prices) (*diff.Report, error) {
+// diffWorlds renders before and after. latest is the number of the newest revision, 0 where that is not known, and promised how
+// far it may be relied on.
+func diffWorlds(ctx context.Context, before, after *offline.World, documents []*manifest.Document, pinned []string, latest int64, promised platformv1alpha1.Maturity, prices *cost.Prices) (*diff.Report, error) {
 	known := len(after.Findings)
 	names := after.Replace(ctx, documents)
 	if wrong := after.Findings[known:]; len(wrong) > 0 {
@@ -165,7 +166,10 @@ func diffWorlds(ctx context.Context, before, after *offline.World, documents []*
 	for _, c := range changes {
 		report.Changes = append(report.Changes, platformv1alpha1.TemplateChange{Level: c.Level, Path: c.Path, Message: c.Message})
 	}
-	allow(report, is, latest)
+	if latest == 0 {
+		promised = was.Maturity
+	}
+	allow(report, is, latest, promised)
 	if len(rendered) > 0 {
 		changed = slices.DeleteFunc(changed, func(r offline.Result) bool { return !report.Gets(r) })
 		if report.Cost, err = diff.CostOf(rendered, changed, prices); err != nil {

@@ -285,3 +285,27 @@ func TestDiff_OfACluster(t *testing.T) {
 		t.Errorf("without the template: %+v", got)
 	}
 }
+
+// TestDiff_OfWhatBecomesExperimental has a breaking change make its template experimental: it counts what the newest revision was.
+func TestDiff_OfWhatBecomesExperimental(t *testing.T) {
+	experimental := strings.NewReplacer("  parameters:", "  maturity: Experimental\n  parameters:", "maximum: 65535", "maximum: 9000").Replace(pathTemplate)
+	next := filepath.Join(folder(t, map[string]string{"t.yaml": experimental}), "t.yaml")
+	for promised, code := range map[platformv1alpha1.Maturity]int{
+		"": exitFindings, platformv1alpha1.MaturityStable: exitFindings, platformv1alpha1.MaturityExperimental: exitOK,
+	} {
+		objects := runningSmall(t)
+		objects[1].(*platformv1alpha1.ServiceTemplateRevision).Status.Maturity = promised
+		if got := towpath(t, objects, "diff", "-f", next); got.code != code || strings.Contains(got.out, "BREAKING") != (code != exitOK) {
+			t.Errorf("from a revision that is %q: exit code %d\n%s%s", promised, got.code, got.out, got.err)
+		}
+	}
+
+	dir := folder(t, map[string]string{"old.yaml": pathTemplate, "components.yaml": strings.ReplaceAll(pathComponents, "port: 9000", "port: 80")})
+	if got := with(t, nil, "", "towpath", "diff", "-f", next, "--from-dir", dir); got.code != exitFindings || !strings.Contains(got.out, "BREAKING") {
+		t.Errorf("of files, from Stable: exit code %d\n%s%s", got.code, got.out, got.err)
+	}
+	dir = folder(t, map[string]string{"old.yaml": strings.Replace(pathTemplate, "  parameters:", "  maturity: Experimental\n  parameters:", 1), "components.yaml": pathComponents})
+	if got := with(t, nil, "", "towpath", "diff", "-f", next, "--from-dir", dir); got.code != exitOK {
+		t.Errorf("of files, from Experimental: exit code %d\n%s%s", got.code, got.out, got.err)
+	}
+}

@@ -91,14 +91,66 @@ var _ = Describe("A change that could break Components", func() {
 		Eventually(ctx, framework.Read(admin, st)).Should(And(latest(2), framework.BeReady()))
 	})
 
-	It("passes while the template is experimental", func(ctx context.Context) {
+	become := func(ctx context.Context, st *platformv1alpha1.ServiceTemplate, maturity platformv1alpha1.Maturity) {
+		GinkgoHelper()
+		change(ctx, st, func(st *platformv1alpha1.ServiceTemplate) { st.Spec.Maturity = maturity })
+	}
+	promised := func(st *platformv1alpha1.ServiceTemplate, maturity platformv1alpha1.Maturity) func(Gomega, context.Context) {
+		return func(g Gomega, ctx context.Context) {
+			rev := &platformv1alpha1.ServiceTemplateRevision{}
+			g.Expect(admin.Get(ctx, client.ObjectKey{Name: st.Name + "-1"}, rev)).To(Succeed())
+			g.Expect(rev.Status.Maturity).To(Equal(maturity))
+		}
+	}
+
+	It("passes while the template is experimental, and was from the revision on", func(ctx context.Context) {
+		st := configMap("one")
+		st.Spec.Maturity = platformv1alpha1.MaturityExperimental
+		st.Spec.Parameters = framework.JSON(`{type: object, properties: {size: {type: integer, maximum: 10, default: 1}}}`)
+		created(ctx, st)
+		follow(ctx, st, nil)
+		Eventually(ctx, promised(st, platformv1alpha1.MaturityExperimental)).Should(Succeed())
+		Eventually(ctx, func(ctx context.Context) error { // the webhook's cache comes to know of it
+			live := read(ctx, st)
+			narrow(live)
+			return admin.Update(ctx, live)
+		}).Should(Succeed())
+		Eventually(ctx, framework.Read(admin, st)).Should(And(latest(2), framework.BeReady()))
+	})
+
+	It("is refused in the edit that makes the template experimental, and after it", func(ctx context.Context) {
 		st := stable(ctx, nil)
 		follow(ctx, st, nil)
+		live := read(ctx, st)
+		narrow(live)
+		live.Spec.Maturity = platformv1alpha1.MaturityExperimental
+		Expect(admin.Update(ctx, live)).To(MatchError(And(ContainSubstring("parameters.size: narrowed: maximum was 10, is 5"),
+			ContainSubstring("Revision 1 was promised to be Stable"))))
+
+		By("making it experimental alone, which breaks nobody")
+		become(ctx, st, platformv1alpha1.MaturityExperimental)
+		Eventually(ctx, framework.Read(admin, st)).Should(HaveField("Status.ObservedGeneration", BeEquivalentTo(2)))
+		Eventually(ctx, promised(st, platformv1alpha1.MaturityStable)).Should(Succeed())
+		live = read(ctx, st)
+		narrow(live)
+		Expect(admin.Update(ctx, live)).To(MatchError(ContainSubstring("Revision 1 was promised to be Stable")))
+	})
+
+	It("is refused after the template was stable for a while, though its revision began as experimental", func(ctx context.Context) {
+		st := configMap("one")
+		st.Labels = map[string]string{framework.LabelUnchecked: ""}
+		st.Spec.Maturity = platformv1alpha1.MaturityExperimental
+		st.Spec.Parameters = framework.JSON(`{type: object, properties: {size: {type: integer, maximum: 10, default: 1}}}`)
+		created(ctx, st)
+		follow(ctx, st, nil)
+		Eventually(ctx, promised(st, platformv1alpha1.MaturityExperimental)).Should(Succeed())
+		become(ctx, st, platformv1alpha1.MaturityStable)
+		Eventually(ctx, promised(st, platformv1alpha1.MaturityStable)).Should(Succeed())
 		change(ctx, st, func(st *platformv1alpha1.ServiceTemplate) {
 			narrow(st)
 			st.Spec.Maturity = platformv1alpha1.MaturityExperimental
 		})
-		Eventually(ctx, framework.Read(admin, st)).Should(And(latest(2), framework.BeReady()))
+		Eventually(ctx, framework.Read(admin, st)).Should(framework.BeStalled(platformv1alpha1.ReasonBreakingChange, "Revision 1 was promised to be Stable", "Revision 1 keeps serving."))
 	})
 })
 
