@@ -271,7 +271,8 @@ type BreakingAllowance struct {
 	// +kubebuilder:validation:Minimum=1
 	FromRevision int64 `json:"fromRevision,omitempty"`
 
-	// reason says why, for those whose Components break. It stands in the status and in an event.
+	// reason says why, for those whose Components break. It stands in the message of Ready as long as the leave is there and
+	// the revision that it let pass is the newest, and in the event of that.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024

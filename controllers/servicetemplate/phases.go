@@ -3,6 +3,7 @@ package servicetemplate
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -96,8 +97,19 @@ func (r *Reconciler) run(ctx context.Context, s *scope) error {
 		return err
 	}
 	status.LatestRevision = ref
-	condition.Ready(&status.Conditions, generation, platformv1alpha1.ReasonCompiled, fmt.Sprintf("Compiled as revision %d.", ref.Number))
+	condition.Ready(&status.Conditions, generation, platformv1alpha1.ReasonCompiled, s.accepted(ref.Number))
 	return nil
+}
+
+// accepted says which revision a template is, and why it may break Components where it needed leave for that.
+func (s *scope) accepted(number int64) string {
+	message := fmt.Sprintf("Compiled as revision %d.", number)
+	rollout, before := s.serviceTemplate.Spec.Rollout, s.previous(number)
+	if rollout == nil || rollout.AllowBreaking == nil || before == nil || before.Spec.Number != rollout.AllowBreaking.FromRevision ||
+		!slices.ContainsFunc(s.serviceTemplate.Status.Changes, func(c platformv1alpha1.TemplateChange) bool { return c.Level == platformv1alpha1.ChangeBreaking }) {
+		return message
+	}
+	return message + fmt.Sprintf(" Components could fail at what it changes, which is allowed from revision %d: %s", before.Spec.Number, rollout.AllowBreaking.Reason)
 }
 
 // compare puts what the template changes into the status, and says why it must not; empty where it may. What has

@@ -5,7 +5,9 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -60,6 +62,22 @@ var _ = Describe("A change that could break Components", func() {
 		Eventually(ctx, framework.Read(admin, st)).Should(And(latest(2), framework.BeReady()))
 		Expect(read(ctx, st).Status.Changes).To(ConsistOf(And(
 			HaveField("Level", platformv1alpha1.ChangeBreaking), HaveField("Path", "parameters.size"), HaveField("Message", ContainSubstring("maximum was 10, is 5")))))
+
+		const why = "Compiled as revision 2. Components could fail at what it changes, which is allowed from revision 1: nobody needs more"
+		Expect(read(ctx, st)).To(framework.HaveCondition("Ready", metav1.ConditionTrue, "Compiled", why))
+		Eventually(ctx, func(ctx context.Context) ([]string, error) {
+			var list eventsv1.EventList
+			if err := admin.List(ctx, &list); err != nil {
+				return nil, err
+			}
+			var notes []string
+			for i := range list.Items {
+				if list.Items[i].Regarding.Name == st.Name {
+					notes = append(notes, list.Items[i].Note)
+				}
+			}
+			return notes, nil
+		}).Should(ContainElement(why), "those whose Components break are told why")
 
 		By("taking the leave away again, which is no new content")
 		change(ctx, st, func(st *platformv1alpha1.ServiceTemplate) { st.Spec.Rollout = nil })
