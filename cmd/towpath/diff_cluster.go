@@ -94,7 +94,7 @@ func readRunning(ctx context.Context, reader client.Reader, name string) (found 
 			switch ref := c.Spec.TemplateRef; {
 			case ref.Name != name:
 			case ref.Revision != nil:
-				found.pinned = append(found.pinned, fmt.Sprintf("%s/%s at %d", c.Namespace, c.Name, *ref.Revision))
+				found.pinned = append(found.pinned, pinnedAs(c))
 			default:
 				for _, environment := range c.Status.Environments {
 					runs[client.ObjectKey{Namespace: c.Namespace, Name: environment.Release}] = true
@@ -152,6 +152,11 @@ func readRunning(ctx context.Context, reader client.Reader, name string) (found 
 		}
 	}
 	return found, "", nil
+}
+
+// pinnedAs names a Component that is pinned.
+func pinnedAs(c *platformv1alpha1.Component) string {
+	return fmt.Sprintf("%s/%s at %d", c.Namespace, c.Name, *c.Spec.TemplateRef.Revision)
 }
 
 // promised is how far a revision of the template may be relied on.
