@@ -4,7 +4,7 @@
 // A wave begins when everybody in those before runs the revision, Ready, and has for the soak of that wave. Who fails
 // goes back to the revision before; when too many do, the roll-out halts for a person. Who was broken before, whatever the
 // revision, is told apart: nobody waits for it, and it halts nothing. Promotion of versions goes on
-// meanwhile: the two never change in one Release (package promotion).
+// meanwhile: the two change in one Release only where there is no other way (package promotion).
 package rollout
 
 import (
