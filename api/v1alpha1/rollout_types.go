@@ -14,7 +14,8 @@ type TemplateRollout struct {
 	Waves []RolloutWave `json:"waves,omitempty"`
 
 	// maxFailures is how many environments may fail at the new revision before the roll-out halts. One that fails
-	// goes back to the revision that it had. Only with waves. Default: 1, the first failure halts it.
+	// goes back to the revision that it had. One whose version was never Ready there with a revision before does not
+	// count. Only with waves. Default: 1, the first failure halts it.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000
@@ -133,7 +134,7 @@ type TemplateRolloutStatus struct {
 	// +kubebuilder:validation:Maximum=17
 	Wave int32 `json:"wave,omitempty"`
 
-	// members is how many environments of Components are in this wave and those before.
+	// members is how many environments of Components are in this wave and those before, but for those that are broken.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Members int32 `json:"members,omitempty"`
@@ -155,6 +156,18 @@ type TemplateRolloutStatus struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Failed int32 `json:"failed,omitempty"`
+
+	// brokenEnvironments are environments that the roll-out does not wait for, and that do not halt it: what runs there fails,
+	// and its version was never Ready there with a revision before, so that this one is not to blame; or one before it on its
+	// path is broken or failed, and keeps the revision from it. At most 50 of them.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=50
+	BrokenEnvironments []RolloutFailure `json:"brokenEnvironments,omitempty"`
+	// broken is how many environments in this wave and those before are such. They are no members.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Broken int32 `json:"broken,omitempty"`
 
 	// attempt is the last Resume that was heard.
 	// +optional
@@ -227,7 +240,7 @@ type ImpactCount struct {
 	Cannot int32 `json:"cannot,omitempty"`
 }
 
-// RolloutFailure is one environment that failed at a new revision.
+// RolloutFailure is one environment in which something is wrong, and what.
 type RolloutFailure struct {
 	// namespace of the Component.
 	// +required
@@ -239,7 +252,7 @@ type RolloutFailure struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	Component string `json:"component,omitempty"`
-	// environment is the one that failed.
+	// environment is the one in which it is.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
@@ -258,7 +271,8 @@ type BreakingAllowance struct {
 	// +kubebuilder:validation:Minimum=1
 	FromRevision int64 `json:"fromRevision,omitempty"`
 
-	// reason says why, for those whose Components break. It stands in the status and in an event.
+	// reason says why, for those whose Components break. It stands in the message of Ready as long as the leave is there and
+	// the revision that it let pass is the newest, and in the event of that.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024

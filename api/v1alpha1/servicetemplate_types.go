@@ -48,7 +48,8 @@ type ServiceTemplateSpec struct {
 	Endpoint *TemplateEndpoint `json:"endpoint,omitempty"`
 
 	// maturity says how far the golden path may be relied on. Whoever applies a Component of a Deprecated one gets a
-	// warning, and goes on being served. An Experimental one may change in any way, also a breaking one. Changing it
+	// warning, and goes on being served. An Experimental one may change in any way, also a breaking one, from a revision
+	// that was never anything else: what was promised once is not taken back by the change that breaks it. Changing it
 	// makes no new revision. Default: Stable.
 	// +optional
 	Maturity Maturity `json:"maturity,omitempty"`
@@ -275,6 +276,11 @@ type ServiceTemplateRevisionSpec struct {
 
 // ServiceTemplateRevisionStatus is what the controller found.
 type ServiceTemplateRevisionStatus struct {
+	// maturity is how far the revision was promised to be relied on: Experimental where the template was nothing else
+	// while this was its newest revision, else Stable. From Experimental a breaking change needs no leave. Absent until
+	// the controller has looked, which counts as Stable.
+	// +optional
+	Maturity Maturity `json:"maturity,omitempty"`
 	// observedGeneration is the generation that the status speaks of.
 	// +optional
 	// +kubebuilder:validation:Minimum=0

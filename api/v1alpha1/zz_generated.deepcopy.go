@@ -4469,6 +4469,11 @@ func (in *TemplateRolloutStatus) DeepCopyInto(out *TemplateRolloutStatus) {
 		*out = make([]RolloutFailure, len(*in))
 		copy(*out, *in)
 	}
+	if in.BrokenEnvironments != nil {
+		in, out := &in.BrokenEnvironments, &out.BrokenEnvironments
+		*out = make([]RolloutFailure, len(*in))
+		copy(*out, *in)
+	}
 	if in.ResumedAt != nil {
 		in, out := &in.ResumedAt, &out.ResumedAt
 		*out = (*in).DeepCopy()

@@ -15,6 +15,7 @@ func newBuild(connect cluster.Connector, std streams) *cobra.Command {
 A Component that has a source and names no image runs that of the newest Build of its
 branch which has succeeded.`,
 		Args: cobra.NoArgs,
+		RunE: help,
 	}
 	cmd.AddCommand(newBuildRecord(connect, std), newBuildLogs(connect, std))
 	return cmd

@@ -23,6 +23,7 @@ func newCatalog(connect cluster.Connector, std streams) *cobra.Command {
 		Use:   "catalog",
 		Short: "Tell software catalogues what runs on Towpath",
 		Args:  cobra.NoArgs,
+		RunE:  help,
 	}
 	cmd.AddCommand(newCatalogExport(connect, std))
 	return cmd

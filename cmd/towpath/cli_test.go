@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -96,6 +98,26 @@ next: kubectl towpath status --help
 	if help := with(t, nil, "", "kubectl-towpath", "--help"); !strings.Contains(help.out, "\n  kubectl towpath [command]\n") {
 		t.Errorf("usage does not say kubectl towpath:\n%s", help.out)
 	}
+}
+
+// TestAWordThatIsNoCommandIsAnError asks each command that has others below it for one that it has not.
+func TestAWordThatIsNoCommandIsAnError(t *testing.T) {
+	var ask func(cmd *cobra.Command, path []string)
+	ask = func(cmd *cobra.Command, path []string) {
+		if !cmd.HasSubCommands() {
+			return
+		}
+		got := with(t, nil, "", append(slices.Clone(path), "abrot", "web")...)
+		if got.code != exitTrouble || !strings.Contains(got.err, `unknown command "abrot"`) || got.out != "" {
+			t.Errorf("%s abrot web: %+v", strings.Join(path, " "), got)
+		}
+		for _, sub := range cmd.Commands() {
+			ask(sub, append(slices.Clone(path), sub.Name()))
+		}
+	}
+	root := newRoot("towpath", nil, streams{})
+	root.InitDefaultCompletionCmd()
+	ask(root, []string{"towpath"})
 }
 
 func TestStatusPrintsTheTree(t *testing.T) {

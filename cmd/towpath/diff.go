@@ -44,7 +44,8 @@ for a pull request. There the template as it was comes from --base, else from th
 folder, else from the catalogue. Nothing is written.
 
 Exit codes: 0 everybody can get the change, 1 somebody cannot, or it is breaking
-and the template does not allow it, 2 the command could not do its work.`,
+and the template does not allow it, 2 the command could not do its work. Components
+that are not valid as they are, whatever changes, are named, and count for nothing.`,
 		Example: `  towpath diff -f web-service.yaml
   git show main:web-service.yaml | towpath diff -f web-service.yaml --base - --from-dir components/ -o markdown`,
 		Args: cobra.NoArgs,
@@ -122,12 +123,26 @@ func diffFolder(ctx context.Context, where *folders, flags *diffFlags, documents
 	pinned := before.Pinned(name)
 	before.Unpin(name)
 	after.Unpin(name)
-	return diffWorlds(ctx, before, after, documents, pinned, 0, prices)
+	return diffWorlds(ctx, before, after, documents, pinned, 0, "", prices)
 }
 
-// diffWorlds renders before and after. latest is the number of the newest revision, 0 where that is not known: then a
-// breaking change counts as allowed by any leave.
-func diffWorlds(ctx context.Context, before, after *offline.World, documents []*manifest.Document, pinned []string, latest int64, prices *cost.Prices) (*diff.Report, error) {
+// allow says whether a breaking change is allowed. latest is the number of the newest revision, 0 where that is not known: then
+// it is for the reader to look whether the leave is for that. promised is how far that one may be relied on.
+func allow(report *diff.Report, is *platformv1alpha1.ServiceTemplateSpec, latest int64, promised platformv1alpha1.Maturity) {
+	report.Allowed = is.Maturity == platformv1alpha1.MaturityExperimental && promised == platformv1alpha1.MaturityExperimental
+	if report.Allowed || is.Rollout == nil || is.Rollout.AllowBreaking == nil {
+		return
+	}
+	from := is.Rollout.AllowBreaking.FromRevision
+	report.Allowed = latest == 0 || from == latest
+	if latest == 0 {
+		report.AllowedFrom = from
+	}
+}
+
+// diffWorlds renders before and after. latest is the number of the newest revision, 0 where that is not known, and promised how
+// far it may be relied on.
+func diffWorlds(ctx context.Context, before, after *offline.World, documents []*manifest.Document, pinned []string, latest int64, promised platformv1alpha1.Maturity, prices *cost.Prices) (*diff.Report, error) {
 	known := len(after.Findings)
 	names := after.Replace(ctx, documents)
 	if wrong := after.Findings[known:]; len(wrong) > 0 {
@@ -135,8 +150,14 @@ func diffWorlds(ctx context.Context, before, after *offline.World, documents []*
 	}
 	name := names[0]
 	was, is := before.Spec(name), after.Spec(name)
+	seen := len(before.Findings)
 	rendered, changed := results(before, name), results(after, name)
-	report := diff.Compare(rendered, changed)
+	report := diff.Compare(before.Places(name), rendered, changed)
+	for _, finding := range before.Findings[seen:] {
+		if finding.Severity == offline.Error {
+			report.Already = append(report.Already, finding.String())
+		}
+	}
 	report.APIVersion, report.Kind, report.Template, report.Pinned = cliAPIVersion, diff.Kind, name, pinned
 	changes, err := compatibility.Compare(was, is)
 	if err != nil {
@@ -145,9 +166,12 @@ func diffWorlds(ctx context.Context, before, after *offline.World, documents []*
 	for _, c := range changes {
 		report.Changes = append(report.Changes, platformv1alpha1.TemplateChange{Level: c.Level, Path: c.Path, Message: c.Message})
 	}
-	report.Allowed = is.Maturity == platformv1alpha1.MaturityExperimental ||
-		is.Rollout != nil && is.Rollout.AllowBreaking != nil && (latest == 0 || is.Rollout.AllowBreaking.FromRevision == latest)
+	if latest == 0 {
+		promised = was.Maturity
+	}
+	allow(report, is, latest, promised)
 	if len(rendered) > 0 {
+		changed = slices.DeleteFunc(changed, func(r offline.Result) bool { return !report.Gets(r) })
 		if report.Cost, err = diff.CostOf(rendered, changed, prices); err != nil {
 			return nil, &trouble{err: fmt.Errorf("estimating what it costs: %w", err), next: "towpath lint shows what else is wrong", code: exitFindings}
 		}
@@ -155,7 +179,11 @@ func diffWorlds(ctx context.Context, before, after *offline.World, documents []*
 	before.Sort()
 	after.Sort()
 	for _, finding := range after.Findings {
-		if finding.Severity == offline.Error && !slices.Contains(before.Findings, finding) {
+		switch {
+		case finding.Severity != offline.Error || slices.Contains(before.Findings, finding):
+		case report.Refused == 0: // another thing that is wrong with what was not valid before either
+			report.Already = append(report.Already, finding.String())
+		default:
 			report.Cannot = append(report.Cannot, finding.String())
 		}
 	}

@@ -27,7 +27,7 @@ import (
 type following struct {
 	template *platformv1alpha1.ServiceTemplate
 	releases []platformv1alpha1.Release
-	// revisions by name, those that the Releases are made of.
+	// revisions by name, those that the Releases are made of, and the newest.
 	revisions map[string]*platformv1alpha1.ServiceTemplateRevision
 	// environments by namespace and name: what their classes allow now binds the next Releases.
 	environments map[client.ObjectKey]*platformv1alpha1.Environment
@@ -58,7 +58,7 @@ func diffCluster(ctx context.Context, connect cluster.Connector, flags cluster.F
 	if err != nil {
 		return nil, &trouble{err: err, next: "correct the file; towpath lint shows what is wrong", code: exitFindings}
 	}
-	return diffWorlds(ctx, found.world(ctx, nil), found.world(ctx, next), documents, found.pinned, latest, prices)
+	return diffWorlds(ctx, found.world(ctx, nil), found.world(ctx, next), documents, found.pinned, latest, found.promised(latest), prices)
 }
 
 // nextRevision is the revision that a template would become.
@@ -94,7 +94,7 @@ func readRunning(ctx context.Context, reader client.Reader, name string) (found 
 			switch ref := c.Spec.TemplateRef; {
 			case ref.Name != name:
 			case ref.Revision != nil:
-				found.pinned = append(found.pinned, fmt.Sprintf("%s/%s at %d", c.Namespace, c.Name, *ref.Revision))
+				found.pinned = append(found.pinned, pinnedAs(c))
 			default:
 				for _, environment := range c.Status.Environments {
 					runs[client.ObjectKey{Namespace: c.Namespace, Name: environment.Release}] = true
@@ -116,8 +116,14 @@ func readRunning(ctx context.Context, reader client.Reader, name string) (found 
 	if err != nil {
 		return nil, "list releases in all namespaces", err
 	}
+	names := []string{}
+	if latest := found.template.Status.LatestRevision; latest != nil {
+		names = append(names, latest.Name)
+	}
 	for i := range found.releases {
-		ref := found.releases[i].Spec.Revision.Name
+		names = append(names, found.releases[i].Spec.Revision.Name)
+	}
+	for _, ref := range names {
 		if found.revisions[ref] != nil {
 			continue
 		}
@@ -146,6 +152,19 @@ func readRunning(ctx context.Context, reader client.Reader, name string) (found 
 		}
 	}
 	return found, "", nil
+}
+
+// pinnedAs names a Component that is pinned.
+func pinnedAs(c *platformv1alpha1.Component) string {
+	return fmt.Sprintf("%s/%s at %d", c.Namespace, c.Name, *c.Spec.TemplateRef.Revision)
+}
+
+// promised is how far a revision of the template may be relied on.
+func (r *following) promised(number int64) platformv1alpha1.Maturity {
+	if rev := r.revisions[revision.Name(r.template.Name, number)]; rev != nil {
+		return rev.Status.Maturity
+	}
+	return ""
 }
 
 // world is the Releases with their revisions, or all with another one in place of theirs.

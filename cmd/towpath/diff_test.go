@@ -111,8 +111,55 @@ func TestDiff_OfAFolder(t *testing.T) {
 
 	allowed := strings.Replace(changed, "  parameters:", "  rollout: {allowBreaking: {fromRevision: 1, reason: a test}}\n  parameters:", 1)
 	next = filepath.Join(folder(t, map[string]string{"new.yaml": allowed}), "new.yaml")
-	if got := with(t, nil, "", "towpath", "diff", "-f", next, "--from-dir", dir); strings.Contains(got.out, "BREAKING") || got.code != exitFindings {
+	if got := with(t, nil, "", "towpath", "diff", "-f", next, "--from-dir", dir); !strings.Contains(got.out, "The change is BREAKING, and allowed only from revision 1: the files do not tell whether that is the newest.") || got.code != exitFindings {
 		t.Errorf("with leave, and one that cannot get it: exit code %d\n%s", got.code, got.out)
+	}
+}
+
+// TestDiff_OfWhatCannotBeChanged has a template whose selector hangs on a parameter: another default is refused by the API server
+// wherever a Component says nothing, and that is nobody's change.
+func TestDiff_OfWhatCannotBeChanged(t *testing.T) {
+	tiered := strings.NewReplacer("properties: {port:", "properties: {tier: {type: string, default: web}, port:",
+		`{app: "${component.name}"}`, `{app: "${component.name}", tier: "${params.tier}"}`).Replace(pathTemplate)
+	set := strings.Replace(pathComponents, "image: registry.example/two:1,", "image: registry.example/two:1, parameters: {tier: web},", 1)
+	dir := folder(t, map[string]string{"old.yaml": tiered, "components.yaml": set})
+	next := filepath.Join(folder(t, map[string]string{"new.yaml": strings.Replace(tiered, "default: web", "default: api", 1)}), "new.yaml")
+	got := with(t, nil, "", "towpath", "diff", "-f", next, "--from-dir", dir)
+	for _, want := range []string{
+		"Followed in 3 environments; something changes in 0 of them, and pods restart in 0. 2 of them cannot get it.\n",
+		"Deployment (resource web): changed, and REFUSED by the API server where it exists\n",
+		"cannot get it\n  team-shop/one in dev: Deployment one (resource web): the API server does not let spec.selector.matchLabels.tier be changed\n  team-shop/one in prod: ",
+	} {
+		if got.code != exitFindings || !strings.Contains(got.out, want) {
+			t.Errorf("exit code %d; %q is missing in\n%s%s", got.code, want, got.out, got.err)
+		}
+	}
+}
+
+// TestDiff_CountsEnvironments has a Component with two things wrong with it in one environment, and one that was not valid before.
+func TestDiff_CountsEnvironments(t *testing.T) {
+	sized := strings.Replace(pathTemplate, "maximum: 65535}", "maximum: 65535}, size: {type: integer, default: 1, maximum: 9}", 1)
+	components := strings.NewReplacer("{port: 9000}", "{port: 9000, size: 5}", "image: registry.example/two:1,", "image: registry.example/two:1, parameters: {prot: 1},").Replace(pathComponents)
+	dir := folder(t, map[string]string{"old.yaml": sized, "components.yaml": components})
+	narrowed := strings.NewReplacer("maximum: 65535", "maximum: 8500", "maximum: 9}", "maximum: 3}").Replace(sized)
+	next := filepath.Join(folder(t, map[string]string{"new.yaml": narrowed}), "new.yaml")
+	got := with(t, nil, "", "towpath", "diff", "-f", next, "--from-dir", dir, "-o", "json")
+	var report diff.Report
+	if err := json.Unmarshal([]byte(got.out), &report); err != nil || got.code != exitFindings {
+		t.Fatalf("%v\n%+v", err, got)
+	}
+	if report.Following != 3 || report.Changed != 0 || report.Refused != 1 || report.Invalid != 1 || len(report.Cannot) != 2 ||
+		len(report.Already) != 1 || !strings.Contains(report.Already[0], "Component/two: spec.parameters.prot: ") {
+		t.Errorf("got %s", got.out)
+	}
+	text := with(t, nil, "", "towpath", "diff", "-f", next, "--from-dir", dir)
+	if want := "1 of them cannot get it. 1 of them cannot be compared, since the Component is not valid as it is."; !strings.Contains(text.out, want) {
+		t.Errorf("%q is missing in\n%s", want, text.out)
+	}
+
+	next = filepath.Join(folder(t, map[string]string{"new.yaml": strings.Replace(sized, "mode: a", "mode: b", 1)}), "new.yaml")
+	if got := with(t, nil, "", "towpath", "diff", "-f", next, "--from-dir", dir); got.code != exitOK || !strings.Contains(got.out, "not valid as it is, whatever changes\n  ") {
+		t.Errorf("what was wrong before is not due to the change: exit code %d\n%s", got.code, got.out)
 	}
 }
 
@@ -236,5 +283,29 @@ func TestDiff_OfACluster(t *testing.T) {
 
 	if got := towpath(t, objects[2:], "diff", "-f", changed); got.code != exitFindings || !strings.Contains(got.err, "the cluster has no ServiceTemplate small") {
 		t.Errorf("without the template: %+v", got)
+	}
+}
+
+// TestDiff_OfWhatBecomesExperimental has a breaking change make its template experimental: it counts what the newest revision was.
+func TestDiff_OfWhatBecomesExperimental(t *testing.T) {
+	experimental := strings.NewReplacer("  parameters:", "  maturity: Experimental\n  parameters:", "maximum: 65535", "maximum: 9000").Replace(pathTemplate)
+	next := filepath.Join(folder(t, map[string]string{"t.yaml": experimental}), "t.yaml")
+	for promised, code := range map[platformv1alpha1.Maturity]int{
+		"": exitFindings, platformv1alpha1.MaturityStable: exitFindings, platformv1alpha1.MaturityExperimental: exitOK,
+	} {
+		objects := runningSmall(t)
+		objects[1].(*platformv1alpha1.ServiceTemplateRevision).Status.Maturity = promised
+		if got := towpath(t, objects, "diff", "-f", next); got.code != code || strings.Contains(got.out, "BREAKING") != (code != exitOK) {
+			t.Errorf("from a revision that is %q: exit code %d\n%s%s", promised, got.code, got.out, got.err)
+		}
+	}
+
+	dir := folder(t, map[string]string{"old.yaml": pathTemplate, "components.yaml": strings.ReplaceAll(pathComponents, "port: 9000", "port: 80")})
+	if got := with(t, nil, "", "towpath", "diff", "-f", next, "--from-dir", dir); got.code != exitFindings || !strings.Contains(got.out, "BREAKING") {
+		t.Errorf("of files, from Stable: exit code %d\n%s%s", got.code, got.out, got.err)
+	}
+	dir = folder(t, map[string]string{"old.yaml": strings.Replace(pathTemplate, "  parameters:", "  maturity: Experimental\n  parameters:", 1), "components.yaml": pathComponents})
+	if got := with(t, nil, "", "towpath", "diff", "-f", next, "--from-dir", dir); got.code != exitOK {
+		t.Errorf("of files, from Experimental: exit code %d\n%s%s", got.code, got.out, got.err)
 	}
 }

@@ -25,7 +25,7 @@ and is made to be called by CI at each push; delete-preview ends it when the pul
 request is closed. wake and sleep say when an environment runs. All of it is
 written with your own rights, and kubectl or a repository can do the same.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: help,
 	}
 	cmd.AddCommand(
 		newEnvPreview(connect, std),

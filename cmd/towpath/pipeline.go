@@ -31,6 +31,7 @@ func newPipeline(connect cluster.Connector, std streams) *cobra.Command {
 sync writes the files by which GitHub Actions carries a pipeline out; when is what
 they call to evaluate conditions.`,
 		Args: cobra.NoArgs,
+		RunE: help,
 	}
 	cmd.AddCommand(newPipelineSync(connect, std), newPipelineWhen(std))
 	return cmd

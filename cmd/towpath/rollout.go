@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,6 +26,7 @@ resume, skip and abort write spec.rollout.control of the ServiceTemplate with yo
 own rights. Where a repository holds the template, put the same there: what is
 asked for is for one revision, and counts for nothing with the next.`,
 		Args: cobra.NoArgs,
+		RunE: help,
 	}
 	cmd.AddCommand(
 		newRolloutVerb(connect, std, "status", "Show how far a template is rolled out", "", nil),
@@ -74,7 +76,11 @@ func newRolloutVerb(connect cluster.Connector, std streams, verb, short string, 
 				return err
 			}
 			if fill == nil {
-				return printRollout(std.out, st)
+				pinned, err := pinnedTo(cmd.Context(), connection, st.Name)
+				if err != nil { // who may read the template alone gets the number of them
+					_, err = cluster.Explain(err, flags, "list components in all namespaces")
+				}
+				return printRollout(std.out, st, pinned, err)
 			}
 			control := platformv1alpha1.RolloutControl{Revision: st.Status.Rollout.Revision, Action: action}
 			if err := fill(st.Status.Rollout, &control); err != nil {
@@ -113,7 +119,42 @@ func rolledOut(ctx context.Context, reader client.Reader, flags cluster.Flags, n
 	return st, nil
 }
 
-func printRollout(out io.Writer, st *platformv1alpha1.ServiceTemplate) error {
+// maxPinned is how many pinned Components are named.
+const maxPinned = 50
+
+// pinnedTo lists the Components that stay at a revision of a template, sorted.
+func pinnedTo(ctx context.Context, reader client.Reader, template string) ([]string, error) {
+	var pinned []string
+	err := cluster.Pages(ctx, reader, &platformv1alpha1.ComponentList{}, func(list *platformv1alpha1.ComponentList) {
+		for i := range list.Items {
+			if ref := list.Items[i].Spec.TemplateRef; ref.Name == template && ref.Revision != nil {
+				pinned = append(pinned, pinnedAs(&list.Items[i]))
+			}
+		}
+	})
+	slices.Sort(pinned)
+	return pinned, err
+}
+
+// printPinned names who is pinned, or says why it cannot.
+func printPinned(b *strings.Builder, pinned []string, err error) {
+	if err != nil {
+		fmt.Fprintf(b, "who is pinned is not known: %v\n", err)
+		return
+	}
+	if len(pinned) > 0 {
+		b.WriteString("pinned, and stay as they are\n")
+	}
+	for _, name := range pinned[:min(len(pinned), maxPinned)] {
+		fmt.Fprintf(b, "  %s\n", name)
+	}
+	if more := len(pinned) - maxPinned; more > 0 {
+		fmt.Fprintf(b, "  and %d more\n", more)
+	}
+}
+
+// printRollout shows a roll-out, and who is pinned; unknown is why that could not be read.
+func printRollout(out io.Writer, st *platformv1alpha1.ServiceTemplate, pinned []string, unknown error) error {
 	s := st.Status.Rollout
 	var b strings.Builder
 	fmt.Fprintf(&b, "template %s: revision %d is %s\n  %s\n", st.Name, s.Revision, s.State, s.Message)
@@ -139,7 +180,14 @@ func printRollout(out io.Writer, st *platformv1alpha1.ServiceTemplate) error {
 	for _, f := range s.Failures {
 		fmt.Fprintf(&b, "  %s/%s in %s: %s\n", f.Namespace, f.Component, f.Environment, f.Message)
 	}
+	if s.Broken > 0 {
+		fmt.Fprintf(&b, "%d were broken without it, and are not waited for\n", s.Broken)
+	}
+	for _, f := range s.BrokenEnvironments {
+		fmt.Fprintf(&b, "  %s/%s in %s: %s\n", f.Namespace, f.Component, f.Environment, f.Message)
+	}
 	printPlanned(&b, s)
+	printPinned(&b, pinned, unknown)
 	if s.State == platformv1alpha1.RolloutHalted {
 		fmt.Fprintf(&b, "next: mend the template, or towpath rollout resume %s, or towpath rollout abort %s\n", st.Name, st.Name)
 	}

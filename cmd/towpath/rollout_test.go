@@ -1,12 +1,17 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/cmd/towpath/internal/cluster"
@@ -34,6 +39,49 @@ template web-service: revision 7 is Halted
   team-shop/checkout in prod: it broke
 next: mend the template, or towpath rollout resume web-service, or towpath rollout abort web-service
 `, "")
+}
+
+func TestRollout_NamesWhatWasBrokenBefore(t *testing.T) {
+	st := inWaves(platformv1alpha1.RolloutComplete)
+	st.Status.Rollout.Failed, st.Status.Rollout.Failures = 0, nil
+	st.Status.Rollout.Broken = 2
+	st.Status.Rollout.BrokenEnvironments = []platformv1alpha1.RolloutFailure{{Namespace: "team-shop", Component: "mailer", Environment: "dev", Message: "no such image"}}
+	got := towpath(t, []client.Object{st}, "rollout", "status", "web-service")
+	if want := "10 of 12 are Ready at it, 0 failed\n2 were broken without it, and are not waited for\n  team-shop/mailer in dev: no such image\n"; !strings.Contains(got.out, want) {
+		t.Errorf("%q is missing in\n%s%s", want, got.out, got.err)
+	}
+}
+
+func TestRollout_NamesWhoIsPinned(t *testing.T) {
+	objects := []client.Object{inWaves(platformv1alpha1.RolloutComplete), component("follows")}
+	pin := func(name string, revision int64) {
+		c := component(name)
+		c.Spec.TemplateRef.Revision = &revision
+		objects = append(objects, c)
+	}
+	pin("checkout", 6)
+	pin("basket", 5)
+	other := component("other")
+	other.Spec.TemplateRef = platformv1alpha1.TemplateReference{Name: "worker", Revision: new(int64)}
+	got := towpath(t, append(objects, other), "rollout", "status", "web-service")
+	if want := "\npinned, and stay as they are\n  team-shop/basket at 5\n  team-shop/checkout at 6\n"; got.code != exitOK || !strings.HasSuffix(got.out, want) {
+		t.Errorf("%q is missing in\n%s%s", want, got.out, got.err)
+	}
+	for i := range 60 {
+		pin(fmt.Sprintf("c%02d", i), 6)
+	}
+	if got := towpath(t, objects, "rollout", "status", "web-service"); !strings.HasSuffix(got.out, "team-shop/c48 at 6\n  and 12 more\n") || strings.Contains(got.out, "c49") {
+		t.Errorf("with many:\n%s", got.out)
+	}
+
+	refuse := interceptor.Funcs{List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error {
+		return apierrors.NewForbidden(platformv1alpha1.GroupVersion.WithResource("components").GroupResource(), "", errors.New("no rights"))
+	}}
+	fakes := fake.NewClientBuilder().WithScheme(cluster.Scheme()).WithObjects(objects...).WithInterceptorFuncs(refuse).Build()
+	got = with(t, func(cluster.Flags) (*cluster.Cluster, error) { return &cluster.Cluster{Client: fakes}, nil }, "", "towpath", "rollout", "status", "web-service")
+	if got.code != exitOK || !strings.Contains(got.out, "\nwho is pinned is not known: ") || !strings.Contains(got.out, "list components in all namespaces") {
+		t.Errorf("without rights: %+v", got)
+	}
 }
 
 func TestRollout_TellsWhatChanges(t *testing.T) {

@@ -128,8 +128,16 @@ Exit codes: 0 in order, 1 findings, 2 the command could not do its work.`,
 		newCapabilities(connect, std), newNew(connect, std), newCatalog(connect, std), newUninstall(connect, std), newVersion(connect, std),
 	)
 	root.SetHelpCommand(&cobra.Command{Hidden: true})
+	root.InitDefaultCompletionCmd()
+	if completion, _, err := root.Find([]string{"completion"}); err == nil {
+		completion.RunE = help
+	}
 	return root
 }
+
+// help is what a command does that only has others below it. Without it cobra would show the help and end with 0 whatever word
+// follows, also one that is misspelt.
+func help(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
 // isTerminal reports whether a file is one that shows colours.
 func isTerminal(file *os.File) bool {

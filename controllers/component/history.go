@@ -9,6 +9,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/rollout"
 )
 
 // historyLimit is how many Releases are kept beside the one that runs where the Component does not say.
@@ -84,6 +85,9 @@ func (s *stop) kept(target int64) map[string]bool {
 		})
 		// In waves: what the place ran before the newest revision, and how that one fared.
 		newest(func(r *platformv1alpha1.Release) bool { return r.Spec.Revision.Number < target })
+		newest(func(r *platformv1alpha1.Release) bool {
+			return r.Spec.Revision.Number < target && rollout.ShowsVersion(r, last)
+		})
 		newest(func(r *platformv1alpha1.Release) bool {
 			return r != last && r.Spec.Revision.Number == target && r.Spec.Version == last.Spec.Version && !r.Proven()
 		})

@@ -118,7 +118,7 @@ func planOf(s *scope) string {
 			text += fmt.Sprintf(" by %v", users)
 		}
 		h := rollout.HistoryOf(st.releases, 4)
-		text += fmt.Sprintf(" wave %d/%d/%t/%t\n", h.Current, h.Back, h.Ready, h.FailedAt != nil)
+		text += fmt.Sprintf(" wave %d/%d/%t/%t/%t\n", h.Current, h.Back, h.Ready, h.FailedAt != nil, h.Broken != "")
 	}
 	return text
 }

@@ -143,9 +143,19 @@ func (r *Reconciler) members(ctx context.Context, st *platformv1alpha1.ServiceTe
 		if component.Spec.TemplateRef.Revision != nil {
 			continue
 		}
+		held := "" // by which environment before, which will not have the revision Ready
 		for _, step := range component.Spec.Environments {
-			if member, ok := memberOf(component, step.Name, ran[index.OwnerKey(component.UID, step.Name)], newest, st.Status.Rollout); ok {
-				members = append(members, member)
+			releases := ran[index.OwnerKey(component.UID, step.Name)]
+			member, ok := memberOf(component, step.Name, releases, newest, st.Status.Rollout)
+			if !ok {
+				continue
+			}
+			if member.Revision < newest {
+				member.Held = held
+			}
+			members = append(members, member)
+			if member.Failed != "" || member.Broken != "" && !shows(releases, newest) {
+				held = fmt.Sprintf("It waits for %s, the environment before it on its path.", step.Name)
 			}
 		}
 	}
@@ -186,7 +196,7 @@ func memberOf(component *platformv1alpha1.Component, environment string, release
 		Place: rollout.Place{
 			Namespace: component.Namespace, Component: component.Name, Environment: environment, Tier: releases[len(releases)-1].Spec.Environment.Tier,
 		},
-		Revision: h.Current, Ready: h.Ready, Failed: h.Failed(status),
+		Revision: h.Current, Ready: h.Ready, Failed: h.Failed(status), Broken: h.Broken,
 	}
 	for _, known := range component.Status.Environments {
 		if known.Name == environment && member.Failed == "" && h.Current < newest && known.RefusedRevision == newest && cannot(known.Reason) {
@@ -194,6 +204,11 @@ func memberOf(component *platformv1alpha1.Component, environment string, release
 		}
 	}
 	return member, true
+}
+
+// shows says whether an environment has had a revision Ready, with any version: if so, those after it may have it.
+func shows(releases []*platformv1alpha1.Release, number int64) bool {
+	return slices.ContainsFunc(releases, func(r *platformv1alpha1.Release) bool { return r.Spec.Revision.Number == number && r.Proven() })
 }
 
 // cannot says whether a reason tells that a Component cannot be given a revision.
@@ -212,7 +227,7 @@ func (r *Reconciler) report(ctx context.Context, st *platformv1alpha1.ServiceTem
 		return 0, nil
 	}
 	if was != nil && status != nil && was.State == status.State && was.Wave == status.Wave && was.Revision == status.Revision &&
-		was.Attempt == status.Attempt && was.Failed == status.Failed && (was.Impact == nil) == (status.Impact == nil) && equality.Semantic.DeepEqual(was.ReadySince, status.ReadySince) {
+		was.Attempt == status.Attempt && was.Failed == status.Failed && was.Broken == status.Broken && (was.Impact == nil) == (status.Impact == nil) && equality.Semantic.DeepEqual(was.ReadySince, status.ReadySince) {
 		if wait := r.counted.wait(st.Name, now); wait > 0 {
 			return wait, nil
 		}

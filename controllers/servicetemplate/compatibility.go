@@ -32,9 +32,11 @@ func summarize(changes []compatibility.Change) []platformv1alpha1.TemplateChange
 }
 
 // refusal says why a template must not follow its newest revision; empty where it may. A breaking change needs leave
-// where Components follow the template without a pin, and it is not experimental.
+// where Components follow the template without a pin, unless it is experimental, and has been so since that revision: else
+// the word that breaks the promise could stand in the same edit as the breach.
 func refusal(ctx context.Context, reader client.Reader, st *platformv1alpha1.ServiceTemplate, latest *platformv1alpha1.ServiceTemplateRevision, changes []compatibility.Change) (string, error) {
-	if compatibility.Highest(changes) != platformv1alpha1.ChangeBreaking || st.Spec.Maturity == platformv1alpha1.MaturityExperimental {
+	experimental := st.Spec.Maturity == platformv1alpha1.MaturityExperimental
+	if compatibility.Highest(changes) != platformv1alpha1.ChangeBreaking || experimental && latest.Status.Maturity == platformv1alpha1.MaturityExperimental {
 		return "", nil
 	}
 	number := latest.Spec.Number
@@ -68,7 +70,11 @@ func refusal(ctx context.Context, reader client.Reader, st *platformv1alpha1.Ser
 	if breaking > maxNamed {
 		more = fmt.Sprintf("; and %d more", breaking-maxNamed)
 	}
-	return fmt.Sprintf("%d Components follow the template, and could fail at what it changes: %s%s. "+
+	promised := ""
+	if experimental {
+		promised = fmt.Sprintf("Revision %d was promised to be Stable, which maturity: Experimental changes for those after it. ", number)
+	}
+	return fmt.Sprintf("%d Components follow the template, and could fail at what it changes: %s%s. "+promised+
 		"Make the change compatible, make another template, or allow it: spec.rollout.allowBreaking: {fromRevision: %d, reason: …}",
 		following, strings.Join(named, "; "), more, number), nil
 }

@@ -3,6 +3,7 @@ package servicetemplate
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -96,8 +97,19 @@ func (r *Reconciler) run(ctx context.Context, s *scope) error {
 		return err
 	}
 	status.LatestRevision = ref
-	condition.Ready(&status.Conditions, generation, platformv1alpha1.ReasonCompiled, fmt.Sprintf("Compiled as revision %d.", ref.Number))
+	condition.Ready(&status.Conditions, generation, platformv1alpha1.ReasonCompiled, s.accepted(ref.Number))
 	return nil
+}
+
+// accepted says which revision a template is, and why it may break Components where it needed leave for that.
+func (s *scope) accepted(number int64) string {
+	message := fmt.Sprintf("Compiled as revision %d.", number)
+	rollout, before := s.serviceTemplate.Spec.Rollout, s.previous(number)
+	if rollout == nil || rollout.AllowBreaking == nil || before == nil || before.Spec.Number != rollout.AllowBreaking.FromRevision ||
+		!slices.ContainsFunc(s.serviceTemplate.Status.Changes, func(c platformv1alpha1.TemplateChange) bool { return c.Level == platformv1alpha1.ChangeBreaking }) {
+		return message
+	}
+	return message + fmt.Sprintf(" Components could fail at what it changes, which is allowed from revision %d: %s", before.Spec.Number, rollout.AllowBreaking.Reason)
 }
 
 // compare puts what the template changes into the status, and says why it must not; empty where it may. What has
@@ -178,7 +190,7 @@ func (r *Reconciler) ensureRevision(ctx context.Context, s *scope) (*platformv1a
 	number := int64(1)
 	if latest := s.latest(); latest != nil {
 		if latest.Spec.Hash == hash {
-			return &platformv1alpha1.RevisionReference{Name: latest.Name, Number: latest.Spec.Number}, r.accept(ctx, latest)
+			return &platformv1alpha1.RevisionReference{Name: latest.Name, Number: latest.Spec.Number}, r.accept(ctx, latest, s.serviceTemplate.Spec.Maturity)
 		}
 		number = latest.Spec.Number + 1
 	}
@@ -201,16 +213,24 @@ func (r *Reconciler) ensureRevision(ctx context.Context, s *scope) (*platformv1a
 	}
 	ctrl.LoggerFrom(ctx).Info("Created a revision", "revision", rev.Name)
 	s.revisions = append(s.revisions, *rev)
-	return &platformv1alpha1.RevisionReference{Name: rev.Name, Number: number}, r.accept(ctx, rev)
+	return &platformv1alpha1.RevisionReference{Name: rev.Name, Number: number}, r.accept(ctx, rev, s.serviceTemplate.Spec.Maturity)
 }
 
-// accept sets Ready on a revision: only what compiled becomes one.
-func (r *Reconciler) accept(ctx context.Context, rev *platformv1alpha1.ServiceTemplateRevision) error {
-	if meta.IsStatusConditionTrue(rev.Status.Conditions, platformv1alpha1.ConditionReady) {
+// accept sets Ready on a revision: only what compiled becomes one. It notes how far the revision may be relied on, too,
+// and what was promised once stands.
+func (r *Reconciler) accept(ctx context.Context, rev *platformv1alpha1.ServiceTemplateRevision, maturity platformv1alpha1.Maturity) error {
+	promised := rev.Status.Maturity
+	switch {
+	case maturity != platformv1alpha1.MaturityExperimental:
+		promised = platformv1alpha1.MaturityStable
+	case promised == "":
+		promised = platformv1alpha1.MaturityExperimental
+	}
+	if meta.IsStatusConditionTrue(rev.Status.Conditions, platformv1alpha1.ConditionReady) && promised == rev.Status.Maturity {
 		return nil
 	}
 	before := rev.DeepCopy()
-	rev.Status.ObservedGeneration = rev.Generation
+	rev.Status.ObservedGeneration, rev.Status.Maturity = rev.Generation, promised
 	condition.Ready(&rev.Status.Conditions, rev.Generation, platformv1alpha1.ReasonCompiled, "The revision compiled.")
 	if err := r.Status().Patch(ctx, rev, client.MergeFrom(before)); err != nil {
 		return fmt.Errorf("writing the status of ServiceTemplateRevision %s: %w", rev.Name, err)

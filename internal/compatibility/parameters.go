@@ -20,9 +20,15 @@ func (c *comparison) schema(path string, old, new *props) {
 	c.bounds(path, old, new)
 	c.values(path, old, new)
 	c.rules(path, old, new)
+	c.combinations(path, old, new)
+	c.forms(path, old, new)
 	c.properties(path, old, new)
-	if old.Items != nil && old.Items.Schema != nil && new.Items != nil && new.Items.Schema != nil {
-		c.schema(path+"[]", old.Items.Schema, new.Items.Schema)
+	if new.Items != nil && new.Items.Schema != nil {
+		items := anything()
+		if old.Items != nil && old.Items.Schema != nil {
+			items = old.Items.Schema
+		}
+		c.schema(path+"[]", items, new.Items.Schema)
 	}
 	c.additional(path, old, new)
 	if old.Nullable && !new.Nullable {
@@ -187,55 +193,169 @@ func (c *comparison) properties(path string, old, new *props) {
 			c.breaking(at, "removed")
 			continue
 		}
-		c.schema(at, &was, &is)
-		if slices.Contains(new.Required, name) && !slices.Contains(old.Required, name) && is.Default == nil {
-			c.breaking(at, "required now, without a default")
+		if slices.Contains(new.Required, name) && is.Default == nil {
+			switch {
+			case !slices.Contains(old.Required, name):
+				c.breaking(at, "required now, without a default")
+			case was.Default != nil:
+				c.breaking(at, "required, and without a default now: was %s; a Component that does not set it cannot get the revision", defaultOf(&was))
+			}
+			was.Default = nil // to be without one is more than to have another
 		}
+		c.schema(at, &was, &is)
 	}
 	for _, name := range slices.Sorted(maps.Keys(new.Properties)) {
-		if _, ok := old.Properties[name]; ok {
-			continue
+		if _, ok := old.Properties[name]; !ok {
+			c.property(path, name, old, new)
 		}
-		is := new.Properties[name]
-		if slices.Contains(new.Required, name) && is.Default == nil {
-			c.breaking(path+"."+name, "new, and required without a default")
-		} else {
-			c.safe(path+"."+name, "new")
+	}
+	for _, name := range without(new.Required, old.Required) {
+		_, had := old.Properties[name]
+		if _, has := new.Properties[name]; !had && !has {
+			c.breaking(path+"."+name, "required now, and the schema has no default for it")
 		}
 	}
 }
 
+// property is a field that an object names anew. Where any name was accepted, Components may have it already.
+func (c *comparison) property(path, name string, old, new *props) {
+	at, is := path+"."+name, new.Properties[name]
+	if slices.Contains(new.Required, name) && is.Default == nil && !slices.Contains(old.Required, name) {
+		c.breaking(at, "new, and required without a default")
+		return
+	}
+	said := len(c.changes)
+	if accepted := others(old); accepted != nil {
+		c.schema(at, accepted, &is)
+	}
+	if len(c.changes) == said {
+		c.safe(at, "new")
+	}
+}
+
+// anything is the schema that accepts any value.
+func anything() *props {
+	yes := true
+	return &props{XPreserveUnknownFields: &yes}
+}
+
+// others is the schema of the fields that a schema does not name; nil where it accepts none.
+func others(p *props) *props {
+	switch {
+	case p.AdditionalProperties != nil && p.AdditionalProperties.Schema != nil:
+		return p.AdditionalProperties.Schema
+	case p.AdditionalProperties != nil && p.AdditionalProperties.Allows, p.XPreserveUnknownFields != nil && *p.XPreserveUnknownFields:
+		return anything()
+	}
+	return nil
+}
+
 // additional compares what else an object accepts.
 func (c *comparison) additional(path string, old, new *props) {
-	open := func(p *props) bool {
-		return p.AdditionalProperties != nil && (p.AdditionalProperties.Allows || p.AdditionalProperties.Schema != nil)
-	}
-	unknown := func(p *props) bool { return p.XPreserveUnknownFields != nil && *p.XPreserveUnknownFields }
+	was, is := others(old), others(new)
 	switch {
-	case open(old) && !open(new) && !unknown(new):
-		c.breaking(path, "narrowed: keys of the user's choice are not accepted any more")
-	case unknown(old) && !unknown(new) && !open(new):
+	case text(was) == text(is), was == nil && kind(old) != kind(new): // which is said already
+	case was == nil:
+		c.safe(path, "widened: keys of the user's choice are accepted")
+	case is == nil && old.AdditionalProperties == nil:
 		c.breaking(path, "narrowed: fields that the schema does not name are not kept any more")
-	case open(old) && open(new) && old.AdditionalProperties.Schema != nil && new.AdditionalProperties.Schema != nil:
-		c.schema(path+"[*]", old.AdditionalProperties.Schema, new.AdditionalProperties.Schema)
+	case is == nil:
+		c.breaking(path, "narrowed: keys of the user's choice are not accepted any more")
+	default:
+		c.schema(path+"[*]", was, is)
+	}
+}
+
+// combinations compares what a value must meet besides: all of some schemas, any, one or none of them. Whether another
+// one accepts the same is not told; that less has to be met is.
+func (c *comparison) combinations(path string, old, new *props) {
+	texts := func(list []props) []string {
+		all := make([]string, 0, len(list))
+		for i := range list {
+			all = append(all, text(&list[i]))
+		}
+		return all
+	}
+	const unknown = "another %s: was %s, is %s; whether it accepts what the old one did cannot be told"
+	compare := func(name string, was, is []string, wider bool) {
+		switch come, gone := without(is, was), without(was, is); {
+		case len(come) == 0 && len(gone) == 0 && len(was) == len(is):
+		case len(is) == 0 || wider && len(was) > 0 || name == "allOf" && len(come) == 0:
+			c.safe(path, "widened: %s %s", name, shown(was, is))
+		case len(was) == 0:
+			c.breaking(path, "narrowed: %s is new: %s; whether all Components meet it cannot be told", name, strings.Join(is, ", "))
+		default:
+			c.breaking(path, unknown, name, strings.Join(was, ", "), strings.Join(is, ", "))
+		}
+	}
+	compare("allOf", texts(old.AllOf), texts(new.AllOf), false)
+	anyOf := texts(old.AnyOf)
+	compare("anyOf", anyOf, texts(new.AnyOf), len(without(anyOf, texts(new.AnyOf))) == 0)
+	compare("oneOf", texts(old.OneOf), texts(new.OneOf), false)
+	not := func(p *props) []props {
+		if p.Not == nil {
+			return nil
+		}
+		return []props{*p.Not}
+	}
+	compare("not", texts(not(old)), texts(not(new)), false)
+}
+
+func shown(was, is []string) string {
+	name := func(list []string) string {
+		if len(list) == 0 {
+			return "none"
+		}
+		return strings.Join(list, ", ")
+	}
+	return "was " + name(was) + ", is " + name(is)
+}
+
+// forms compares what lists and objects are taken for: items of a set must differ, those of a map by their keys, and
+// an embedded resource must have an apiVersion and a kind.
+func (c *comparison) forms(path string, old, new *props) {
+	form := func(p *props) string {
+		switch {
+		case p.XListType == nil || *p.XListType == "atomic":
+			return ""
+		case *p.XListType == "map":
+			return "map by " + strings.Join(p.XListMapKeys, ", ")
+		}
+		return *p.XListType
+	}
+	switch was, is := form(old), form(new); {
+	case was == is:
+	case is == "":
+		c.safe(path, "widened: items need not differ any more: was a %s", was)
+	case was == "":
+		c.breaking(path, "narrowed: items must differ: is a %s", is)
+	default:
+		c.breaking(path, "items must differ in another way: was a %s, is a %s", was, is)
+	}
+	switch {
+	case new.XEmbeddedResource && !old.XEmbeddedResource:
+		c.breaking(path, "narrowed: must be an object of Kubernetes, with apiVersion and kind")
+	case old.XEmbeddedResource && !new.XEmbeddedResource:
+		c.safe(path, "widened: need not be an object of Kubernetes any more")
 	}
 }
 
 // defaults compares what a field is where a Component says nothing.
 func (c *comparison) defaults(path string, old, new *props) {
-	value := func(p *props) string {
-		if p.Default == nil {
-			return "none"
-		}
-		var v any
-		if json.Unmarshal(p.Default.Raw, &v) != nil {
-			return string(p.Default.Raw)
-		}
-		return text(v)
-	}
-	was, is := value(old), value(new)
+	was, is := defaultOf(old), defaultOf(new)
 	if was == is {
 		return
 	}
 	c.risky(path, "another default: was %s, is %s; Components that do not set it change", was, is)
+}
+
+func defaultOf(p *props) string {
+	if p.Default == nil {
+		return "none"
+	}
+	var v any
+	if json.Unmarshal(p.Default.Raw, &v) != nil {
+		return string(p.Default.Raw)
+	}
+	return text(v)
 }

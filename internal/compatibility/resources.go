@@ -7,22 +7,40 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/quantity"
 )
 
 // maxPaths bounds how many paths of one resource a message names.
 const maxPaths = 5
 
 // fixed are the fields that the API server does not let be changed, by kind: pkg/apis/{apps,batch,core}/validation of
-// Kubernetes.
+// Kubernetes. What depends on values is in Fixed.
 var fixed = map[string][]string{
-	"apps/v1/Deployment":       {"spec.selector"},
-	"apps/v1/DaemonSet":        {"spec.selector"},
-	"apps/v1/StatefulSet":      {"spec.selector", "spec.serviceName", "spec.podManagementPolicy", "spec.volumeClaimTemplates"},
-	"batch/v1/Job":             {"spec.selector", "spec.template", "spec.completions", "spec.completionMode", "spec.podFailurePolicy", "spec.backoffLimitPerIndex"},
+	"apps/v1/Deployment":  {"spec.selector"},
+	"apps/v1/ReplicaSet":  {"spec.selector"},
+	"apps/v1/DaemonSet":   {"spec.selector"},
+	"apps/v1/StatefulSet": {"spec.selector", "spec.serviceName", "spec.podManagementPolicy", "spec.volumeClaimTemplates"},
+	"batch/v1/Job": {
+		"spec.selector", "spec.template", "spec.completions", "spec.completionMode", "spec.podFailurePolicy", "spec.backoffLimitPerIndex",
+		"spec.successPolicy", "spec.managedBy",
+	},
 	"v1/Service":               {"spec.clusterIP", "spec.clusterIPs"},
 	"v1/PersistentVolumeClaim": {"spec.accessModes", "spec.storageClassName", "spec.volumeMode", "spec.volumeName", "spec.dataSource", "spec.dataSourceRef", "spec.selector"},
+	"v1/Secret":                {"type"},
 }
+
+// sealed are the fields that the API server does not let be changed any more once an object is immutable.
+var sealed = map[string][]string{
+	"v1/ConfigMap": {"data", "binaryData", "immutable"},
+	"v1/Secret":    {"data", "stringData", "immutable"},
+}
+
+// request is the field by which a claim asks for its size. It may grow where its class allows that, and never shrinks.
+const request = "spec.resources.requests.storage"
 
 // holdsData are the kinds of which another name is another's data.
 var holdsData = []string{"apps/v1/StatefulSet", "v1/PersistentVolumeClaim"}
@@ -103,8 +121,10 @@ func (c *comparison) object(path, kind string, was, is map[string]any) {
 		switch {
 		case at == "metadata.name":
 			c.name(path, kind)
-		case slices.ContainsFunc(fixed[kind], func(f string) bool { return under(at, f) }):
+		case Fixed(was, is, at):
 			immutable = append(immutable, at)
+		case kind == "v1/PersistentVolumeClaim" && at == request:
+			c.risky(path, "%s changes: a claim grows only where its class allows that, and never shrinks", at)
 		case pods[kind] != "" && under(at, pods[kind]):
 			restart = append(restart, at)
 		default:
@@ -190,9 +210,37 @@ func gvk(object map[string]any) string {
 	return fmt.Sprintf("%v/%v", object["apiVersion"], object["kind"])
 }
 
-// Fixed says whether the API server refuses to change a field of an object that exists.
-func Fixed(apiVersion, kind, path string) bool {
-	return slices.ContainsFunc(fixed[apiVersion+"/"+kind], func(f string) bool { return under(path, f) })
+// Fixed says whether the API server refuses to change a field of an object that exists, by what the object was and is to be.
+// An expression may be of any value: what could be refused counts as refused, but for the size of a claim.
+func Fixed(was, is map[string]any, path string) bool {
+	kind := gvk(was)
+	in := func(fields []string) bool {
+		return slices.ContainsFunc(fields, func(f string) bool { return under(path, f) })
+	}
+	switch {
+	case in(fixed[kind]):
+		return true
+	case in(sealed[kind]):
+		immutable, set := was["immutable"]
+		return set && immutable != false
+	case kind == "v1/PersistentVolumeClaim" && path == request:
+		return shrinks(was, is)
+	}
+	return false
+}
+
+// shrinks says whether a claim asks for less than it did. What is no amount is for others to refuse.
+func shrinks(was, is map[string]any) bool {
+	size := func(object map[string]any) (resource.Quantity, error) {
+		value, _, _ := unstructured.NestedFieldNoCopy(object, strings.Split(request, ".")...)
+		return quantity.Parse(fmt.Sprint(value))
+	}
+	before, err := size(was)
+	if err != nil {
+		return false
+	}
+	after, err := size(is)
+	return err == nil && after.Cmp(before) < 0
 }
 
 // Restarts says whether a change of a field restarts pods.

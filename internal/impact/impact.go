@@ -66,7 +66,7 @@ func Compare(before, after []render.Object) []Change {
 		change := Change{Resource: new.Resource, Kind: new.Object.GetKind(), Name: new.Object.GetName(), Action: Changed, Fields: fields}
 		for _, f := range fields {
 			apiVersion, kind := new.Object.GetAPIVersion(), new.Object.GetKind()
-			if change.Refused == "" && compatibility.Fixed(apiVersion, kind, f.Path) {
+			if change.Refused == "" && compatibility.Fixed(old.Object.Object, new.Object.Object, f.Path) {
 				change.Refused = f.Path
 			}
 			change.Restarts = change.Restarts || compatibility.Restarts(apiVersion, kind, f.Path)

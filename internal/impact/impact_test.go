@@ -30,6 +30,8 @@ func objects(t *testing.T, texts ...string) []render.Object {
 
 const (
 	deployment = `{apiVersion: apps/v1, kind: Deployment, metadata: {name: a}, spec: {replicas: 1, selector: {matchLabels: {x: y}}, template: {spec: {containers: [{name: app, image: b}, {name: side, image: c}]}}}}`
+	sealed     = `{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, immutable: true, data: {b: c}}`
+	claim      = `{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: a}, spec: {resources: {requests: {storage: 2Gi}}}}`
 	configMap  = `{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {b: c}}`
 )
 
@@ -42,6 +44,9 @@ func TestCompare(t *testing.T) {
 		"in place":            {[]string{deployment}, []string{strings.Replace(deployment, "replicas: 1", "replicas: 2", 1)}, []string{"changed Deployment a [spec.replicas]"}},
 		"pods, by their name": {[]string{deployment}, []string{strings.Replace(deployment, "image: c", "image: d", 1)}, []string{"changed Deployment a [spec.template.spec.containers[name=side].image] restarts"}},
 		"what cannot change":  {[]string{deployment}, []string{strings.Replace(deployment, "x: y", "x: z", 1)}, []string{"changed Deployment a [spec.selector.matchLabels.x] refused spec.selector.matchLabels.x"}},
+		"what is immutable":   {[]string{sealed}, []string{strings.Replace(sealed, "b: c", "b: d", 1)}, []string{"changed ConfigMap a [data.b] refused data.b"}},
+		"a claim that grows":  {[]string{claim}, []string{strings.Replace(claim, "2Gi", "3Gi", 1)}, []string{"changed PersistentVolumeClaim a [spec.resources.requests.storage]"}},
+		"one that shrinks":    {[]string{claim}, []string{strings.Replace(claim, "2Gi", "1500Mi", 1)}, []string{"changed PersistentVolumeClaim a [spec.resources.requests.storage] refused spec.resources.requests.storage"}},
 		"what comes and goes": {[]string{deployment}, []string{configMap}, []string{"removed Deployment a [] restarts", "added ConfigMap a []"}},
 		"another name":        {[]string{configMap}, []string{strings.Replace(configMap, "name: a", "name: b", 1)}, []string{"removed ConfigMap a []", "added ConfigMap b []"}},
 		"a key with dots":     {[]string{configMap}, []string{strings.Replace(configMap, "b: c", "b.c: d", 1)}, []string{"changed ConfigMap a [data.b data[b.c]]"}},

@@ -23,6 +23,9 @@ type History struct {
 	// none did. Why says why.
 	FailedAt *time.Time
 	Why      string
+	// Broken says what is wrong with what runs where that has nothing to do with the newest revision: it fails, and its
+	// version was never Ready here with one before. Empty where that is not so.
+	Broken string
 }
 
 // HistoryOf reads the history of a place from its Releases, oldest first, without those that are being deleted.
@@ -38,14 +41,25 @@ func HistoryOf(releases []*platformv1alpha1.Release, newest int64) History {
 	h.Current = last.Spec.Revision.Number
 	h.Ready = meta.IsStatusConditionTrue(last.Status.Conditions, platformv1alpha1.ConditionReady) &&
 		(!last.Asleep() || last.Status.Sleep.SoakedSeconds > 0) // what did not run shows nothing
+	worked := false // with the version that runs, at a revision before
 	for _, r := range releases {
 		if r.Spec.Revision.Number < newest {
 			h.Back = r.Spec.Revision.Number
+			worked = worked || ShowsVersion(r, last)
 		}
+	}
+	stalled := meta.IsStatusConditionTrue(last.Status.Conditions, platformv1alpha1.ConditionStalled) && !last.Proven()
+	if !worked {
+		if stalled {
+			h.Broken = meta.FindStatusCondition(last.Status.Conditions, platformv1alpha1.ConditionReady).Message
+		}
+		return h // nobody can tell whether the revision is to blame
+	}
+	for _, r := range releases {
 		if r.Spec.Revision.Number != newest || r.Spec.Version != last.Spec.Version || r.Proven() {
 			continue
 		}
-		switch stalled := meta.IsStatusConditionTrue(r.Status.Conditions, platformv1alpha1.ConditionStalled); {
+		switch {
 		case r == last && stalled:
 			h.Why = meta.FindStatusCondition(r.Status.Conditions, platformv1alpha1.ConditionReady).Message
 		case r != last && h.Current < newest:
@@ -57,6 +71,11 @@ func HistoryOf(releases []*platformv1alpha1.Release, newest int64) History {
 		h.FailedAt = &at
 	}
 	return h
+}
+
+// ShowsVersion says that a Release was Ready with the version of another one, as the golden path makes it.
+func ShowsVersion(r, of *platformv1alpha1.Release) bool {
+	return r.Spec.Version == of.Spec.Version && r.Proven() && r.Spec.Cause != platformv1alpha1.CauseAdoption
 }
 
 // failedSince says whether a place failed after the roll-out was resumed for the last time.

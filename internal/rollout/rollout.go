@@ -2,8 +2,9 @@
 // roll-out is goes out.
 //
 // A wave begins when everybody in those before runs the revision, Ready, and has for the soak of that wave. Who fails
-// goes back to the revision before; when too many do, the roll-out halts for a person. Promotion of versions goes on
-// meanwhile: the two never change in one Release (package promotion).
+// goes back to the revision before; when too many do, the roll-out halts for a person. Who was broken before, whatever the
+// revision, is told apart: nobody waits for it, and it halts nothing. Promotion of versions goes on
+// meanwhile: the two change in one Release only where there is no other way (package promotion).
 package rollout
 
 import (
@@ -42,7 +43,16 @@ type Member struct {
 	Ready bool
 	// Failed says why the newest revision failed here, or cannot be given at all; empty where it did not.
 	Failed string
+	// Broken says what keeps the place from being Ready that has nothing to do with the newest revision; empty for
+	// nothing. Nobody waits for it, and it halts nothing.
+	Broken string
+	// Held says which place before it on its path keeps the revision from it, by being broken or having failed; empty for
+	// none. Nobody waits for it either.
+	Held string
 }
+
+// waited says whether a wave waits for the place.
+func (m *Member) waited() bool { return m.Failed != "" || m.Broken == "" && m.Held == "" }
 
 // share is where a place stands among all, from 0 to shares. It depends on nothing else, so that the same places go
 // first each time.
@@ -140,7 +150,7 @@ func Evaluate(spec *platformv1alpha1.TemplateRollout, was *platformv1alpha1.Temp
 		status.Attempt, status.ResumedAt = max(control.Attempt, 1), ptr.To(metav1.NewTime(now.Truncate(time.Second)))
 		status.State, status.Failed, status.Failures = platformv1alpha1.RolloutProgressing, 0, nil
 		for i := range members {
-			members[i].Failed = "" // what failed before the resume is tried again
+			members[i].Failed, members[i].Held = "", "" // what failed before the resume is tried again
 		}
 	}
 	return advance(spec, status, members, control, now)
@@ -193,6 +203,9 @@ func advance(spec *platformv1alpha1.TemplateRollout, status *platformv1alpha1.Te
 		if status.Wave >= last {
 			status.State, status.Impact = platformv1alpha1.RolloutComplete, nil
 			status.Message = fmt.Sprintf("Revision %d has reached everybody who follows the template.", status.Revision)
+			if status.Broken > 0 {
+				status.Message = fmt.Sprintf("Revision %d has reached everybody who follows the template, but for %d that were broken without it.", status.Revision, status.Broken)
+			}
 			return status, 0
 		}
 		status.Wave++
@@ -201,7 +214,7 @@ func advance(spec *platformv1alpha1.TemplateRollout, status *platformv1alpha1.Te
 
 // soak returns how long the wave still has to be Ready; it begins to count where it has not.
 func soak(spec *platformv1alpha1.TemplateRollout, status *platformv1alpha1.TemplateRolloutStatus, now time.Time) time.Duration {
-	if int(status.Wave) > len(spec.Waves) || status.Members == 0 {
+	if int(status.Wave) > len(spec.Waves) || status.Members == 0 && status.Broken == 0 {
 		return 0
 	}
 	need := time.Duration(spec.Waves[status.Wave-1].SoakSeconds) * time.Second
@@ -218,7 +231,9 @@ func soak(spec *platformv1alpha1.TemplateRollout, status *platformv1alpha1.Templ
 func count(status *platformv1alpha1.TemplateRolloutStatus, waves []platformv1alpha1.RolloutWave, members []Member) {
 	known, failed := status.Failures, status.Failed
 	status.Members, status.Ready, status.Failed, status.Failures = 0, 0, 0, nil
-	for _, m := range members {
+	status.Broken, status.BrokenEnvironments = 0, nil
+	for i := range members {
+		m := &members[i]
 		if m.Failed != "" {
 			status.Failed++
 			if len(status.Failures) < maxNamed {
@@ -226,6 +241,12 @@ func count(status *platformv1alpha1.TemplateRolloutStatus, waves []platformv1alp
 			}
 		}
 		if WaveOf(m.Place, waves) > status.Wave && m.Revision != status.Revision {
+			continue
+		}
+		if !m.waited() {
+			if status.Broken++; len(status.BrokenEnvironments) < maxNamed {
+				status.BrokenEnvironments = append(status.BrokenEnvironments, named(m, cmp.Or(m.Broken, m.Held)))
+			}
 			continue
 		}
 		status.Members++
@@ -236,14 +257,16 @@ func count(status *platformv1alpha1.TemplateRolloutStatus, waves []platformv1alp
 	if status.State == platformv1alpha1.RolloutHalted && status.Failed < failed {
 		status.Failed, status.Failures = failed, known // who went back is well again, and that mends nothing
 	}
-	slices.SortFunc(status.Failures, func(a, b platformv1alpha1.RolloutFailure) int {
+	byPlace := func(a, b platformv1alpha1.RolloutFailure) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Component, b.Component), cmp.Compare(a.Environment, b.Environment))
-	})
+	}
+	slices.SortFunc(status.Failures, byPlace)
+	slices.SortFunc(status.BrokenEnvironments, byPlace)
 }
 
 // failure names a member that failed. Why it did is known only until it has gone back; what was said then stands.
-func failure(m Member, known []platformv1alpha1.RolloutFailure) platformv1alpha1.RolloutFailure {
-	f := platformv1alpha1.RolloutFailure{Namespace: m.Namespace, Component: m.Component, Environment: m.Environment, Message: clip(m.Failed)}
+func failure(m *Member, known []platformv1alpha1.RolloutFailure) platformv1alpha1.RolloutFailure {
+	f := named(m, m.Failed)
 	i := slices.IndexFunc(known, func(k platformv1alpha1.RolloutFailure) bool {
 		return k.Namespace == f.Namespace && k.Component == f.Component && k.Environment == f.Environment
 	})
@@ -251,6 +274,10 @@ func failure(m Member, known []platformv1alpha1.RolloutFailure) platformv1alpha1
 		f.Message = known[i].Message
 	}
 	return f
+}
+
+func named(m *Member, why string) platformv1alpha1.RolloutFailure {
+	return platformv1alpha1.RolloutFailure{Namespace: m.Namespace, Component: m.Component, Environment: m.Environment, Message: clip(why)}
 }
 
 func clip(text string) string {

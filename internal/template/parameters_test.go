@@ -97,6 +97,32 @@ func TestResolveParametersRefuses(t *testing.T) {
 	}
 }
 
+// What an object of Kubernetes must have is asked of a parameter that is one, as in a custom resource.
+func TestResolveParametersRefusesWhatIsNoObjectOfKubernetes(t *testing.T) {
+	compiled := compile(t, `
+summary: a
+parameters:
+  type: object
+  properties:
+    extra:
+      type: array
+      items: {type: object, x-kubernetes-embedded-resource: true, x-kubernetes-preserve-unknown-fields: true}
+resources:
+- {id: config, object: {apiVersion: v1, kind: ConfigMap, metadata: {name: a}}}
+`)
+	for in, want := range map[string]string{
+		`{"extra": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"a": "b"}}]}`: "",
+		`{"extra": [{"foo": "bar"}]}`: "parameters.extra[0].apiVersion: Required value\nparameters.extra[0].kind: Required value",
+		`{"extra": [{"apiVersion": "v1", "kind": "not a kind"}]}`: "parameters.extra[0].kind: Invalid value: \"not a kind\": may have mixed case, but should otherwise match: " +
+			"a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character " +
+			"(e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')",
+	} {
+		if _, errs := compiled.ResolveParameters(object(t, in), nil); messages(errs) != want {
+			t.Errorf("%s: got\n%s\nwant\n%s", in, messages(errs), want)
+		}
+	}
+}
+
 // A rule is asked though something else is wrong, unless it is about that.
 func TestResolveParametersNamesBrokenRulesBesideOtherErrors(t *testing.T) {
 	compiled := compile(t, `

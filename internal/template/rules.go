@@ -6,6 +6,7 @@ import (
 
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/listtype"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/objectmeta"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -17,6 +18,7 @@ func (p *parameters) check(values map[string]any, at *field.Path) field.ErrorLis
 	defaulting.Default(values, p.structural)
 	numbers(values, p.structural)
 	errs := plain(validation.ValidateCustomResource(at, values, p.validator), at, values)
+	errs = append(errs, objectmeta.Validate(context.Background(), at, values, p.structural, false)...) // x-kubernetes-embedded-resource
 	return append(errs, listtype.ValidateListSetsAndMaps(at, p.structural, values)...)
 }
 

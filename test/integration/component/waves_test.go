@@ -194,6 +194,31 @@ data: "${{%s: '%s'}}"
 		}
 	})
 
+	It("is not halted by what was broken before, names that, and does not wait for it", func(ctx context.Context) {
+		t := newTeam(ctx, "dev", "prod")
+		st := staged(ctx, 0)
+		next(ctx, st, keyed("params.key", "one"))
+		Eventually(ctx, framework.Read(admin, st)).Should(isAt(platformv1alpha1.RolloutComplete, 2, 3))
+		good := deploy(ctx, framework.Component(t.home, "good", st.Name, "dev", "prod"))
+		bad := framework.Component(t.home, "bad", st.Name, "dev", "prod")
+		deploy(ctx, bad)
+		settled(ctx, good)
+		settled(ctx, bad)
+		change(ctx, bad, func(c *platformv1alpha1.Component) { c.Spec.Parameters = framework.JSON(`{key: "not a key"}`) })
+		Eventually(ctx, framework.Read(admin, t.release("bad", "dev", 2))).Should(framework.BeStalled(platformv1alpha1.ReasonApplyFailed, "not a key"))
+
+		next(ctx, st, keyed("params.key", "two"))
+		Eventually(ctx, framework.Read(admin, st)).Should(And(isAt(platformv1alpha1.RolloutComplete, 3, 3), HaveField("Status.Rollout", HaveValue(And(
+			HaveField("Failed", BeZero()), HaveField("Broken", BeNumerically(">=", 1)),
+			HaveField("BrokenEnvironments", ContainElement(And(HaveField("Namespace", t.home), HaveField("Component", "bad"),
+				HaveField("Environment", "dev"), HaveField("Message", ContainSubstring("not a key"))))))))))
+		Eventually(ctx, runsRevision(good, 3, 3)).Should(Succeed())
+
+		By("mending it, after which it gets the revision as everybody did")
+		change(ctx, bad, func(c *platformv1alpha1.Component) { c.Spec.Parameters = framework.JSON(`{key: mended}`) })
+		Eventually(ctx, runsRevision(bad, 3, 3)).Should(Succeed())
+	})
+
 	It("brings everybody back when it is aborted", func(ctx context.Context) {
 		t := newTeam(ctx, "dev", "prod")
 		st := staged(ctx, 3600)

@@ -5,7 +5,9 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -61,6 +63,22 @@ var _ = Describe("A change that could break Components", func() {
 		Expect(read(ctx, st).Status.Changes).To(ConsistOf(And(
 			HaveField("Level", platformv1alpha1.ChangeBreaking), HaveField("Path", "parameters.size"), HaveField("Message", ContainSubstring("maximum was 10, is 5")))))
 
+		const why = "Compiled as revision 2. Components could fail at what it changes, which is allowed from revision 1: nobody needs more"
+		Expect(read(ctx, st)).To(framework.HaveCondition("Ready", metav1.ConditionTrue, "Compiled", why))
+		Eventually(ctx, func(ctx context.Context) ([]string, error) {
+			var list eventsv1.EventList
+			if err := admin.List(ctx, &list); err != nil {
+				return nil, err
+			}
+			var notes []string
+			for i := range list.Items {
+				if list.Items[i].Regarding.Name == st.Name {
+					notes = append(notes, list.Items[i].Note)
+				}
+			}
+			return notes, nil
+		}).Should(ContainElement(why), "those whose Components break are told why")
+
 		By("taking the leave away again, which is no new content")
 		change(ctx, st, func(st *platformv1alpha1.ServiceTemplate) { st.Spec.Rollout = nil })
 		Eventually(ctx, framework.Read(admin, st)).Should(HaveField("Status.ObservedGeneration", BeEquivalentTo(3)))
@@ -91,14 +109,66 @@ var _ = Describe("A change that could break Components", func() {
 		Eventually(ctx, framework.Read(admin, st)).Should(And(latest(2), framework.BeReady()))
 	})
 
-	It("passes while the template is experimental", func(ctx context.Context) {
+	become := func(ctx context.Context, st *platformv1alpha1.ServiceTemplate, maturity platformv1alpha1.Maturity) {
+		GinkgoHelper()
+		change(ctx, st, func(st *platformv1alpha1.ServiceTemplate) { st.Spec.Maturity = maturity })
+	}
+	promised := func(st *platformv1alpha1.ServiceTemplate, maturity platformv1alpha1.Maturity) func(Gomega, context.Context) {
+		return func(g Gomega, ctx context.Context) {
+			rev := &platformv1alpha1.ServiceTemplateRevision{}
+			g.Expect(admin.Get(ctx, client.ObjectKey{Name: st.Name + "-1"}, rev)).To(Succeed())
+			g.Expect(rev.Status.Maturity).To(Equal(maturity))
+		}
+	}
+
+	It("passes while the template is experimental, and was from the revision on", func(ctx context.Context) {
+		st := configMap("one")
+		st.Spec.Maturity = platformv1alpha1.MaturityExperimental
+		st.Spec.Parameters = framework.JSON(`{type: object, properties: {size: {type: integer, maximum: 10, default: 1}}}`)
+		created(ctx, st)
+		follow(ctx, st, nil)
+		Eventually(ctx, promised(st, platformv1alpha1.MaturityExperimental)).Should(Succeed())
+		Eventually(ctx, func(ctx context.Context) error { // the webhook's cache comes to know of it
+			live := read(ctx, st)
+			narrow(live)
+			return admin.Update(ctx, live)
+		}).Should(Succeed())
+		Eventually(ctx, framework.Read(admin, st)).Should(And(latest(2), framework.BeReady()))
+	})
+
+	It("is refused in the edit that makes the template experimental, and after it", func(ctx context.Context) {
 		st := stable(ctx, nil)
 		follow(ctx, st, nil)
+		live := read(ctx, st)
+		narrow(live)
+		live.Spec.Maturity = platformv1alpha1.MaturityExperimental
+		Expect(admin.Update(ctx, live)).To(MatchError(And(ContainSubstring("parameters.size: narrowed: maximum was 10, is 5"),
+			ContainSubstring("Revision 1 was promised to be Stable"))))
+
+		By("making it experimental alone, which breaks nobody")
+		become(ctx, st, platformv1alpha1.MaturityExperimental)
+		Eventually(ctx, framework.Read(admin, st)).Should(HaveField("Status.ObservedGeneration", BeEquivalentTo(2)))
+		Eventually(ctx, promised(st, platformv1alpha1.MaturityStable)).Should(Succeed())
+		live = read(ctx, st)
+		narrow(live)
+		Expect(admin.Update(ctx, live)).To(MatchError(ContainSubstring("Revision 1 was promised to be Stable")))
+	})
+
+	It("is refused after the template was stable for a while, though its revision began as experimental", func(ctx context.Context) {
+		st := configMap("one")
+		st.Labels = map[string]string{framework.LabelUnchecked: ""}
+		st.Spec.Maturity = platformv1alpha1.MaturityExperimental
+		st.Spec.Parameters = framework.JSON(`{type: object, properties: {size: {type: integer, maximum: 10, default: 1}}}`)
+		created(ctx, st)
+		follow(ctx, st, nil)
+		Eventually(ctx, promised(st, platformv1alpha1.MaturityExperimental)).Should(Succeed())
+		become(ctx, st, platformv1alpha1.MaturityStable)
+		Eventually(ctx, promised(st, platformv1alpha1.MaturityStable)).Should(Succeed())
 		change(ctx, st, func(st *platformv1alpha1.ServiceTemplate) {
 			narrow(st)
 			st.Spec.Maturity = platformv1alpha1.MaturityExperimental
 		})
-		Eventually(ctx, framework.Read(admin, st)).Should(And(latest(2), framework.BeReady()))
+		Eventually(ctx, framework.Read(admin, st)).Should(framework.BeStalled(platformv1alpha1.ReasonBreakingChange, "Revision 1 was promised to be Stable", "Revision 1 keeps serving."))
 	})
 })
 

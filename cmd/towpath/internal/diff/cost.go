@@ -24,16 +24,17 @@ type Cost struct {
 // CostOf estimates what was rendered before and after. An error names the place.
 func CostOf(before, after []offline.Result, prices *cost.Prices) (*Cost, error) {
 	c := &Cost{Currency: prices.Currency}
+	changed := byPlace(after)
 	for i := range before {
-		j := slices.IndexFunc(after, func(r offline.Result) bool { return placeOf(&r) == placeOf(&before[i]) })
-		if j < 0 {
+		new := changed[before[i].Place()]
+		if new == nil {
 			continue
 		}
 		was, err := c.estimate(&before[i], prices)
 		if err != nil {
 			return nil, err
 		}
-		is, err := c.estimate(&after[j], prices)
+		is, err := c.estimate(new, prices)
 		if err != nil {
 			return nil, err
 		}
@@ -46,7 +47,7 @@ func CostOf(before, after []offline.Result, prices *cost.Prices) (*Cost, error) 
 func (c *Cost) estimate(r *offline.Result, prices *cost.Prices) (decimal.Decimal, error) {
 	found, err := cost.Of(cost.Input{Objects: render.Plain(r.Objects), Prices: prices, Tier: r.Tier, Awake: cost.AwakeBy(r.Sleep)})
 	if err != nil {
-		return decimal.Zero, fmt.Errorf("%s: %w", placeOf(r), err)
+		return decimal.Zero, fmt.Errorf("%s: %w", r.Place(), err)
 	}
 	c.Assumed = c.Assumed || slices.ContainsFunc(found.Parts, func(p cost.Part) bool { return p.PriceFrom == cost.DefaultList })
 	return found.Monthly.Expected, nil

@@ -16,8 +16,10 @@ const (
 )
 
 // Breaking says that the change needs leave that the template does not give.
-func (r *Report) Breaking() bool {
-	return len(r.Changes) > 0 && r.Changes[0].Level == platformv1alpha1.ChangeBreaking && !r.Allowed
+func (r *Report) Breaking() bool { return r.breaks() && !r.Allowed }
+
+func (r *Report) breaks() bool {
+	return len(r.Changes) > 0 && r.Changes[0].Level == platformv1alpha1.ChangeBreaking
 }
 
 // Print writes a report for people.
@@ -77,11 +79,17 @@ func Markdown(out io.Writer, r *Report) error {
 // summary is the report in a sentence.
 func (r *Report) summary() string {
 	text := fmt.Sprintf("Followed in %s; something changes in %d of them, and pods restart in %d.", count(r.Following, "environment"), r.Changed, r.Restarting)
-	if n := len(r.Cannot); n > 0 {
-		text += fmt.Sprintf(" %s cannot get it.", count(n, "of them"))
+	if r.Refused > 0 {
+		text += fmt.Sprintf(" %d of them cannot get it.", r.Refused)
 	}
-	if r.Breaking() {
+	if r.Invalid > 0 {
+		text += fmt.Sprintf(" %d of them cannot be compared, since the Component is not valid as it is.", r.Invalid)
+	}
+	switch {
+	case r.Breaking():
 		text += " The change is BREAKING, and is refused unless the template allows it (spec.rollout.allowBreaking)."
+	case r.breaks() && r.AllowedFrom > 0:
+		text += fmt.Sprintf(" The change is BREAKING, and allowed only from revision %d: the files do not tell whether that is the newest.", r.AllowedFrom)
 	}
 	if r.Cost != nil && (!r.Cost.Before.IsZero() || !r.Cost.After.IsZero()) {
 		text += " " + r.Cost.String()
@@ -89,7 +97,7 @@ func (r *Report) summary() string {
 	return text
 }
 
-// rest lists who cannot get the change, and who is pinned.
+// rest lists who cannot get the change, what is wrong without it, and who is pinned.
 func (r *Report) rest(quote, title, item string) string {
 	var b strings.Builder
 	list := func(name string, items []string) {
@@ -102,16 +110,16 @@ func (r *Report) rest(quote, title, item string) string {
 		}
 	}
 	list("cannot get it", r.Cannot)
+	list("not valid as it is, whatever changes", r.Already)
 	list("pinned, and stay as they are", r.Pinned)
 	return b.String()
 }
 
 func (g *Group) what() string {
 	text := string(g.Action)
-	if g.Refused {
-		text += ", and REFUSED by the API server where it exists"
-	}
 	switch {
+	case g.Refused:
+		text += ", and REFUSED by the API server where it exists"
 	case g.Restarts && g.Action == impact.Removed:
 		text += ", its pods end"
 	case g.Restarts:
@@ -125,6 +133,9 @@ func (g *Group) where() string {
 	text := strings.Join(named, ", ")
 	if more := len(g.Places) - len(named); more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
+	}
+	if g.OtherValues {
+		text += ", each with values of its own: those of the first are shown"
 	}
 	return text
 }
@@ -156,7 +167,7 @@ func cell(text string) string {
 }
 
 func count(n int, what string) string {
-	if n == 1 || what == "of them" {
+	if n == 1 {
 		return fmt.Sprintf("%d %s", n, what)
 	}
 	return fmt.Sprintf("%d %ss", n, what)

@@ -221,6 +221,17 @@ type Result struct {
 	Sleep sleep.Plan
 }
 
+// Place is one environment of a Component.
+type Place struct {
+	// Namespace is the home namespace of the Component.
+	Namespace, Component, Environment string
+}
+
+func (p Place) String() string { return p.Namespace + "/" + p.Component + " in " + p.Environment }
+
+// Place is what was rendered where.
+func (r *Result) Place() Place { return Place{r.Namespace, r.Component, r.Environment} }
+
 // Selection chooses what to render; empty fields choose all.
 type Selection struct {
 	Component    string

@@ -52,6 +52,25 @@ func (w *World) Shipped(name string) bool {
 	return t != nil && t.document.File == shippedFile
 }
 
+// Places are the environments of the Components of a template, and of the Releases of it, whether they render or not.
+func (w *World) Places(name string) []Place {
+	var places []Place
+	for _, component := range w.components {
+		if component.Spec.TemplateRef.Name != name {
+			continue
+		}
+		for _, step := range component.Spec.Environments {
+			places = append(places, Place{component.Namespace, component.Name, step.Name})
+		}
+	}
+	for _, release := range w.releases {
+		if release.Spec.Template == name {
+			places = append(places, Place{release.Namespace, release.Spec.Component.Name, release.Spec.Environment.Name})
+		}
+	}
+	return places
+}
+
 // Pinned returns the Components of a template that are pinned to a revision, as namespace/name at revision, sorted.
 func (w *World) Pinned(name string) []string {
 	var pinned []string
