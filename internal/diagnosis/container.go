@@ -21,7 +21,13 @@ var (
 	imageReasons = []string{
 		"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed",
 	}
-	startReasons = []string{"RunContainerError", "CreateContainerError", "PreStartHookError", "PostStartHookError", "CreatePodSandboxError"}
+	startReasons = []string{"RunContainerError", "CreateContainerError", "CreatePodSandboxError"}
+)
+
+// Reasons of hooks. The message of a postStart hook holds its command and all that it printed, and is never passed on.
+const (
+	preStartReason  = "PreStartHookError"
+	postStartReason = "PostStartHookError"
 )
 
 // ofContainer returns what keeps a container from running, nil where it runs or is just being started.
@@ -34,6 +40,10 @@ func ofContainer(pod *corev1.Pod, status *corev1.ContainerStatus) *Cause {
 		return misconfigured(pod, status.Name, waiting.Message)
 	case waiting != nil && slices.Contains(startReasons, waiting.Reason):
 		return notStarted(pod, status.Name, waiting.Message)
+	case waiting != nil && waiting.Reason == preStartReason:
+		return notPrepared(pod, status.Name)
+	case waiting != nil && waiting.Reason == postStartReason:
+		return hookFailed(pod, status)
 	}
 	ended := status.State.Terminated
 	if ended == nil {
@@ -118,6 +128,24 @@ func notStarted(pod *corev1.Pod, container, message string) *Cause {
 	return cause
 }
 
+// notPrepared is for hooks of the kubelet itself, which give a container its devices.
+func notPrepared(pod *corev1.Pod, container string) *Cause {
+	return &Cause{
+		Reason: platformv1alpha1.ReasonContainerStartFailed, depth: depthStart,
+		Message: fmt.Sprintf("Container %s cannot be started: its node could not prepare it", container),
+		Next:    fmt.Sprintf("This is for the platform team; what the node says: kubectl -n %s describe pod %s", pod.Namespace, pod.Name),
+	}
+}
+
+// hookFailed says that a container was ended because its postStart hook failed, and nothing of what that printed.
+func hookFailed(pod *corev1.Pod, status *corev1.ContainerStatus) *Cause {
+	return &Cause{
+		Reason: platformv1alpha1.ReasonContainerStartFailed, Final: status.RestartCount >= restartsThatTell, Ended: true, depth: depthStart,
+		Message: fmt.Sprintf("The postStart hook of container %s failed, so that the container was ended%s", status.Name, again(status)),
+		Next:    fmt.Sprintf("Correct the hook; what it printed: kubectl -n %s describe pod %s", pod.Namespace, pod.Name),
+	}
+}
+
 // expandsSecret says whether the kubelet puts the value of a Secret into a container's command.
 func expandsSecret(pod *corev1.Pod, name string) bool {
 	for _, container := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
@@ -140,10 +168,6 @@ func expandsSecret(pod *corev1.Pod, name string) bool {
 // crashed says how a container ended.
 func crashed(pod *corev1.Pod, status *corev1.ContainerStatus, ended *corev1.ContainerStateTerminated) *Cause {
 	often := status.RestartCount >= restartsThatTell || pod.Spec.RestartPolicy == corev1.RestartPolicyNever
-	again := ""
-	if status.RestartCount > 0 {
-		again = fmt.Sprintf(", and was started again %d times", status.RestartCount)
-	}
 	logs := fmt.Sprintf("kubectl -n %s logs %s -c %s", pod.Namespace, pod.Name, status.Name)
 	if status.RestartCount > 0 {
 		logs += " --previous"
@@ -151,15 +175,23 @@ func crashed(pod *corev1.Pod, status *corev1.ContainerStatus, ended *corev1.Cont
 	if ended.Reason == "OOMKilled" {
 		return &Cause{
 			Reason: platformv1alpha1.ReasonOutOfMemory, Final: often, Ended: true, depth: depthEnd,
-			Message: fmt.Sprintf("Container %s needed more memory than %s, and was killed%s", status.Name, limit(pod, status.Name), again),
+			Message: fmt.Sprintf("Container %s needed more memory than %s, and was killed%s", status.Name, limit(pod, status.Name), again(status)),
 			Next:    "Give it more memory by a parameter of the golden path, or have it need less",
 		}
 	}
 	return &Cause{
 		Reason: platformv1alpha1.ReasonCrashLoop, Final: often, Ended: true, depth: depthEnd,
-		Message: fmt.Sprintf("Container %s ended with exit code %d%s%s", status.Name, ended.ExitCode, exitCode(ended.ExitCode), again),
+		Message: fmt.Sprintf("Container %s ended with exit code %d%s%s", status.Name, ended.ExitCode, exitCode(ended.ExitCode), again(status)),
 		Next:    "See what it said: " + logs,
 	}
+}
+
+// again says how often a container was started again.
+func again(status *corev1.ContainerStatus) string {
+	if status.RestartCount == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", and was started again %d times", status.RestartCount)
 }
 
 // exitCode explains an exit code; those above 128 are a signal's by convention of the shell, and of Docker before

@@ -332,6 +332,34 @@ func TestFind_SaysNothingOfACommandWithSecrets(t *testing.T) {
 	}
 }
 
+// The kubelet puts a hook's command, and all that it printed, into the message.
+func TestFind_SaysNothingThatAHookPrinted(t *testing.T) {
+	const printed = `Exec lifecycle hook ([sh -c env]) for Container "app" in Pod "checkout-5f9-abc_shop-dev(1)" failed - error: command 'sh -c env' exited with 1: , message: "PASSWORD=hunter2"`
+	for reason, c := range map[string]struct {
+		restarts int32
+		message  string
+		final    bool
+		ended    bool
+	}{
+		"PostStartHookError":                      {0, "The postStart hook of container app failed, so that the container was ended", false, true},
+		"PostStartHookError, and again and again": {3, "so that the container was ended, and was started again 3 times", true, true},
+		"PreStartHookError":                       {5, "Container app cannot be started: its node could not prepare it", false, false},
+	} {
+		short, _, _ := strings.Cut(reason, ",")
+		got := diagnosis.Find(of(pod(waiting(short, printed), func(p *corev1.Pod) { p.Status.ContainerStatuses[0].RestartCount = c.restarts })))
+		if got == nil {
+			t.Errorf("%s: found nothing", reason)
+			continue
+		}
+		if got.Reason != platformv1alpha1.ReasonContainerStartFailed || !strings.Contains(got.Message, c.message) || got.Final != c.final || got.Ended != c.ended {
+			t.Errorf("%s: got %+v", reason, *got)
+		}
+		if strings.Contains(got.Message+got.Next, "hunter2") || !strings.Contains(got.Next, "kubectl -n shop-dev describe pod checkout-5f9-abc") {
+			t.Errorf("%s: says %q, %q", reason, got.Message, got.Next)
+		}
+	}
+}
+
 // What a probe's command printed may be anything.
 func TestFind_SaysNothingThatACommandPrinted(t *testing.T) {
 	e := with(of(pod(running)), event("Pod", "checkout-5f9-abc", "Unhealthy", "Readiness probe failed: password=hunter2", 0))
