@@ -101,6 +101,8 @@ var overriddens = []overridden{
 	{what: "the priority of the cluster's own pods", patch: inPods("priorityClassName: system-node-critical"), guarded: "priorityClassName"},
 	{what: "a volume of somebody else", guarded: "volumeName",
 		patch: inPods("volumes: [{name: x, ephemeral: {volumeClaimTemplate: {spec: {volumeName: theirs, accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}}}]")},
+	{what: "volumes by their labels", guarded: "volumeClaimTemplate.spec.selector",
+		patch: inPods("volumes: [{name: x, ephemeral: {volumeClaimTemplate: {spec: {selector: {matchLabels: {team: other}}, accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}}}]")},
 	{what: "another team's label on a claim", refused: "Towpath sets it",
 		patch: inPods("volumes: [{name: x, ephemeral: {volumeClaimTemplate: {metadata: {labels: {platform.towpath.dev/team: other}}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}}}]")},
 
