@@ -257,14 +257,19 @@ func TestFind(t *testing.T) {
 		final              bool
 	}
 	for name, c := range map[string]pull{
-		"an image that is not there":    {"ImagePullBackOff", `Back-off pulling image "registry.example/shop/checkout:1.4.2": ErrImagePull: rpc error: code = NotFound desc = failed to pull and unpack image "registry.example/shop/checkout:1.4.2": not found`, "the registry does not have it", true},
-		"the same at the first try":     {"ErrImagePull", "not found", "the registry does not have it", false},
-		"a registry that refuses":       {"ImagePullBackOff", "pull access denied, repository does not exist or may require authorization", "the registry refuses access, or has no such repository", true},
-		"a registry that is away":       {"ImagePullBackOff", `dial tcp: lookup registry.example: no such host`, "the registry cannot be reached", false},
-		"a registry with a limit":       {"ImagePullBackOff", "toomanyrequests: You have reached your pull rate limit", "the registry refuses so many requests", false},
-		"an image for other processors": {"ImagePullBackOff", "no match for platform in manifest: not found", "the image is not built for the processor of the node", true},
-		"no image name":                 {"InvalidImageName", "couldn't parse image name", "this is no name of an image", true},
-		"an image that must be there":   {"ErrImageNeverPull", "Container image is not present with pull policy of Never", "the node does not have it, and may not pull it", true},
+		"an image that is not there":                   {"ImagePullBackOff", `Back-off pulling image "registry.example/shop/checkout:1.4.2": ErrImagePull: rpc error: code = NotFound desc = failed to pull and unpack image "registry.example/shop/checkout:1.4.2": not found`, "the registry does not have it", true},
+		"the same at the first try":                    {"ErrImagePull", "not found", "the registry does not have it", false},
+		"a registry that refuses":                      {"ImagePullBackOff", "pull access denied, repository does not exist or may require authorization", "the registry refuses access, or has no such repository", true},
+		"a registry that is away":                      {"ImagePullBackOff", `dial tcp: lookup registry.example: no such host`, "the registry cannot be reached", false},
+		"a registry with a limit":                      {"ImagePullBackOff", "toomanyrequests: You have reached your pull rate limit", "the registry refuses so many requests", false},
+		"an image for other processors":                {"ImagePullBackOff", "no match for platform in manifest: not found", "the image is not built for the processor of the node", true},
+		"no image name":                                {"InvalidImageName", "couldn't parse image name", "this is no name of an image", true},
+		"an image that must be there":                  {"ErrImageNeverPull", "Container image is not present with pull policy of Never", "the node does not have it, and may not pull it", true},
+		"a signature that is refused":                  {"SignatureValidationFailed", "image pull failed because the signature validation failed", "its signature is refused", true},
+		"a node without room":                          {"ImagePullBackOff", `failed to extract layer: write /var/lib/containerd/blob: no space left on device`, "the disk of the node is full", false},
+		"a registry that the kubelet knows to be away": {"RegistryUnavailable", "image pull failed", "the registry cannot be reached", false},
+		"a status alone":                               {"ImagePullBackOff", `unexpected status code [manifests 1.4.2]: 403`, "the registry refuses access, or has no such repository", true},
+		"a status after an address":                    {"ImagePullBackOff", `unexpected status from HEAD request to https://registry.example/v2/shop/checkout/manifests/1.4.2: 500 Oops`, "the registry cannot be reached", false},
 	} {
 		evidence, want := image(c.reason, c.said, c.what, c.final)
 		cases[name] = struct {
@@ -291,6 +296,37 @@ func TestFind(t *testing.T) {
 				t.Errorf("%q has what the process logged", got.Message)
 			}
 		})
+	}
+}
+
+// Names, tags, digests and addresses hold anything, and mean nothing.
+func TestFind_AnImageErrorIsWhatTheRegistrySays(t *testing.T) {
+	const missing, access, away, limit = "the registry does not have it", "the registry refuses access", "the registry cannot be reached", "refuses so many requests"
+	for said, c := range map[string]struct{ image, what string }{
+		`failed to resolve reference: unexpected status from HEAD request to registry.example/v2/shop/app/manifests/a4291bc: 403 Forbidden`: {"registry.example/shop/app:a4291bc", access},
+		`unexpected status code [manifests a4291bc]: 403`:        {"registry.example/shop/app:a4291bc", access},
+		`manifest for registry.example/shop/app:1.429 not found`: {"registry.example/shop/app:1.429", missing},
+		`manifests/429: not found`:                               {"registry.example/shop/app:429", missing},
+		`unexpected status [manifests 500]: 404`:                 {"registry.example/shop/app:500", missing},
+		`httpReadSeeker: failed open: Get "https://s3.example/b?X-Amz-Signature=4f403a&X=1": dial tcp: i/o timeout`: {"app:1", away},
+		`fetching blob: 503 from https://s3.example/b?X-Amz-Signature=4f403a`:                                       {"app:1", away},
+		`repository shop/geofence-denied: manifest unknown`:                                                         {"registry.example/shop/geofence-denied:1", missing},
+		`docker.io/library/forbidden:1: not found`:                                                                  {"docker.io/library/forbidden:1", missing},
+		`sha256:4034296500 : not found`:                                                                             {"app@sha256:4034296500", missing},
+		`429: slow down`:                                                                                            {"app:1", limit},
+		`error pulling image (status: 429)`:                                                                         {"app:1", limit},
+		`Error: port 5000 of 10.0.0.1 answers nothing`:                                                              {"app:1", ": Error: port 5000 of 10.0.0.1 answers nothing"},
+		`Get s3.example/b?X-Amz-Signature=4f403a: broken pipe`:                                                      {"app:1", ": Get s3.example/b"},
+		`layer 3 of 403 is odd`:                                                                                     {"app:1", "odd"},
+	} {
+		got := diagnosis.Find(of(pod(waiting("ImagePullBackOff", said), func(p *corev1.Pod) { p.Spec.Containers[0].Image = c.image })))
+		if got == nil || got.Reason != platformv1alpha1.ReasonImagePullFailed || !strings.Contains(got.Message, "Image "+c.image+" cannot be pulled") || !strings.Contains(got.Message, c.what) {
+			t.Errorf("%s: got %+v, want %q", said, got, c.what)
+		}
+	}
+	got := diagnosis.Find(of(pod(waiting("ImagePullBackOff", `Get "https://me:hunter2@s3.example/b?X-Amz-Signature=hunter2": strange`))))
+	if got == nil || strings.Contains(got.Message, "hunter2") || !strings.Contains(got.Message, `Get "https://s3.example/b": strange`) {
+		t.Errorf("got %+v, with what lets in whoever reads it", got)
 	}
 }
 
