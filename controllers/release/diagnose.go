@@ -71,7 +71,7 @@ func name(status *platformv1alpha1.ReleaseObjectStatus, cause *diagnosis.Cause) 
 func (r *Reconciler) look(ctx context.Context, release *platformv1alpha1.Release, workload *unstructured.Unstructured) (*diagnosis.Cause, error) {
 	namespace := client.InNamespace(release.Spec.Environment.Namespace)
 	evidence := diagnosis.Evidence{
-		Kind: workload.GetKind(), Namespace: workload.GetNamespace(), Name: workload.GetName(), NotCreated: readiness.NotCreated(workload),
+		Kind: workload.GetKind(), Namespace: workload.GetNamespace(), Name: workload.GetName(), NotCreated: readiness.NotCreated(workload), Now: r.Clock.Now(),
 	}
 	var pods corev1.PodList
 	if err := r.Live.List(ctx, &pods, namespace, client.Limit(maxPods), client.MatchingLabels{

@@ -5,15 +5,22 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 )
 
-// restartsThatTell is how often a container must have been started again before it is taken to go on failing: one
-// that waits for another service at its start comes up by then.
-const restartsThatTell = 3
+const (
+	// restartsThatTell is how often a container must have been started again, and ended again, before it is taken to go
+	// on failing: one that waits for another service at its start comes up by then.
+	restartsThatTell = 3
+	// settled is how long a container runs until it is taken to stay: the kubelet forgets how often it ended after as long.
+	settled = 10 * time.Minute
+	// aLittle is by how much more than twice as long as before a container must run to have got further than it did.
+	aLittle = 10 * time.Second
+)
 
 // What the kubelet says of waiting containers, in pkg/kubelet/images/types.go and pkg/kubelet/container/sync_result.go of
 // Kubernetes.
@@ -31,7 +38,7 @@ const (
 )
 
 // ofContainer returns what keeps a container from running, nil where it runs or is just being started.
-func ofContainer(pod *corev1.Pod, status *corev1.ContainerStatus) *Cause {
+func ofContainer(pod *corev1.Pod, status *corev1.ContainerStatus, now time.Time) *Cause {
 	waiting := status.State.Waiting
 	switch {
 	case waiting != nil && slices.Contains(imageReasons, waiting.Reason):
@@ -57,8 +64,31 @@ func ofContainer(pod *corev1.Pod, status *corev1.ContainerStatus) *Cause {
 		return notStarted(pod, status.Name, ended.Message)
 	case ended.ExitCode == 0 && status.State.Terminated != nil && status.RestartCount == 0:
 		return nil // an init container that is done
+	case status.State.Running != nil && stays(status.State.Running, ended, now):
+		return nil // that it ended once is not what keeps it from being ready now
 	}
 	return crashed(pod, status, ended)
+}
+
+// ran is how long a container ran that ended; 0 where that is not known.
+func ran(ended *corev1.ContainerStateTerminated) time.Duration {
+	return max(ended.FinishedAt.Sub(ended.StartedAt.Time), 0)
+}
+
+// stays says whether a container that was started again has got past where it ended before. One that ends again and
+// again runs about as long each time.
+func stays(running *corev1.ContainerStateRunning, before *corev1.ContainerStateTerminated, now time.Time) bool {
+	return now.Sub(running.StartedAt.Time) > min(2*ran(before)+aLittle, settled)
+}
+
+// loops says whether a container ends again and again, so that waiting does not help. One that ran for long before is
+// started again as if for the first time.
+func loops(pod *corev1.Pod, status *corev1.ContainerStatus, ended *corev1.ContainerStateTerminated) bool {
+	ends := status.RestartCount
+	if status.State.Running == nil {
+		ends++
+	}
+	return pod.Spec.RestartPolicy == corev1.RestartPolicyNever || ends > restartsThatTell && ran(ended) < settled
 }
 
 // noSecret and noKey are messages of pkg/kubelet/kubelet_pods.go of Kubernetes.
@@ -167,7 +197,7 @@ func expandsSecret(pod *corev1.Pod, name string) bool {
 
 // crashed says how a container ended.
 func crashed(pod *corev1.Pod, status *corev1.ContainerStatus, ended *corev1.ContainerStateTerminated) *Cause {
-	often := status.RestartCount >= restartsThatTell || pod.Spec.RestartPolicy == corev1.RestartPolicyNever
+	often := loops(pod, status, ended)
 	logs := fmt.Sprintf("kubectl -n %s logs %s -c %s", pod.Namespace, pod.Name, status.Name)
 	if status.RestartCount > 0 {
 		logs += " --previous"

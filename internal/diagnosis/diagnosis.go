@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -46,6 +47,8 @@ type Evidence struct {
 	Pods []corev1.Pod
 	// Events are warnings about the pods and about the workload, in any order; they may be missing.
 	Events []corev1.Event
+	// Now is when all of this was read: how long a container has run goes by it.
+	Now time.Time
 }
 
 // Depths of causes, the first one first.
@@ -66,7 +69,7 @@ func Find(e Evidence) *Cause {
 		if isReady(pod) {
 			continue
 		}
-		if cause := ofPod(pod, about(e.Events, "Pod", pod.Name)); cause != nil {
+		if cause := ofPod(pod, about(e.Events, "Pod", pod.Name), e.Now); cause != nil {
 			cause.Pod = pod.Name
 			causes = append(causes, cause)
 		}
@@ -136,12 +139,12 @@ func template(pod *corev1.Pod) string {
 }
 
 // ofPod returns the first cause of one pod that is not ready.
-func ofPod(pod *corev1.Pod, events []corev1.Event) *Cause {
+func ofPod(pod *corev1.Pod, events []corev1.Event, now time.Time) *Cause {
 	if pod.Status.Phase == corev1.PodFailed && pod.Status.Reason == "Evicted" {
 		return evicted(pod)
 	}
 	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
-		if cause := ofContainer(pod, &status); cause != nil {
+		if cause := ofContainer(pod, &status, now); cause != nil {
 			cause.Container = status.Name
 			return cause
 		}

@@ -368,6 +368,47 @@ func TestFind_SaysNothingOfACommandWithSecrets(t *testing.T) {
 	}
 }
 
+// What a container that ended did before says nothing once it has got further, or has run for long.
+func TestFind_AContainerThatRunsAgain(t *testing.T) {
+	// again is a container that ran for before, ended, and runs since ago, or waits where that is 0.
+	again := func(restarts int32, before, ago time.Duration) diagnosis.Evidence {
+		end := noon.Add(-ago - 20*time.Second)
+		e := of(pod(running, func(p *corev1.Pod) {
+			status := &p.Status.ContainerStatuses[0]
+			status.RestartCount = restarts
+			status.State.Running.StartedAt = metav1.NewTime(noon.Add(-ago))
+			if ago == 0 {
+				status.State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}
+			}
+			status.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{
+				ExitCode: 1, Reason: "Error", StartedAt: metav1.NewTime(end.Add(-before)), FinishedAt: metav1.NewTime(end),
+			}
+		}))
+		e.Now = noon
+		return e
+	}
+	const crash, probe = platformv1alpha1.ReasonCrashLoop, platformv1alpha1.ReasonProbeFailed
+	for name, c := range map[string]struct {
+		evidence diagnosis.Evidence
+		reason   string
+		final    bool
+	}{
+		"for two weeks after a bad hour":               {again(3, 5*time.Second, 300*time.Hour), probe, false},
+		"for two weeks after two months":               {again(3, 1500*time.Hour, 300*time.Hour), probe, false},
+		"slowly, after it ended early three times":     {again(3, 5*time.Second, 3*time.Minute), probe, false},
+		"just now, the third time after it ended":      {again(3, 5*time.Second, 3*time.Second), crash, false},
+		"just now, after it ended four times":          {again(4, 5*time.Second, 3*time.Second), crash, true},
+		"for as long as before, by a liveness probe":   {again(9, 4*time.Minute, 5*time.Minute), crash, true},
+		"not at all: it ended four times":              {again(3, 5*time.Second, 0), crash, true},
+		"not at all: it ended three times":             {again(2, 5*time.Second, 0), crash, false},
+		"not at all: it ended after two months of use": {again(9, 1500*time.Hour, 0), crash, false},
+	} {
+		if got := diagnosis.Find(c.evidence); got == nil || got.Reason != c.reason || got.Final != c.final {
+			t.Errorf("%s: got %+v", name, got)
+		}
+	}
+}
+
 // The kubelet puts a hook's command, and all that it printed, into the message.
 func TestFind_SaysNothingThatAHookPrinted(t *testing.T) {
 	const printed = `Exec lifecycle hook ([sh -c env]) for Container "app" in Pod "checkout-5f9-abc_shop-dev(1)" failed - error: command 'sh -c env' exited with 1: , message: "PASSWORD=hunter2"`

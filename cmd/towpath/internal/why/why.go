@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -284,7 +285,7 @@ func refused(reason string) bool {
 
 // diagnose reads pods and events of a workload, as far as the caller may.
 func (w *Walker) diagnose(ctx context.Context, a *Answer, stop *tree.Environment, live *unstructured.Unstructured) *diagnosis.Cause {
-	evidence := diagnosis.Evidence{Kind: live.GetKind(), Namespace: stop.Namespace, Name: live.GetName(), NotCreated: readiness.NotCreated(live)}
+	evidence := diagnosis.Evidence{Kind: live.GetKind(), Namespace: stop.Namespace, Name: live.GetName(), NotCreated: readiness.NotCreated(live), Now: time.Now()}
 	in := client.InNamespace(stop.Namespace)
 	var pods corev1.PodList
 	err := w.Reader.List(ctx, &pods, in, client.Limit(maxPods), client.MatchingLabels{
