@@ -51,6 +51,36 @@ type Evidence struct {
 	Now time.Time
 }
 
+// maxTroubled is how many pods that are not ready are kept of one version of a workload: most have the same trouble.
+const maxTroubled = 50
+
+// Take adds pods that were read, one page of them say, and keeps what Find goes by: of each version of the workload the
+// pod that was made last, and some of those that are not ready. However many pods there are, few are held.
+func (e *Evidence) Take(pods []corev1.Pod) {
+	all := append(e.Pods, pods...)
+	last, troubled := map[string]int{}, map[string]int{}
+	for i := range all {
+		pod := &all[i]
+		if j, ok := last[template(pod)]; e.counts(pod) && (!ok || later(pod, &all[j])) {
+			last[template(pod)] = i
+		}
+	}
+	kept := make([]corev1.Pod, 0, len(e.Pods)+maxTroubled)
+	for i := range all {
+		pod := &all[i]
+		if !e.counts(pod) {
+			continue
+		}
+		if !isReady(pod) {
+			troubled[template(pod)]++
+		}
+		if last[template(pod)] == i || !isReady(pod) && troubled[template(pod)] <= maxTroubled {
+			kept = append(kept, *pod)
+		}
+	}
+	e.Pods = kept
+}
+
 // Depths of causes, the first one first.
 const (
 	depthImage = iota
@@ -96,7 +126,7 @@ func (e *Evidence) current() []*corev1.Pod {
 	var last *corev1.Pod
 	for i := range e.Pods {
 		pod := &e.Pods[i]
-		if !pod.DeletionTimestamp.IsZero() || !e.owns(pod) {
+		if !e.counts(pod) {
 			continue
 		}
 		pods = append(pods, pod)
@@ -106,6 +136,9 @@ func (e *Evidence) current() []*corev1.Pod {
 	}
 	return slices.DeleteFunc(pods, func(pod *corev1.Pod) bool { return template(pod) != template(last) })
 }
+
+// counts says whether a pod is the workload's, and stays.
+func (e *Evidence) counts(pod *corev1.Pod) bool { return pod.DeletionTimestamp.IsZero() && e.owns(pod) }
 
 // later says whether a pod was made after another one. Times are of whole seconds: of two that are the same, the
 // version that works is the older one.

@@ -1,6 +1,7 @@
 package diagnosis_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -354,6 +355,40 @@ func TestFind_OfTwoVersionsOfOneSecond(t *testing.T) {
 			t.Errorf("got %+v", got)
 		}
 		works, crash = crash, works
+	}
+}
+
+// Pods are read in pages, by name: those of the version before may fill the first ones.
+func TestTake_KeepsTheNewestVersionOfManyPods(t *testing.T) {
+	named := func(name string, change ...func(*corev1.Pod)) corev1.Pod {
+		return pod(append(change, func(p *corev1.Pod) { p.Name = name })...)
+	}
+	old := func(p *corev1.Pod) {
+		p.Labels["pod-template-hash"], p.OwnerReferences[0].Name, p.CreationTimestamp = "4a1", "checkout-4a1", metav1.NewTime(noon.Add(-time.Hour))
+	}
+	e := of()
+	for page := range 40 {
+		var pods []corev1.Pod
+		for i := range 50 {
+			name := fmt.Sprintf("checkout-4a1-%d-%d", page, i)
+			pods = append(pods, named(name, old, ready), named(name+"-bad", old, ended(1, "Error", 9)), named(name+"-other", func(p *corev1.Pod) { p.OwnerReferences[0].Name = "worker-1" }))
+		}
+		e.Take(pods)
+	}
+	e.Take([]corev1.Pod{named("checkout-5f9-a", ready), named("checkout-5f9-b", waiting("ImagePullBackOff", "not found")), named("checkout-5f9-c", ready)})
+	e.Take(nil)
+	if len(e.Pods) > 60 {
+		t.Errorf("%d pods are kept", len(e.Pods))
+	}
+	if got := diagnosis.Find(e); got == nil || got.Reason != platformv1alpha1.ReasonImagePullFailed || got.Pod != "checkout-5f9-b" {
+		t.Errorf("got %+v", got)
+	}
+
+	works := diagnosis.Evidence{Kind: "Deployment", Namespace: "shop-dev", Name: "checkout"}
+	works.Take([]corev1.Pod{named("a", ready, func(p *corev1.Pod) { p.CreationTimestamp = metav1.NewTime(noon.Add(time.Hour)) })})
+	works.Take([]corev1.Pod{named("b", old, ended(1, "Error", 9))})
+	if got := diagnosis.Find(works); got != nil {
+		t.Errorf("the version before has %+v", got)
 	}
 }
 
