@@ -182,6 +182,12 @@ func TestFind(t *testing.T) {
 			p.Spec.RestartPolicy, p.Status.Phase = corev1.RestartPolicyNever, corev1.PodFailed
 			p.Status.ContainerStatuses[0].State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 2, Reason: "Error"}}
 		})), found{platformv1alpha1.ReasonCrashLoop, "Container app ended with exit code 2", "kubectl -n shop-dev logs checkout-5f9-abc -c app", true}},
+		"a command that cannot be executed":       {of(pod(ended(126, "Error", 4))), found{platformv1alpha1.ReasonCrashLoop, "exit code 126 (the command cannot be executed)", "", true}},
+		"an image for another processor":          {of(pod(ended(132, "Error", 4))), found{platformv1alpha1.ReasonCrashLoop, "exit code 132 (SIGILL: the image may be for another processor)", "", true}},
+		"a process that gives up":                 {of(pod(ended(134, "Error", 4))), found{platformv1alpha1.ReasonCrashLoop, "exit code 134 (SIGABRT: it gave up)", "", true}},
+		"a process that was killed":               {of(pod(ended(137, "Error", 4))), found{platformv1alpha1.ReasonCrashLoop, "exit code 137 (SIGKILL: it did not end in time after a failed liveness probe", "", true}},
+		"a process that touches what it must not": {of(pod(ended(139, "Error", 4))), found{platformv1alpha1.ReasonCrashLoop, "exit code 139 (SIGSEGV: it touched memory that is not its own)", "", true}},
+		"a process that was told to end":          {of(pod(ended(143, "Error", 4))), found{platformv1alpha1.ReasonCrashLoop, "exit code 143 (SIGTERM: it was told to end, as after a failed liveness probe)", "", true}},
 		"too little memory": {of(pod(ended(137, "OOMKilled", 5))), found{
 			platformv1alpha1.ReasonOutOfMemory, "Container app needed more memory than its limit of 256Mi, and was killed, and was started again 5 times", "Give it more memory", true,
 		}},
@@ -244,6 +250,15 @@ func TestFind(t *testing.T) {
 		}},
 		"a LimitRange": {refused(`pods "x" is forbidden: maximum memory usage per Container is 1Gi, but limit is 2Gi`), found{
 			platformv1alpha1.ReasonPodsRefused, "A LimitRange of namespace shop-dev refuses the pods: maximum memory usage per Container is 1Gi, but limit is 2Gi", "", true,
+		}},
+		"a quota of what is not said": {refused(`pods "x" is forbidden: failed quota: compute: must specify limits.cpu for: app; limits.memory for: app`), found{
+			platformv1alpha1.ReasonPodsRefused, "Quota compute of namespace shop-dev refuses the pods, which do not say how much they need: limits.cpu for: app; limits.memory for: app is missing", "parameters of the golden path", true,
+		}},
+		"a priority that nobody made": {refused(`pods "x" is forbidden: no PriorityClass with name urgent was found`), found{
+			platformv1alpha1.ReasonPodsRefused, "PriorityClass urgent, which the pods ask for, does not exist", "kubectl get priorityclasses", false,
+		}},
+		"a runtime that nobody made": {refused(`pods "x" is forbidden: pod rejected: RuntimeClass "gvisor" not found`), found{
+			platformv1alpha1.ReasonPodsRefused, "RuntimeClass gvisor, which the pods ask for, does not exist", "kubectl get runtimeclasses", false,
 		}},
 		"an account that is missing": {refused(`pods "x" is forbidden: error looking up service account shop-dev/checkout: serviceaccount "checkout" not found`), found{
 			platformv1alpha1.ReasonPodsRefused, "ServiceAccount checkout does not exist in namespace shop-dev", "", false,
@@ -489,6 +504,8 @@ func TestRefusal(t *testing.T) {
 			"User system:serviceaccount:towpath-appliers:shop-dev may not patch jobs in namespace shop-dev, so that Job a-b cannot be made", false},
 		`admission webhook "validate.kyverno.svc" denied the request: images must be signed`: {
 			"Webhook validate.kyverno.svc, which is not Towpath's, refuses Job a-b: images must be signed", true},
+		`services "a-b" is forbidden: exceeded quota: objects, requested: count/services=1, used: count/services=3, limited: count/services=3`: {
+			"Quota objects of namespace shop-dev is used up: 3 of 3 count/services used, 1 more is asked for", false},
 		`persistentvolumeclaims "a" is forbidden: maximum storage usage per PersistentVolumeClaim is 1Gi, but request is 10Gi`: {
 			"A LimitRange of namespace shop-dev refuses Job a-b: maximum storage usage per PersistentVolumeClaim is 1Gi, but request is 10Gi", true},
 	} {
@@ -496,5 +513,8 @@ func TestRefusal(t *testing.T) {
 		if cause.Message != want.message || cause.Final != want.final || cause.Next == "" {
 			t.Errorf("of %s it is %+v", message, cause)
 		}
+	}
+	if cause := diagnosis.Refusal("shop-dev", "Job a-b", "no way"); cause.Message != "The API server refuses Job a-b: no way" || cause.Next != "" || cause.Final {
+		t.Errorf("of what nobody knows it is %+v", cause)
 	}
 }
