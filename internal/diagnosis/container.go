@@ -110,6 +110,9 @@ func misconfigured(pod *corev1.Pod, container, message string) *Cause {
 		cause.Next = fmt.Sprintf(`Add it: kubectl -n %s patch secret %s --type merge -p '{"stringData":{%q:"…"}}'`, pod.Namespace, found[2], found[1])
 		return cause
 	}
+	if expandsSecret(pod, container) {
+		message = "the kubelet's message is not shown, since the command or a path of a mount takes a value from a Secret"
+	}
 	cause.Message = fmt.Sprintf("Container %s cannot be configured: %s", container, message)
 	cause.Next = "Make what is missing: the container is started as soon as it is there"
 	return cause
@@ -176,14 +179,17 @@ func hookFailed(pod *corev1.Pod, status *corev1.ContainerStatus) *Cause {
 	}
 }
 
-// expandsSecret says whether the kubelet puts the value of a Secret into a container's command.
+// expandsSecret says whether the kubelet puts the value of a Secret into a container's command, or into a path that it mounts.
 func expandsSecret(pod *corev1.Pod, name string) bool {
 	for _, container := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
 		if container.Name != name {
 			continue
 		}
-		command := strings.Join(slices.Concat(container.Command, container.Args), " ")
-		if !strings.Contains(command, "$(") {
+		texts := slices.Concat(container.Command, container.Args)
+		for _, mount := range container.VolumeMounts {
+			texts = append(texts, mount.SubPathExpr)
+		}
+		if !strings.Contains(strings.Join(texts, " "), "$(") {
 			continue
 		}
 		if len(container.EnvFrom) > 0 || slices.ContainsFunc(container.Env, func(e corev1.EnvVar) bool {

@@ -487,10 +487,46 @@ func TestFind_SaysNothingThatAHookPrinted(t *testing.T) {
 	}
 }
 
-// What a probe's command printed may be anything.
-func TestFind_SaysNothingThatACommandPrinted(t *testing.T) {
-	e := with(of(pod(running)), event("Pod", "checkout-5f9-abc", "Unhealthy", "Readiness probe failed: password=hunter2", 0))
-	if got := diagnosis.Find(e); got == nil || strings.Contains(got.Message, "hunter2") {
+// What a probe's command printed, and what a server sent, may be anything.
+func TestFind_SaysOfAProbeWhatTheKubeletKnows(t *testing.T) {
+	exec := corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"check"}}}
+	grpc := corev1.ProbeHandler{GRPC: &corev1.GRPCAction{Port: 80}}
+	for said, c := range map[string]struct {
+		probe corev1.ProbeHandler
+		want  string
+	}{
+		"Readiness probe failed: password=hunter2":                                                                                   {exec, "(a command) does not pass"},
+		"Readiness probe failed: timeout hunter2":                                                                                    {exec, "(a command) does not pass"},
+		"Readiness probe failed: Get hunter2: connection refused":                                                                    {exec, "(a command) does not pass"},
+		"Liveness probe failed: hunter2: connection refused":                                                                         {want: "on port http) does not pass"},
+		`Readiness probe failed: Get "http://10.0.0.1/hunter2": dial tcp 10.0.0.1:80: connect: connection refused`:                   {want: "does not pass: connection refused"},
+		`Readiness probe failed: Get "http://10.0.0.1/": net/http: HTTP/1.x transport connection broken: malformed status "hunter2"`: {want: "on port http) does not pass"},
+		`Readiness probe failed: Get "http://10.0.0.1/": context deadline exceeded (Client.Timeout exceeded while awaiting headers)`: {want: "does not pass: context deadline exceeded"},
+		"Readiness probe failed: HTTP probe failed with statuscode: 503":                                                             {want: "does not pass: HTTP probe failed with statuscode: 503"},
+		`Readiness probe failed: service unhealthy (responded with "NOT_SERVING")`:                                                   {grpc, `does not pass: service unhealthy (responded with "NOT_SERVING")`},
+	} {
+		e := with(of(pod(running, func(p *corev1.Pod) {
+			if c.probe != (corev1.ProbeHandler{}) {
+				p.Spec.Containers[0].ReadinessProbe.ProbeHandler = c.probe
+			}
+		})), event("Pod", "checkout-5f9-abc", "Unhealthy", said, 0))
+		if got := diagnosis.Find(e); got == nil || strings.Contains(got.Message, "hunter2") || !strings.HasSuffix(got.Message, c.want) {
+			t.Errorf("%s: got %+v", said, got)
+		}
+	}
+	other := event("Pod", "checkout-5f9-abc", "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503", 0)
+	other.InvolvedObject.FieldPath = "spec.containers{proxy}"
+	if got := diagnosis.Find(with(of(pod(running)), other)); got == nil || strings.Contains(got.Message, "503") {
+		t.Errorf("of another container: got %+v", got)
+	}
+}
+
+// The kubelet expands variables in paths of mounts too, and repeats one that is wrong.
+func TestFind_SaysNothingOfAPathWithSecrets(t *testing.T) {
+	e := of(pod(waiting("CreateContainerConfigError", "error SubPath `/hunter2` must not be an absolute path"), func(p *corev1.Pod) {
+		p.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/data", SubPathExpr: "$(A)"}}
+	}))
+	if got := diagnosis.Find(e); got == nil || got.Reason != platformv1alpha1.ReasonConfigurationMissing || strings.Contains(got.Message, "hunter2") {
 		t.Errorf("got %+v", got)
 	}
 }
