@@ -129,13 +129,13 @@ var overriddens = []overridden{
 		patch: inPods("volumes: [{name: x, ephemeral: {volumeClaimTemplate: {metadata: {labels: {platform.towpath.dev/team: other}}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}}}]")},
 
 	{what: "a volume of somebody else, by a claim", resource: "claim", patch: "spec: {volumeName: theirs}", refused: "spec.volumeName, which is never open"},
-	{what: "volumes by their labels, by a claim", resource: "claim", patch: "spec: {selector: {matchLabels: {team: other}}}", refused: "spec.selector.matchLabels, which is never open",
+	{what: "volumes by their labels, by a claim", resource: "claim", patch: "spec: {selector: {matchLabels: {team: other}}}", refused: "spec.selector, which is never open",
 		harmless: "spec: {resources: {requests: {storage: 2Gi}}}"},
 	{what: "a Service that leads to another team's", resource: "service", patch: "spec: {type: ExternalName, externalName: orders.other.svc}", refused: "spec.externalName, which is never open"},
 	{what: "a Service of external addresses", resource: "service", patch: "spec: {externalIPs: [203.0.113.1]}", refused: "spec.externalIPs, which is never open"},
 	{what: "a Service of other pods", resource: "service", patch: "spec: {selector: {app: theirs}}", refused: "spec.selector, which is never open"},
 	{what: "a forged status", resource: "service", patch: "status: {loadBalancer: {ingress: [{ip: 203.0.113.1}]}}", refused: "status.loadBalancer.ingress, which is never open"},
-	{what: "a NetworkPolicy of other pods", resource: "network", patch: "spec: {podSelector: {matchLabels: {app: theirs}}}", refused: "spec.podSelector.matchLabels, which is never open"},
+	{what: "a NetworkPolicy of other pods", resource: "network", patch: "spec: {podSelector: {matchLabels: {app: theirs}}}", refused: "spec.podSelector, which is never open"},
 	{what: "tokens for whatever runs as an account", resource: "account", patch: "automountServiceAccountToken: true", refused: "automountServiceAccountToken, which is never open"},
 
 	{what: "another team's label", patch: "metadata: {labels: {platform.towpath.dev/team: other}}", refused: "Towpath sets it"},

@@ -17,11 +17,12 @@ import (
 )
 
 var _ = Describe("A workload whose pods do not start", func() {
+	const brokenImage = "registry.example/shop:2-broken"
 	// broken gives the Component an image that no node takes, and so no simulated kubelet, and returns its pod.
 	broken := func(ctx context.Context, p *place, component *platformv1alpha1.Component) *corev1.Pod {
 		GinkgoHelper()
 		change(ctx, component, func(c *platformv1alpha1.Component) {
-			c.Spec.Image = "registry.example/shop:2-broken"
+			c.Spec.Image = brokenImage
 			c.Spec.SecretEnv = []platformv1alpha1.SecretEnvVar{{Name: "KEY", SecretKeyRef: platformv1alpha1.SecretKeyReference{Name: "payments", Key: "api-key"}}}
 		})
 		var pending *corev1.Pod
@@ -29,7 +30,7 @@ var _ = Describe("A workload whose pods do not start", func() {
 			var pods corev1.PodList
 			err := admin.List(ctx, &pods, client.InNamespace(p.namespace))
 			for i := range pods.Items {
-				if pods.Items[i].Spec.NodeName == "" && pods.Items[i].Spec.Containers[0].Image == component.Spec.Image {
+				if pods.Items[i].Spec.NodeName == "" && pods.Items[i].Spec.Containers[0].Image == brokenImage {
 					pending = &pods.Items[i]
 				}
 			}
@@ -100,6 +101,8 @@ var _ = Describe("A workload whose pods do not start", func() {
 			one.Name = fmt.Sprintf("a-%d", i)
 			Expect(controller.Create(ctx, one)).To(Succeed())
 		}
+		last := time.Now()
+		Eventually(func() time.Duration { return time.Since(last) }).Should(BeNumerically(">", time.Second), "times of objects are of whole seconds")
 		kubelet(ctx, broken(ctx, p, component), corev1.ContainerStatus{
 			State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CreateContainerConfigError", Message: `secret "payments" not found`}},
 		})
@@ -120,6 +123,7 @@ spec:
     spec:
       securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
       automountServiceAccountToken: false
+      nodeSelector: {suite/node: none}
       containers:
       - {name: app, image: `+image+`, securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}}
 `)
