@@ -137,6 +137,20 @@ func TestWhy_OfSeveralWorkloadsNamesTheOneWithACause(t *testing.T) {
 	}
 }
 
+// What the API server refused stands in the condition; pods have nothing to do with it.
+func TestWhy_OfAnObjectThatAQuotaRefuses(t *testing.T) {
+	objects := crashing()
+	release := objects[3].(*platformv1alpha1.Release)
+	const says = "Service checkout cannot be made: Quota objects of namespace shop-dev is used up: 3 of 3 services used, 1 more is asked for."
+	release.Status.Conditions = isReady(metav1.ConditionFalse, platformv1alpha1.ReasonQuotaExceeded, says)
+	release.Status.Objects[0].Health = platformv1alpha1.ObjectFailed
+	release.Status.Objects[0].Message = `applying Service shop-dev/checkout: services "checkout" is forbidden: exceeded quota: objects`
+	got := asked(t, objects, "", nil, "checkout")
+	if got.code != exitFindings || !strings.Contains(got.out, "Quota objects of namespace shop-dev is used up") || strings.Contains(got.out, "exit code") {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestWhy_NamesTheFirstCauseAndWhatItSaidLast(t *testing.T) {
 	got := asked(t, crashing(), "", func(previous bool) (string, error) {
 		if !previous {

@@ -215,9 +215,13 @@ func crashed(pod *corev1.Pod, status *corev1.ContainerStatus, ended *corev1.Cont
 			Next:    "Give it more memory by a parameter of the golden path, or have it need less",
 		}
 	}
+	meaning := exitCode(ended.ExitCode)
+	if told := ended.ExitCode == 137 || ended.ExitCode == 143; told && hooked(pod, status.Name) {
+		meaning = strings.TrimSuffix(meaning, ")") + "; or after its postStart hook failed)"
+	}
 	return &Cause{
 		Reason: platformv1alpha1.ReasonCrashLoop, Final: often, Ended: true, depth: depthEnd,
-		Message: fmt.Sprintf("Container %s ended with exit code %d%s%s", status.Name, ended.ExitCode, exitCode(ended.ExitCode), again(status)),
+		Message: fmt.Sprintf("Container %s ended with exit code %d%s%s", status.Name, ended.ExitCode, meaning, again(status)),
 		Next:    "See what it said: " + logs,
 	}
 }
@@ -252,6 +256,13 @@ func exitCode(code int32) string {
 		return " (SIGTERM: it was told to end, as after a failed liveness probe)"
 	}
 	return ""
+}
+
+// hooked says whether a container has a postStart hook: the kubelet ends it where that fails.
+func hooked(pod *corev1.Pod, name string) bool {
+	return slices.ContainsFunc(slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers), func(c corev1.Container) bool {
+		return c.Name == name && c.Lifecycle != nil && c.Lifecycle.PostStart != nil
+	})
 }
 
 // limit is a container's memory limit, in words.

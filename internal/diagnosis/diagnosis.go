@@ -57,7 +57,7 @@ const maxTroubled = 50
 // Take adds pods that were read, one page of them say, and keeps what Find goes by: of each version of the workload the
 // pod that was made last, and some of those that are not ready. However many pods there are, few are held.
 func (e *Evidence) Take(pods []corev1.Pod) {
-	all := append(e.Pods, pods...)
+	all := slices.Concat(e.Pods, pods)
 	last, troubled := map[string]int{}, map[string]int{}
 	for i := range all {
 		pod := &all[i]

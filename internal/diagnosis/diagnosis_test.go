@@ -187,6 +187,9 @@ func TestFind(t *testing.T) {
 		"a process that was killed":               {of(pod(ended(137, "Error", 4))), found{platformv1alpha1.ReasonCrashLoop, "exit code 137 (SIGKILL: it did not end in time after a failed liveness probe", "", true}},
 		"a process that touches what it must not": {of(pod(ended(139, "Error", 4))), found{platformv1alpha1.ReasonCrashLoop, "exit code 139 (SIGSEGV: it touched memory that is not its own)", "", true}},
 		"a process that was told to end":          {of(pod(ended(143, "Error", 4))), found{platformv1alpha1.ReasonCrashLoop, "exit code 143 (SIGTERM: it was told to end, as after a failed liveness probe)", "", true}},
+		"a process whose hook failed before": {of(pod(ended(137, "Error", 4), func(p *corev1.Pod) {
+			p.Spec.Containers[0].Lifecycle = &corev1.Lifecycle{PostStart: &corev1.LifecycleHandler{Exec: &corev1.ExecAction{}}}
+		})), found{platformv1alpha1.ReasonCrashLoop, "or the node ran out of memory; or after its postStart hook failed)", "", true}},
 		"too little memory": {of(pod(ended(137, "OOMKilled", 5))), found{
 			platformv1alpha1.ReasonOutOfMemory, "Container app needed more memory than its limit of 256Mi, and was killed, and was started again 5 times", "Give it more memory", true,
 		}},

@@ -229,7 +229,7 @@ func (w *Walker) release(ctx context.Context, a *Answer, stop *tree.Environment,
 		a.steps(report)
 		return
 	}
-	if refused(release.Ready.Reason) {
+	if refused(release.Ready.Reason, bad[0]) {
 		a.object(stop, bad[0])
 		a.steps(report) // what the API server said is the cause, and stands in the condition
 		return
@@ -287,8 +287,10 @@ func badOnes(objects []tree.Object) []*tree.Object {
 }
 
 // refused says whether a reason tells that an object was not written: then there is nothing below it to look at.
-func refused(reason string) bool {
+func refused(reason string, object *tree.Object) bool {
 	switch reason {
+	case platformv1alpha1.ReasonQuotaExceeded:
+		return object.Health == tree.Failed && strings.HasPrefix(object.Message, "applying ") // else it is about pods
 	case platformv1alpha1.ReasonApplyFailed, platformv1alpha1.ReasonObjectTaken, platformv1alpha1.ReasonKindUnavailable, platformv1alpha1.ReasonRefused,
 		platformv1alpha1.ReasonRenderFailed, platformv1alpha1.ReasonRevisionMissing, platformv1alpha1.ReasonConsentMissing, platformv1alpha1.ReasonObjectNotFound:
 		return true
@@ -325,7 +327,7 @@ func (w *Walker) read(ctx context.Context, a *Answer, stop *tree.Environment) ([
 func (w *Walker) diagnose(ctx context.Context, a *Answer, stop *tree.Environment, object *tree.Object, pods []corev1.Pod, events []corev1.Event) *diagnosis.Cause {
 	live := &unstructured.Unstructured{}
 	live.SetGroupVersionKind(schema.FromAPIVersionAndKind(object.APIVersion, object.Kind))
-	if err := w.Reader.Get(ctx, client.ObjectKey{Namespace: stop.Namespace, Name: object.Name}, live); client.IgnoreNotFound(err) != nil {
+	if err := client.IgnoreNotFound(w.Reader.Get(ctx, client.ObjectKey{Namespace: stop.Namespace, Name: object.Name}, live)); err != nil {
 		a.note("you may not read %s %s in namespace %s: %s", object.Kind, object.Name, stop.Namespace, short(err))
 	}
 	return diagnosis.Find(diagnosis.Evidence{
