@@ -112,11 +112,13 @@ func (e *placedError) Unwrap() error { return e.error }
 // placed tells where in the expression an error came up. Of two errors cel-go has one copy for all programs, whose place
 // is that of whichever expression met it first.
 func (p *Program) placed(err *types.Err) error {
-	found, known := p.places[err.NodeID()]
-	if !known || err == types.NoSuchOverloadErr() || err.Error() == "timestamp overflow" {
+	if err == types.NoSuchOverloadErr() || err.Error() == "timestamp overflow" {
 		return err
 	}
-	return &placedError{err, at(found)}
+	if found, known := p.places[err.NodeID()]; known {
+		return &placedError{err, at(found)}
+	}
+	return err
 }
 
 // hint adds the next step to the errors that people meet most often, and the place to those that have one.
