@@ -32,7 +32,7 @@ testdata/wrong.yaml:27: Component/Three: metadata.name: Invalid value: "Three": 
 testdata/wrong.yaml:28: Component/Three: spec.environments: Required value
 testdata/wrong.yaml:31: Component/Three: spec.replicas: Forbidden: there is no such field; check its spelling and its indentation
 testdata/wrong.yaml:33: not readable as YAML: did not find expected node content
-testdata/wrong.yaml:45: ServiceTemplate/broken: spec.resources[config].object.metadata.name: Invalid value: "${component.nme}": component has no field nme: use one of connections, costCenter, env, name, namespace, team (did you mean name?)
+testdata/wrong.yaml:45: ServiceTemplate/broken: spec.resources[config].object.metadata.name: Invalid value: "${component.nme}": component has no field nme: use one of connections, costCenter, env, name, namespace, team (did you mean name?) (line 1, column 10 of the expression)
 testdata/wrong.yaml:50: warning: Environment/prod: spec.classRef.name: "gold": neither the files nor the catalogue have such an EnvironmentClass; they have development, preview, production, staging
 `, `
 7 documents, 9 errors, 2 warnings

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -11,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -67,7 +70,11 @@ func asked(t *testing.T, objects []client.Object, forbidden string, logs func(pr
 			if _, pods := list.(*corev1.PodList); pods && forbidden == "pods" {
 				return refuse("pods")
 			}
-			return c.List(ctx, list, opts...)
+			err := c.List(ctx, list, opts...)
+			if pods, ok := list.(*corev1.PodList); ok && err == nil {
+				page(pods, opts)
+			}
+			return err
 		},
 	}).Build()
 	connection := &cluster.Cluster{Client: fakes, Namespace: "team-shop"}
@@ -80,6 +87,68 @@ func asked(t *testing.T, objects []client.Object, forbidden string, logs func(pr
 		}
 	}
 	return with(t, func(cluster.Flags) (*cluster.Cluster, error) { return connection, nil }, "", append([]string{"towpath", "why"}, args...)...)
+}
+
+// page cuts a list as an API server does: the fake one knows no pages.
+func page(pods *corev1.PodList, opts []client.ListOption) {
+	var asked client.ListOptions
+	asked.ApplyOptions(opts)
+	from, _ := strconv.Atoi(asked.Continue)
+	end := min(from+int(asked.Limit), len(pods.Items))
+	if end < len(pods.Items) {
+		pods.Continue = strconv.Itoa(end)
+	}
+	pods.Items = pods.Items[from:end]
+}
+
+func TestWhy_OfAComponentWithManyPods(t *testing.T) {
+	objects := crashing()
+	crashes := objects[4].(*corev1.Pod)
+	crashes.Name, crashes.CreationTimestamp = "checkout-5f9-zzz", metav1.Now()
+	crashes.Labels["pod-template-hash"] = "5f9"
+	for i := range 600 {
+		old := crashes.DeepCopy()
+		old.Name, old.CreationTimestamp, old.Status = fmt.Sprintf("checkout-4a1-%d", i), metav1.Time{}, corev1.PodStatus{}
+		old.Labels["pod-template-hash"] = "4a1"
+		objects = append(objects, old)
+	}
+	got := asked(t, objects, "", nil, "checkout")
+	if got.code != exitFindings || !strings.Contains(got.out, "Pod          shop-dev/checkout-5f9-zzz") {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestWhy_OfSeveralWorkloadsNamesTheOneWithACause(t *testing.T) {
+	objects := crashing()
+	release := objects[3].(*platformv1alpha1.Release)
+	deployment := release.Status.Objects[1]
+	deployment.Health = platformv1alpha1.ObjectProgressing
+	waits := deployment
+	waits.Name, waits.Message = "checkout-worker", "0 of 1 replicas available"
+	release.Status.Objects = []platformv1alpha1.ReleaseObjectStatus{waits, deployment}
+	release.Spec.Inventory = []platformv1alpha1.ReleaseObject{waits.ReleaseObject, deployment.ReleaseObject}
+	objects = append(objects, &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "shop-dev", Name: "checkout-worker"}})
+	pod := objects[4].(*corev1.Pod)
+	pod.Labels["pod-template-hash"] = "5f9"
+	pod.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "checkout-5f9", UID: "1", Controller: ptr.To(true)}}
+	got := asked(t, objects, "", nil, "checkout")
+	if got.code != exitFindings || !strings.Contains(got.out, "Deployment     shop-dev/checkout ") || !strings.Contains(got.out, "exit code 3") {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// What the API server refused stands in the condition; pods have nothing to do with it.
+func TestWhy_OfAnObjectThatAQuotaRefuses(t *testing.T) {
+	objects := crashing()
+	release := objects[3].(*platformv1alpha1.Release)
+	const says = "Service checkout cannot be made: Quota objects of namespace shop-dev is used up: 3 of 3 services used, 1 more is asked for."
+	release.Status.Conditions = isReady(metav1.ConditionFalse, platformv1alpha1.ReasonQuotaExceeded, says)
+	release.Status.Objects[0].Health = platformv1alpha1.ObjectFailed
+	release.Status.Objects[0].Message = `applying Service shop-dev/checkout: services "checkout" is forbidden: exceeded quota: objects`
+	got := asked(t, objects, "", nil, "checkout")
+	if got.code != exitFindings || !strings.Contains(got.out, "Quota objects of namespace shop-dev is used up") || strings.Contains(got.out, "exit code") {
+		t.Errorf("got %+v", got)
+	}
 }
 
 func TestWhy_NamesTheFirstCauseAndWhatItSaidLast(t *testing.T) {

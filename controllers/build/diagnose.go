@@ -32,7 +32,7 @@ func (r *Reconciler) diagnose(ctx context.Context, s *scope, stage *platformv1al
 	if err := r.Live.List(ctx, &pods, client.InNamespace(job.Namespace), client.Limit(maxPods), client.MatchingLabels{batchv1.JobNameLabel: job.Name}); err != nil {
 		return fmt.Errorf("listing the pods of Job %s: %w", job.Name, err)
 	}
-	evidence := diagnosis.Evidence{Kind: "Job", Namespace: job.Namespace, Name: job.Name, Pods: pods.Items}
+	evidence := diagnosis.Evidence{Kind: "Job", Namespace: job.Namespace, Name: job.Name, Pods: pods.Items, Now: s.now}
 	cause := diagnosis.Find(evidence)
 	if cause == nil {
 		var events corev1.EventList

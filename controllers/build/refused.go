@@ -42,7 +42,10 @@ func (r *Reconciler) refused(s *scope, waiting, object string, err error) (refus
 			what = one.Kind + " " + one.Name
 		}
 		cause := diagnosis.Refusal(namespace, what, status.Status().Message)
-		message := cause.Message + ". " + cause.Next + "."
+		message := cause.Message + "."
+		if cause.Next != "" {
+			message += " " + cause.Next + "."
+		}
 		switch {
 		case cause.Final:
 			return condition.Clip(message, maxMessage), nil

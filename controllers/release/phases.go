@@ -244,7 +244,7 @@ func (s *scope) classify(err error) {
 		return
 	}
 	what := fmt.Sprintf("%s %s in namespace %s", object.Kind, object.Name, object.Namespace)
-	if s.classifyFound(object, what) {
+	if s.classifyFound(object, what) || s.classifyRefused(object) {
 		return
 	}
 	switch {

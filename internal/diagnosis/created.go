@@ -9,7 +9,7 @@ import (
 )
 
 // What the API server says when it refuses an object: the quota plugin, pod security admission, webhooks of others, admission
-// policies, LimitRanges, and its authorizer.
+// policies, LimitRanges, the admission of priorities and runtimes, and its authorizer.
 var (
 	quotaExceeded = regexp.MustCompile(`exceeded quota: ([^,]+), requested: (.+), used: (.+), limited: (.+)$`)
 	podSecurity   = regexp.MustCompile(`violates PodSecurity "([^"]+)": (.+)$`)
@@ -17,16 +17,24 @@ var (
 	webhookFailed = regexp.MustCompile(`failed calling webhook "([^"]+)"`)
 	policyDenied  = regexp.MustCompile(`ValidatingAdmissionPolicy '([^']+)' with binding '[^']+' denied request: (.+)$`)
 	limitRange    = regexp.MustCompile(`is forbidden: \[?((?:maximum|minimum) .+ per (?:Container|Pod|PersistentVolumeClaim) is .+)$`)
+	quotaUnset    = regexp.MustCompile(`failed quota: ([^:]+): must specify (.+)$`)
+	noPriority    = regexp.MustCompile(`no PriorityClass with name (\S+) was found`)
+	noRuntime     = regexp.MustCompile(`RuntimeClass "([^"]+)" not found`)
 	noRight       = regexp.MustCompile(`is forbidden: User "([^"]+)" cannot (\S+) resource "([^"]+)"`)
 	noAccount     = regexp.MustCompile(`error looking up service account [^/]+/([^:]+): serviceaccount "[^"]+" not found`)
 )
 
 // notCreated says why the API server refuses the pods of a workload.
 func notCreated(namespace, message string) *Cause {
-	return Refusal(namespace, "the pods", message)
+	cause := Refusal(namespace, "the pods", message)
+	if cause.Next == "" {
+		cause.Next = fmt.Sprintf("See the events: kubectl -n %s get events --field-selector reason=FailedCreate", namespace)
+	}
+	return cause
 }
 
-// Refusal says why the API server refuses something in a namespace: what is its name in a sentence, such as "Job a-b".
+// Refusal says why the API server refuses something in a namespace: what is its name in a sentence, such as "Job a-b". Of
+// a message that is not known, there is no next step.
 func Refusal(namespace, what, message string) *Cause {
 	message = strings.TrimSpace(strings.Join(strings.Fields(message), " "))
 	refused := &Cause{Reason: platformv1alpha1.ReasonPodsRefused}
@@ -61,6 +69,17 @@ func Refusal(namespace, what, message string) *Cause {
 		refused.Final = true
 		refused.Message = fmt.Sprintf("A LimitRange of namespace %s refuses %s: %s", namespace, what, strings.TrimRight(limitRange.FindStringSubmatch(message)[1], "]"))
 		refused.Next = "Ask for an amount within these bounds by parameters of the golden path"
+	case quotaUnset.MatchString(message):
+		found := quotaUnset.FindStringSubmatch(message)
+		refused.Final = true
+		refused.Message = fmt.Sprintf("Quota %s of namespace %s refuses %s, which do not say how much they need: %s is missing", found[1], namespace, what, found[2])
+		refused.Next = "Set these by parameters of the golden path, or have it set them"
+	case noPriority.MatchString(message):
+		refused.Message = fmt.Sprintf("PriorityClass %s, which %s ask for, does not exist", noPriority.FindStringSubmatch(message)[1], what)
+		refused.Next = "Name one of kubectl get priorityclasses, or have the platform team make it"
+	case noRuntime.MatchString(message):
+		refused.Message = fmt.Sprintf("RuntimeClass %s, which %s ask for, does not exist", noRuntime.FindStringSubmatch(message)[1], what)
+		refused.Next = "Name one of kubectl get runtimeclasses, or have the platform team make it"
 	case noAccount.MatchString(message):
 		refused.Message = fmt.Sprintf("ServiceAccount %s does not exist in namespace %s", noAccount.FindStringSubmatch(message)[1], namespace)
 		refused.Next = "Wait for it, or have the golden path make it"
@@ -70,7 +89,6 @@ func Refusal(namespace, what, message string) *Cause {
 		refused.Next = fmt.Sprintf("Wait a moment where the Environment is new, else this is for the platform team: kubectl -n %s get rolebindings", namespace)
 	default:
 		refused.Message = "The API server refuses " + what + ": " + message
-		refused.Next = fmt.Sprintf("See the events: kubectl -n %s get events --field-selector reason=FailedCreate", namespace)
 	}
 	return refused
 }

@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -46,6 +47,38 @@ type Evidence struct {
 	Pods []corev1.Pod
 	// Events are warnings about the pods and about the workload, in any order; they may be missing.
 	Events []corev1.Event
+	// Now is when all of this was read: how long a container has run goes by it.
+	Now time.Time
+}
+
+// maxTroubled is how many pods that are not ready are kept of one version of a workload: most have the same trouble.
+const maxTroubled = 50
+
+// Take adds pods that were read, one page of them say, and keeps what Find goes by: of each version of the workload the
+// pod that was made last, and some of those that are not ready. However many pods there are, few are held.
+func (e *Evidence) Take(pods []corev1.Pod) {
+	all := slices.Concat(e.Pods, pods)
+	last, troubled := map[string]int{}, map[string]int{}
+	for i := range all {
+		pod := &all[i]
+		if j, ok := last[template(pod)]; e.counts(pod) && (!ok || later(pod, &all[j])) {
+			last[template(pod)] = i
+		}
+	}
+	kept := make([]corev1.Pod, 0, len(e.Pods)+maxTroubled)
+	for i := range all {
+		pod := &all[i]
+		if !e.counts(pod) {
+			continue
+		}
+		if !isReady(pod) {
+			troubled[template(pod)]++
+		}
+		if last[template(pod)] == i || !isReady(pod) && troubled[template(pod)] <= maxTroubled {
+			kept = append(kept, *pod)
+		}
+	}
+	e.Pods = kept
 }
 
 // Depths of causes, the first one first.
@@ -66,7 +99,7 @@ func Find(e Evidence) *Cause {
 		if isReady(pod) {
 			continue
 		}
-		if cause := ofPod(pod, about(e.Events, "Pod", pod.Name)); cause != nil {
+		if cause := ofPod(pod, about(e.Events, "Pod", pod.Name), e.Now); cause != nil {
 			cause.Pod = pod.Name
 			causes = append(causes, cause)
 		}
@@ -93,7 +126,7 @@ func (e *Evidence) current() []*corev1.Pod {
 	var last *corev1.Pod
 	for i := range e.Pods {
 		pod := &e.Pods[i]
-		if !pod.DeletionTimestamp.IsZero() || !e.owns(pod) {
+		if !e.counts(pod) {
 			continue
 		}
 		pods = append(pods, pod)
@@ -103,6 +136,9 @@ func (e *Evidence) current() []*corev1.Pod {
 	}
 	return slices.DeleteFunc(pods, func(pod *corev1.Pod) bool { return template(pod) != template(last) })
 }
+
+// counts says whether a pod is the workload's, and stays.
+func (e *Evidence) counts(pod *corev1.Pod) bool { return pod.DeletionTimestamp.IsZero() && e.owns(pod) }
 
 // later says whether a pod was made after another one. Times are of whole seconds: of two that are the same, the
 // version that works is the older one.
@@ -136,12 +172,12 @@ func template(pod *corev1.Pod) string {
 }
 
 // ofPod returns the first cause of one pod that is not ready.
-func ofPod(pod *corev1.Pod, events []corev1.Event) *Cause {
+func ofPod(pod *corev1.Pod, events []corev1.Event, now time.Time) *Cause {
 	if pod.Status.Phase == corev1.PodFailed && pod.Status.Reason == "Evicted" {
 		return evicted(pod)
 	}
 	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
-		if cause := ofContainer(pod, &status); cause != nil {
+		if cause := ofContainer(pod, &status, now); cause != nil {
 			cause.Container = status.Name
 			return cause
 		}

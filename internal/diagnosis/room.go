@@ -3,6 +3,7 @@ package diagnosis
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -122,7 +123,7 @@ func unhealthy(pod *corev1.Pod, events []corev1.Event) *Cause {
 			Message: fmt.Sprintf("Container %s runs, and its %s probe (%s) does not pass", status.Name, kind, describe(probe)),
 			Next:    fmt.Sprintf("Have it answer there, or correct the probe by parameters of the golden path; what it says: kubectl -n %s logs %s -c %s", pod.Namespace, pod.Name, status.Name),
 		}
-		if said := probeSays(newest(events, "Unhealthy")); said != "" {
+		if said := probeSays(status.Name, kind, probe, events); said != "" {
 			cause.Message += ": " + said
 		}
 		return cause
@@ -160,12 +161,19 @@ func describe(probe *corev1.Probe) string {
 	return "of a kind not known"
 }
 
-// probeSays is the end of an event about a probe. What a command printed is left out: that may be anything.
-func probeSays(message string) string {
-	_, said, ok := strings.Cut(message, " probe failed: ")
-	if !ok || !strings.HasPrefix(said, "HTTP probe failed") && !strings.HasPrefix(said, "Get ") && !strings.HasPrefix(said, "dial tcp") &&
-		!strings.HasPrefix(said, "timeout") && !strings.HasPrefix(said, "service unhealthy") {
-		return ""
+// What the kubelet says of a probe that a process has no say in: of HTTP and gRPC the status, and of connections how they
+// end. What else an event has may be what a command printed, or what a server sent.
+var probeWords = regexp.MustCompile(`HTTP probe failed with statuscode: \d+$|service unhealthy \(responded with "[A-Z_]+"\)$|failed to connect service\b|` +
+	`connection refused$|connection reset by peer$|no such host$|i/o timeout$|context deadline exceeded\b|\bEOF$|server gave HTTP response to HTTPS client$`)
+
+// probeSays is the newest that the kubelet says of a probe of a container, empty for nothing that can be passed on.
+func probeSays(container, kind string, probe *corev1.Probe, events []corev1.Event) string {
+	if probe.Exec != nil {
+		return "" // it says what the command printed
 	}
-	return strings.TrimSpace(said)
+	events = slices.DeleteFunc(slices.Clone(events), func(e corev1.Event) bool {
+		at := e.InvolvedObject.FieldPath
+		return !strings.HasPrefix(strings.ToLower(e.Message), kind+" probe failed: ") || at != "" && at != "spec.containers{"+container+"}"
+	})
+	return probeWords.FindString(strings.TrimSpace(newest(events, "Unhealthy")))
 }

@@ -110,7 +110,7 @@ func (e *Env) Compile(source string) (p *Program, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: correct the expression", oneLine(err.Error()))
 	}
-	p = &Program{Source: source, Type: typed.OutputType(), step: planned}
+	p = &Program{Source: source, Type: typed.OutputType(), step: planned, places: placesOf(typed.NativeRep().SourceInfo())}
 	p.uses(typed.NativeRep(), e.variables)
 	return p, nil
 }
@@ -232,7 +232,7 @@ func (e *Env) syntax(issues *cel.Issues) error {
 	if len(messages) == 0 {
 		return errors.New("is no CEL expression: correct it")
 	}
-	return fmt.Errorf("is no CEL expression (%s): correct it", strings.Join(messages, "; "))
+	return fmt.Errorf("is no CEL expression (%s): correct it%s", strings.Join(messages, "; "), at(issues.Errors()[0].Location))
 }
 
 func oneLine(s string) string {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common"
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/types"
 	apiservercel "k8s.io/apiserver/pkg/cel"
@@ -44,16 +45,25 @@ var (
 
 // explain turns the findings of the type check into sentences that say what to do.
 func (e *Env) explain(issues *cel.Issues, used names) error {
-	var messages []string
+	var messages, known []string
 	for _, issue := range issues.Errors() {
-		if message := e.explainOne(issue, used); !slices.Contains(messages, message) {
-			messages = append(messages, message)
+		if message := e.explainOne(issue, used); !slices.Contains(known, message) {
+			known = append(known, message)
+			messages = append(messages, message+at(issue.Location))
 		}
 	}
 	if len(messages) > 3 {
 		messages = append(messages[:3], fmt.Sprintf("and %d more", len(messages)-3))
 	}
 	return errors.New(strings.Join(messages, "; "))
+}
+
+// at says where in an expression something is, counted from 1, and nothing where that is not known.
+func at(place common.Location) string {
+	if place == nil || place.Line() < 1 || place.Column() < 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (line %d, column %d of the expression)", place.Line(), place.Column()+1)
 }
 
 func (e *Env) explainOne(issue *cel.Error, used names) string {

@@ -206,6 +206,34 @@ func TestCompileErrors(t *testing.T) {
 	}
 }
 
+// Expressions may be long: errors say where in them something is, when they are compiled and when they are evaluated.
+func TestErrorsHaveAPlace(t *testing.T) {
+	for source, want := range map[string]string{
+		"1 + parms.port":                     "(did you mean params?) (line 1, column 5 of the expression)",
+		"params.port == 1 ||\n  params.prot": "(did you mean port?) (line 2, column 9 of the expression)",
+		"parms.a + parms.b + params.prot":    "(did you mean params?) (line 1, column 1 of the expression); params has no field prot: use one of labels, name, port, replicas (did you mean port?) (line 1, column 27 of the expression)",
+		"params.port +":                      "correct it (line 1, column 14 of the expression)",
+		"params.port + 'ä' + 'a'":            "(line 1, column 13 of the expression)",
+		"1 +\n  [1, 2][params.port]":         "or read it as [?…] (line 2, column 9 of the expression)",
+		"1 +\n {'a': 1}.b":                   "or read it as .?b.orValue(…) (line 2, column 10 of the expression)",
+		"2 * (10 / (params.port - 8080))":    "division by zero (line 1, column 9 of the expression)",
+	} {
+		p, err := testEnv(t).Compile(source)
+		if err == nil {
+			_, err = p.Eval(values(), NewBudget())
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s", source, err, want)
+		}
+	}
+	// cel-go has one such error for all programs, with the place of whichever met it first.
+	for _, source := range []string{"any.text + 1", "1 + 1 + (any.text + 1)"} {
+		if _, err := evaluate(t, source); err == nil || !strings.Contains(err.Error(), "no such overload") {
+			t.Errorf("%s: got %v", source, err)
+		}
+	}
+}
+
 func TestProgramKnowsWhatItUses(t *testing.T) {
 	p, err := testEnv(t).Compile(`"a/v1/B" in capabilities && resources.deployment.metadata.name == params.name && resources.route.hasValue()
 		&& params.?port.hasValue() && params.labels["a"] == "1" && any["list"].size() > 0`)

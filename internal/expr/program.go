@@ -26,7 +26,9 @@ type Program struct {
 	// on the way only where those are used as a whole.
 	Paths []string
 
-	step    interpreter.InterpretableV2
+	step interpreter.InterpretableV2
+	// places are the lines and columns of the nodes of the expression, for errors.
+	places  map[int64]place
 	members map[string][]string
 	// loose are the variables that are used in other ways than a membership test.
 	loose []string
@@ -76,23 +78,66 @@ func (p *Program) run(variables map[string]any) (value ref.Val, cost uint64, err
 	case nil:
 		return nil, 0, errors.New("the expression has no value")
 	case *types.Err:
-		return nil, 0, v
+		return nil, 0, p.placed(v)
 	case *types.Unknown:
 		return nil, 0, ErrUnknown
 	}
 	return value, 0, nil
 }
 
-// hint adds the next step to the errors that people meet most often.
+// place is where a node begins: its line from 1, and its column from 0.
+type place struct{ line, column int32 }
+
+// Line and Column implement common.Location.
+func (p place) Line() int   { return int(p.line) }
+func (p place) Column() int { return int(p.column) }
+
+func placesOf(source *ast.SourceInfo) map[int64]place {
+	places := make(map[int64]place, len(source.OffsetRanges()))
+	for id := range source.OffsetRanges() {
+		at := source.GetStartLocation(id)
+		places[id] = place{int32(at.Line()), int32(at.Column())} //nolint:gosec // an expression has at most MaxSource characters
+	}
+	return places
+}
+
+// placedError is an error of an evaluation with its place in the expression.
+type placedError struct {
+	error
+	at string
+}
+
+func (e *placedError) Unwrap() error { return e.error }
+
+// placed tells where in the expression an error came up. Of two errors cel-go has one copy for all programs, whose place
+// is that of whichever expression met it first.
+func (p *Program) placed(err *types.Err) error {
+	if err == types.NoSuchOverloadErr() || err.Error() == "timestamp overflow" {
+		return err
+	}
+	if found, known := p.places[err.NodeID()]; known {
+		return &placedError{err, at(found)}
+	}
+	return err
+}
+
+// hint adds the next step to the errors that people meet most often, and the place to those that have one.
 func hint(err error) error {
+	where := ""
+	var placed *placedError
+	if errors.As(err, &placed) {
+		err, where = placed.error, placed.at
+	}
 	message := err.Error()
 	switch {
 	case strings.HasPrefix(message, "no such key: "):
-		return fmt.Errorf("%w: give it a value, or read it as .?%s.orValue(…)", err, strings.TrimPrefix(message, "no such key: "))
+		return fmt.Errorf("%w: give it a value, or read it as .?%s.orValue(…)%s", err, strings.TrimPrefix(message, "no such key: "), where)
 	case strings.HasPrefix(message, "index out of bounds"):
-		return fmt.Errorf("%w: test the size first, or read it as [?…]", err)
+		return fmt.Errorf("%w: test the size first, or read it as [?…]%s", err, where)
 	case strings.HasPrefix(message, "no such overload"):
-		return fmt.Errorf("%w: an operand has a type that the operation does not take; convert it", err)
+		return fmt.Errorf("%w: an operand has a type that the operation does not take; convert it%s", err, where)
+	case where != "":
+		return fmt.Errorf("%w%s", err, where)
 	}
 	return err
 }

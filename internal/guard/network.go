@@ -24,8 +24,8 @@ func (c *check) service() {
 	}
 }
 
-// claims refuses what a claim could take from others: a volume by name, or data of another
-// namespace.
+// claims refuses what a claim could take from others: a volume by name or by its labels, or data of
+// another namespace.
 func (c *check) claims() {
 	if c.gvk.GroupKind() == (schema.GroupKind{Kind: "PersistentVolumeClaim"}) {
 		c.claim("spec", nested(c.object.Object, "spec"))
@@ -51,10 +51,19 @@ func (c *check) claim(path string, spec map[string]any) {
 	if name, ok := spec["volumeName"]; ok && text(name) != "" {
 		c.refuse(path+".volumeName", RuleVolumeClaims, "%q: a claim must not choose its volume, which could hold data of others; name a storageClassName", text(name))
 	}
+	if selector, ok := spec["selector"]; ok && selects(selector) {
+		c.refuse(path+".selector", RuleVolumeClaims, "a claim must not choose among the volumes of the cluster, which could hold data of others; take the selector out, and name a storageClassName")
+	}
 	namespace, ok := nested(spec, "dataSourceRef")["namespace"]
 	if ok && text(namespace) != "" && text(namespace) != c.policy.Namespace {
 		c.refuse(path+".dataSourceRef.namespace", RuleVolumeClaims, "%q: a claim must take its data from its own namespace; leave the field out", text(namespace))
 	}
+}
+
+// selects tells a selector that chooses from one that is absent or empty.
+func selects(value any) bool {
+	selector, ok := value.(map[string]any)
+	return value != nil && (!ok || len(selector) > 0)
 }
 
 // empty tells an absent or empty list.

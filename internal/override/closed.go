@@ -46,6 +46,7 @@ var closedFields = func() []closedField {
 			closedField{mustParse(pods + ".spec.hostPID"), "", node},
 			closedField{mustParse(pods + ".spec.hostIPC"), "", node},
 			closedField{mustParse(pods + ".spec.hostUsers"), "", node},
+			closedField{mustParse(pods + ".spec.securityContext.windowsOptions.hostProcess"), "", node},
 			closedField{mustParse(pods + ".spec.volumes[*].hostPath"), "", node},
 			closedField{mustParse(pods + ".spec.serviceAccountName"), "", account},
 			closedField{mustParse(pods + ".spec.serviceAccount"), "", account},
@@ -55,6 +56,9 @@ var closedFields = func() []closedField {
 		for _, containers := range []string{".spec.containers[*]", ".spec.initContainers[*]"} {
 			fields = append(fields,
 				closedField{mustParse(pods + containers + ".securityContext.privileged"), "", node},
+				closedField{mustParse(pods + containers + ".securityContext.capabilities.add"), "", node},
+				closedField{mustParse(pods + containers + ".securityContext.procMount"), "", node},
+				closedField{mustParse(pods + containers + ".securityContext.windowsOptions.hostProcess"), "", node},
 				closedField{mustParse(pods + containers + ".ports[*].hostPort"), "", node},
 				closedField{mustParse(pods + containers + ".ports[*].hostIP"), "", node},
 			)

@@ -228,9 +228,9 @@ func scramble(value any) {
 func TestRenderRefuses(t *testing.T) {
 	for _, test := range []struct{ name, template, parameters, want string }{
 		{"a key that is not there", short(`{x: "${params.text}"}`), `{}`,
-			"resource config: object.data.x: ${params.text}: no such key: text: give it a value, or read it as .?text.orValue(…)"},
+			"resource config: object.data.x: ${params.text}: no such key: text: give it a value, or read it as .?text.orValue(…) (line 1, column 7 of the expression)"},
 		{"a huge index", short(`{x: "${params.list[2147483648]}"}`), `{}`,
-			"resource config: object.data.x: ${params.list[2147483648]}: index out of bounds: 2147483648: test the size first, or read it as [?…]"},
+			"resource config: object.data.x: ${params.list[2147483648]}: index out of bounds: 2147483648: test the size first, or read it as [?…] (line 1, column 12 of the expression)"},
 		{"a triple loop", short(`{x: "${string(params.list.map(a, params.list.map(b, params.list.map(c, a + b + c).size()).size()).size())}"}`), list(400),
 			"resource config: object.data.x: ${string(params.list.map(a, params.list.map(b, params.list.map(c, a + b + c).size()).size()).size())}: the expression is too expensive (its cost is over 1000000): loop over fewer elements, or bound the parameters with maxItems and maxLength"},
 		{"a long list", short(`"${params.list}"`), list(1001),

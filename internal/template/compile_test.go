@@ -19,15 +19,15 @@ func TestCompileRefuses(t *testing.T) {
 		want       string // every error, a line each; one that ends in … is a beginning
 	}{
 		{"an unknown variable", with(configMap, deployment(`replicas: "${parms.port}"`, "")),
-			at + `spec.replicas: Invalid value: "${parms.port}": there is no variable parms here: use one of capabilities, component, environment, params, release, resources.<id>, uses (did you mean params?)`},
+			at + `spec.replicas: Invalid value: "${parms.port}": there is no variable parms here: use one of capabilities, component, environment, params, release, resources.<id>, uses (did you mean params?) (line 1, column 1 of the expression)`},
 		{"an unknown parameter", with(deployment(`replicas: "${params.replicas.mn}"`, "")),
-			at + `spec.replicas: Invalid value: "${params.replicas.mn}": params.replicas has no field mn: use one of max, min (did you mean min?)`},
+			at + `spec.replicas: Invalid value: "${params.replicas.mn}": params.replicas has no field mn: use one of max, min (did you mean min?) (line 1, column 16 of the expression)`},
 		{"an unknown field of a variable", with(deployment("", `, command: ["${release.tag}"]`)),
-			at + `spec.template.spec.containers[0].command[0]: Invalid value: "${release.tag}": release has no field tag: use one of commit, image, revision`},
+			at + `spec.template.spec.containers[0].command[0]: Invalid value: "${release.tag}": release has no field tag: use one of commit, image, revision (line 1, column 8 of the expression)`},
 		{"an unknown resource", with(configMap, deployment("", `, command: ["${resources.confg.data.port}"]`)),
-			at + `spec.template.spec.containers[0].command[0]: Invalid value: "${resources.confg.data.port}": there is no resources.confg here: use one of config, deployment (did you mean config?)`},
+			at + `spec.template.spec.containers[0].command[0]: Invalid value: "${resources.confg.data.port}": there is no resources.confg here: use one of config, deployment (did you mean config?) (line 1, column 1 of the expression)`},
 		{"an unknown field of a resource", with(configMap, deployment("", `, command: ["${resources.config.dta.port}"]`)),
-			at + `spec.template.spec.containers[0].command[0]: Invalid value: "${resources.config.dta.port}": resources.config has no field dta: use one of apiVersion, binaryData, data, immutable, kind, metadata (did you mean data?)`},
+			at + `spec.template.spec.containers[0].command[0]: Invalid value: "${resources.config.dta.port}": resources.config has no field dta: use one of apiVersion, binaryData, data, immutable, kind, metadata (did you mean data?) (line 1, column 17 of the expression)`},
 		{"the wrong type for a field", with(deployment(`replicas: "${params.host}"`, "")),
 			at + `spec.replicas: Invalid value: "${params.host}": the field takes an integer, and the expression gives string: write int(…)`},
 		{"the wrong type for a string", with(deployment("", `, env: [{name: A, value: "${params.port}"}]`)),
@@ -123,11 +123,11 @@ func TestCompileRefuses(t *testing.T) {
 			"spec.resources[config].forEach: Invalid value: \"${params.replicas}\": must give a list, and gives an object\n" +
 				"spec.resources[config].object.metadata.name: Invalid value: \"${component.name}\": the name must depend on each: all objects of the list would have the same name"},
 		{"each without a loop", with(strings.ReplaceAll(configMap, "string(params.port)", "each")),
-			`spec.resources[config].object.data.port: Invalid value: "${each}": there is no variable each here: it exists in the object of a resource with forEach`},
+			`spec.resources[config].object.data.port: Invalid value: "${each}": there is no variable each here: it exists in the object of a resource with forEach (line 1, column 1 of the expression)`},
 		{"self outside readyWhen", with(strings.ReplaceAll(configMap, "string(params.port)", "self.kind")),
-			`spec.resources[config].object.data.port: Invalid value: "${self.kind}": there is no variable self here: it exists in readyWhen, where it is the live object`},
+			`spec.resources[config].object.data.port: Invalid value: "${self.kind}": there is no variable self here: it exists in readyWhen, where it is the live object (line 1, column 1 of the expression)`},
 		{"params in readyWhen", with(strings.ReplaceAll(configMap, "  object", "  readyWhen: ${params.enabled}\n  object")),
-			`spec.resources[config].readyWhen: Invalid value: "${params.enabled}": there is no variable params here: use one of self`},
+			`spec.resources[config].readyWhen: Invalid value: "${params.enabled}": there is no variable params here: use one of self (line 1, column 1 of the expression)`},
 		{"an optional resource that is read as if it were there", with(
 			strings.ReplaceAll(configMap, "  object", "  includeWhen: ${params.enabled}\n  object"),
 			deployment("", `, command: ["x-${resources.config.metadata.name}"]`)),
@@ -293,7 +293,7 @@ func TestReadyWhen(t *testing.T) {
 	}
 	compiled = compile(t, with(strings.ReplaceAll(configMap, "  object", "  readyWhen: ${self.status.ok}\n  object")))
 	_, defined, err := compiled.ReadyWhen("config", map[string]any{"status": map[string]any{}})
-	want := "readyWhen of resource config, ${self.status.ok}: no such key: ok: give it a value, or read it as .?ok.orValue(…)"
+	want := "readyWhen of resource config, ${self.status.ok}: no such key: ok: give it a value, or read it as .?ok.orValue(…) (line 1, column 12 of the expression)"
 	if !defined || err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

@@ -27,8 +27,12 @@ var opened = map[string][]string{
 		"spec.template.spec.containers", "spec.template.spec.initContainers", "spec.template.spec.volumes", "spec.template.spec.securityContext",
 		"spec.template.spec.priorityClassName", "spec.template.spec.nodeSelector", "spec.template.spec.affinity",
 	},
-	"narrow": {"spec.template.spec.containers[name=app].resources"},
-	"config": {"metadata.labels", "metadata.annotations", "data"},
+	"narrow":  {"spec.template.spec.containers[name=app].resources"},
+	"config":  {"metadata.labels", "metadata.annotations", "data"},
+	"service": {"spec.type", "spec.ports"},
+	"claim":   {"spec.resources"},
+	"network": {"spec.ingress"},
+	"account": {"metadata.labels"},
 }
 
 func wideTemplate() *platformv1alpha1.ServiceTemplate {
@@ -47,8 +51,22 @@ spec:
       containers: [`+container("")+`]
 `)
 	}
-	t := framework.Template(wide, deployment("deployment", ""), deployment("narrow", "-narrow"), framework.Resource("config",
-		`{apiVersion: v1, kind: ConfigMap, metadata: {name: "${component.name}"}, data: {text: made}}`))
+	t := framework.Template(wide, deployment("deployment", ""), deployment("narrow", "-narrow"),
+		framework.Resource("config", `{apiVersion: v1, kind: ConfigMap, metadata: {name: "${component.name}"}, data: {text: made}}`),
+		framework.Resource("service", `{apiVersion: v1, kind: Service, metadata: {name: "${component.name}"}, spec: {selector: {example.com/one: x}, ports: [{port: 80}]}}`),
+		framework.Resource("claim", `
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: "${component.name}"}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+`),
+		framework.Resource("network", `
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: "${component.name}"}
+spec: {podSelector: {matchLabels: {example.com/one: x}}, policyTypes: [Ingress]}
+`),
+		framework.Resource("account", `{apiVersion: v1, kind: ServiceAccount, metadata: {name: "${component.name}"}, automountServiceAccountToken: false}`))
 	t.Spec.Overrides = &platformv1alpha1.TemplateOverrides{}
 	for resource, paths := range opened {
 		for _, path := range paths {
@@ -85,6 +103,11 @@ var overriddens = []overridden{
 	{what: "the node's network", patch: inPods("hostNetwork: true"), refused: "hostNetwork, which is never open"},
 	{what: "the node's processes", patch: inPods("hostPID: true"), refused: "hostPID, which is never open"},
 	{what: "the node's IPC", patch: inPods("hostIPC: true"), refused: "hostIPC, which is never open"},
+	{what: "the node's users", patch: inPods("hostUsers: true"), refused: "hostUsers, which is never open"},
+	{what: "an address of the node", patch: inContainer("ports: [{containerPort: 80, hostIP: 10.0.0.1}]"), refused: "hostIP, which is never open"},
+	{what: "a process of a Windows node", refused: "hostProcess, which is never open",
+		patch: inPods(`hostNetwork: true, securityContext: {windowsOptions: {hostProcess: true, runAsUserName: 'NT AUTHORITY\SYSTEM'}}`)},
+	{what: "a capability", patch: inContainer("securityContext: {capabilities: {add: [SYS_ADMIN]}}"), refused: "capabilities.add, which is never open"},
 	{what: "a port of the node", patch: inContainer("ports: [{containerPort: 80, hostPort: 80}]"), refused: "hostPort, which is never open"},
 	{what: "a node of choice", patch: inPods("nodeName: master"), refused: "nodeName, which is never open"},
 	{what: "a token of the API server", patch: inPods("automountServiceAccountToken: true"), refused: "automountServiceAccountToken, which is never open"},
@@ -94,15 +117,26 @@ var overriddens = []overridden{
 
 	{what: "root", patch: inPods("securityContext: {runAsUser: 0}"), guarded: "runAsUser=0"},
 	{what: "more rights by a program", patch: inContainer("securityContext: {allowPrivilegeEscalation: true}"), guarded: "allowPrivilegeEscalation"},
-	{what: "a capability", patch: inContainer("securityContext: {capabilities: {add: [SYS_ADMIN]}}"), guarded: "capabilities"},
 	{what: "all system calls", patch: inContainer("securityContext: {seccompProfile: {type: Unconfined}}"), guarded: "seccompProfile"},
 	{what: "a setting of the node's kernel", patch: inPods(`securityContext: {sysctls: [{name: kernel.msgmax, value: "1"}]}`), guarded: "sysctls"},
 	{what: "a further container without security", patch: inPods(`containers: [{name: side, image: "app:1"}]`), guarded: "allowPrivilegeEscalation"},
 	{what: "the priority of the cluster's own pods", patch: inPods("priorityClassName: system-node-critical"), guarded: "priorityClassName"},
 	{what: "a volume of somebody else", guarded: "volumeName",
 		patch: inPods("volumes: [{name: x, ephemeral: {volumeClaimTemplate: {spec: {volumeName: theirs, accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}}}]")},
+	{what: "volumes by their labels", guarded: "volumeClaimTemplate.spec.selector",
+		patch: inPods("volumes: [{name: x, ephemeral: {volumeClaimTemplate: {spec: {selector: {matchLabels: {team: other}}, accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}}}]")},
 	{what: "another team's label on a claim", refused: "Towpath sets it",
 		patch: inPods("volumes: [{name: x, ephemeral: {volumeClaimTemplate: {metadata: {labels: {platform.towpath.dev/team: other}}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}}}]")},
+
+	{what: "a volume of somebody else, by a claim", resource: "claim", patch: "spec: {volumeName: theirs}", refused: "spec.volumeName, which is never open"},
+	{what: "volumes by their labels, by a claim", resource: "claim", patch: "spec: {selector: {matchLabels: {team: other}}}", refused: "spec.selector, which is never open",
+		harmless: "spec: {resources: {requests: {storage: 2Gi}}}"},
+	{what: "a Service that leads to another team's", resource: "service", patch: "spec: {type: ExternalName, externalName: orders.other.svc}", refused: "spec.externalName, which is never open"},
+	{what: "a Service of external addresses", resource: "service", patch: "spec: {externalIPs: [203.0.113.1]}", refused: "spec.externalIPs, which is never open"},
+	{what: "a Service of other pods", resource: "service", patch: "spec: {selector: {app: theirs}}", refused: "spec.selector, which is never open"},
+	{what: "a forged status", resource: "service", patch: "status: {loadBalancer: {ingress: [{ip: 203.0.113.1}]}}", refused: "status.loadBalancer.ingress, which is never open"},
+	{what: "a NetworkPolicy of other pods", resource: "network", patch: "spec: {podSelector: {matchLabels: {app: theirs}}}", refused: "spec.podSelector, which is never open"},
+	{what: "tokens for whatever runs as an account", resource: "account", patch: "automountServiceAccountToken: true", refused: "automountServiceAccountToken, which is never open"},
 
 	{what: "another team's label", patch: "metadata: {labels: {platform.towpath.dev/team: other}}", refused: "Towpath sets it"},
 	{what: "another cost centre's label on pods", patch: "spec: {template: {metadata: {labels: {platform.towpath.dev/cost-center: other}}}}", refused: "Towpath sets it"},
@@ -148,7 +182,9 @@ var _ = Describe("What a tenant overrides", Ordered, ContinueOnFailure, func() {
 		living = framework.Component(evil.home, framework.Name("wide-"), wide, "dev")
 		Expect(mallory.Create(ctx, living)).To(Succeed())
 		Eventually(ctx, func(ctx context.Context) string { return bytesOf(ctx, made(living, "narrow")) }).ShouldNot(BeEmpty())
-		Eventually(ctx, func(ctx context.Context) string { return bytesOf(ctx, made(living, "config")) }).ShouldNot(BeEmpty())
+		for resource := range opened {
+			Eventually(ctx, func(ctx context.Context) string { return bytesOf(ctx, made(living, resource)) }).ShouldNot(BeEmpty())
+		}
 	})
 	// with is a new Component with that override.
 	with := func(o platformv1alpha1.Override) *platformv1alpha1.Component {
@@ -286,6 +322,18 @@ func made(component *platformv1alpha1.Component, resource string) *unstructured.
 	case "config":
 		u.SetAPIVersion("v1")
 		u.SetKind("ConfigMap")
+	case "service":
+		u.SetAPIVersion("v1")
+		u.SetKind("Service")
+	case "claim":
+		u.SetAPIVersion("v1")
+		u.SetKind("PersistentVolumeClaim")
+	case "network":
+		u.SetAPIVersion("networking.k8s.io/v1")
+		u.SetKind("NetworkPolicy")
+	case "account":
+		u.SetAPIVersion("v1")
+		u.SetKind("ServiceAccount")
 	}
 	return u
 }

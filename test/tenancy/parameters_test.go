@@ -39,6 +39,20 @@ spec:
 `),
 		resource("service", "service", `{apiVersion: v1, kind: Service, metadata: {name: "${component.name}"}, spec: "${params.service}"}`),
 		resource("claim", "claim", `{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: "${component.name}"}, spec: "${params.claim}"}`),
+		resource("store", "claims", `
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: "${component.name}"}
+spec:
+  selector: {matchLabels: {app.kubernetes.io/name: "${component.name}"}}
+  serviceName: "${component.name}"
+  template:
+    spec:
+      automountServiceAccountToken: false
+      securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
+      containers: [`+container("")+`]
+  volumeClaimTemplates: "${params.claims}"
+`),
 		resource("config", "name", `
 apiVersion: v1
 kind: ConfigMap
@@ -52,6 +66,7 @@ properties:
   podLabels: {type: object, additionalProperties: {type: string}}
   service: {type: object, x-kubernetes-preserve-unknown-fields: true}
   claim: {type: object, x-kubernetes-preserve-unknown-fields: true}
+  claims: {type: array, items: {type: object, x-kubernetes-preserve-unknown-fields: true}}
   name: {type: string}
   labels: {type: object, additionalProperties: {type: string}}
   annotations: {type: object, additionalProperties: {type: string}}
@@ -114,6 +129,14 @@ var smuggleds = []smuggled{
 		parameters: podWith(container(""), `, volumes: [{name: data, ephemeral: {volumeClaimTemplate: {spec: {volumeName: theirs, accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}}}]`)},
 	{what: "a volume of somebody else, by a claim", refused: []string{"volumeName"},
 		parameters: `claim: {volumeName: theirs, accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}`},
+	{what: "volumes by their labels, by an ephemeral claim", refused: []string{"volumeClaimTemplate.spec.selector"},
+		parameters: podWith(container(""), `, volumes: [{name: data, ephemeral: {volumeClaimTemplate: {spec: {selector: {matchLabels: {team: other}}, accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}}}]`)},
+	{what: "volumes by their labels, by a claim", refused: []string{"spec.selector"},
+		parameters: `claim: {selector: {matchLabels: {team: other}}, accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}`},
+	{what: "volumes by their labels, by a claim of a StatefulSet", refused: []string{"spec.volumeClaimTemplates[0].spec.selector"},
+		parameters: `claims: [{metadata: {name: data}, spec: {selector: {matchExpressions: [{key: team, operator: Exists}]}, accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}]`},
+	{what: "a volume of somebody else, by a claim of a StatefulSet", refused: []string{"spec.volumeClaimTemplates[0].spec.volumeName"},
+		parameters: `claims: [{metadata: {name: data}, spec: {volumeName: theirs, accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}]`},
 	{what: "data of another namespace", refused: []string{"dataSourceRef.namespace"},
 		parameters: `claim: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}, dataSourceRef: {apiGroup: snapshot.storage.k8s.io, kind: VolumeSnapshot, name: x, namespace: kube-system}}`},
 	{what: "a Service of external addresses", refused: []string{"externalIPs"},
@@ -217,6 +240,13 @@ func direct(name, parameters string) []*unstructured.Unstructured {
 	}
 	if spec, ok := p["claim"]; ok {
 		objects = append(objects, build("v1", "PersistentVolumeClaim", spec))
+	}
+	if claims, ok := p["claims"]; ok {
+		app := map[string]any{"app": name}
+		objects = append(objects, build("apps/v1", "StatefulSet", map[string]any{
+			"selector": map[string]any{"matchLabels": app}, "serviceName": name, "volumeClaimTemplates": claims,
+			"template": map[string]any{"metadata": map[string]any{"labels": app}, "spec": map[string]any{"containers": []any{map[string]any{"name": "app", "image": "app:1"}}}},
+		}))
 	}
 	if configName, ok := p["name"]; ok {
 		objects = append(objects, &unstructured.Unstructured{Object: map[string]any{

@@ -56,6 +56,50 @@ var _ = Describe("A Secret that a Component names", func() {
 	})
 })
 
+var _ = Describe("What a process prints", func() {
+	const printed = "pr1nted-canary"
+
+	// printers are the places of a pod where a kubelet puts it.
+	printers := map[string]struct {
+		status corev1.ContainerStatus
+		reason string
+	}{
+		"a postStart hook": {corev1.ContainerStatus{State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{
+			Reason: "PostStartHookError", Message: `Exec lifecycle hook ([sh -c env]) for Container "app" in Pod "x" failed - error: command 'sh -c env' exited with 1: , message: "` + printed + `"`,
+		}}}, platformv1alpha1.ReasonContainerStartFailed},
+		"a container that ended": {corev1.ContainerStatus{
+			RestartCount: 4, State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff", Message: "back-off 1m20s"}},
+			LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 3, Reason: "Error", Message: printed}},
+		}, platformv1alpha1.ReasonCrashLoop},
+	}
+	for what, printer := range printers {
+		It("is nowhere but in its pod: "+what, func(ctx context.Context) {
+			component := framework.Component(evil.home, framework.Name("c"), lax, "dev")
+			component.Spec.Parameters = framework.JSON(podWith(container(""), "") + "\nname: " + component.Name)
+			Expect(mallory.Create(ctx, component)).To(Succeed())
+			DeferCleanup(func(ctx context.Context) { Expect(admin.Delete(ctx, component)).To(Succeed()) })
+			var pods corev1.PodList
+			Eventually(ctx, func(ctx context.Context) ([]corev1.Pod, error) {
+				err := admin.List(ctx, &pods, client.InNamespace(evil.work), client.MatchingLabels{platformv1alpha1.LabelComponent: component.Name})
+				return pods.Items, err
+			}).Should(HaveLen(1))
+			pod := &pods.Items[0]
+			before := pod.DeepCopy()
+			printer.status.Name, printer.status.Image = "app", "app:1"
+			pod.Status.ContainerStatuses = []corev1.ContainerStatus{printer.status}
+			Expect(admin.Status().Patch(ctx, pod, client.MergeFrom(before))).To(Succeed())
+
+			release := &platformv1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Namespace: evil.home, Name: component.Name + "-dev-1"}}
+			Eventually(ctx, framework.Read(admin, release)).Should(framework.HaveCondition(platformv1alpha1.ConditionReady, "False", printer.reason))
+			isNowhere(ctx, printed, map[string]string{
+				"records and status": printer.reason, "rendered objects": component.Name, "events": component.Name, "the manager's log": component.Name,
+				"the manager's metrics": `controller="release"`, "the audit log": component.Name,
+			})
+			Expect(everything(ctx, "v1", "Pod")).To(ContainSubstring(printed), "the control: it is there")
+		})
+	}
+})
+
 // places are where something secret might get to.
 var places = map[string]func(context.Context) string{
 	"records and status": func(ctx context.Context) string {

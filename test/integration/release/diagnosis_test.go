@@ -17,11 +17,12 @@ import (
 )
 
 var _ = Describe("A workload whose pods do not start", func() {
+	const brokenImage = "registry.example/shop:2-broken"
 	// broken gives the Component an image that no node takes, and so no simulated kubelet, and returns its pod.
 	broken := func(ctx context.Context, p *place, component *platformv1alpha1.Component) *corev1.Pod {
 		GinkgoHelper()
 		change(ctx, component, func(c *platformv1alpha1.Component) {
-			c.Spec.Image = "registry.example/shop:2-broken"
+			c.Spec.Image = brokenImage
 			c.Spec.SecretEnv = []platformv1alpha1.SecretEnvVar{{Name: "KEY", SecretKeyRef: platformv1alpha1.SecretKeyReference{Name: "payments", Key: "api-key"}}}
 		})
 		var pending *corev1.Pod
@@ -29,7 +30,7 @@ var _ = Describe("A workload whose pods do not start", func() {
 			var pods corev1.PodList
 			err := admin.List(ctx, &pods, client.InNamespace(p.namespace))
 			for i := range pods.Items {
-				if pods.Items[i].Spec.NodeName == "" {
+				if pods.Items[i].Spec.NodeName == "" && pods.Items[i].Spec.Containers[0].Image == brokenImage {
 					pending = &pods.Items[i]
 				}
 			}
@@ -81,6 +82,62 @@ var _ = Describe("A workload whose pods do not start", func() {
 		change(ctx, component, func(c *platformv1alpha1.Component) { c.Spec.Image = "registry.example/shop:3" })
 		Eventually(ctx, framework.Read(admin, component)).Should(framework.BeReady(), "the pods of the version before say nothing of this one")
 		p.quiet(ctx)
+	})
+
+	It("finds the cause behind many pods of the version before, which come first by name", func(ctx context.Context) {
+		p := newPlace(ctx)
+		component, _ := p.settle(ctx, web())
+		cfg, err := cluster.Plane.ServiceAccountConfig(ctx, "kube-system", "replicaset-controller")
+		Expect(err).NotTo(HaveOccurred())
+		controller, err := client.New(cfg, client.Options{Scheme: admin.Scheme(), Mapper: admin.RESTMapper()})
+		Expect(err).NotTo(HaveOccurred())
+		var running corev1.PodList
+		Expect(admin.List(ctx, &running, client.InNamespace(p.namespace))).To(Succeed())
+		old := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Labels: running.Items[0].Labels}, Spec: running.Items[0].Spec}
+		old.Labels["pod-template-hash"], old.Spec.NodeName = "before", ""
+		old.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "example.com/never"}}
+		for i := range 260 {
+			one := old.DeepCopy()
+			one.Name = fmt.Sprintf("a-%d", i)
+			Expect(controller.Create(ctx, one)).To(Succeed())
+		}
+		last := time.Now()
+		Eventually(func() time.Duration { return time.Since(last) }).Should(BeNumerically(">", time.Second), "times of objects are of whole seconds")
+		kubelet(ctx, broken(ctx, p, component), corev1.ContainerStatus{
+			State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CreateContainerConfigError", Message: `secret "payments" not found`}},
+		})
+		Eventually(ctx, framework.Read(admin, p.release(2))).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonConfigurationMissing, "Secret payments does not exist"))
+	})
+
+	It("looks at every workload that is not ready, and not at the first alone", func(ctx context.Context) {
+		p := newPlace(ctx)
+		deployment := func(id, image string) platformv1alpha1.ResourceTemplate {
+			return framework.Resource(id, `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: "${component.name}-`+id+`"}
+spec:
+  selector: {matchLabels: {example.com/one: `+id+`}}
+  template:
+    metadata: {labels: {example.com/one: `+id+`}}
+    spec:
+      securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
+      automountServiceAccountToken: false
+      nodeSelector: {suite/node: none}
+      containers:
+      - {name: app, image: `+image+`, securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}}
+`)
+		}
+		p.deploy(ctx, deployment("first", "registry.example/first:1-broken"), deployment("second", "registry.example/second:1-broken"))
+		var pods corev1.PodList
+		Eventually(ctx, func(ctx context.Context) ([]corev1.Pod, error) {
+			err := admin.List(ctx, &pods, client.InNamespace(p.namespace), client.MatchingLabels{"example.com/one": "second"})
+			return pods.Items, err
+		}).Should(HaveLen(1))
+		kubelet(ctx, &pods.Items[0], corev1.ContainerStatus{
+			State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "manifest unknown"}},
+		})
+		Eventually(ctx, framework.Read(admin, p.release(1))).Should(framework.BeStalled(platformv1alpha1.ReasonImagePullFailed, "Deployment shop-second", "second:1-broken cannot be pulled"))
 	})
 
 	It("says which quota is used up, where only events tell", func(ctx context.Context) {

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -138,6 +139,29 @@ var _ = Describe("An admission policy that does not stand", func() {
 })
 
 var _ = Describe("An object that the API server refuses", func() {
+	It("has the Release say which quota is used up, and what helps", func(ctx context.Context) {
+		p := newPlace(ctx)
+		quota := &corev1.ResourceQuota{
+			ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: "objects"},
+			Spec:       corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourceServices: resource.MustParse("0")}},
+		}
+		Expect(admin.Create(ctx, quota)).To(Succeed())
+		Eventually(ctx, framework.Read(admin, quota)).Should(HaveField("Status.Hard", HaveKey(corev1.ResourceServices)))
+		component, _ := p.deploy(ctx, framework.Resource("service", `
+apiVersion: v1
+kind: Service
+metadata: {name: "${component.name}"}
+spec: {ports: [{port: 80}]}
+`))
+		says := []string{"Service shop", "Quota objects of namespace " + p.namespace + " is used up: 0 of 0 services used, 1 more is asked for", "have the quota raised"}
+		Eventually(ctx, framework.Read(admin, p.release(1))).Should(And(
+			framework.HaveCondition(isReady, no, platformv1alpha1.ReasonQuotaExceeded, says...),
+			framework.HaveCondition(isApplied, no, platformv1alpha1.ReasonQuotaExceeded)))
+
+		change(ctx, quota, func(q *corev1.ResourceQuota) { q.Spec.Hard[corev1.ResourceServices] = resource.MustParse("5") })
+		Eventually(ctx, framework.Read(admin, component)).Should(framework.BeReady(), "it is tried again with growing pauses")
+	})
+
 	It("stalls the Release with the API server's words, and is not sent again and again", func(ctx context.Context) {
 		p := newPlace(ctx)
 		component, _ := p.deploy(ctx, webOf(0), keyed())

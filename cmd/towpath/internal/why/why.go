@@ -6,7 +6,9 @@ package why
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -25,8 +27,9 @@ const Kind = "Why"
 
 // Bounds of what is read and shown.
 const (
-	maxPods, maxEvents = 100, 500
-	logLines           = 10
+	podsPage, maxPods, maxEvents = 250, 5000, 500
+
+	logLines = 10
 )
 
 // Answer is what `towpath why -o json` prints.
@@ -211,12 +214,12 @@ func (a *Answer) note(format string, args ...any) {
 	a.Notes = append(a.Notes, fmt.Sprintf(format, args...))
 }
 
-// release explains a Release that is not Ready by the first of its objects that is not.
+// release explains a Release that is not Ready by the first of its objects of which a cause is known.
 func (w *Walker) release(ctx context.Context, a *Answer, stop *tree.Environment, report *tree.Report) {
 	release := stop.Release
 	a.condition(release.Ready, nil)
-	object := firstBad(release.Objects)
-	if object == nil {
+	bad := badOnes(release.Objects)
+	if len(bad) == 0 {
 		for _, c := range release.Checks {
 			if c.Health != tree.Ready && (c.Health == tree.Failed || release.Health != tree.Failed) {
 				a.link("check", c.Name, strings.TrimSuffix(c.Message, "."))
@@ -226,26 +229,39 @@ func (w *Walker) release(ctx context.Context, a *Answer, stop *tree.Environment,
 		a.steps(report)
 		return
 	}
-	state, _, _ := strings.Cut(object.Message, ". ")
-	a.link(object.Kind, stop.Namespace+"/"+object.Name, strings.TrimSuffix(state, "."))
-	if refused(release.Ready.Reason) {
+	if refused(release.Ready.Reason, bad[0]) {
+		a.object(stop, bad[0])
 		a.steps(report) // what the API server said is the cause, and stands in the condition
 		return
 	}
-	live := &unstructured.Unstructured{}
-	live.SetGroupVersionKind(schema.FromAPIVersionAndKind(object.APIVersion, object.Kind))
-	switch err := w.Reader.Get(ctx, client.ObjectKey{Namespace: stop.Namespace, Name: object.Name}, live); {
-	case apierrors.IsNotFound(err):
-		live.SetNamespace(stop.Namespace)
-		live.SetName(object.Name)
-	case err != nil:
-		a.note("you may not read %s %s in namespace %s: %s", object.Kind, object.Name, stop.Namespace, short(err))
-	}
-	cause := w.diagnose(ctx, a, stop, live)
-	if cause == nil {
-		a.steps(report)
+	pods, events := w.read(ctx, a, stop)
+	for _, object := range bad {
+		cause := w.diagnose(ctx, a, stop, object, pods, events)
+		if cause == nil {
+			continue
+		}
+		a.object(stop, object)
+		a.cause(stop, cause)
+		if cause.Reason == platformv1alpha1.ReasonVolumeUnavailable {
+			w.claims(ctx, a, stop.Namespace, events)
+		}
+		if cause.Ended {
+			w.logs(ctx, a, stop.Namespace, cause)
+		}
 		return
 	}
+	a.object(stop, bad[0])
+	a.steps(report)
+}
+
+// object adds an object of a Release to the path.
+func (a *Answer) object(stop *tree.Environment, object *tree.Object) {
+	state, _, _ := strings.Cut(object.Message, ". ")
+	a.link(object.Kind, stop.Namespace+"/"+object.Name, strings.TrimSuffix(state, "."))
+}
+
+// cause takes what was found in a pod, or in place of one.
+func (a *Answer) cause(stop *tree.Environment, cause *diagnosis.Cause) {
 	a.Reason, a.Message, a.Next = cause.Reason, cause.Message, []string{cause.Next}
 	if cause.Pod != "" {
 		a.link("Pod", stop.Namespace+"/"+cause.Pod, "")
@@ -253,28 +269,28 @@ func (w *Walker) release(ctx context.Context, a *Answer, stop *tree.Environment,
 	if cause.Container != "" {
 		a.link("container", cause.Container, cause.Reason)
 	}
-	if cause.Ended {
-		w.logs(ctx, a, stop.Namespace, cause)
-	}
 }
 
-// firstBad is the first object that failed, else the first that is not ready.
-func firstBad(objects []tree.Object) *tree.Object {
-	var first *tree.Object
+// badOnes are the objects that are not ready, those that failed first.
+func badOnes(objects []tree.Object) []*tree.Object {
+	var failed, waiting []*tree.Object
 	for i := range objects {
-		switch o := &objects[i]; {
-		case o.Health == tree.Failed:
-			return o
-		case o.Health != tree.Ready && first == nil:
-			first = o
+		switch o := &objects[i]; o.Health {
+		case tree.Ready:
+		case tree.Failed:
+			failed = append(failed, o)
+		default:
+			waiting = append(waiting, o)
 		}
 	}
-	return first
+	return append(failed, waiting...)
 }
 
 // refused says whether a reason tells that an object was not written: then there is nothing below it to look at.
-func refused(reason string) bool {
+func refused(reason string, object *tree.Object) bool {
 	switch reason {
+	case platformv1alpha1.ReasonQuotaExceeded:
+		return object.Health == tree.Failed && strings.HasPrefix(object.Message, "applying ") // else it is about pods
 	case platformv1alpha1.ReasonApplyFailed, platformv1alpha1.ReasonObjectTaken, platformv1alpha1.ReasonKindUnavailable, platformv1alpha1.ReasonRefused,
 		platformv1alpha1.ReasonRenderFailed, platformv1alpha1.ReasonRevisionMissing, platformv1alpha1.ReasonConsentMissing, platformv1alpha1.ReasonObjectNotFound:
 		return true
@@ -282,32 +298,41 @@ func refused(reason string) bool {
 	return false
 }
 
-// diagnose reads pods and events of a workload, as far as the caller may.
-func (w *Walker) diagnose(ctx context.Context, a *Answer, stop *tree.Environment, live *unstructured.Unstructured) *diagnosis.Cause {
-	evidence := diagnosis.Evidence{Kind: live.GetKind(), Namespace: stop.Namespace, Name: live.GetName(), NotCreated: readiness.NotCreated(live)}
+// read reads the pods and warnings of a Component in an environment, as far as the caller may.
+func (w *Walker) read(ctx context.Context, a *Answer, stop *tree.Environment) ([]corev1.Pod, []corev1.Event) {
 	in := client.InNamespace(stop.Namespace)
-	var pods corev1.PodList
-	err := w.Reader.List(ctx, &pods, in, client.Limit(maxPods), client.MatchingLabels{
-		platformv1alpha1.LabelComponent: a.Component, platformv1alpha1.LabelEnvironment: stop.Name,
-	})
-	if err != nil {
-		a.note("you may not list pods in namespace %s: %s", stop.Namespace, short(err))
+	var pods []corev1.Pod
+	from := ""
+	for range maxPods / podsPage {
+		var page corev1.PodList
+		if err := w.Reader.List(ctx, &page, in, client.Limit(podsPage), client.Continue(from), client.MatchingLabels{
+			platformv1alpha1.LabelComponent: a.Component, platformv1alpha1.LabelEnvironment: stop.Name,
+		}); err != nil {
+			a.note("you may not list pods in namespace %s: %s", stop.Namespace, short(err))
+			break
+		}
+		pods = append(pods, page.Items...)
+		if from = page.Continue; from == "" {
+			break
+		}
 	}
-	evidence.Pods = pods.Items
 	var events corev1.EventList
 	if err := w.Reader.List(ctx, &events, in, client.Limit(maxEvents)); err != nil {
 		a.note("you may not list events in namespace %s: %s", stop.Namespace, short(err))
 	}
-	for i := range events.Items {
-		if events.Items[i].Type == corev1.EventTypeWarning {
-			evidence.Events = append(evidence.Events, events.Items[i])
-		}
+	return pods, slices.DeleteFunc(events.Items, func(e corev1.Event) bool { return e.Type != corev1.EventTypeWarning })
+}
+
+// diagnose finds what keeps one object from being ready.
+func (w *Walker) diagnose(ctx context.Context, a *Answer, stop *tree.Environment, object *tree.Object, pods []corev1.Pod, events []corev1.Event) *diagnosis.Cause {
+	live := &unstructured.Unstructured{}
+	live.SetGroupVersionKind(schema.FromAPIVersionAndKind(object.APIVersion, object.Kind))
+	if err := client.IgnoreNotFound(w.Reader.Get(ctx, client.ObjectKey{Namespace: stop.Namespace, Name: object.Name}, live)); err != nil {
+		a.note("you may not read %s %s in namespace %s: %s", object.Kind, object.Name, stop.Namespace, short(err))
 	}
-	cause := diagnosis.Find(evidence)
-	if cause != nil && cause.Reason == platformv1alpha1.ReasonVolumeUnavailable {
-		w.claims(ctx, a, stop.Namespace, evidence.Events)
-	}
-	return cause
+	return diagnosis.Find(diagnosis.Evidence{
+		Kind: object.Kind, Namespace: stop.Namespace, Name: object.Name, NotCreated: readiness.NotCreated(live), Pods: pods, Events: events, Now: time.Now(),
+	})
 }
 
 // claims says what the claims of a namespace that are not bound wait for.
