@@ -17,8 +17,10 @@ const (
 	// manager stands with 1,000 Components and Floor alone.
 	Target = 48 << 20
 	// Floor is the share of what lives, in percent, by which every heap may grow: half of Go's default, since memory is what
-	// nodes lack first. Ceiling is the largest such share.
-	Floor, Ceiling = 50, 400
+	// nodes lack first.
+	Floor = 50
+	// Ceiling is the largest such share.
+	Ceiling = 400
 )
 
 // step is by how many percent points a new share must differ to be set: setting it stops the program for a moment.

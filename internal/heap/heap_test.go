@@ -45,10 +45,11 @@ func TestKeepFollowsTheHeap(t *testing.T) {
 	defer Keep()()
 	runtime.GC()
 	awaitPercent(t, func(percent int) bool { return percent > Floor })
-	large := make([]byte, 2*Target)
-	awaitPercent(t, func(percent int) bool { return percent == Floor })
-	runtime.KeepAlive(large)
-	large = nil
+	func() {
+		large := make([]byte, 2*Target)
+		awaitPercent(t, func(percent int) bool { return percent == Floor })
+		runtime.KeepAlive(large)
+	}()
 	awaitPercent(t, func(percent int) bool { return percent > Floor })
 }
 
