@@ -17,7 +17,14 @@ fi
 // withCosign defines seal, which has cosign sign the image or attest something of it. With a key it tells nobody outside of the registry,
 // unless COSIGN_FLAGS says otherwise: the public log shows each name, and cannot be reached from everywhere. Where cosign
 // makes a bundle of Sigstore, the registry has that very file, and its digest is what the stage reports.
-const withCosign = `image="${TOWPATH_BUILT_IMAGE:-$TOWPATH_IMAGE}"
+//
+// A key that is named and empty fails: it is a secret that is missing, as engines give it that know no other way to say so. To sign by the
+// identity of whoever runs, and to tell the public log, is for those who name no key.
+const withCosign = `if [ -n "${COSIGN_PRIVATE_KEY+set}" ] && [ -z "$COSIGN_PRIVATE_KEY" ]; then
+  echo 'COSIGN_PRIVATE_KEY is set and empty: the Secret that it comes from has no key. Put the text of cosign.key there, or take the variable from the stage.' >&2
+  exit 1
+fi
+image="${TOWPATH_BUILT_IMAGE:-$TOWPATH_IMAGE}"
 bundle="$HOME/towpath-bundle.json"
 set -f
 seal() {

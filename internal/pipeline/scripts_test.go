@@ -98,6 +98,20 @@ func TestStandard_SealsByAKeyAndTellsNobodyElse(t *testing.T) {
 	}
 }
 
+// A secret that is missing comes as an empty variable in GitHub Actions: nothing may then be signed without the key, and be told to the public log.
+func TestStandard_RefusesAKeyThatIsEmpty(t *testing.T) {
+	looks := "for a; do case \"$a\" in spdx-json=*|json=*) echo '{}' > \"${a#*=}\" ;; esac; done\n"
+	tools := map[string]string{"cosign": cosign, "syft": looks, "grype": looks}
+	for _, standard := range []platformv1alpha1.StandardStage{
+		platformv1alpha1.StageSign, platformv1alpha1.StageProvenance, platformv1alpha1.StageSBOM, platformv1alpha1.StageScan,
+	} {
+		_, result, printed, err := shell(t, standard, tools, "COSIGN_PRIVATE_KEY=")
+		if err == nil || result != "" || strings.Contains(printed, "--yes") || !strings.Contains(printed, "COSIGN_PRIVATE_KEY is set and empty") {
+			t.Errorf("%s: %v: %q, %s", standard, err, result, printed)
+		}
+	}
+}
+
 // Flags that a cosign does not know fail it.
 func TestStandard_GivesAnOldCosignOnlyFlagsThatItKnows(t *testing.T) {
 	old := "case \"$2\" in --help) echo '      --key string   which'; exit ;; esac\necho \"cosign $*\"\n"

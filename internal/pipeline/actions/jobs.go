@@ -52,9 +52,17 @@ done
 tar -cf "$RUNNER_TEMP/$TOWPATH_STEP.tar" --files-from /dev/null -- "${paths[@]}"
 `
 
-	// Values go to the container by the names of their variables, so that none stands in a command line. The image's own entry point
-	// gets the arguments; a script is run by /bin/sh.
-	stageScript = `arguments=(run --rm --name towpath-stage --user "$(id -u):$(id -g)" --cap-drop ALL --security-opt no-new-privileges
+	// GitHub gives an empty text for a secret that is not there, and takes no empty one: what is empty is missing, and the stage must not go on as
+	// if nobody had asked for it. Else values go to the container by the names of their variables, so that none stands in a command line. The
+	// image's own entry point gets the arguments; a script is run by /bin/sh.
+	stageScript = `for pair in ${TOWPATH_SECRETS:-}; do
+  name="${pair%%=*}"
+  if [[ -z ${!name:-} ]]; then
+    echo "::error::The variable $name is empty: the repository has no secret ${pair#*=}, or this run does not get it, as those that forks and Dependabot start. Add the secret, or have a condition leave the stage out."
+    exit 1
+  fi
+done
+arguments=(run --rm --name towpath-stage --user "$(id -u):$(id -g)" --cap-drop ALL --security-opt no-new-privileges
   --volume "$GITHUB_WORKSPACE:/workspace" --workdir "/workspace/$TOWPATH_FOLDER" --volume "$RUNNER_TEMP/result:/towpath/result"
   --env HOME=/tmp --env TOWPATH_RESULT=/towpath/result/image)
 for name in $TOWPATH_VARIABLES; do
@@ -248,6 +256,9 @@ func (g *generator) keep(j *job, s *stage, name string) error {
 	return nil
 }
 
+// cosignPassword is the one variable of a secret that may be empty: a key may have no password.
+const cosignPassword = "COSIGN_PASSWORD"
+
 // run is the step that runs the stage itself.
 func (g *generator) run(j *job, s *stage) step {
 	env := map[string]string{
@@ -281,9 +292,16 @@ func (g *generator) run(j *job, s *stage) step {
 	} else {
 		env["TOWPATH_ARGS"] = strconv.Itoa(len(s.Args))
 	}
+	var secrets []string
 	for _, e := range s.SecretEnv {
 		env[e.Name] = "${{ secrets." + e.SecretKeyRef.Key + " }}"
 		variables = append(variables, e.Name)
+		if e.Name != cosignPassword {
+			secrets = append(secrets, e.Name+"="+e.SecretKeyRef.Key)
+		}
+	}
+	if len(secrets) > 0 {
+		env["TOWPATH_SECRETS"] = strings.Join(secrets, " ")
 	}
 	if built := s.built(); built != "" {
 		env["TOWPATH_BUILT_IMAGE"] = "${{ " + built + " }}"

@@ -108,6 +108,23 @@ func TestRun_NothingIsRecorded(t *testing.T) {
 	}
 }
 
+// GitHub gives an empty text for a secret that the repository does not have.
+func TestRun_AStageWhoseSecretIsMissingFails(t *testing.T) {
+	p := pushing()
+	p.Stages[1].SecretEnv = []v1alpha1.SecretEnvVar{
+		{Name: "TOKEN", SecretKeyRef: v1alpha1.SecretKeyReference{Name: "npm", Key: "NPM_TOKEN"}},
+		{Name: "COSIGN_PASSWORD", SecretKeyRef: v1alpha1.SecretKeyReference{Name: "cosign", Key: "COSIGN_PASSWORD"}},
+	}
+	r := play(t, p, func(_ *actions.Input, r *runner) { r.secrets["NPM_TOKEN"], r.secrets["COSIGN_PASSWORD"] = "", "" })
+	if len(r.tries["after"]) > 0 || !slices.Contains(r.recorded, "--result=Failed") || !strings.Contains(r.log.String(), "the repository has no secret NPM_TOKEN") {
+		t.Errorf("without it: tries %v, recorded %q\n%s", r.tries["after"], r.recorded, r.log.String())
+	}
+	r = play(t, p, func(_ *actions.Input, r *runner) { r.secrets["NPM_TOKEN"], r.secrets["COSIGN_PASSWORD"] = "a secret", "" })
+	if tries := r.tries["after"]; len(tries) != 1 || tries[0].Env["TOKEN"] != "a secret" {
+		t.Errorf("without the password alone: tries %v\n%s", tries, r.log.String())
+	}
+}
+
 // A fork may call its branch as ours is called.
 func TestRun_ABranchOfAForkIsNotOurs(t *testing.T) {
 	p := pushing()

@@ -3,6 +3,10 @@ if [ -n "${DOCKER_AUTH_CONFIG:-}" ]; then
   mkdir -p "$HOME/.docker"
   printf '%s' "$DOCKER_AUTH_CONFIG" > "$HOME/.docker/config.json"
 fi
+if [ -n "${COSIGN_PRIVATE_KEY+set}" ] && [ -z "$COSIGN_PRIVATE_KEY" ]; then
+  echo 'COSIGN_PRIVATE_KEY is set and empty: the Secret that it comes from has no key. Put the text of cosign.key there, or take the variable from the stage.' >&2
+  exit 1
+fi
 image="${TOWPATH_BUILT_IMAGE:-$TOWPATH_IMAGE}"
 bundle="$HOME/towpath-bundle.json"
 set -f
