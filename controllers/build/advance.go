@@ -1,7 +1,6 @@
 package build
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -172,7 +171,12 @@ func (r *Reconciler) succeeded(ctx context.Context, s *scope) error {
 	if done, err := r.cleanUp(ctx, s, false); err != nil || !done {
 		return err
 	}
-	image, settled := r.settle(ctx, s, cmp.Or(pipeline.Pushed(&s.plan, s.build.Status.Stages), s.input.Reference()))
+	made := pipeline.Made(&s.plan, s.build.Status.Stages, s.input.Reference())
+	if made == "" {
+		return s.end(platformv1alpha1.BuildSucceeded, platformv1alpha1.ReasonBuilt,
+			"All stages that ran succeeded. Their conditions left out the standard stage Image, and no other pushed an image: there is none that Releases could run.")
+	}
+	image, settled := r.settle(ctx, s, made)
 	if !settled || !r.vouch(ctx, s, image, pipeline.Reported(&s.plan, s.build.Status.Stages)) {
 		return nil
 	}

@@ -374,6 +374,28 @@ func TestEverything(t *testing.T) {
 	}
 }
 
+func TestMade(t *testing.T) {
+	const tag, pushed = "registry.example/checkout:1", "registry.example/checkout@sha256:a"
+	image := func(skipped bool) pipeline.Step {
+		return pipeline.Step{Name: "image", Standard: v1alpha1.StageImage, Skipped: skipped}
+	}
+	for name, tt := range map[string]struct {
+		steps []pipeline.Step
+		own   string // what the step own has pushed
+		want  string
+	}{
+		"no standard image":                 {[]pipeline.Step{{Name: "own"}}, "", tag},
+		"the standard image":                {[]pipeline.Step{image(false), {Name: "own"}}, "", tag},
+		"it is left out":                    {[]pipeline.Step{image(true), {Name: "own"}}, "", ""},
+		"it is left out, and another there": {[]pipeline.Step{image(true), {Name: "own", Standard: v1alpha1.StageImage}}, "", tag},
+		"it is left out, and own pushes":    {[]pipeline.Step{image(true), {Name: "own"}}, pushed, pushed},
+	} {
+		if got := pipeline.Made(&pipeline.Plan{Steps: tt.steps}, []v1alpha1.BuildStage{{Name: "own", Image: tt.own}}, tag); got != tt.want {
+			t.Errorf("%s: it is %q, want %q", name, got, tt.want)
+		}
+	}
+}
+
 func TestUnheeded(t *testing.T) {
 	cached, sized := script("cached"), script("sized")
 	cached.Cache, sized.Resources = []string{".cache"}, &v1alpha1.StageResources{}

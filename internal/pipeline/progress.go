@@ -157,6 +157,26 @@ func Pushed(plan *Plan, stages []platformv1alpha1.BuildStage) string {
 	return pushed(plan, stages, func(string) bool { return true })
 }
 
+// Made is the image that a Build gives whose stages have succeeded: what they say they pushed, else the image by its tag. It is empty where
+// conditions left out every standard stage Image, and no other stage says that it pushed one: nobody has made an image then.
+func Made(plan *Plan, stages []platformv1alpha1.BuildStage, tag string) string {
+	if image := Pushed(plan, stages); image != "" {
+		return image
+	}
+	standard := false
+	for i := range plan.Steps {
+		if step := &plan.Steps[i]; step.Standard == platformv1alpha1.StageImage {
+			if standard = true; !step.Skipped {
+				return tag
+			}
+		}
+	}
+	if standard {
+		return ""
+	}
+	return tag
+}
+
 // PushedBefore is what of that a step finds: what those before it that it needs have pushed, whatever runs beside it.
 func PushedBefore(plan *Plan, stages []platformv1alpha1.BuildStage, name string) string {
 	needed := map[string]bool{name: true}

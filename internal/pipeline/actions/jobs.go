@@ -1,7 +1,6 @@
 package actions
 
 import (
-	"fmt"
 	"path"
 	"slices"
 	"strconv"
@@ -303,7 +302,7 @@ func (g *generator) run(j *job, s *stage) step {
 	if len(secrets) > 0 {
 		env["TOWPATH_SECRETS"] = strings.Join(secrets, " ")
 	}
-	if built := s.built(); built != "" {
+	if built := g.pushed(s.before); built != "" {
 		env["TOWPATH_BUILT_IMAGE"] = "${{ " + built + " }}"
 		variables = append(variables, "TOWPATH_BUILT_IMAGE")
 	}
@@ -339,18 +338,6 @@ func (g *generator) below(paths []string) []string {
 		all[i] = path.Join(g.Component.Path, one)
 	}
 	return all
-}
-
-// built is an expression for the image that a stage before has pushed; the nearest one counts.
-func (s *stage) built() string {
-	var outputs []string
-	for _, other := range slices.Backward(s.before) {
-		if other.Evidence() != "" {
-			continue // it says what it put beside the image
-		}
-		outputs = append(outputs, fmt.Sprintf("needs.%s.outputs.image", other.Stage))
-	}
-	return strings.Join(outputs, " || ")
 }
 
 // script is the file of a script. It begins as all files of ours do, which is a comment to the shell.

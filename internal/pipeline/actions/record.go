@@ -3,8 +3,6 @@ package actions
 import (
 	"encoding/json"
 	"strings"
-
-	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 )
 
 // recordScript tells the cluster what became of the commit. The token is kept from the command line, and from everything that runs
@@ -52,7 +50,6 @@ type kubeconfig struct {
 func (g *generator) recordJob() (*job, error) {
 	j := g.job("Record the Build", 10)
 	j.Needs = []string{planJob}
-	var images, all, built []string
 	evidence := map[string][]string{} // outputs by the variable that tells of them, as pipeline.Reported has it
 	for _, s := range g.stages {
 		j.Needs = append(j.Needs, s.Stage)
@@ -60,22 +57,12 @@ func (g *generator) recordJob() (*job, error) {
 		if kind := s.Evidence(); kind != "" {
 			name := "TOWPATH_EVIDENCE_" + strings.ToUpper(string(kind))
 			evidence[name] = append([]string{output}, evidence[name]...)
-			continue
 		}
-		all = append([]string{output}, all...)
-		if s.Standard == platformv1alpha1.StageImage {
-			built = append([]string{output}, built...)
-			images = append(images, "needs."+s.Stage+".result == 'success'")
-		}
-	}
-	outputs := all
-	if len(built) > 0 {
-		outputs = built // as pipeline.Pushed has it
 	}
 	j.If = "always() && github.event_name == 'push'"
-	if len(images) > 0 {
+	if made := g.made(); made != "" {
 		// Where the condition of the stage that builds the image left it out, there is nothing that could run.
-		j.If += " && (" + strings.Join(images, " || ") + " || contains(needs.*.result, 'failure') || contains(needs.*.result, 'cancelled'))"
+		j.If += " && (" + made + " || contains(needs.*.result, 'failure') || contains(needs.*.result, 'cancelled'))"
 	}
 	j.If = "${{ " + j.If + " }}"
 	checkout, err := g.checkout("")
@@ -90,10 +77,10 @@ func (g *generator) recordJob() (*job, error) {
 		"TOWPATH_CLI": literal(g.Config.Image), "TOWPATH_KUBECONFIG": literal(config),
 		"TOWPATH_NAMESPACE": g.Component.Namespace, "TOWPATH_COMPONENT": g.Component.Name, "TOWPATH_RUN_URL": runURL,
 		"TOWPATH_RESULT":      "${{ contains(needs.*.result, 'failure') && 'Failed' || contains(needs.*.result, 'cancelled') && 'Cancelled' || 'Succeeded' }}",
-		"TOWPATH_BUILT_IMAGE": "${{ " + strings.Join(outputs, " || ") + " }}",
+		"TOWPATH_BUILT_IMAGE": "",
 	}
-	if len(outputs) == 0 {
-		env["TOWPATH_BUILT_IMAGE"] = ""
+	if pushed := g.pushed(g.stages); pushed != "" {
+		env["TOWPATH_BUILT_IMAGE"] = "${{ " + pushed + " }}"
 	}
 	for name, outputs := range evidence {
 		env[name] = "${{ " + strings.Join(outputs, " || ") + " }}"

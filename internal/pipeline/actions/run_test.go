@@ -119,7 +119,9 @@ func TestRun_AStageWhoseSecretIsMissingFails(t *testing.T) {
 	if len(r.tries["after"]) > 0 || !slices.Contains(r.recorded, "--result=Failed") || !strings.Contains(r.log.String(), "the repository has no secret NPM_TOKEN") {
 		t.Errorf("without it: tries %v, recorded %q\n%s", r.tries["after"], r.recorded, r.log.String())
 	}
-	r = play(t, p, func(_ *actions.Input, r *runner) { r.secrets["NPM_TOKEN"], r.secrets["COSIGN_PASSWORD"] = "a secret", "" })
+	r = play(t, p, func(_ *actions.Input, r *runner) {
+		r.secrets["NPM_TOKEN"], r.secrets["COSIGN_PASSWORD"] = "a secret", ""
+	})
 	if tries := r.tries["after"]; len(tries) != 1 || tries[0].Env["TOKEN"] != "a secret" {
 		t.Errorf("without the password alone: tries %v\n%s", tries, r.log.String())
 	}

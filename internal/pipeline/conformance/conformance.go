@@ -29,6 +29,8 @@ type Engine interface {
 type Case struct {
 	Compiled *pipeline.Compiled
 	Input    pipeline.Input
+	// Written is what steps write to TOWPATH_RESULT.
+	Written map[string]string
 	// Failing are the steps that fail, however often they are tried.
 	Failing []string
 	// Message is that of the commit.
@@ -45,6 +47,8 @@ type Outcome struct {
 	States map[string]platformv1alpha1.StageState
 	// Result of all.
 	Result platformv1alpha1.BuildResult
+	// Image that the Build gives; empty for none.
+	Image string
 	// Sent is all that the engine was given.
 	Sent string
 }
@@ -65,6 +69,7 @@ type fixture struct {
 	build   pipeline.Build
 	failing []string
 	message string
+	written map[string]string
 	// want are the states, as name=State. States with a bar between them are both right: once something has failed, an engine may begin
 	// nothing any more, or what does not need it.
 	want   string
@@ -149,10 +154,65 @@ func fixtures() map[string]fixture {
 			result: platformv1alpha1.BuildSucceeded,
 		},
 	}
+	maps.Copy(all, images(main))
 	all["a push whose message names a pull request"] = merged(main.SHA)
 	all["hostile names and values stay what they are"] = hostile()
 	all["secrets are named, and sent nowhere"] = secrets(main)
 	return all
+}
+
+// pushed is the digest that a stage writes.
+func pushed(digit string) string { return "sha256:" + strings.Repeat(digit, 64) }
+
+// images are about what of all that stages may push a Build gives.
+func images(build pipeline.Build) map[string]fixture {
+	const repository = "registry.example/shop/checkout"
+	standard := platformv1alpha1.Stage{Name: "image", Standard: platformv1alpha1.StageImage}
+	gives := func(want string) func(*testing.T, *Outcome, *pipeline.Input) {
+		return func(t *testing.T, out *Outcome, _ *pipeline.Input) { same(t, "the image", out.Image, want) }
+	}
+	return map[string]fixture{
+		"where conditions leave out the standard image, there is none": {
+			stages: []platformv1alpha1.Stage{script("test"), when(standard, "${build.branch != 'main'}"), script("last", "image")},
+			build:  build, want: "image=Skipped last=Succeeded test=Succeeded", result: platformv1alpha1.BuildSucceeded, check: gives(""),
+		},
+		"where parameters leave out the standard image, there is none": {
+			stages: []platformv1alpha1.Stage{script("test"), when(standard, "${params.unnamed != ''}")},
+			build:  build, want: "image=Skipped test=Succeeded", result: platformv1alpha1.BuildSucceeded, check: gives(""),
+		},
+		"one of several standard images is enough": {
+			stages: []platformv1alpha1.Stage{
+				when(standard, "${build.branch != 'main'}"), {Name: "image2", Standard: platformv1alpha1.StageImage, When: "${build.branch == 'main'}"},
+			},
+			build: build, want: "image=Skipped image2=Succeeded", result: platformv1alpha1.BuildSucceeded, check: gives(repository + ":" + build.SHA),
+		},
+		"without a standard image, the tag is taken": {
+			stages: []platformv1alpha1.Stage{script("own")}, build: build, want: "own=Succeeded", result: platformv1alpha1.BuildSucceeded,
+			check: gives(repository + ":" + build.SHA),
+		},
+		"what else pushes puts nothing in the place of the standard image": {
+			stages: []platformv1alpha1.Stage{
+				standard, script("own", "image"), {Name: "sign", Standard: platformv1alpha1.StageSign, Needs: []string{"own"}}, script("last", "sign"),
+			},
+			build: build, written: map[string]string{"image": pushed("d"), "own": pushed("e"), "sign": pushed("f"), "last": pushed("a")},
+			want: "image=Succeeded last=Succeeded own=Succeeded sign=Succeeded", result: platformv1alpha1.BuildSucceeded,
+			check: func(t *testing.T, out *Outcome, in *pipeline.Input) {
+				for _, name := range []string{"own", "sign", "last"} {
+					same(t, "TOWPATH_BUILT_IMAGE of "+name, out.Seen[name].Env["TOWPATH_BUILT_IMAGE"], repository+"@"+pushed("d"))
+				}
+				gives(repository+"@"+pushed("d"))(t, out, in)
+			},
+		},
+		"where the standard image is left out, what else pushes counts": {
+			stages: []platformv1alpha1.Stage{when(standard, "${build.branch != 'main'}"), script("own", "image"), script("last", "own")},
+			build:  build, written: map[string]string{"own": pushed("e")},
+			want: "image=Skipped last=Succeeded own=Succeeded", result: platformv1alpha1.BuildSucceeded, check: gives(repository + "@" + pushed("e")),
+		},
+		"the standard image is what was pushed": {
+			stages: []platformv1alpha1.Stage{standard}, build: build, written: map[string]string{"image": pushed("d")},
+			want: "image=Succeeded", result: platformv1alpha1.BuildSucceeded, check: gives(repository + "@" + pushed("d")),
+		},
+	}
 }
 
 // merged is a commit of the branch that a request brought there, or that says so. It is of no request: what needs secrets runs.
@@ -273,8 +333,11 @@ func (f *fixture) test(t *testing.T, engine Engine) {
 	in := pipeline.Input{
 		Component:  pipeline.Component{Name: "checkout", Namespace: "team-shop", Team: "shop", Repository: "https://git.example/shop/checkout"},
 		Parameters: map[string]any{"value": value, "named": "build", "unnamed": ""}, Build: f.build, Image: "registry.example/shop/checkout",
+		Standard: pipeline.Standard{Buildkitd: "tcp://buildkitd:1234", Images: map[platformv1alpha1.StandardStage]string{
+			platformv1alpha1.StageImage: "buildctl:1", platformv1alpha1.StageSign: "cosign:1",
+		}},
 	}
-	out := engine.Run(t, &Case{Compiled: compiled, Input: in, Failing: f.failing, Message: f.message})
+	out := engine.Run(t, &Case{Compiled: compiled, Input: in, Failing: f.failing, Message: f.message, Written: f.written})
 	for want := range strings.FieldsSeq(f.want) {
 		name, states, _ := strings.Cut(want, "=")
 		if !slices.Contains(strings.Split(states, "|"), string(out.States[name])) {

@@ -40,8 +40,9 @@ func (engine) Run(t *testing.T, c *conformance.Case) conformance.Outcome {
 				continue
 			}
 			out.Began = append(out.Began, stages[i].Name)
-			out.Seen[stages[i].Name] = seen(t, &plan, stages[i].Name, &out)
-			ended[stages[i].Name] = pipeline.Outcome{Succeeded: !slices.Contains(c.Failing, stages[i].Name), At: now}
+			out.Seen[stages[i].Name] = seen(t, &plan, stages, stages[i].Name, &out)
+			pushed, _ := pipeline.ReadResult(c.Written[stages[i].Name], c.Input.Image)
+			ended[stages[i].Name] = pipeline.Outcome{Succeeded: !slices.Contains(c.Failing, stages[i].Name), Image: pushed, At: now}
 		}
 		now = now.Add(time.Minute)
 		out.Result = pipeline.Result(stages)
@@ -49,16 +50,19 @@ func (engine) Run(t *testing.T, c *conformance.Case) conformance.Outcome {
 	for _, stage := range stages {
 		out.States[stage.Name] = stage.State
 	}
+	if out.Result == platformv1alpha1.BuildSucceeded {
+		out.Image = pipeline.Made(&plan, stages, c.Input.Reference())
+	}
 	return out
 }
 
 // seen is what the container of a Job gets, once the kubelet has put its values there.
-func seen(t *testing.T, plan *pipeline.Plan, name string, out *conformance.Outcome) conformance.Seen {
+func seen(t *testing.T, plan *pipeline.Plan, stages []platformv1alpha1.BuildStage, name string, out *conformance.Outcome) conformance.Seen {
 	t.Helper()
 	run := &jobs.Run{
 		Input: render.Input{Component: "checkout", HomeNamespace: "team-shop", Team: "shop", Environment: render.Environment{Name: "dev", Namespace: "shop-dev"}},
 		Build: "checkout-abab", UID: "5b9c1c1e-7a5e-4d0c-9d0a-3f1f6f2f7a11", Workspace: jobs.Workspace{Size: resource.MustParse("1Gi")},
-		Cache: "checkout-cache-0123456789", CachePaths: jobs.CachePaths(plan),
+		Cache: "checkout-cache-0123456789", CachePaths: jobs.CachePaths(plan), BuiltImage: pipeline.PushedBefore(plan, stages, name),
 	}
 	index := slices.IndexFunc(plan.Steps, func(s pipeline.Step) bool { return s.Name == name })
 	made, err := jobs.Job(run, &plan.Steps[index])

@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/pipeline"
 	"github.com/towpath-dev/towpath/internal/pipeline/conformance"
 	"github.com/towpath-dev/towpath/internal/pipeline/tekton"
 )
@@ -50,12 +52,12 @@ func (engine) Run(t *testing.T, c *conformance.Case) conformance.Outcome {
 			if slices.Contains(before, name) || slices.ContainsFunc(after, func(need string) bool { return !slices.Contains(before, need) }) {
 				continue
 			}
-			out.Began, out.Seen[name] = append(out.Began, name), seen(t, task)
+			out.Began, out.Seen[name] = append(out.Began, name), seen(t, task, c.Written)
 			if slices.Contains(c.Failing, name) {
 				failed, status, reason = true, "False", "Failed"
 				ended = append(ended, taskRun(t, name, "False", "Failed", ""))
 			} else {
-				ended = append(ended, taskRun(t, name, "True", "Succeeded", ""))
+				ended = append(ended, taskRun(t, name, "True", "Succeeded", "  results: [{name: image, type: string, value: "+strconv.Quote(c.Written[name])+"}]\n"))
 			}
 		}
 		if len(before) == len(out.Began) {
@@ -67,12 +69,15 @@ func (engine) Run(t *testing.T, c *conformance.Case) conformance.Outcome {
 		out.States[stage.Name] = stage.State
 	}
 	out.Result = read.Result
+	if out.Result == v1alpha1.BuildSucceeded {
+		out.Image = pipeline.Made(&plan, read.Stages, c.Input.Reference())
+	}
 	return out
 }
 
 // seen is what the container of a task gets, once the kubelet has put its values there, and a script once it is shown again. That Tekton
-// itself puts nothing there is for hack/tekton to show.
-func seen(t *testing.T, task map[string]any) conformance.Seen {
+// itself puts nothing there but the results that tasks take from others is for hack/tekton to show.
+func seen(t *testing.T, task map[string]any, written map[string]string) conformance.Seen {
 	t.Helper()
 	retries, _, _ := unstructured.NestedInt64(task, "retries")
 	steps, _, _ := unstructured.NestedSlice(task, "taskSpec", "steps")
@@ -85,7 +90,14 @@ func seen(t *testing.T, task map[string]any) conformance.Seen {
 			got.Secrets[e["name"].(string)] = key
 			continue
 		}
-		got.Env[e["name"].(string)] = conformance.Expand(e["value"].(string), got.Env)
+		text := e["value"].(string)
+		params, _, _ := unstructured.NestedSlice(task, "params")
+		for _, one := range params {
+			from, _, _ := unstructured.NestedString(one.(map[string]any), "value")
+			producer, _, _ := strings.Cut(strings.TrimPrefix(from, "$(tasks."), ".")
+			text = strings.ReplaceAll(text, "$(params."+one.(map[string]any)["name"].(string)+")", written[producer])
+		}
+		got.Env[e["name"].(string)] = conformance.Expand(text, got.Env)
 	}
 	args, _, _ := unstructured.NestedStringSlice(step, "args")
 	if _, script := step["command"]; script {

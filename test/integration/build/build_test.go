@@ -88,6 +88,25 @@ var _ = Describe("A Build", func() {
 		Expect(framework.States(admin, b)(ctx)).To(Equal("clone=Succeeded test=Succeeded release=Skipped image=Succeeded"))
 	})
 
+	It("gives no image where its condition leaves the standard stage out, and the Component keeps what it runs", func(ctx context.Context) {
+		tools := platformv1alpha1.Stage{
+			Name: "image", Standard: platformv1alpha1.StageImage, Image: "registry.example/buildctl:1", Needs: []string{"test"}, When: "${build.tag == ''}",
+		}
+		t := begin(ctx, platformv1alpha1.Pipeline{Stages: []platformv1alpha1.Stage{stage("test"), tools}})
+		first := t.create(ctx)
+		t.succeeds(ctx, first, "clone", "test")
+		t.ends(ctx, first, "image", corev1.PodSucceeded, digest)
+		Eventually(ctx, framework.Read(admin, t.component)).Should(HaveField("Status.Build", first.Name))
+		left := t.create(ctx, func(b *platformv1alpha1.Build) { b.Spec.Tag = "v1" })
+		t.succeeds(ctx, left, "clone", "test")
+		Eventually(ctx, framework.Read(admin, left)).Should(And(framework.BeReady(), HaveField("Status.Result", platformv1alpha1.BuildSucceeded),
+			HaveField("Status.Image", ""), framework.HaveCondition(platformv1alpha1.ConditionReady, "True", platformv1alpha1.ReasonBuilt, "left out the standard stage Image")))
+		last := t.create(ctx)
+		t.succeeds(ctx, last, "clone", "test")
+		t.ends(ctx, last, "image", corev1.PodSucceeded, digest)
+		Eventually(ctx, framework.Read(admin, t.component)).Should(HaveField("Status.Build", last.Name), "it went past the one without an image")
+	})
+
 	It("takes nothing for an image that is not the Component's", func(ctx context.Context) {
 		t := begin(ctx, platformv1alpha1.Pipeline{Stages: []platformv1alpha1.Stage{stage("image")}})
 		b := t.create(ctx)
