@@ -16,9 +16,9 @@ const (
 `
 
 	// The file is absent where it cannot be told what changed: conditions then hold it for unknown. So it is after a push: the event tells what
-	// the branch was at before, and not whether that was ever tested.
+	// the branch was at before, and not whether that was ever tested. A file that was moved has changed in both places.
 	changedScript = `if [[ $TOWPATH_BASE =~ ^[0-9a-f]{40,64}$ ]] && git cat-file -e "$TOWPATH_BASE^{commit}" 2>/dev/null; then
-  git diff --name-only -z "$TOWPATH_BASE...$TOWPATH_COMMIT" -- >"$RUNNER_TEMP/changed-paths" || rm -f "$RUNNER_TEMP/changed-paths"
+  git diff --name-only --no-renames -z "$TOWPATH_BASE...$TOWPATH_COMMIT" -- >"$RUNNER_TEMP/changed-paths" || rm -f "$RUNNER_TEMP/changed-paths"
 fi
 `
 

@@ -1,9 +1,14 @@
 package actions_test
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	yamlv3 "go.yaml.in/yaml/v3"
 
 	"github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/pipeline"
@@ -124,6 +129,49 @@ func TestRun_AStageWhoseSecretIsMissingFails(t *testing.T) {
 	})
 	if tries := r.tries["after"]; len(tries) != 1 || tries[0].Env["TOKEN"] != "a secret" {
 		t.Errorf("without the password alone: tries %v\n%s", tries, r.log.String())
+	}
+}
+
+// A file that was moved has changed where it was, too: conditions on that folder must see it.
+func TestRun_AMovedFileChangesBothPaths(t *testing.T) {
+	repository, temporary := t.TempDir(), t.TempDir()
+	git := func(args ...string) string {
+		command := exec.CommandContext(t.Context(), "git", append([]string{"-c", "user.name=a", "-c", "user.email=a@example.com", "-C", repository}, args...)...)
+		out, err := command.CombinedOutput()
+		if err != nil {
+			t.Fatalf("git %v: %v: %s", args, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	git("init", "--quiet")
+	git("config", "diff.renames", "copies")
+	if err := os.WriteFile(filepath.Join(repository, "old.go"), []byte(strings.Repeat("the same\n", 50)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	git("add", ".")
+	git("commit", "--quiet", "--message", "first")
+	base := git("rev-parse", "HEAD")
+	git("mv", "old.go", "new.go")
+	git("commit", "--quiet", "--message", "second")
+	p := pushing()
+	p.Stages[1].When = "${build.changedPaths.exists(p, p == 'old.go')}"
+	var w struct {
+		Jobs map[string]struct{ Steps []yamlStep }
+	}
+	if err := yamlv3.Unmarshal(generate(t, input(t, p))[actions.Workflow("checkout")], &w); err != nil {
+		t.Fatal(err)
+	}
+	steps := w.Jobs["towpath_plan"].Steps
+	found := steps[slices.IndexFunc(steps, func(s yamlStep) bool { return s.Name == "Find out what changed" })]
+	shell := exec.CommandContext(t.Context(), "bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", found.Run)
+	shell.Dir = repository
+	shell.Env = append(os.Environ(), "RUNNER_TEMP="+temporary, "TOWPATH_BASE="+base, "TOWPATH_COMMIT="+git("rev-parse", "HEAD"))
+	if out, err := shell.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	changed, err := os.ReadFile(filepath.Join(temporary, "changed-paths")) //nolint:gosec // a folder of the test
+	if err != nil || string(changed) != "new.go\x00old.go\x00" {
+		t.Errorf("what changed is %q, %v", changed, err)
 	}
 }
 
