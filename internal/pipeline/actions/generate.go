@@ -6,7 +6,6 @@ import (
 	"maps"
 	"path"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -20,7 +19,7 @@ const (
 	// slack is what a job may take besides its stage: to fetch the sources, artifacts and the image.
 	slack = 15 * time.Minute
 	// maxJobMinutes is how long GitHub lets a job run on its own runners.
-	maxJobMinutes = 360
+	maxJobMinutes = int(pipeline.GitHubJob / time.Minute)
 )
 
 // Input is all that the files depend on.
@@ -189,20 +188,26 @@ func (s *stage) check() error {
 		if strings.HasPrefix(one.Image, "-") {
 			return fmt.Errorf("image %q must not begin with -", one.Image)
 		}
+		var names []string
 		for _, e := range one.Env {
-			if err := variable(e.Name); err != nil {
+			if err := pipeline.GitHubVariable(e.Name); err != nil {
 				return err
 			}
+			names = append(names, e.Name)
+		}
+		for _, e := range s.SecretEnv {
+			names = append(names, e.Name)
+		}
+		if err := pipeline.GitHubVariables(names); err != nil {
+			return err
 		}
 	}
 	for _, e := range s.SecretEnv {
-		if err := variable(e.Name); err != nil {
+		if err := pipeline.GitHubVariable(e.Name); err != nil {
 			return err
 		}
-		key := e.SecretKeyRef.Key
-		if !secretPattern.MatchString(key) || strings.HasPrefix(strings.ToUpper(key), "GITHUB_") {
-			return fmt.Errorf("secretEnv[%s].secretKeyRef.key: %q must be the name of a secret of the repository: letters, digits and _, not beginning with a digit or GITHUB_; choose a key that is one",
-				e.Name, key)
+		if err := pipeline.GitHubSecret(e.SecretKeyRef.Key); err != nil {
+			return fmt.Errorf("secretEnv[%s].secretKeyRef.key: %w", e.Name, err)
 		}
 	}
 	for _, paths := range [][]string{s.Artifacts, s.Cache} {
@@ -211,19 +216,6 @@ func (s *stage) check() error {
 				return fmt.Errorf("path %q must be of letters, digits and _.@+-/ alone, and below the sources", one)
 			}
 		}
-	}
-	return nil
-}
-
-// hostVariables are what bash, docker and the runner itself read: a stage's value for them would not reach its container alone.
-var hostVariables = []string{"PATH", "BASH_ENV", "BASHOPTS", "SHELLOPTS", "ENV", "IFS", "HOME", "POSIXLY_CORRECT", "NODE_OPTIONS", "TMPDIR"}
-
-func variable(name string) error {
-	prefixes := []string{"LD_", "GITHUB_", "RUNNER_", "ACTIONS_", "DOCKER_", "BASH_FUNC_"}
-	of := func(prefix string) bool { return strings.HasPrefix(name, prefix) }
-	taken := slices.Contains(hostVariables, name) || slices.ContainsFunc(prefixes, of)
-	if taken && name != "GITHUB_TOKEN" && name != "DOCKER_AUTH_CONFIG" {
-		return fmt.Errorf("the environment variable %s is read by the runner of GitHub Actions itself: set it in the script, or choose another name", name)
 	}
 	return nil
 }

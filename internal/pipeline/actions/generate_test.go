@@ -105,6 +105,26 @@ func TestGenerate_TheSmallestPipelineNeedsOneActionAndAToken(t *testing.T) {
 	golden(t, "smallest", generate(t, in))
 }
 
+// GitHub's parser wants texts for the names of jobs, and a stage may be called what YAML takes for something else.
+func TestGenerate_NamesOfStagesAreTexts(t *testing.T) {
+	names := []string{"true", "null"}
+	var p v1alpha1.Pipeline
+	for i, name := range names {
+		p.Stages = append(p.Stages, v1alpha1.Stage{Name: name, Image: "shell:1", Script: "make", Needs: names[:i]})
+	}
+	files := generate(t, input(t, p))
+	var w struct{ Jobs yamlv3.Node }
+	if err := yamlv3.Unmarshal(files[actions.Workflow("checkout")], &w); err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(w.Jobs.Content); i += 2 {
+		if key := w.Jobs.Content[i]; key.ShortTag() != "!!str" || slices.Contains(names, key.Value) && key.Style == 0 {
+			t.Errorf("job %s is a %s, written in style %d", key.Value, key.ShortTag(), key.Style)
+		}
+	}
+	lint(t, files)
+}
+
 // hostile holds what shells, YAML, GitHub, Kubernetes and Tekton each give a meaning.
 const hostile = "a'b\"c`id`$(id)${{ secrets.GITHUB_TOKEN }}\n- run: id # ${HOME} $(params.x) %0A::error::x && || ;\t\\"
 
@@ -203,6 +223,22 @@ func TestGenerate_Refusals(t *testing.T) {
 		"a secret that GitHub cannot name": {
 			change: func(in *actions.Input) { in.Plan.Steps[3].SecretEnv[0].SecretKeyRef.Key = "registry.auth" },
 			want:   `"registry.auth" must be the name of a secret of the repository`,
+		},
+		"variables that differ in case": {
+			change: func(in *actions.Input) {
+				in.Plan.Steps[0].Env = append(in.Plan.Steps[0].Env, v1alpha1.EnvVar{Name: "http_proxy"}, v1alpha1.EnvVar{Name: "HTTP_PROXY"})
+			},
+			want: "stage unit: the environment variables http_proxy and HTTP_PROXY differ in case alone",
+		},
+		"a variable and one of a secret that differ in case": {
+			change: func(in *actions.Input) {
+				in.Plan.Steps[3].SecretEnv = append(in.Plan.Steps[3].SecretEnv, secret("docker_auth_config", "REGISTRY"))
+			},
+			want: "DOCKER_AUTH_CONFIG and docker_auth_config differ in case alone",
+		},
+		"a variable of Towpath in another case": {
+			change: func(in *actions.Input) { in.Plan.Steps[0].Env[0].Name = "towpath_folder" },
+			want:   "towpath_folder differs from one of Towpath's own in case alone",
 		},
 		"an artifact elsewhere": {
 			change: func(in *actions.Input) { in.Plan.Steps[0].Artifacts[0] = "../../root" },

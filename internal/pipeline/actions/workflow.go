@@ -86,7 +86,7 @@ type (
 	}
 )
 
-// MarshalYAML writes jobs as a map in their own order.
+// MarshalYAML writes jobs as a map in their own order. Their names are texts, also where YAML has another meaning for one, such as true.
 func (all jobs) MarshalYAML() (any, error) {
 	node := &yamlv3.Node{Kind: yamlv3.MappingNode}
 	for _, one := range all {
@@ -94,7 +94,7 @@ func (all jobs) MarshalYAML() (any, error) {
 		if err := value.Encode(one.job); err != nil {
 			return nil, err
 		}
-		node.Content = append(node.Content, &yamlv3.Node{Kind: yamlv3.ScalarNode, Value: one.id}, value)
+		node.Content = append(node.Content, &yamlv3.Node{Kind: yamlv3.ScalarNode, Tag: "!!str", Value: one.id}, value)
 	}
 	return node, nil
 }
