@@ -112,22 +112,6 @@ func Compile(p *platformv1alpha1.Pipeline, params *apiservercel.DeclType, at *fi
 // Reads are the paths that expressions of the pipeline read, such as params.port, sorted.
 func (c *Compiled) Reads() []string { return c.reads }
 
-// Unheeded says which settings of the pipeline have no effect in an engine that a Component may choose, each with its path below the pipeline,
-// for whoever writes the template. They are no mistakes: the others heed them.
-func (c *Compiled) Unheeded() []string {
-	var all []string
-	for _, s := range c.stages {
-		at := field.NewPath("stages").Key(s.Name)
-		if len(s.Cache) > 0 {
-			all = append(all, fmt.Sprintf("%s: has no effect for Components with source.engine Tekton, which places pods by the volume of the sources alone: there, each Build begins with empty paths", at.Child("cache")))
-		}
-		if s.Resources != nil {
-			all = append(all, fmt.Sprintf("%s: has no effect for Components with source.engine GitHubActions: a stage has what its runner has, by pipeline.actions.runsOn of the platform's settings", at.Child("resources")))
-		}
-	}
-	return all
-}
-
 // stage compiles one stage.
 func (c *compiler) stage(given *platformv1alpha1.Stage, at *field.Path) *stage {
 	s := &stage{Stage: given, runs: c.matrix(given.Matrix, at.Child("matrix"))}

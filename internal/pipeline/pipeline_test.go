@@ -2,6 +2,7 @@ package pipeline_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -371,6 +372,59 @@ func TestEverything(t *testing.T) {
 	}
 	if stages[1].When == "" {
 		t.Error("the template was changed")
+	}
+}
+
+func TestUnheeded_WhatGitHubActionsRefuses(t *testing.T) {
+	secret := func(name, key string) v1alpha1.SecretEnvVar {
+		return v1alpha1.SecretEnvVar{Name: name, SecretKeyRef: v1alpha1.SecretKeyReference{Name: "secret", Key: key}}
+	}
+	one, two, three := script("one"), script("two"), script("three")
+	one.Env = []v1alpha1.EnvVar{{Name: "PATH"}, {Name: "http_proxy"}, {Name: "HTTP_PROXY"}}
+	one.SecretEnv = []v1alpha1.SecretEnvVar{secret("RUNNER_NAME", "TOKEN"), secret("TLS", "tls.key"), secret("DOCKER_AUTH_CONFIG", "DOCKER_AUTH_CONFIG")}
+	two.Matrix, two.Env = []v1alpha1.MatrixAxis{{Name: "go", Values: []string{"1.26"}}}, []v1alpha1.EnvVar{{Name: "matrix_go"}}
+	three.TimeoutSeconds, three.Retries = 4*3600, 1
+	compiled, errs := pipeline.Compile(&v1alpha1.Pipeline{TimeoutSeconds: 24 * 3600, Stages: []v1alpha1.Stage{one, two, three}}, nil, nil)
+	if len(errs) > 0 {
+		t.Fatal(errs.ToAggregate())
+	}
+	got := compiled.Unheeded()
+	want := []string{
+		"stages[one].env[PATH]: is refused for Components with source.engine GitHubActions, by towpath pipeline sync: the environment variable PATH is read by the runner",
+		"stages[one].secretEnv[RUNNER_NAME]: is refused", `stages[one].secretEnv[TLS].secretKeyRef.key: is refused for Components with source.engine GitHubActions, by towpath pipeline sync: "tls.key"`,
+		"stages[one]: is refused for Components with source.engine GitHubActions, by towpath pipeline sync: the environment variables http_proxy and HTTP_PROXY",
+		"stages[two]: is refused for Components with source.engine GitHubActions, by towpath pipeline sync: the environment variables MATRIX_GO and matrix_go",
+		"stages[three].timeoutSeconds: has less effect for Components with source.engine GitHubActions: with all of its tries the stage may take 8h0m0s, and GitHub ends a job after 6h0m0s",
+	}
+	if !slices.EqualFunc(got, want, strings.HasPrefix) {
+		t.Errorf("got\n%s", strings.Join(got, "\n"))
+	}
+}
+
+func TestUnheeded_WhereTektonPassesNoImageOn(t *testing.T) {
+	standard := func(kind v1alpha1.StandardStage, needs ...string) v1alpha1.Stage {
+		return v1alpha1.Stage{Name: strings.ToLower(string(kind)), Standard: kind, Needs: needs}
+	}
+	reads := script("reads", "own")
+	reads.Script = `crane copy "$TOWPATH_BUILT_IMAGE" elsewhere`
+	for name, tt := range map[string]struct {
+		stages []v1alpha1.Stage
+		want   []string
+	}{
+		"a stage of one's own pushes":    {[]v1alpha1.Stage{script("own"), standard(v1alpha1.StageSBOM, "own"), standard(v1alpha1.StageSign, "sbom")}, []string{"stages[sbom]: finds no", "stages[sign]: finds no"}},
+		"it is read by a script":         {[]v1alpha1.Stage{script("own"), reads}, []string{"stages[reads]: finds no TOWPATH_BUILT_IMAGE for Components with source.engine Tekton"}},
+		"it is not read":                 {[]v1alpha1.Stage{script("own"), script("other", "own")}, nil},
+		"the standard stage pushes":      {[]v1alpha1.Stage{standard(v1alpha1.StageImage), script("own", "image"), standard(v1alpha1.StageSign, "own"), reads}, nil},
+		"nothing before it could push":   {[]v1alpha1.Stage{standard(v1alpha1.StageSign)}, nil},
+		"the standard stage runs beside": {[]v1alpha1.Stage{standard(v1alpha1.StageImage), script("own"), standard(v1alpha1.StageSign, "own")}, []string{"stages[sign]: finds no"}},
+	} {
+		compiled, errs := compile(tt.stages...)
+		if len(errs) > 0 {
+			t.Fatalf("%s: %v", name, errs.ToAggregate())
+		}
+		if got := compiled.Unheeded(); !slices.EqualFunc(got, tt.want, strings.HasPrefix) {
+			t.Errorf("%s: got %q", name, got)
+		}
 	}
 }
 

@@ -312,9 +312,13 @@ func TestSettings(t *testing.T, engine Engine) {
 	stage.Cache = []string{cache}
 	stage.Resources = &platformv1alpha1.StageResources{Requests: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(memory)}}
 	f := fixture{
-		stages: []platformv1alpha1.Stage{stage}, build: pipeline.Build{SHA: strings.Repeat("ab", 20), Branch: "main"},
-		want: "stage=Succeeded", result: platformv1alpha1.BuildSucceeded,
-		check: func(t *testing.T, out *Outcome, _ *pipeline.Input) {
+		stages: []platformv1alpha1.Stage{stage, script("reads", "stage")}, build: pipeline.Build{SHA: strings.Repeat("ab", 20), Branch: "main"},
+		written: map[string]string{"stage": pushed("d")}, want: "reads=Succeeded stage=Succeeded", result: platformv1alpha1.BuildSucceeded,
+		check: func(t *testing.T, out *Outcome, in *pipeline.Input) {
+			const built = "TOWPATH_BUILT_IMAGE"
+			if heeded, said := out.Seen["reads"].Env[built] == in.Image+"@"+pushed("d"), !slices.Contains(engine.Unheeded(), built); heeded != said {
+				t.Errorf("%s is set by what a stage of one's own has pushed: %v, and the engine says %v", built, heeded, said)
+			}
 			for setting, value := range map[string]string{"cache": cache, "resources": memory} {
 				if heeded, said := strings.Contains(out.Sent, value), !slices.Contains(engine.Unheeded(), setting); heeded != said {
 					t.Errorf("%s is heeded: %v, and the engine says %v", setting, heeded, said)

@@ -23,7 +23,7 @@ func TestConformance(t *testing.T) { conformance.Test(t, engine{}) }
 
 func TestConformance_Settings(t *testing.T) { conformance.TestSettings(t, engine{}) }
 
-func (engine) Unheeded() []string { return []string{"cache"} }
+func (engine) Unheeded() []string { return []string{"cache", "TOWPATH_BUILT_IMAGE"} }
 
 func (engine) Run(t *testing.T, c *conformance.Case) conformance.Outcome {
 	plan, err := c.Compiled.Plan(c.Input)
