@@ -10,7 +10,7 @@ import (
 type BuildResult string
 
 const (
-	// BuildSucceeded has made an image.
+	// BuildSucceeded has run all stages that its conditions let run, or was recorded so.
 	BuildSucceeded BuildResult = "Succeeded"
 	// BuildFailed has a stage that failed, or took too long.
 	BuildFailed BuildResult = "Failed"
@@ -321,7 +321,8 @@ type BuildStatus struct {
 	// +optional
 	Result BuildResult `json:"result,omitempty"`
 	// image that was built: what the Component runs. By its digest where a stage wrote that, or who recorded the Build named it, or its registry told
-	// it when the Build succeeded; then a tag stays before it. Absent before the Build has succeeded.
+	// it when the Build succeeded; then a tag stays before it. Absent before the Build has succeeded, and where conditions left out the standard stage
+	// Image and no other stage pushed one: then the Component keeps the image that it has.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	Image string `json:"image,omitempty"`

@@ -122,7 +122,7 @@ func TestGenerate_NamesOfStagesAreTexts(t *testing.T) {
 			t.Errorf("job %s is a %s, written in style %d", key.Value, key.ShortTag(), key.Style)
 		}
 	}
-	lint(t, files)
+	golden(t, "names", files)
 }
 
 // hostile holds what shells, YAML, GitHub, Kubernetes and Tekton each give a meaning.
