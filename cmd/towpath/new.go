@@ -105,7 +105,7 @@ func (o *newOptions) bind(cmd *cobra.Command) {
 	flags.StringVar(&o.config, "config", "", "file with the platform's settings of pipelines, for GitHubActions")
 	flags.StringVar(&o.language, "language", string(scaffold.Go), "skeleton: go, or none for no source and no Dockerfile")
 	flags.StringVar(&o.Module, "module", "", "path of the Go module (default: that of --repository)")
-	flags.StringVar(&o.Repository, "repository", "", "https URL of the repository, for Backstage")
+	flags.StringVar(&o.Repository, "repository", "", "https or ssh URL of the repository, for Backstage and --engine")
 	flags.StringVar(&o.BuildImage, "build-image", defaultBuildImage, "image that the Dockerfile builds with")
 	flags.StringVar(&o.RunImage, "run-image", defaultRunImage, "image that the program runs in")
 	flags.StringSliceVar(&o.Actions, "action", nil, "action that the CI job may use, as actions/checkout@COMMIT or actions/setup-go@COMMIT (default: none, plain commands)")
@@ -264,7 +264,13 @@ func (o *newOptions) complete(world *offline.World) (filled, notes []string, err
 		notes = append(notes, "not told, so to be changed in component.yaml: the image (--image)")
 	}
 	if o.Module == "" {
-		o.Module = cmp.Or(strings.TrimSuffix(strings.TrimPrefix(o.Repository, "https://"), "/"), "example.com/"+o.Team+"/"+o.Name)
+		o.Module = "example.com/" + o.Team + "/" + o.Name
+		if o.Repository != "" {
+			o.Module = scaffold.ModuleOf(o.Repository)
+		}
+	}
+	if o.Engine != "" && strings.HasPrefix(o.Repository, "ssh://") {
+		notes = append(notes, "SSH needs a key: name its Secret in component.yaml, as spec.source.secretRef")
 	}
 	if o.dir == "" {
 		o.dir = o.Name

@@ -55,7 +55,7 @@ type Input struct {
 	Language Language
 	// Module is the path of the Go module.
 	Module string
-	// Repository is the https URL of the repository; empty for unknown.
+	// Repository is the https or ssh URL of the repository, without a password; empty for unknown. Backstage shows it where it is https.
 	Repository string
 	// BuildImage and RunImage are the defaults of the Dockerfile's stages.
 	BuildImage, RunImage string
