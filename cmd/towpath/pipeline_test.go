@@ -71,6 +71,23 @@ removed .github/towpath/other/gone.sh
 	}
 }
 
+// What the guide shows is pasted, with the commits and digests of whoever pastes it, some of which are of digits alone.
+func TestPipelineSyncTakesTheSettingsOfTheGuide(t *testing.T) {
+	text, err := os.ReadFile("../../docs/guides/pipelines-github.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, _ := strings.Cut(string(text), "<!-- yaml: file of towpath pipeline sync -->\n```yaml\n")
+	block, _, found := strings.Cut(block, "\n```\n")
+	if !found {
+		t.Fatal("the guide shows no settings")
+	}
+	dir, _ := repository(t)
+	settings := filepath.Join(t.TempDir(), "platform.yaml")
+	put(t, settings, strings.ReplaceAll(block, "sha256:…", "sha256:"+strings.Repeat("1", 64)))
+	expect(t, sync(t, dir, "--config", settings), exitOK, firstSync, "")
+}
+
 func TestPipelineSyncOfOneFileLeavesOtherComponentsAlone(t *testing.T) {
 	dir, _ := repository(t)
 	put(t, filepath.Join(dir, filepath.FromSlash(".github/towpath/other/test.sh")), "true\n")
