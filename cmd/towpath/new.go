@@ -42,6 +42,7 @@ type newOptions struct {
 	config, engine      string
 	language, dir       string
 	languageGiven       bool
+	platform            *platform
 }
 
 func newNew(connect cluster.Connector, std streams) *cobra.Command {
@@ -171,6 +172,12 @@ func (o *newOptions) builds() error {
 		return &trouble{err: errors.New("--engine GitHubActions: nobody says which commits of actions the workflow may use; nothing was written"), next: "name the file with the platform's settings with --config; docs/guides/pipelines-github.md shows one"}
 	case !workflow && o.config != "":
 		return &trouble{err: fmt.Errorf("--config: only GitHubActions has a workflow, and --engine is %s; nothing was written", o.Engine), next: "leave --config out"}
+	case workflow:
+		var err error
+		if o.platform, err = readSettings(o.config); err != nil {
+			return &trouble{err: err, next: "correct the file; docs/guides/pipelines-github.md shows one"}
+		}
+		o.Settings = o.platform.text
 	}
 	return nil
 }
@@ -296,11 +303,7 @@ func (o *newOptions) check(ctx context.Context, world *offline.World, files map[
 	world.AddFiles(ctx, documents, problems)
 	world.Lint()
 	if o.Engine == platformv1alpha1.EngineGitHubActions {
-		config, standard, err := readSettings(o.config)
-		if err != nil {
-			return &trouble{err: err, next: "correct the file; docs/guides/pipelines-github.md shows one"}
-		}
-		for _, workflow := range world.Workflows(standard, config) {
+		for _, workflow := range world.Workflows(o.platform.standard, o.platform.config) {
 			maps.Copy(files, workflow.Files)
 		}
 	}

@@ -125,6 +125,9 @@ func TestWorkflowsAreThoseThatActionlintChecks(t *testing.T) {
 			in.Actions = []string{"actions/checkout@0123456789abcdef0123456789abcdef01234567", "actions/setup-go@0123456789abcdef0123456789abcdef01234567"}
 			in.OwnTemplate = []byte("kind: ServiceTemplate\n")
 		},
+		"built.yaml": func(in *scaffold.Input) {
+			in.Engine, in.Repository, in.Settings = platformv1alpha1.EngineGitHubActions, "https://git.example/shop/checkout", []byte("pipeline: {}\n")
+		},
 	} {
 		in := input(t)
 		change(in)
