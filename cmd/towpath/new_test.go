@@ -395,20 +395,7 @@ func TestNewWritesTheWorkflowOfAGoldenPathWithAPipeline(t *testing.T) {
 	if got := towpath(t, nil, "pipeline", "sync", "--config", settings, "--templates", templates, "--dir", dir, "--check"); got.code != exitOK || got.out != "" {
 		t.Errorf("sync --check: %+v", got)
 	}
-	// So CI says, too.
-	_, command, found := strings.Cut(read(t, filepath.Join(dir, ".github", "workflows", "component-lint.yaml")), `"$(go env GOPATH)/bin/towpath" pipeline `)
-	command, _, _ = strings.Cut(command, "\n")
-	if !found {
-		t.Fatal("CI does not check the workflow")
-	}
-	check := append([]string{"pipeline"}, strings.Fields(strings.ReplaceAll(command, ".towpath/", filepath.Join(dir, ".towpath")+"/"))...)
-	if got := towpath(t, nil, append(check, "--dir", dir)...); got.code != exitOK || got.out != "" {
-		t.Errorf("%s: %+v", command, got)
-	}
-	put(t, filepath.Join(dir, ".github", "towpath", "hello", "test.sh"), "true\n")
-	if got := towpath(t, nil, append(check, "--dir", dir)...); got.code != exitFindings {
-		t.Errorf("%s, of a script that was changed: %+v", command, got)
-	}
+	checksTheWorkflow(t, dir)
 	if text := read(t, filepath.Join(dir, "README.md")); !strings.Contains(text, "A new version is a push to `main`") || strings.Contains(text, "docker push") {
 		t.Errorf("README.md:\n%s", text)
 	}

@@ -220,3 +220,21 @@ func TestPipelineWhenEvaluatesConditions(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
+
+// checksTheWorkflow holds the CI of a repository that new made to the command by which it checks the workflow of hello: as made, and once changed.
+func checksTheWorkflow(t *testing.T, dir string) {
+	t.Helper()
+	_, command, found := strings.Cut(read(t, filepath.Join(dir, ".github", "workflows", "component-lint.yaml")), `"$(go env GOPATH)/bin/towpath" pipeline `)
+	command, _, _ = strings.Cut(command, "\n")
+	if !found {
+		t.Fatal("CI does not check the workflow")
+	}
+	check := append([]string{"pipeline"}, strings.Fields(strings.ReplaceAll(command, ".towpath/", filepath.Join(dir, ".towpath")+"/"))...)
+	if got := towpath(t, nil, append(check, "--dir", dir)...); got.code != exitOK || got.out != "" {
+		t.Errorf("%s: %+v", command, got)
+	}
+	put(t, filepath.Join(dir, filepath.FromSlash(".github/towpath/hello/test.sh")), "true\n")
+	if got := towpath(t, nil, append(check, "--dir", dir)...); got.code != exitFindings {
+		t.Errorf("%s, of a script that was changed: %+v", command, got)
+	}
+}
