@@ -262,6 +262,11 @@ type BuildInputs struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
 	Path string `json:"path,omitempty"`
+	// branch is the one that is deployed, as the Component named it: conditions know it as component.branch. Empty for Builds that began with an
+	// earlier version.
+	// +optional
+	// +kubebuilder:validation:MaxLength=255
+	Branch string `json:"branch,omitempty"`
 	// secret is the name of the Secret with the credentials of the repository, in the namespace of place. Empty for none.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253

@@ -148,7 +148,8 @@ type Stage struct {
 	// +kubebuilder:validation:items:MaxLength=256
 	Cache []string `json:"cache,omitempty"`
 	// when is one ${…} of type bool: the stage is left out where it is false. It knows build.branch, build.tag,
-	// build.pullRequest (0 for none) and build.changedPaths beside params and component. Default: it always runs.
+	// build.pullRequest (0 for none) and build.changedPaths beside params and component, whose component.branch is the one that is deployed: what
+	// must be on it asks for build.branch == component.branch, since a tag, and another branch, has no pull request either. Default: it always runs.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096

@@ -42,6 +42,7 @@ type newOptions struct {
 	config, engine      string
 	language, dir       string
 	languageGiven       bool
+	platform            *platform
 }
 
 func newNew(connect cluster.Connector, std streams) *cobra.Command {
@@ -105,7 +106,7 @@ func (o *newOptions) bind(cmd *cobra.Command) {
 	flags.StringVar(&o.config, "config", "", "file with the platform's settings of pipelines, for GitHubActions")
 	flags.StringVar(&o.language, "language", string(scaffold.Go), "skeleton: go, or none for no source and no Dockerfile")
 	flags.StringVar(&o.Module, "module", "", "path of the Go module (default: that of --repository)")
-	flags.StringVar(&o.Repository, "repository", "", "https URL of the repository, for Backstage")
+	flags.StringVar(&o.Repository, "repository", "", "https or ssh URL of the repository, for Backstage and --engine")
 	flags.StringVar(&o.BuildImage, "build-image", defaultBuildImage, "image that the Dockerfile builds with")
 	flags.StringVar(&o.RunImage, "run-image", defaultRunImage, "image that the program runs in")
 	flags.StringSliceVar(&o.Actions, "action", nil, "action that the CI job may use, as actions/checkout@COMMIT or actions/setup-go@COMMIT (default: none, plain commands)")
@@ -171,6 +172,12 @@ func (o *newOptions) builds() error {
 		return &trouble{err: errors.New("--engine GitHubActions: nobody says which commits of actions the workflow may use; nothing was written"), next: "name the file with the platform's settings with --config; docs/guides/pipelines-github.md shows one"}
 	case !workflow && o.config != "":
 		return &trouble{err: fmt.Errorf("--config: only GitHubActions has a workflow, and --engine is %s; nothing was written", o.Engine), next: "leave --config out"}
+	case workflow:
+		var err error
+		if o.platform, err = readSettings(o.config); err != nil {
+			return &trouble{err: err, next: "correct the file; docs/guides/pipelines-github.md shows one"}
+		}
+		o.Settings = o.platform.text
 	}
 	return nil
 }
@@ -264,7 +271,13 @@ func (o *newOptions) complete(world *offline.World) (filled, notes []string, err
 		notes = append(notes, "not told, so to be changed in component.yaml: the image (--image)")
 	}
 	if o.Module == "" {
-		o.Module = cmp.Or(strings.TrimSuffix(strings.TrimPrefix(o.Repository, "https://"), "/"), "example.com/"+o.Team+"/"+o.Name)
+		o.Module = "example.com/" + o.Team + "/" + o.Name
+		if o.Repository != "" {
+			o.Module = scaffold.ModuleOf(o.Repository)
+		}
+	}
+	if o.Engine != "" && strings.HasPrefix(o.Repository, "ssh://") {
+		notes = append(notes, "SSH needs a key: name its Secret in component.yaml, as spec.source.secretRef")
 	}
 	if o.dir == "" {
 		o.dir = o.Name
@@ -290,11 +303,7 @@ func (o *newOptions) check(ctx context.Context, world *offline.World, files map[
 	world.AddFiles(ctx, documents, problems)
 	world.Lint()
 	if o.Engine == platformv1alpha1.EngineGitHubActions {
-		config, standard, err := readSettings(o.config)
-		if err != nil {
-			return &trouble{err: err, next: "correct the file; docs/guides/pipelines-github.md shows one"}
-		}
-		for _, workflow := range world.Workflows(standard, config) {
+		for _, workflow := range world.Workflows(o.platform.standard, o.platform.config) {
 			maps.Copy(files, workflow.Files)
 		}
 	}

@@ -395,6 +395,7 @@ func TestNewWritesTheWorkflowOfAGoldenPathWithAPipeline(t *testing.T) {
 	if got := towpath(t, nil, "pipeline", "sync", "--config", settings, "--templates", templates, "--dir", dir, "--check"); got.code != exitOK || got.out != "" {
 		t.Errorf("sync --check: %+v", got)
 	}
+	checksTheWorkflow(t, dir)
 	if text := read(t, filepath.Join(dir, "README.md")); !strings.Contains(text, "A new version is a push to `main`") || strings.Contains(text, "docker push") {
 		t.Errorf("README.md:\n%s", text)
 	}

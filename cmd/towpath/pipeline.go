@@ -98,11 +98,18 @@ type platformSettings struct {
 // maxSettings is more than any file of settings has.
 const maxSettings = 1 << 20
 
+// platform is what the platform's settings say.
+type platform struct {
+	text     []byte
+	config   actions.Config
+	standard pipeline.Standard
+}
+
 // readSettings reads the platform's settings.
-func readSettings(name string) (actions.Config, pipeline.Standard, error) {
+func readSettings(name string) (*platform, error) {
 	file, err := os.Open(name)
 	if err != nil {
-		return actions.Config{}, pipeline.Standard{}, err
+		return nil, err
 	}
 	defer func() { _ = file.Close() }() // it was only read
 	text, err := io.ReadAll(io.LimitReader(file, maxSettings+1))
@@ -110,11 +117,11 @@ func readSettings(name string) (actions.Config, pipeline.Standard, error) {
 		err = fmt.Errorf("%s has more than %d bytes", name, maxSettings)
 	}
 	if err != nil {
-		return actions.Config{}, pipeline.Standard{}, err
+		return nil, err
 	}
 	var settings platformSettings
 	if err := yaml.UnmarshalStrict(text, &settings); err != nil {
-		return actions.Config{}, pipeline.Standard{}, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	p := &settings.Pipeline
 	standard := pipeline.Standard{Buildkitd: p.Buildkitd, Images: map[platformv1alpha1.StandardStage]string{}}
@@ -123,14 +130,14 @@ func readSettings(name string) (actions.Config, pipeline.Standard, error) {
 	} {
 		standard.Images[stage] = p.Images[strings.ToLower(string(stage))]
 	}
-	return p.Actions, p.Actions.Standard(standard), p.Actions.Check(name + ": pipeline.actions")
+	return &platform{text: text, config: p.Actions, standard: p.Actions.Standard(standard)}, p.Actions.Check(name + ": pipeline.actions")
 }
 
 func (f *syncFlags) run(ctx context.Context, connect cluster.Connector, std streams, program string) error {
 	if f.config == "" {
 		return &trouble{err: errors.New("name the file with the platform's settings of pipelines with --config"), next: program + " --help"}
 	}
-	config, standard, err := readSettings(f.config)
+	settings, err := readSettings(f.config)
 	if err != nil {
 		return &trouble{err: err, next: "correct the file; docs/guides/pipelines-github.md shows one"}
 	}
@@ -143,7 +150,7 @@ func (f *syncFlags) run(ctx context.Context, connect cluster.Connector, std stre
 	if err != nil {
 		return err
 	}
-	workflows := world.Workflows(standard, config)
+	workflows := world.Workflows(settings.standard, settings.config)
 	world.Sort()
 	for _, finding := range world.Findings {
 		if _, err := fmt.Fprintln(std.err, finding); err != nil {

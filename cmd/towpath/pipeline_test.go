@@ -71,6 +71,23 @@ removed .github/towpath/other/gone.sh
 	}
 }
 
+// What the guide shows is pasted, with the commits and digests of whoever pastes it, some of which are of digits alone.
+func TestPipelineSyncTakesTheSettingsOfTheGuide(t *testing.T) {
+	text, err := os.ReadFile("../../docs/guides/pipelines-github.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, _ := strings.Cut(string(text), "<!-- yaml: file of towpath pipeline sync -->\n```yaml\n")
+	block, _, found := strings.Cut(block, "\n```\n")
+	if !found {
+		t.Fatal("the guide shows no settings")
+	}
+	dir, _ := repository(t)
+	settings := filepath.Join(t.TempDir(), "platform.yaml")
+	put(t, settings, strings.ReplaceAll(block, "sha256:…", "sha256:"+strings.Repeat("1", 64)))
+	expect(t, sync(t, dir, "--config", settings), exitOK, firstSync, "")
+}
+
 func TestPipelineSyncOfOneFileLeavesOtherComponentsAlone(t *testing.T) {
 	dir, _ := repository(t)
 	put(t, filepath.Join(dir, filepath.FromSlash(".github/towpath/other/test.sh")), "true\n")
@@ -201,5 +218,23 @@ func TestPipelineWhenEvaluatesConditions(t *testing.T) {
 	t.Setenv("TOWPATH_PULL_REQUEST", "x")
 	if got := offlineCall(t, "", "pipeline", "when", "--conditions", conditions); got.code != exitTrouble || !strings.Contains(got.err, `"x" must be a number`) {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// checksTheWorkflow holds the CI of a repository that new made to the command by which it checks the workflow of hello: as made, and once changed.
+func checksTheWorkflow(t *testing.T, dir string) {
+	t.Helper()
+	_, command, found := strings.Cut(read(t, filepath.Join(dir, ".github", "workflows", "component-lint.yaml")), `"$(go env GOPATH)/bin/towpath" pipeline `)
+	command, _, _ = strings.Cut(command, "\n")
+	if !found {
+		t.Fatal("CI does not check the workflow")
+	}
+	check := append([]string{"pipeline"}, strings.Fields(strings.ReplaceAll(command, ".towpath/", filepath.Join(dir, ".towpath")+"/"))...)
+	if got := towpath(t, nil, append(check, "--dir", dir)...); got.code != exitOK || got.out != "" {
+		t.Errorf("%s: %+v", command, got)
+	}
+	put(t, filepath.Join(dir, filepath.FromSlash(".github/towpath/hello/test.sh")), "true\n")
+	if got := towpath(t, nil, append(check, "--dir", dir)...); got.code != exitFindings {
+		t.Errorf("%s, of a script that was changed: %+v", command, got)
 	}
 }

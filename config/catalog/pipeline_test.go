@@ -63,7 +63,7 @@ func (p *goldenPath) source(t *testing.T, parameters string) pipeline.Input {
 		images[platformv1alpha1.StageSign], images[platformv1alpha1.StageProvenance] = "registry.example/tools/cosign:1", "registry.example/tools/cosign:1"
 	}
 	return pipeline.Input{
-		Component:  pipeline.Component{Name: "checkout", Namespace: "team-shop", Team: "shop", Repository: "https://git.example/shop/checkout"},
+		Component:  pipeline.Component{Name: "checkout", Namespace: "team-shop", Team: "shop", Repository: "https://git.example/shop/checkout", Branch: "main"},
 		Parameters: resolved, Image: "registry.example/shop/checkout", Build: pipeline.Build{SHA: strings.Repeat("ab", 20), Branch: "main"},
 		Standard: pipeline.Standard{Clone: "registry.example/tools/git:1", Buildkitd: "tcp://buildkitd.buildkit:1234", Images: images},
 	}
@@ -198,14 +198,30 @@ func TestParametersOfTheBuildReachTheTools(t *testing.T) {
 	}
 }
 
-// Of a request, what it changes is tested. One from a fork gets no Secrets, so that nothing is pushed; nothing of a request is signed.
+// Of a request, what it changes is tested. One from a fork gets no Secrets, so that nothing is pushed; nothing of a request is signed, nor of
+// another branch, nor of a tag, which may stand on any commit.
 func TestWhatIsNotOnTheBranchIsNotSigned(t *testing.T) {
-	for branch, want := range map[string]string{"fix": "clone test image sbom scan", "stranger:fix": "clone test"} {
-		in := webService.source(t, builds["everything"].parameters)
-		in.Build.Branch, in.Build.PullRequest = branch, 7
-		plan := webService.plan(t, &in)
-		if got := ran(&plan); got != want {
-			t.Errorf("of %s %s run, want %s", branch, got, want)
+	const tested = "clone test image sbom scan"
+	for _, tc := range []struct {
+		build pipeline.Build
+		want  string
+	}{
+		{pipeline.Build{Branch: "main"}, tested + " sign provenance"},
+		{pipeline.Build{Branch: "main", Tag: "v1"}, tested + " sign provenance"},
+		{pipeline.Build{Branch: "fix", PullRequest: 7}, tested},
+		{pipeline.Build{Branch: "stranger:fix", PullRequest: 7}, "clone test"},
+		{pipeline.Build{Branch: "main", PullRequest: 7}, tested},
+		{pipeline.Build{Branch: "feature"}, tested},
+		{pipeline.Build{Tag: "v1"}, tested},
+	} {
+		for _, p := range built() {
+			in := p.source(t, builds["everything"].parameters)
+			tc.build.SHA = in.Build.SHA
+			in.Build = tc.build
+			plan := p.plan(t, &in)
+			if got := ran(&plan); got != tc.want {
+				t.Errorf("%s: of %+v %s run, want %s", p.name, tc.build, got, tc.want)
+			}
 		}
 	}
 }
@@ -331,7 +347,7 @@ func decideAlike(t *testing.T, p *goldenPath, in *pipeline.Input, files actions.
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, build := range []pipeline.Build{{Branch: "main"}, {Branch: "fix", PullRequest: 7}, {Branch: "stranger:fix", PullRequest: 7}, {Tag: "v1.0.0"}} {
+	for _, build := range []pipeline.Build{{Branch: "main"}, {Branch: "fix", PullRequest: 7}, {Branch: "stranger:fix", PullRequest: 7}, {Branch: "fix"}, {Tag: "v1.0.0"}} {
 		decisions, err := conditions.Decide(build)
 		if err != nil {
 			t.Fatal(err)

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -168,7 +169,7 @@ func (s *scope) inputs() *platformv1alpha1.BuildInputs {
 	}
 	source := s.component.Spec.Source
 	inputs := &platformv1alpha1.BuildInputs{
-		Repository: source.Repository, Path: source.Path, Image: source.Image, Parameters: s.component.Spec.Parameters.DeepCopy(),
+		Repository: source.Repository, Path: source.Path, Branch: build.Branch(source), Image: source.Image, Parameters: s.component.Spec.Parameters.DeepCopy(),
 	}
 	if source.SecretRef != nil {
 		inputs.Secret = source.SecretRef.Name
@@ -241,12 +242,13 @@ func (r *Reconciler) planned(ctx context.Context, s *scope) (revisionNumber int6
 	if len(errs) > 0 {
 		return 0, invalid(platformv1alpha1.ReasonParametersInvalid, "The parameters of Component %s do not fit revision %d of ServiceTemplate %s: %v", component.Name, number, name, errs.ToAggregate())
 	}
+	branch := cmp.Or(inputs.Branch, build.Branch(component.Spec.Source)) // one that began before it was held has none
 	s.input = pipeline.Input{
 		Component: pipeline.Component{
-			Name: component.Name, Namespace: component.Namespace, Team: s.environment.Status.Team, Repository: inputs.Repository, Path: inputs.Path,
+			Name: component.Name, Namespace: component.Namespace, Team: s.environment.Status.Team, Repository: inputs.Repository, Path: inputs.Path, Branch: branch,
 		},
 		Parameters: parameters, Image: inputs.Image, Standard: r.Standard,
-		Build: build.Told(s.build, build.Branch(component.Spec.Source)),
+		Build: build.Told(s.build, branch),
 	}
 	s.plan, err = compiled.Pipeline().Plan(s.input)
 	if err == nil {

@@ -5,11 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
@@ -82,7 +84,7 @@ func (r *Reconciler) look(ctx context.Context, c *platformv1alpha1.Component, t 
 			return &finding{head: news.SHA}, nil
 		}
 	}
-	if t.built, err = r.create(ctx, c, r.build(c, &news, from, t.pull(news.SHA))); err != nil {
+	if t.built, err = r.create(ctx, c, r.build(c, &news, from, t.pull(news.SHA)), builds.overtaken); err != nil {
 		return nil, err
 	}
 	t.builtAt = time.Now()
@@ -114,7 +116,12 @@ func refusal(err error) *finding {
 }
 
 // known are the Builds of the branch of a Component.
-type known struct{ items []*platformv1alpha1.Build }
+type known struct {
+	items []*platformv1alpha1.Build
+	// overtaken are those that were cancelled before a later one, and count for nothing: where the branch is forced back to such a commit,
+	// it is built again. One that was cancelled as the last of the branch is not among them: whoever cancelled it meant it.
+	overtaken []*platformv1alpha1.Build
+}
 
 // builds lists them, with the one that was made last, which the cache may not show yet.
 func (r *Reconciler) builds(ctx context.Context, c *platformv1alpha1.Component, t *turn) (*known, error) {
@@ -142,7 +149,23 @@ func (r *Reconciler) builds(ctx context.Context, c *platformv1alpha1.Component, 
 	if t.built != nil {
 		add(t.built)
 	}
+	k.pass()
 	return k, nil
+}
+
+// pass sets aside those that were overtaken.
+func (k *known) pass() {
+	all := k.items
+	k.items = nil
+	for _, b := range all {
+		if b.Status.Result == platformv1alpha1.BuildCancelled && slices.ContainsFunc(all, func(other *platformv1alpha1.Build) bool {
+			return other.Spec.Commit.SHA != b.Spec.Commit.SHA && build.Made(other, b) > 0
+		}) {
+			k.overtaken = append(k.overtaken, b)
+		} else {
+			k.items = append(k.items, b)
+		}
+	}
 }
 
 // of says whether there is a Build of a commit.
@@ -155,11 +178,12 @@ func (k *known) of(sha string) bool {
 	return false
 }
 
-// succeeded are those of them that have succeeded. One that still runs has not: a later one may take its place.
+// succeeded are those of them that have succeeded and given an image. One that still runs has not: a later one may take its place. What one
+// without an image brings comes with the next that has one.
 func (k *known) succeeded() *known {
 	out := &known{}
 	for _, b := range k.items {
-		if b.Status.Result == platformv1alpha1.BuildSucceeded {
+		if b.Status.Result == platformv1alpha1.BuildSucceeded && b.Status.Image != "" {
 			out.items = append(out.items, b)
 		}
 	}
@@ -226,13 +250,18 @@ func (r *Reconciler) believed(when time.Time) *metav1.Time {
 }
 
 // create makes a Build. Its name tells the commit, so that nobody makes it twice; where another commit, or another branch, has that
-// name already, a hash of both follows.
-func (r *Reconciler) create(ctx context.Context, c *platformv1alpha1.Component, b *platformv1alpha1.Build) (*platformv1alpha1.Build, error) {
+// name already, a hash of both follows. Where that too is of a Build that was overtaken, the hash is of those as well.
+func (r *Reconciler) create(ctx context.Context, c *platformv1alpha1.Component, b *platformv1alpha1.Build, overtaken []*platformv1alpha1.Build) (*platformv1alpha1.Build, error) {
 	if err := controllerutil.SetControllerReference(c, b, r.Scheme()); err != nil {
 		return nil, fmt.Errorf("owning Build %s: %w", b.Name, err)
 	}
-	sum := sha256.Sum256([]byte(b.Spec.Commit.SHA + " " + b.Spec.Branch))
-	for _, name := range []string{b.Name, b.Name + "-" + hex.EncodeToString(sum[:4])} {
+	passed := sets.New[types.UID]()
+	for _, o := range overtaken {
+		if o.Spec.Commit.SHA == b.Spec.Commit.SHA {
+			passed.Insert(o.UID)
+		}
+	}
+	for _, name := range names(b, passed) {
 		made := b.DeepCopy()
 		made.Name = name
 		err := r.Create(ctx, made, fieldOwner)
@@ -249,9 +278,23 @@ func (r *Reconciler) create(ctx context.Context, c *platformv1alpha1.Component, 
 		}
 		owner := metav1.GetControllerOf(&live)
 		if live.Spec.Component == b.Spec.Component && live.Spec.Commit.SHA == b.Spec.Commit.SHA && live.Spec.Branch == b.Spec.Branch &&
-			(owner == nil || owner.UID == c.UID) {
+			(owner == nil || owner.UID == c.UID) && !passed.Has(live.UID) {
 			return &live, nil
 		}
 	}
 	return nil, fmt.Errorf("the names of Build %s/%s are taken by other Builds", b.Namespace, b.Name)
+}
+
+// names are those that a Build may have, the first of which is free being its own. passed are the Builds of its commit that were overtaken.
+func names(b *platformv1alpha1.Build, passed sets.Set[types.UID]) []string {
+	hashed := func(text string) string {
+		sum := sha256.Sum256([]byte(text))
+		return b.Name + "-" + hex.EncodeToString(sum[:4])
+	}
+	of := b.Spec.Commit.SHA + " " + b.Spec.Branch
+	all := []string{b.Name, hashed(of)}
+	if len(passed) > 0 {
+		all = append(all, hashed(fmt.Sprint(of, sets.List(passed))))
+	}
+	return all
 }

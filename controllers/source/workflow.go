@@ -203,7 +203,9 @@ func (r *Reconciler) generate(c *platformv1alpha1.Component, compiled *template.
 		return nil, errs.ToAggregate()
 	}
 	in := pipeline.Input{
-		Component:  pipeline.Component{Name: c.Name, Namespace: c.Namespace, Team: team, Repository: source.Repository, Path: source.Path},
+		Component: pipeline.Component{
+			Name: c.Name, Namespace: c.Namespace, Team: team, Repository: source.Repository, Path: source.Path, Branch: build.Branch(source),
+		},
 		Parameters: parameters, Image: source.Image, Standard: r.Workflows.Standard,
 	}
 	plan, err := compiled.Pipeline().Everything(in)
@@ -211,6 +213,6 @@ func (r *Reconciler) generate(c *platformv1alpha1.Component, compiled *template.
 		return nil, err
 	}
 	return actions.Generate(actions.Input{
-		Component: in.Component, Parameters: parameters, Branch: build.Branch(source), Image: source.Image, Plan: plan, Config: r.Workflows.Config,
+		Component: in.Component, Parameters: parameters, Branch: in.Component.Branch, Image: source.Image, Plan: plan, Config: r.Workflows.Config,
 	})
 }

@@ -32,7 +32,7 @@ func TurnOf(b *platformv1alpha1.Build, all []platformv1alpha1.Build, branch stri
 		if other.UID == b.UID || other.Spec.Component != b.Spec.Component || other.Spec.Result != "" || other.Status.Result != "" || !other.DeletionTimestamp.IsZero() {
 			continue
 		}
-		later := made(other, b) > 0
+		later := Made(other, b) > 0
 		switch {
 		case later && concurrency != platformv1alpha1.ConcurrencyQueue && line(other, branch) == line(b, branch):
 			if turn.Overtaken == "" {
@@ -52,8 +52,8 @@ func line(b *platformv1alpha1.Build, branch string) string {
 	return fmt.Sprintf("%q %q %d", b.Spec.Branch, b.Spec.Tag, Request(b, branch))
 }
 
-// made compares when two Builds were made.
-func made(a, b *platformv1alpha1.Build) int {
+// Made compares when two Builds were made: greater than zero where a is the later one.
+func Made(a, b *platformv1alpha1.Build) int {
 	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(a.Name, b.Name))
 }
 
@@ -73,7 +73,7 @@ func Superfluous(b *platformv1alpha1.Build, all []platformv1alpha1.Build, named 
 		return false
 	}
 	ended := slices.DeleteFunc(slices.Clone(all), func(o platformv1alpha1.Build) bool {
-		return o.Status.Result == "" || o.Spec.Component != b.Spec.Component || !o.DeletionTimestamp.IsZero() || made(&o, b) <= 0
+		return o.Status.Result == "" || o.Spec.Component != b.Spec.Component || !o.DeletionTimestamp.IsZero() || Made(&o, b) <= 0
 	})
 	return len(ended) >= Kept
 }

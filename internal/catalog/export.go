@@ -137,6 +137,9 @@ func (e *exporter) component(c *platformv1alpha1.Component) {
 		Name: c.Name, Namespace: c.Namespace, Team: home.Team, CostCenter: home.CostCenter, Template: c.Spec.TemplateRef.Name,
 		Repository: repositoryOf(c.Annotations[AnnotationSourceLocation]), Lifecycle: e.lifecycle(c),
 	}
+	if service.Repository == "" && c.Spec.Source != nil {
+		service.Repository = repositoryOf("url:" + c.Spec.Source.Repository)
+	}
 	service.Kind, service.Type = e.kindOf(c)
 	if t := e.templates[service.Template]; t != nil {
 		service.Summary = t.Spec.Summary

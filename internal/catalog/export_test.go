@@ -212,6 +212,31 @@ func TestASourceLocationIsOneThatABrowserMayOpen(t *testing.T) {
 	}
 }
 
+// A Component that is built has its repository in its source.
+func TestTheRepositoryOfTheSourceIsShownWhereNothingElseIsSaid(t *testing.T) {
+	for name, tc := range map[string]struct{ location, repository, want string }{
+		"of the source":           {"", "https://git.example/shop/built", "url:https://git.example/shop/built/"},
+		"the annotation first":    {"url:https://git.example/shop/said/", "https://git.example/shop/built", "url:https://git.example/shop/said/"},
+		"one that nobody may see": {"url:https://user:token@git.example/", "https://git.example/shop/built", "url:https://git.example/shop/built/"},
+		"of SSH":                  {"", "ssh://git@git.example/shop/built", ""},
+		"over plain HTTP":         {"", "http://git.example/shop/built", ""},
+	} {
+		in := everything()
+		in.Components[0].Annotations[catalog.AnnotationSourceLocation] = tc.location
+		in.Components[0].Spec.Source = &platformv1alpha1.Source{Repository: tc.repository}
+		_, text := export(t, in)
+		got := ""
+		for line := range strings.Lines(text) {
+			if _, after, found := strings.Cut(line, catalog.AnnotationSourceLocation+": "); found {
+				got = strings.TrimSpace(after)
+			}
+		}
+		if got != tc.want {
+			t.Errorf("%s: got %q, want %q", name, got, tc.want)
+		}
+	}
+}
+
 func TestParseLink(t *testing.T) {
 	for text, want := range map[string]string{
 		"Dashboard=https://grafana.example/d/{name}": "",

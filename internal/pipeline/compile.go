@@ -61,6 +61,7 @@ var componentType = apiservercel.NewObjectType("@PipelineComponent", map[string]
 	"team":       apiservercel.NewDeclField("team", apiservercel.StringType, true, nil, nil),
 	"repository": apiservercel.NewDeclField("repository", apiservercel.StringType, true, nil, nil),
 	"path":       apiservercel.NewDeclField("path", apiservercel.StringType, true, nil, nil),
+	"branch":     apiservercel.NewDeclField("branch", apiservercel.StringType, true, nil, nil),
 })
 
 // The variables that only conditions know.

@@ -29,6 +29,8 @@ type Component struct {
 	Name, Namespace, Team string
 	// Repository is its address, Path its directory there; both empty where there is none.
 	Repository, Path string
+	// Branch is the one that is deployed: conditions tell by it what is on that branch from what is not.
+	Branch string
 }
 
 // Build is what differs from commit to commit. All of it is written by whoever may push, and hostile.

@@ -202,7 +202,7 @@ func (in *Input) variables() map[string]any {
 		"params": parameters,
 		"component": map[string]any{
 			"name": in.Component.Name, "namespace": in.Component.Namespace, "team": in.Component.Team,
-			"repository": in.Component.Repository, "path": in.Component.Path,
+			"repository": in.Component.Repository, "path": in.Component.Path, "branch": in.Component.Branch,
 		},
 		varBranch: in.Build.Branch, varTag: in.Build.Tag, varPullRequest: in.Build.PullRequest, varChangedPaths: changed,
 	}

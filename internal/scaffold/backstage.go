@@ -16,7 +16,7 @@ func catalogInfo(in *Input) ([]byte, error) {
 	kind, what := catalog.KindOf(in.Annotations)
 	entity := catalog.NewComponent(catalog.Service{
 		Kind: kind, Type: what, Name: in.Name, Namespace: in.Namespace, Team: in.Team, Template: in.Template, Summary: strings.Join(strings.Fields(in.Spec.Summary), " "),
-		Repository: in.Repository,
+		Repository: in.browsable(),
 	})
 	text, err := yaml.Marshal(entity)
 	if err != nil {

@@ -3,7 +3,6 @@ package scaffold
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,7 +18,7 @@ var (
 	modulePattern      = regexp.MustCompile(`^[a-z0-9]([-a-zA-Z0-9._~]*[a-zA-Z0-9])?(/[a-zA-Z0-9]([-a-zA-Z0-9._~]*[a-zA-Z0-9])?)*$`)
 	actionPattern      = regexp.MustCompile(`^[A-Za-z0-9][-A-Za-z0-9]*/[A-Za-z0-9][-A-Za-z0-9_.]*@([0-9a-f]{40}|[0-9a-f]{64})$`)
 	releasePattern     = regexp.MustCompile(`^v[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$`)
-	repositoryPattern  = regexp.MustCompile(`^https://[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)+/?$`)
+	repositoryPattern  = regexp.MustCompile(`^(https://|ssh://([-A-Za-z0-9._]+@)?)[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)+/?$`)
 )
 
 // usableActions are those that the CI job has a place for.
@@ -27,6 +26,11 @@ var usableActions = []string{"actions/checkout", "actions/setup-go"}
 
 // check holds every value that reaches a file to the form that it may have.
 func (in *Input) check() error {
+	// First, since the module's path is made of it where nobody names one.
+	if in.Repository != "" && (len(in.Repository) > 512 || !repositoryPattern.MatchString(in.Repository)) {
+		return fmt.Errorf("--repository %q: must be https:// or ssh:// with a host and a path, without a password or token, such as https://git.example/shop/checkout or ssh://git@git.example/shop/checkout",
+			withoutCredentials(in.Repository))
+	}
 	for _, value := range []struct {
 		what, value string
 		pattern     *regexp.Regexp
@@ -41,7 +45,6 @@ func (in *Input) check() error {
 		{"--build-image", in.BuildImage, imagePattern, in.Language == None, "must be an image, such as docker.io/library/golang:1.26"},
 		{"--run-image", in.RunImage, imagePattern, in.Language == None, "must be an image, such as gcr.io/distroless/static-debian12:nonroot"},
 		{"--module", in.Module, modulePattern, in.Language == None, "must be the path of a Go module, such as git.example/shop/checkout"},
-		{"--repository", in.Repository, repositoryPattern, true, "must be https:// with a host and a path, without credentials, such as https://git.example/shop/checkout"},
 	} {
 		if value.value == "" && value.empty {
 			continue
@@ -59,15 +62,44 @@ func (in *Input) check() error {
 	case in.Engine != "" && in.Repository == "":
 		return fmt.Errorf("--engine %s: what is built comes from a repository: name it with --repository", in.Engine)
 	}
-	if in.Repository != "" {
-		if _, err := url.Parse(in.Repository); err != nil {
-			return fmt.Errorf("--repository: %w", err)
-		}
-	}
 	if !slices.Contains(Languages, in.Language) {
 		return fmt.Errorf("--language %q: must be one of %v", in.Language, Languages)
 	}
 	return errors.Join(in.checkPath(), in.checkActions())
+}
+
+// withoutCredentials is an address as a message may show it: what stands before its host, or behind its path, may be a token.
+func withoutCredentials(address string) string {
+	scheme, rest, found := strings.Cut(address, "://")
+	if found {
+		scheme += "://"
+	} else {
+		scheme, rest = "", address
+	}
+	if at := strings.LastIndex(rest, "@"); at >= 0 {
+		rest = "[redacted]" + rest[at:]
+	}
+	if query := strings.IndexAny(rest, "?#"); query >= 0 {
+		rest = rest[:query+1] + "[redacted]"
+	}
+	return scheme + rest
+}
+
+// ModuleOf is the path of the Go module in a repository.
+func ModuleOf(repository string) string {
+	_, place, _ := strings.Cut(repository, "://")
+	host, path, _ := strings.Cut(place, "/")
+	host = host[strings.LastIndex(host, "@")+1:]
+	host, _, _ = strings.Cut(host, ":")
+	return host + "/" + strings.TrimSuffix(path, "/")
+}
+
+// browsable is the repository where a browser may be sent there; empty for any other.
+func (in *Input) browsable() string {
+	if strings.HasPrefix(in.Repository, "https://") {
+		return in.Repository
+	}
+	return ""
 }
 
 func (in *Input) checkPath() error {

@@ -20,8 +20,8 @@ func Component(in *Input) ([]byte, error) {
 	if in.Namespace != "" {
 		metadata["namespace"] = in.Namespace
 	}
-	if in.Repository != "" {
-		metadata["annotations"] = map[string]any{SourceLocation: "url:" + strings.TrimSuffix(in.Repository, "/") + "/"}
+	if repository := in.browsable(); repository != "" {
+		metadata["annotations"] = map[string]any{SourceLocation: "url:" + strings.TrimSuffix(repository, "/") + "/"}
 	}
 	path := make([]any, len(in.Environments))
 	for i, name := range in.Environments {

@@ -55,7 +55,7 @@ type Input struct {
 	Language Language
 	// Module is the path of the Go module.
 	Module string
-	// Repository is the https URL of the repository; empty for unknown.
+	// Repository is the https or ssh URL of the repository, without a password; empty for unknown. Backstage shows it where it is https.
 	Repository string
 	// BuildImage and RunImage are the defaults of the Dockerfile's stages.
 	BuildImage, RunImage string
@@ -65,6 +65,9 @@ type Input struct {
 	// Engine has the service built by the pipeline of the golden path: component.yaml names the repository, and where images are pushed to, in
 	// place of the image. Empty: it names an image.
 	Engine platformv1alpha1.BuildEngine
+	// Settings is the file with the platform's settings of pipelines. The repository keeps it where Engine is GitHubActions, so that CI can tell
+	// whether the workflow is in step. There are no secrets in it.
+	Settings []byte
 	// Version of Towpath that made the files, such as v0.1.0; anything else stands for a build that nobody can fetch.
 	Version string
 }
@@ -90,6 +93,9 @@ func Files(in *Input) (map[string][]byte, error) {
 	made["component.yaml"] = component
 	if made["catalog-info.yaml"], err = catalogInfo(in); err != nil {
 		return nil, err
+	}
+	if in.Engine == platformv1alpha1.EngineGitHubActions {
+		made[".towpath/platform.yaml"] = in.Settings
 	}
 	if in.OwnTemplate != nil {
 		made[".towpath/templates/"+in.Template+".yaml"] = in.OwnTemplate

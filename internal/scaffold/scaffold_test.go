@@ -125,6 +125,9 @@ func TestWorkflowsAreThoseThatActionlintChecks(t *testing.T) {
 			in.Actions = []string{"actions/checkout@0123456789abcdef0123456789abcdef01234567", "actions/setup-go@0123456789abcdef0123456789abcdef01234567"}
 			in.OwnTemplate = []byte("kind: ServiceTemplate\n")
 		},
+		"built.yaml": func(in *scaffold.Input) {
+			in.Engine, in.Repository, in.Settings = platformv1alpha1.EngineGitHubActions, "https://git.example/shop/checkout", []byte("pipeline: {}\n")
+		},
 	} {
 		in := input(t)
 		change(in)
@@ -181,6 +184,49 @@ func TestHostileValuesAreRefused(t *testing.T) {
 		change(in)
 		if made, err := scaffold.Files(in); err == nil || !strings.Contains(err.Error(), want) || made != nil {
 			t.Errorf("%s: got %v", want, err)
+		}
+	}
+}
+
+// A token that somebody puts into the address reaches no terminal and no log of a job.
+func TestARepositoryWithCredentialsIsNamedWithoutThem(t *testing.T) {
+	for _, repository := range []string{
+		"https://user:s3cr3t@git.example/shop/checkout", "https://s3cr3t@git.example/shop/checkout", "https://user:a/s3cr3t@git.example/x",
+		"ssh://git:s3cr3t@git.example/shop/checkout", "https://git.example/shop/checkout?token=s3cr3t", "s3cr3t@git.example:shop/checkout",
+	} {
+		in := input(t)
+		in.Repository, in.Module = repository, scaffold.ModuleOf(repository)
+		if _, err := scaffold.Files(in); err == nil || strings.Contains(err.Error(), "s3cr3t") || !strings.HasPrefix(err.Error(), "--repository") || !strings.Contains(err.Error(), "git.example") {
+			t.Errorf("%s: got %v", repository, err)
+		}
+	}
+}
+
+// Jobs and Tekton build from SSH too. A browser cannot open it.
+func TestARepositoryMayBeOfSSH(t *testing.T) {
+	in := input(t)
+	in.Repository, in.Engine = "ssh://git@git.example:2222/shop/checkout/", platformv1alpha1.EngineJobs
+	in.Module = scaffold.ModuleOf(in.Repository)
+	made := files(t, in)
+	for file, want := range map[string]string{"component.yaml": "repository: ssh://git@git.example:2222/shop/checkout\n", "go.mod": "module git.example/shop/checkout\n"} {
+		if !strings.Contains(string(made[file]), want) {
+			t.Errorf("%s lacks %q:\n%s", file, want, made[file])
+		}
+	}
+	for _, file := range []string{"component.yaml", "catalog-info.yaml"} {
+		if strings.Contains(string(made[file]), scaffold.SourceLocation) {
+			t.Errorf("%s sends browsers to ssh://:\n%s", file, made[file])
+		}
+	}
+}
+
+func TestModuleOf(t *testing.T) {
+	for repository, want := range map[string]string{
+		"https://git.example/shop/checkout/": "git.example/shop/checkout", "https://git.example:8443/shop/checkout": "git.example/shop/checkout",
+		"ssh://git@git.example:2222/shop/checkout": "git.example/shop/checkout",
+	} {
+		if got := scaffold.ModuleOf(repository); got != want {
+			t.Errorf("%s: got %s", repository, got)
 		}
 	}
 }

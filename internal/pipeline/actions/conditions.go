@@ -25,6 +25,7 @@ type ConditionsComponent struct {
 	Team       string `json:"team"`
 	Repository string `json:"repository"`
 	Path       string `json:"path"`
+	Branch     string `json:"branch"`
 }
 
 // ConditionsStage is the condition of one stage.

@@ -42,7 +42,7 @@ func input(t *testing.T, p v1alpha1.Pipeline) actions.Input {
 		t.Fatal(errs.ToAggregate())
 	}
 	in := actions.Input{
-		Component: pipeline.Component{Name: "checkout", Namespace: "team-shop", Team: "shop", Repository: "https://git.example/shop/checkout"},
+		Component: pipeline.Component{Name: "checkout", Namespace: "team-shop", Team: "shop", Repository: "https://git.example/shop/checkout", Branch: "main"},
 		Branch:    "main", Image: "registry.example/shop/checkout", Config: config(),
 		Parameters: map[string]any{"slow": true, "port": int64(8080)},
 	}

@@ -155,6 +155,19 @@ func fixtures() map[string]fixture {
 		},
 	}
 	maps.Copy(all, images(main))
+	for name, build := range map[string]pipeline.Build{
+		"on the branch": main, "on another branch": {SHA: main.SHA, Branch: "feature"}, "a tag alone": {SHA: main.SHA, Tag: "v1"},
+		"a pull request": {SHA: main.SHA, Branch: "fix", PullRequest: 7},
+	} {
+		want := "sign=Skipped"
+		if build.Branch == "main" {
+			want = "sign=Succeeded"
+		}
+		all["what is for the branch that is deployed: "+name] = fixture{
+			stages: []platformv1alpha1.Stage{script("test"), when(script("sign", "test"), "${build.branch == component.branch}")},
+			build:  build, want: "test=Succeeded " + want, result: platformv1alpha1.BuildSucceeded,
+		}
+	}
 	all["a push whose message names a pull request"] = merged(main.SHA)
 	all["hostile names and values stay what they are"] = hostile()
 	all["secrets are named, and sent nowhere"] = secrets(main)
@@ -335,7 +348,7 @@ func (f *fixture) test(t *testing.T, engine Engine) {
 		t.Fatal(errs.ToAggregate())
 	}
 	in := pipeline.Input{
-		Component:  pipeline.Component{Name: "checkout", Namespace: "team-shop", Team: "shop", Repository: "https://git.example/shop/checkout"},
+		Component:  pipeline.Component{Name: "checkout", Namespace: "team-shop", Team: "shop", Repository: "https://git.example/shop/checkout", Branch: "main"},
 		Parameters: map[string]any{"value": value, "named": "build", "unnamed": ""}, Build: f.build, Image: "registry.example/shop/checkout",
 		Standard: pipeline.Standard{Buildkitd: "tcp://buildkitd:1234", Images: map[platformv1alpha1.StandardStage]string{
 			platformv1alpha1.StageImage: "buildctl:1", platformv1alpha1.StageSign: "cosign:1",

@@ -30,6 +30,7 @@ var _ = Describe("A Build that runs", func() {
 	It("goes on with what its Component said when it began", func(ctx context.Context) {
 		typed := stage("image", "test")
 		typed.Image = "registry.example/shell:${params.version}"
+		typed.Env = []platformv1alpha1.EnvVar{{Name: "DEPLOYED", Value: "${component.branch}"}}
 		t := begin(ctx, platformv1alpha1.Pipeline{Stages: []platformv1alpha1.Stage{stage("test"), typed}})
 		t.change(ctx, func(c *platformv1alpha1.Component) {
 			c.Spec.Parameters, c.Spec.Source.Path = framework.JSON(`{version: "1.25"}`), "services/checkout"
@@ -41,17 +42,18 @@ var _ = Describe("A Build that runs", func() {
 		t.change(ctx, func(c *platformv1alpha1.Component) {
 			c.Spec.Parameters, c.Spec.Source.Path = framework.JSON(`{version: "2.0"}`), "elsewhere"
 			c.Spec.Source.Repository, c.Spec.Source.Image = "https://evil.example/shop/checkout", "registry.example/shop/other"
-			c.Spec.Source.SecretRef = nil
+			c.Spec.Source.SecretRef, c.Spec.Source.Branch = nil, "other"
 		})
 		t.succeeds(ctx, b, "clone", "test")
 		container := t.job(ctx, b, "image").Spec.Template.Spec.Containers[0]
 		Expect(container.Image).To(Equal("registry.example/shell:1.25"))
 		Expect(container.WorkingDir).To(HaveSuffix("/services/checkout"))
 		Expect(container.Env).To(ContainElement(corev1.EnvVar{Name: "TOWPATH_IMAGE", Value: "registry.example/shop/checkout:" + b.Spec.Commit.SHA}))
+		Expect(container.Env).To(ContainElement(corev1.EnvVar{Name: "DEPLOYED", Value: "main"}))
 		t.ends(ctx, b, "image", corev1.PodSucceeded, digest)
 		Eventually(ctx, framework.Read(admin, b)).Should(And(framework.BeReady(),
 			HaveField("Status.Image", "registry.example/shop/checkout@"+digest),
-			HaveField("Status.Inputs", HaveValue(And(HaveField("Repository", "https://git.example/shop/checkout"), HaveField("Secret", "git"))))))
+			HaveField("Status.Inputs", HaveValue(And(HaveField("Repository", "https://git.example/shop/checkout"), HaveField("Secret", "git"), HaveField("Branch", "main"))))))
 
 		next := t.create(ctx)
 		clone := t.job(ctx, next, "clone").Spec.Template.Spec

@@ -2,6 +2,8 @@ package source_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 	"strings"
 	"time"
@@ -21,6 +23,19 @@ func asked(ctx context.Context, name string) {
 	GinkgoHelper()
 	before := server.Asked(http.MethodGet, name)
 	Eventually(ctx, func() int { return server.Asked(http.MethodGet, name) }).Should(BeNumerically(">=", before+3), "it is asked at an interval")
+}
+
+// cancelled records that the Build of a commit was taken back.
+func cancelled(ctx context.Context, c *platformv1alpha1.Component, sha, name string) {
+	GinkgoHelper()
+	b := &platformv1alpha1.Build{
+		ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: name},
+		Spec: platformv1alpha1.BuildSpec{
+			Component: c.Name, Branch: "main", Commit: platformv1alpha1.BuildCommit{SHA: sha}, Result: platformv1alpha1.BuildCancelled,
+		},
+	}
+	create(ctx, b)
+	Eventually(ctx, framework.Read(admin, b)).Should(HaveField("Status.Result", platformv1alpha1.BuildCancelled), "it is taken over")
 }
 
 var _ = Describe("A repository that is polled", func() {
@@ -124,6 +139,33 @@ var _ = Describe("A repository that is polled", func() {
 		instead := push(ctx, r, gittest.Change{Files: map[string]string{"b": "1"}, Message: "In its place"})
 		b := build(ctx, c, instead)
 		Expect(b.Spec.Commits).To(Or(BeNil(), HaveValue(HaveField("From", ""))))
+	})
+
+	It("builds again what was overtaken, once the branch is forced back to it, and not what was cancelled as its last", func(ctx SpecContext) {
+		name, r, first := repository(ctx)
+		c := component(name, nil)
+		names := []string{c.Name + "-" + first[:12]}
+		sum := sha256.Sum256([]byte(first + " main"))
+		names = append(names, names[0]+"-"+hex.EncodeToString(sum[:4]))
+		for _, taken := range names {
+			cancelled(ctx, c, first, taken)
+		}
+		begun := time.Now()
+		create(ctx, c)
+		Eventually(ctx, status(c)).Should(HaveField("Head", first), "it is seen, and not built")
+		Eventually(ctx, func() int64 { return time.Now().Unix() }).Should(BeNumerically(">", begun.Unix()), "times of creation are whole seconds")
+		second := push(ctx, r, gittest.Change{Files: map[string]string{"a": "1"}, Message: "Second"})
+		build(ctx, c, second)
+		Expect(builds(c)(ctx)).To(HaveLen(3))
+
+		By("forcing the branch back")
+		_, err := r.Git(ctx, "push", "--quiet", "--force", "origin", first+":refs/heads/main")
+		Expect(err).NotTo(HaveOccurred())
+		Eventually(ctx, builds(c)).Should(ContainElement(SatisfyAll(
+			HaveField("Spec.Commit.SHA", first), HaveField("Spec.Result", BeEmpty()), HaveField("Name", Not(BeElementOf(names))),
+		)), "what was taken back is built after all")
+		asked(ctx, name)
+		Expect(builds(c)(ctx)).To(HaveLen(4))
 	})
 
 	It("builds a commit for another branch, too", func(ctx SpecContext) {

@@ -42,7 +42,7 @@ func workflow(t *platformv1alpha1.ServiceTemplate, c *platformv1alpha1.Component
 	GinkgoHelper()
 	compiled, _, errs := template.Compile(&t.Spec, nil)
 	Expect(errs).To(BeEmpty())
-	about := pipeline.Component{Name: c.Name, Namespace: c.Namespace, Team: team, Repository: c.Spec.Source.Repository}
+	about := pipeline.Component{Name: c.Name, Namespace: c.Namespace, Team: team, Repository: c.Spec.Source.Repository, Branch: "main"}
 	plan, err := compiled.Pipeline().Everything(pipeline.Input{Component: about, Parameters: map[string]any{}, Image: c.Spec.Source.Image})
 	Expect(err).NotTo(HaveOccurred())
 	made, err := actions.Generate(actions.Input{

@@ -84,7 +84,7 @@ func (w *World) workflow(component *Component, standard pipeline.Standard, confi
 	team, _ := w.home(component.Namespace)
 	in := pipeline.Input{
 		Component: pipeline.Component{
-			Name: component.Name, Namespace: component.Namespace, Team: team, Repository: source.Repository, Path: source.Path,
+			Name: component.Name, Namespace: component.Namespace, Team: team, Repository: source.Repository, Path: source.Path, Branch: cmp.Or(source.Branch, "main"),
 		},
 		Parameters: parameters, Image: source.Image, Standard: standard,
 	}
@@ -96,7 +96,7 @@ func (w *World) workflow(component *Component, standard pipeline.Standard, confi
 	var files actions.Files
 	if err == nil {
 		files, err = actions.Generate(actions.Input{
-			Component: in.Component, Parameters: parameters, Branch: cmp.Or(source.Branch, "main"), Image: source.Image, Plan: plan, Config: config,
+			Component: in.Component, Parameters: parameters, Branch: in.Component.Branch, Image: source.Image, Plan: plan, Config: config,
 		})
 	}
 	if err != nil {
