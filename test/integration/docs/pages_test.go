@@ -57,7 +57,8 @@ func linted(ctx context.Context, text string) {
 	Expect(err).NotTo(HaveOccurred(), string(out))
 }
 
-// built builds a kustomization, with the tree here in the place of the repository that it names.
+// built builds a kustomization, with the tree here in the place of the repository that it names, or of the folder of the catalogue that it is put
+// into a copy of.
 func built(ctx context.Context, text string) {
 	GinkgoHelper()
 	dir := GinkgoT().TempDir()
@@ -66,8 +67,13 @@ func built(ctx context.Context, text string) {
 	here, err = filepath.Rel(dir, here)
 	Expect(err).NotTo(HaveOccurred())
 	repository := regexp.MustCompile(`https://\S+/(/config/\S+)\?ref=\S+`)
-	Expect(repository.FindAllString(text, -1)).To(HaveLen(1))
-	Expect(os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(repository.ReplaceAllString(text, here+"$1")), 0o600)).To(Succeed())
+	if repository.MatchString(text) {
+		Expect(repository.FindAllString(text, -1)).To(HaveLen(1))
+		text = repository.ReplaceAllString(text, here+"$1")
+	} else {
+		Expect(os.CopyFS(dir, os.DirFS(filepath.Join(root, "config", "catalog")))).To(Succeed())
+	}
+	Expect(os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600)).To(Succeed())
 	build := exec.CommandContext(ctx, "go", "-C", filepath.Join(root, "hack", "tools"), "tool", "sigs.k8s.io/kustomize/kustomize/v5", "build", dir)
 	build.Stderr = GinkgoWriter
 	manifests, err := build.Output()
@@ -76,6 +82,7 @@ func built(ctx context.Context, text string) {
 	for change, shows := range map[string]string{
 		"newName: registry.example/towpath/manager": "image: registry.example/towpath/manager:0.1.0",
 		"value: system-cluster-critical":            "priorityClassName: system-cluster-critical",
+		"registry.example/mirror/golang:1.26":       "default: registry.example/mirror/golang:1.26",
 	} {
 		if strings.Contains(text, change) {
 			Expect(string(manifests)).To(ContainSubstring(shows))
