@@ -34,11 +34,11 @@ var _ = Describe("What ships, as Argo CD delivers it", func() {
 		for _, sample := range samples {
 			text, err := os.ReadFile(sample) //nolint:gosec // of this repository
 			Expect(err).NotTo(HaveOccurred())
-			p.component = &platformv1alpha1.Component{}
-			Expect(yaml.Unmarshal(text, p.component)).To(Succeed())
-			p.component.Namespace = p.home
-			p.component.Spec.Environments = []platformv1alpha1.PathEnvironment{{Name: "dev"}}
-			Expect(admin.Create(ctx, p.component)).To(Succeed())
+			p.Component = &platformv1alpha1.Component{}
+			Expect(yaml.Unmarshal(text, p.Component)).To(Succeed())
+			p.Component.Namespace = p.Home
+			p.Component.Spec.Environments = []platformv1alpha1.PathEnvironment{{Name: "dev"}}
+			Expect(admin.Create(ctx, p.Component)).To(Succeed())
 			Eventually(ctx, framework.Read(admin, p.application(ctx))).WithTimeout(soon).Should(synced("Synced"), sample)
 		}
 		applied := func() int {
@@ -46,7 +46,7 @@ var _ = Describe("What ships, as Argo CD delivers it", func() {
 			Expect(err).NotTo(HaveOccurred())
 			count := 0
 			for _, r := range audit.By(deliverer.User()).Succeeded() {
-				if r.Namespace == p.namespace && !r.DryRun {
+				if r.Namespace == p.Namespace && !r.DryRun {
 					count++
 				}
 			}
@@ -58,24 +58,24 @@ var _ = Describe("What ships, as Argo CD delivers it", func() {
 
 	It("waits at its gate: what is not approved is in no branch, and Argo CD has nothing to apply", func(ctx context.Context) {
 		p := newPlace(ctx)
-		production := p.byGit(framework.Name("class-"), platformv1alpha1.TierProduction)
+		production := p.ByGit(framework.Name("class-"), platformv1alpha1.TierProduction)
 		production.Spec.Gate = &platformv1alpha1.ClassGate{Gate: platformv1alpha1.Gate{Approvals: 1}}
 		Expect(admin.Create(ctx, production)).To(Succeed())
-		p.environment(ctx, "prod", production.Name)
+		p.Environment(ctx, "prod", production.Name)
 		template := framework.Template(framework.Name("template-"), framework.ConfigMap("config"))
 		Expect(admin.Create(ctx, template)).To(Succeed())
 		Eventually(ctx, framework.Read(admin, template)).Should(framework.BeReady())
-		p.component = framework.Component(p.home, "shop", template.Name, "dev", "prod")
-		Expect(admin.Create(ctx, p.component)).To(Succeed())
+		p.Component = framework.Component(p.Home, "shop", template.Name, "dev", "prod")
+		Expect(admin.Create(ctx, p.Component)).To(Succeed())
 
-		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(soon).Should(framework.BeReady())
-		waits := p.releaseIn("prod", 1)
+		Eventually(ctx, framework.Read(admin, p.Release(1))).WithTimeout(soon).Should(framework.BeReady())
+		waits := p.ReleaseIn("prod", 1)
 		Eventually(ctx, framework.Read(admin, waits)).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonWaitingForApproval))
-		Expect(p.git(ctx, "ls-tree", "-r", "--name-only", "main")).NotTo(ContainSubstring("/prod/"))
+		Expect(p.Git(ctx, "ls-tree", "-r", "--name-only", "main")).NotTo(ContainSubstring("/prod/"))
 		live, err := framework.Read(admin, waits)(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(admin.Create(ctx, &rbacv1.RoleBinding{
-			ObjectMeta: metav1.ObjectMeta{Namespace: p.home, Name: "lin"},
+			ObjectMeta: metav1.ObjectMeta{Namespace: p.Home, Name: "lin"},
 			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "towpath-approver"},
 			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: "lin"}},
 		})).To(Succeed())
@@ -83,14 +83,14 @@ var _ = Describe("What ships, as Argo CD delivers it", func() {
 		Expect(err).NotTo(HaveOccurred())
 		Eventually(ctx, func(ctx context.Context) error { // the right takes a moment
 			return lin.Create(ctx, &platformv1alpha1.Approval{
-				ObjectMeta: metav1.ObjectMeta{Namespace: p.home, GenerateName: live.Name + "-"},
+				ObjectMeta: metav1.ObjectMeta{Namespace: p.Home, GenerateName: live.Name + "-"},
 				Spec: platformv1alpha1.ApprovalSpec{
 					ReleaseRef: platformv1alpha1.ReleaseReference{Name: live.Name, UID: live.UID}, Approver: "lin", Decision: platformv1alpha1.DecisionApprove,
 				},
 			})
 		}).Should(Succeed())
 		Eventually(ctx, framework.Read(admin, waits)).WithTimeout(soon).Should(framework.BeReady())
-		Expect(p.git(ctx, "log", "-1", "--format=%(trailers:key=Approved-by,valueonly)", "main")).To(Equal("lin"))
+		Expect(p.Git(ctx, "log", "-1", "--format=%(trailers:key=Approved-by,valueonly)", "main")).To(Equal("lin"))
 	})
 })
 
@@ -109,15 +109,15 @@ var _ = Describe("Components that Argo CD applies from Git", func() {
 			"team/components/good.yaml":   componentFile("good", template.Name, "good"),
 			"team/components/taken.yaml":  componentFile("taken", template.Name, "kube-root-ca.crt"),
 		}
-		_, err := p.repository.Push(ctx, "main", gittest.Change{Files: files, Message: "Add what the team has"})
+		_, err := p.Repository.Push(ctx, "main", gittest.Change{Files: files, Message: "Add what the team has"})
 		Expect(err).NotTo(HaveOccurred())
 		application := object("Application")
 		application.SetNamespace(namespace)
-		application.SetName(p.home)
+		application.SetName(p.Home)
 		application.Object["spec"] = map[string]any{ // as docs/guides/gitops.md has it
 			"project":     "teams",
-			"source":      map[string]any{"repoURL": server.URL(p.name), "targetRevision": "main", "path": "team", "directory": map[string]any{"recurse": true}},
-			"destination": map[string]any{"server": "https://kubernetes.default.svc", "namespace": p.home},
+			"source":      map[string]any{"repoURL": server.URL(p.Name), "targetRevision": "main", "path": "team", "directory": map[string]any{"recurse": true}},
+			"destination": map[string]any{"server": "https://kubernetes.default.svc", "namespace": p.Home},
 			"syncPolicy":  map[string]any{"automated": map[string]any{"prune": true, "selfHeal": true}, "syncOptions": []any{"ServerSideApply=true"}},
 		}
 		teams := object("AppProject")
@@ -129,12 +129,12 @@ var _ = Describe("Components that Argo CD applies from Git", func() {
 
 		live := framework.Read(admin, application)
 		Eventually(ctx, live).WithTimeout(retried).Should(And(synced("Synced"), healthy("Degraded")), "one Component is stalled")
-		good, taken := framework.Component(p.home, "good", template.Name), framework.Component(p.home, "taken", template.Name)
+		good, taken := framework.Component(p.Home, "good", template.Name), framework.Component(p.Home, "taken", template.Name)
 		Eventually(ctx, framework.Read(admin, good)).Should(framework.BeReady())
 		Eventually(ctx, framework.Read(admin, taken)).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonReleaseFailed, "kube-root-ca.crt"))
 
 		By("and are healthy once the file is mended")
-		_, err = p.repository.Push(ctx, "main", gittest.Change{Files: map[string]string{"team/components/taken.yaml": componentFile("taken", template.Name, "free")}, Message: "Rename it"})
+		_, err = p.Repository.Push(ctx, "main", gittest.Change{Files: map[string]string{"team/components/taken.yaml": componentFile("taken", template.Name, "free")}, Message: "Rename it"})
 		Expect(err).NotTo(HaveOccurred())
 		Expect(admin.Patch(ctx, application, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"argocd.argoproj.io/refresh":"normal"}}}`)))).To(Succeed())
 		Eventually(ctx, live).WithTimeout(retried).Should(And(synced("Synced"), healthy("Healthy")))
@@ -178,8 +178,8 @@ func teach(ctx context.Context) {
 var _ = Describe("The manager", func() {
 	It("may write nothing of an Application that Argo CD would go on with", func(ctx context.Context) {
 		p := newPlace(ctx)
-		p.deploy(ctx, "shop", framework.ConfigMap("config"))
-		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(soon).Should(framework.BeReady())
+		p.Deploy(ctx, "shop", framework.ConfigMap("config"))
+		Eventually(ctx, framework.Read(admin, p.Release(1))).WithTimeout(soon).Should(framework.BeReady())
 		evil := `{"sync":{"manifests":["{apiVersion: v1, kind: ConfigMap, metadata: {name: evil}}"]}}`
 		for text, says := range map[string]string{
 			`{"operation":` + evil + `}`: "applies what the Application says, and nothing else",
@@ -188,7 +188,7 @@ var _ = Describe("The manager", func() {
 		} {
 			Expect(cluster.ManagerClient.Patch(ctx, p.application(ctx), client.RawPatch(types.MergePatchType, []byte(text)))).To(MatchError(ContainSubstring(says)))
 		}
-		Consistently(ctx, framework.Gone(admin, p.configMap("evil"))).Should(BeTrue())
+		Consistently(ctx, framework.Gone(admin, p.ConfigMap("evil"))).Should(BeTrue())
 	})
 })
 
@@ -210,16 +210,16 @@ var _ = Describe("A Release that Argo CD delivers as another account", func() {
 		p := newPlace(ctx, account)
 		for _, role := range []string{"towpath-applier", "view"} {
 			Expect(admin.Create(ctx, &rbacv1.RoleBinding{
-				ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: "deliverer-" + role},
+				ObjectMeta: metav1.ObjectMeta{Namespace: p.Namespace, Name: "deliverer-" + role},
 				RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
 				Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: account.Namespace, Name: account.Name}},
 			})).To(Succeed())
 		}
-		p.deploy(ctx, "shop", framework.Deployment("web", 1), framework.ConfigMap("config"))
-		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(soon).Should(framework.BeReady())
-		p.image(ctx, "registry.example/shop:2.0.0")
-		Eventually(ctx, framework.Read(admin, p.release(2))).WithTimeout(soon).Should(framework.BeReady())
-		Expect(p.writes("shop-config")).To(HaveEach(HaveField("As", account.User())))
+		p.Deploy(ctx, "shop", framework.Deployment("web", 1), framework.ConfigMap("config"))
+		Eventually(ctx, framework.Read(admin, p.Release(1))).WithTimeout(soon).Should(framework.BeReady())
+		p.Image(ctx, "registry.example/shop:2.0.0")
+		Eventually(ctx, framework.Read(admin, p.Release(2))).WithTimeout(soon).Should(framework.BeReady())
+		Expect(p.Writes("shop-config")).To(HaveEach(HaveField("As", account.User())))
 		Eventually(ctx, framework.Read(admin, p.application(ctx))).WithTimeout(soon).Should(synced("Synced"))
 	})
 })

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -25,9 +24,8 @@ import (
 	"github.com/towpath-dev/towpath/hack/install"
 	"github.com/towpath-dev/towpath/hack/process"
 	"github.com/towpath-dev/towpath/internal/gitsource/gittest"
-	"github.com/towpath-dev/towpath/internal/manager"
-	"github.com/towpath-dev/towpath/internal/promotion"
 	"github.com/towpath-dev/towpath/test/framework"
+	"github.com/towpath-dev/towpath/test/framework/gitdelivery"
 )
 
 const (
@@ -44,6 +42,7 @@ const (
 var deliverer = platformv1alpha1.DeliveryAccount{Namespace: namespace, Name: "argocd-application-controller"}
 
 var (
+	world   *gitdelivery.World
 	cluster *framework.Cluster
 	admin   client.Client
 	server  *gittest.Server
@@ -59,26 +58,12 @@ func TestArgoCD(t *testing.T) {
 }
 
 var _ = BeforeSuite(func(ctx context.Context) {
-	var err error
-	server, err = gittest.Start(GinkgoT().TempDir())
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(server.Close)
-	server.SetPassword(password)
-	cluster, err = framework.Start(ctx, framework.Options{Nodes: 1, Log: GinkgoWriter})
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(func() { Expect(cluster.Stop()).To(Succeed()) })
-	admin = cluster.Client
-	cluster.Configure = func(c *manager.Configuration) {
-		c.Delivery = manager.DeliveryConfiguration{AllowedHosts: []string{"127.0.0.0/8"}, PlainHTTP: true}
-	}
+	world = gitdelivery.Start(ctx, password)
+	cluster, admin, server = world.Cluster, world.Admin, world.Server
 	installArgoCD(ctx)
 	installOverlay(ctx)
 	startArgoCD(ctx)
-	Expect(cluster.StartManager(ctx)).To(Succeed())
-	Expect(admin.Create(ctx, &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: platformv1alpha1.SystemNamespace, Name: platformv1alpha1.DeliverySecret},
-		StringData: map[string]string{"deploy": "repository: " + server.Server.URL + "\nusername: " + gittest.Username + "\npassword: " + password},
-	})).To(Succeed())
+	world.Run(ctx, nil)
 })
 
 // installArgoCD makes what the module of Argo CD has for its installation, as far as what runs here needs it, an AppProject, and the
@@ -190,96 +175,16 @@ func object(kind string) *unstructured.Unstructured {
 	return u
 }
 
-// place is what one spec works with: a repository, a class that has Argo CD deliver from it, and a team with an environment, dev.
-type place struct {
-	repository              *gittest.Repository
-	name, team, home, class string
-	namespace               string
-	account                 platformv1alpha1.DeliveryAccount
-	component               *platformv1alpha1.Component
-	template                *platformv1alpha1.ServiceTemplate
-}
+// place is one whose classes have Argo CD deliver.
+type place struct{ *gitdelivery.Place }
 
 // newPlace makes one whose class names an account that Argo CD applies as; its own, if none is given.
 func newPlace(ctx context.Context, account ...platformv1alpha1.DeliveryAccount) *place {
 	GinkgoHelper()
-	p := &place{team: framework.Name("t"), name: framework.Name("r"), class: framework.Name("class-"), account: deliverer}
-	if len(account) > 0 {
-		p.account = account[0]
-	}
-	var err error
-	p.repository, err = gittest.New(ctx, server.Root, p.name)
-	Expect(err).NotTo(HaveOccurred())
-	p.git(ctx, "config", "http.receivepack", "true")
-	_, err = p.repository.Push(ctx, "main", gittest.Change{Files: map[string]string{"README.md": "Deliveries."}, Message: "First"})
-	Expect(err).NotTo(HaveOccurred())
-	Expect(admin.Create(ctx, p.byGit(p.class, platformv1alpha1.TierDevelopment))).To(Succeed())
-	home := framework.TeamNamespace(p.team)
-	p.home, p.namespace = home.Name, p.team+"-dev"
-	Expect(admin.Create(ctx, home)).To(Succeed())
-	p.environment(ctx, "dev", p.class)
-	return p
-}
-
-// byGit is a class that has Argo CD deliver from the repository.
-func (p *place) byGit(name string, tier platformv1alpha1.Tier) *platformv1alpha1.EnvironmentClass {
-	class := framework.Class(name, tier)
-	class.Spec.Delivery = &platformv1alpha1.Delivery{Mode: platformv1alpha1.DeliveryGit, Git: &platformv1alpha1.GitDelivery{
-		URL: server.URL(p.name), CredentialsKey: "deploy", AppliedBy: p.account,
+	return &place{world.NewPlace(ctx, platformv1alpha1.GitDelivery{
+		AppliedBy:  append(account, deliverer)[0],
 		Reconciler: &platformv1alpha1.GitReconciler{Type: platformv1alpha1.ReconcilerArgoCD, Namespace: namespace, Project: project},
-	}}
-	return class
-}
-
-func (p *place) environment(ctx context.Context, name, class string) {
-	GinkgoHelper()
-	environment := framework.Environment(p.home, name, class)
-	Expect(admin.Create(ctx, environment)).To(Succeed())
-	Eventually(ctx, framework.Read(admin, environment)).Should(framework.BeReady())
-}
-
-// deploy makes a Component of a template of these resources.
-func (p *place) deploy(ctx context.Context, name string, resources ...platformv1alpha1.ResourceTemplate) {
-	GinkgoHelper()
-	p.template = framework.Template(framework.Name("template-"), resources...)
-	p.template.Spec.Parameters = framework.JSON(`{type: object, properties: {extra: {type: boolean, default: true}}}`)
-	Expect(admin.Create(ctx, p.template)).To(Succeed())
-	Eventually(ctx, framework.Read(admin, p.template)).Should(framework.BeReady())
-	p.component = framework.Component(p.home, name, p.template.Name, "dev")
-	Expect(admin.Create(ctx, p.component)).To(Succeed())
-}
-
-// image gives the Component another one.
-func (p *place) image(ctx context.Context, image string) {
-	GinkgoHelper()
-	change(ctx, p.component, func(c *platformv1alpha1.Component) { c.Spec.Image = image })
-}
-
-// git runs git in the bare repository.
-func (p *place) git(ctx context.Context, args ...string) string {
-	GinkgoHelper()
-	out, err := p.repository.Git(ctx, append([]string{"-C", p.repository.Bare()}, args...)...)
-	Expect(err).NotTo(HaveOccurred())
-	return out
-}
-
-// release is the Release of that number in dev.
-func (p *place) release(number int64) *platformv1alpha1.Release { return p.releaseIn("dev", number) }
-
-func (p *place) releaseIn(environment string, number int64) *platformv1alpha1.Release {
-	return &platformv1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Namespace: p.home, Name: promotion.ReleaseName(p.component.Name, environment, number)}}
-}
-
-func (p *place) configMap(name string) *corev1.ConfigMap {
-	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: name}}
-}
-
-// writes are what was written to an object of that name in the namespace of the Environment.
-func (p *place) writes(name string) framework.Audit {
-	GinkgoHelper()
-	audit, err := cluster.Audit()
-	Expect(err).NotTo(HaveOccurred())
-	return slices.DeleteFunc(audit.About(name).Succeeded(), func(r framework.Request) bool { return r.Namespace != p.namespace || r.DryRun })
+	})}
 }
 
 // application is that of the Component in dev.
@@ -290,7 +195,7 @@ func (p *place) application(ctx context.Context) *unstructured.Unstructured {
 	list.SetKind("ApplicationList")
 	Eventually(ctx, func(ctx context.Context) ([]unstructured.Unstructured, error) {
 		err := admin.List(ctx, list, client.InNamespace(namespace), client.MatchingLabels{
-			platformv1alpha1.LabelTeam: p.team, platformv1alpha1.LabelComponent: p.component.Name, platformv1alpha1.LabelEnvironment: "dev"})
+			platformv1alpha1.LabelTeam: p.Team, platformv1alpha1.LabelComponent: p.Component.Name, platformv1alpha1.LabelEnvironment: "dev"})
 		return list.Items, err
 	}).Should(HaveLen(1))
 	return &list.Items[0]
@@ -300,17 +205,4 @@ func (p *place) application(ctx context.Context) *unstructured.Unstructured {
 func (p *place) patch(ctx context.Context, text string) {
 	GinkgoHelper()
 	Expect(admin.Patch(ctx, p.application(ctx), client.RawPatch(types.MergePatchType, []byte(text)))).To(Succeed())
-}
-
-// change changes the Component, or its template.
-func change[T client.Object](ctx context.Context, o T, with func(T)) {
-	GinkgoHelper()
-	Eventually(ctx, func(ctx context.Context) error {
-		live, err := framework.Read(admin, o)(ctx)
-		if err != nil {
-			return err
-		}
-		with(live)
-		return admin.Update(ctx, live)
-	}).Should(Succeed())
 }

@@ -23,19 +23,19 @@ var _ = Describe("A Release of a class that delivers by Git", func() {
 		release := p.delivered(ctx, 1)
 		Expect(p.files(ctx)).To(ConsistOf(p.directory()+"/.towpath", p.directory()+"/configmap-shop-config.yaml"))
 		Expect(p.commits(ctx)).To(Equal("2"))
-		trailers := delivery.Trailers(p.git(ctx, "log", "-1", "--format=%B", "main"))
+		trailers := delivery.Trailers(p.Git(ctx, "log", "-1", "--format=%B", "main"))
 		Expect(trailers).To(And(
-			HaveKeyWithValue(delivery.TrailerComponent, ConsistOf(p.home+"/shop")), HaveKeyWithValue(delivery.TrailerRelease, ConsistOf(release.Name)),
+			HaveKeyWithValue(delivery.TrailerComponent, ConsistOf(p.Home+"/shop")), HaveKeyWithValue(delivery.TrailerRelease, ConsistOf(release.Name)),
 			HaveKeyWithValue(delivery.TrailerReleaseUID, ConsistOf(string(release.UID))), HaveKeyWithValue(delivery.TrailerAuthor, ConsistOf("ada@shop.example"))))
-		Expect(release.Status.Delivery).To(HaveValue(And(HaveField("Repository", server.URL(p.name)), HaveField("Branch", "main"),
-			HaveField("Path", p.directory()), HaveField("Commit", p.git(ctx, "rev-parse", "main")))))
-		Eventually(ctx, framework.Read(admin, p.release(1))).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonWaitingForSync))
-		_, err := framework.Read(admin, p.configMap("shop-config"))(ctx)
+		Expect(release.Status.Delivery).To(HaveValue(And(HaveField("Repository", server.URL(p.Name)), HaveField("Branch", "main"),
+			HaveField("Path", p.directory()), HaveField("Commit", p.Git(ctx, "rev-parse", "main")))))
+		Eventually(ctx, framework.Read(admin, p.Release(1))).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonWaitingForSync))
+		_, err := framework.Read(admin, p.ConfigMap("shop-config"))(ctx)
 		Expect(apierrors.IsNotFound(err)).To(BeTrue(), "Towpath itself applies nothing: %v", err)
 
 		p.sync(ctx)
 		p.ready(ctx, 1)
-		Eventually(ctx, framework.Read(admin, p.component)).Should(framework.BeReady())
+		Eventually(ctx, framework.Read(admin, p.Component)).Should(framework.BeReady())
 	})
 
 	It("is as ready as its pods are, whose labels the tool may set", func(ctx context.Context) {
@@ -44,13 +44,13 @@ var _ = Describe("A Release of a class that delivers by Git", func() {
 		p.delivered(ctx, 1)
 		p.sync(ctx)
 		p.ready(ctx, 1)
-		p.image(ctx, "registry.example/shop:2.0.0")
+		p.Image(ctx, "registry.example/shop:2.0.0")
 		p.delivered(ctx, 2)
 		p.sync(ctx)
 		p.ready(ctx, 2)
-		deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: "shop"}}
+		deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: p.Namespace, Name: "shop"}}
 		Expect(framework.Read(admin, deployment)(ctx)).To(And(
-			HaveField("Spec.Template.Labels", HaveKeyWithValue(platformv1alpha1.LabelTeam, p.team)), HaveField("Status.AvailableReplicas", BeEquivalentTo(1))))
+			HaveField("Spec.Template.Labels", HaveKeyWithValue(platformv1alpha1.LabelTeam, p.Team)), HaveField("Status.AvailableReplicas", BeEquivalentTo(1))))
 	})
 
 	It("is committed with its pods where its Environment asks to sleep, which nothing does here", func(ctx context.Context) {
@@ -59,12 +59,12 @@ var _ = Describe("A Release of a class that delivers by Git", func() {
 		p.delivered(ctx, 1)
 		p.sync(ctx)
 		p.ready(ctx, 1)
-		environment := &platformv1alpha1.Environment{ObjectMeta: metav1.ObjectMeta{Namespace: p.home, Name: "dev"}}
+		environment := &platformv1alpha1.Environment{ObjectMeta: metav1.ObjectMeta{Namespace: p.Home, Name: "dev"}}
 		Expect(admin.Patch(ctx, environment, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"sleep":{"mode":"Always"}}}`)))).To(Succeed())
 		Eventually(ctx, framework.Read(admin, environment)).Should(framework.HaveCondition(platformv1alpha1.ConditionAsleep, no, platformv1alpha1.ReasonSleepInvalid))
-		p.image(ctx, "registry.example/shop:2.0.0")
+		p.Image(ctx, "registry.example/shop:2.0.0")
 		p.delivered(ctx, 2)
-		Expect(p.git(ctx, "show", "main:"+p.directory()+"/deployment-shop.yaml")).To(ContainSubstring("replicas: 1"))
+		Expect(p.Git(ctx, "show", "main:"+p.directory()+"/deployment-shop.yaml")).To(ContainSubstring("replicas: 1"))
 		p.sync(ctx)
 		p.ready(ctx, 2)
 	})
@@ -75,22 +75,22 @@ var _ = Describe("A Release of a class that delivers by Git", func() {
 		p.delivered(ctx, 1)
 		p.sync(ctx)
 		p.ready(ctx, 1)
-		first := p.component.Spec.Image
+		first := p.Component.Spec.Image
 
-		p.image(ctx, "registry.example/shop:2.0.0")
+		p.Image(ctx, "registry.example/shop:2.0.0")
 		p.delivered(ctx, 2)
 		Expect(p.commits(ctx)).To(Equal("3"))
-		Eventually(ctx, framework.Read(admin, p.release(2))).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonWaitingForSync),
+		Eventually(ctx, framework.Read(admin, p.Release(2))).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonWaitingForSync),
 			"what runs is of the Release before")
 		p.sync(ctx)
 		p.ready(ctx, 2)
-		Eventually(ctx, framework.Read(admin, p.release(1))).Should(HaveField("Status.SupersededAt", Not(BeNil())))
+		Eventually(ctx, framework.Read(admin, p.Release(1))).Should(HaveField("Status.SupersededAt", Not(BeNil())))
 
-		p.image(ctx, first)
+		p.Image(ctx, first)
 		p.delivered(ctx, 3)
 		p.sync(ctx)
 		p.ready(ctx, 3)
 		Expect(p.commits(ctx)).To(Equal("4"), "nothing that was delivered is rewritten")
-		Expect(framework.Read(admin, p.configMap("shop-config"))(ctx)).To(HaveField("Data", HaveKeyWithValue("image", first)))
+		Expect(framework.Read(admin, p.ConfigMap("shop-config"))(ctx)).To(HaveField("Data", HaveKeyWithValue("image", first)))
 	})
 })

@@ -23,7 +23,7 @@ import (
 // changeClass changes how a class delivers.
 func (p *place) changeClass(ctx context.Context, change func(*platformv1alpha1.GitDelivery)) {
 	GinkgoHelper()
-	class := framework.Class(p.class, platformv1alpha1.TierDevelopment)
+	class := framework.Class(p.Class, platformv1alpha1.TierDevelopment)
 	Eventually(ctx, func(ctx context.Context) error {
 		live, err := framework.Read(admin, class)(ctx)
 		if err != nil {
@@ -38,8 +38,8 @@ var _ = Describe("A repository that cannot be written", Serial, func() {
 	It("says that its credentials have expired, shows none, and is tried again", func(ctx context.Context) {
 		p := newPlace(ctx, func(g *platformv1alpha1.GitDelivery) { g.CredentialsKey = "old" })
 		p.deploy(ctx, framework.ConfigMap("config"))
-		Eventually(ctx, framework.Read(admin, p.release(1))).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonRepositoryRefused, "401"))
-		live, err := framework.Read(admin, p.release(1))(ctx)
+		Eventually(ctx, framework.Read(admin, p.Release(1))).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonRepositoryRefused, "401"))
+		live, err := framework.Read(admin, p.Release(1))(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(live).NotTo(framework.HaveCondition(platformv1alpha1.ConditionStalled, yes, platformv1alpha1.ReasonRepositoryRefused), "it is no fault of the version")
 		for _, c := range live.Status.Conditions {
@@ -51,11 +51,11 @@ var _ = Describe("A repository that cannot be written", Serial, func() {
 
 	It("says what a hook or a protected branch says", func(ctx context.Context) {
 		p := newPlace(ctx, nil)
-		hook := filepath.Join(p.repository.Bare(), "hooks", "pre-receive")
+		hook := filepath.Join(p.Repository.Bare(), "hooks", "pre-receive")
 		Expect(os.MkdirAll(filepath.Dir(hook), 0o750)).To(Succeed())
 		Expect(os.WriteFile(hook, []byte("#!/bin/sh\nexit 1\n"), 0o755)).To(Succeed()) //nolint:gosec // a hook is run
 		p.deploy(ctx, framework.ConfigMap("config"))
-		Eventually(ctx, framework.Read(admin, p.release(1))).Should(framework.HaveCondition(isDelivered, no, platformv1alpha1.ReasonPushDeclined))
+		Eventually(ctx, framework.Read(admin, p.Release(1))).Should(framework.HaveCondition(isDelivered, no, platformv1alpha1.ReasonPushDeclined))
 		Expect(os.Remove(hook)).To(Succeed())
 		p.delivered(ctx, 1)
 	})
@@ -64,14 +64,14 @@ var _ = Describe("A repository that cannot be written", Serial, func() {
 		release := make(chan struct{})
 		hung := newPlace(ctx, nil)
 		server.Before(func(_ http.ResponseWriter, r *http.Request) bool {
-			if strings.Contains(r.URL.Path, hung.name) {
+			if strings.Contains(r.URL.Path, hung.Name) {
 				<-release
 			}
 			return false
 		})
 		DeferCleanup(func() { server.Before(nil) })
 		hung.deploy(ctx, framework.ConfigMap("config"))
-		Eventually(ctx, framework.Read(admin, hung.release(1))).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonDelivering))
+		Eventually(ctx, framework.Read(admin, hung.Release(1))).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonDelivering))
 
 		other := newPlace(ctx, nil)
 		other.deploy(ctx, framework.ConfigMap("config"))
@@ -100,10 +100,10 @@ var _ = Describe("A repository that cannot be written", Serial, func() {
 		p := newPlace(ctx, nil)
 		p.deploy(ctx, framework.ConfigMap("config"))
 		p.delivered(ctx, 1)
-		_, err := p.repository.Push(ctx, "main", gittest.Change{Files: map[string]string{"NOTES.md": "by force"}, Message: "Forced"})
+		_, err := p.Repository.Push(ctx, "main", gittest.Change{Files: map[string]string{"NOTES.md": "by force"}, Message: "Forced"})
 		Expect(err).NotTo(HaveOccurred())
 		Expect(p.files(ctx)).To(BeEmpty())
-		p.image(ctx, "registry.example/shop:2.0.0")
+		p.Image(ctx, "registry.example/shop:2.0.0")
 		p.delivered(ctx, 2)
 		p.sync(ctx)
 		p.ready(ctx, 2)
@@ -124,19 +124,19 @@ var _ = Describe("A commit that somebody reverts", func() {
 		p.sync(ctx)
 		p.ready(ctx, 1)
 		Expect(p.commits(ctx)).To(Equal("4"))
-		Expect(framework.Read(admin, p.release(1))(ctx)).To(HaveField("Status.Delivery.Commit", p.git(ctx, "rev-parse", "main")))
+		Expect(framework.Read(admin, p.Release(1))(ctx)).To(HaveField("Status.Delivery.Commit", p.Git(ctx, "rev-parse", "main")))
 	})
 })
 
 var _ = Describe("Credentials of another class", Serial, func() {
 	It("do not keep the Releases of this one from the branch that both deliver to", func(ctx context.Context) {
 		p := newPlace(ctx, nil)
-		expired := newPlace(ctx, func(g *platformv1alpha1.GitDelivery) { g.URL, g.CredentialsKey = server.URL(p.name), "old" })
+		expired := newPlace(ctx, func(g *platformv1alpha1.GitDelivery) { g.URL, g.CredentialsKey = server.URL(p.Name), "old" })
 		expired.deploy(ctx, framework.ConfigMap("config"))
-		Eventually(ctx, framework.Read(admin, expired.release(1))).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonRepositoryRefused))
+		Eventually(ctx, framework.Read(admin, expired.Release(1))).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonRepositoryRefused))
 		p.deploy(ctx, framework.ConfigMap("config"))
 		p.delivered(ctx, 1)
-		Expect(framework.Read(admin, expired.release(1))(ctx)).To(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonRepositoryRefused))
+		Expect(framework.Read(admin, expired.Release(1))(ctx)).To(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonRepositoryRefused))
 	})
 })
 
@@ -144,46 +144,46 @@ var _ = Describe("A class that does not exist any more", func() {
 	It("has nothing applied that it had delivered by Git, says so, and goes on once it is there again", func(ctx context.Context) {
 		p := newPlace(ctx, func(g *platformv1alpha1.GitDelivery) { g.Change = platformv1alpha1.GitPullRequest })
 		p.deploy(ctx, framework.ConfigMap("config"))
-		Eventually(ctx, framework.Read(admin, p.release(1))).Should(framework.HaveCondition(isDelivered, no, platformv1alpha1.ReasonWaitingForMerge))
-		class, err := framework.Read(admin, framework.Class(p.class, platformv1alpha1.TierDevelopment))(ctx)
+		Eventually(ctx, framework.Read(admin, p.Release(1))).Should(framework.HaveCondition(isDelivered, no, platformv1alpha1.ReasonWaitingForMerge))
+		class, err := framework.Read(admin, framework.Class(p.Class, platformv1alpha1.TierDevelopment))(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(admin.Patch(ctx, class.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"labels":{"`+framework.LabelUnchecked+`":""}}}`)))).To(Succeed(),
 			"the webhook would refuse to delete it, and may be away")
 		Expect(admin.Delete(ctx, class)).To(Succeed())
-		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(mergeTimeout).Should(
-			framework.HaveCondition(isReady, no, platformv1alpha1.ReasonClassNotFound, p.class, "nothing is committed, and nothing applied"))
-		_, err = framework.Read(admin, p.configMap("shop-config"))(ctx)
+		Eventually(ctx, framework.Read(admin, p.Release(1))).WithTimeout(mergeTimeout).Should(
+			framework.HaveCondition(isReady, no, platformv1alpha1.ReasonClassNotFound, p.Class, "nothing is committed, and nothing applied"))
+		_, err = framework.Read(admin, p.ConfigMap("shop-config"))(ctx)
 		Expect(apierrors.IsNotFound(err)).To(BeTrue(), "Towpath itself applies nothing: %v", err)
 
-		again := framework.Class(p.class, platformv1alpha1.TierDevelopment)
+		again := framework.Class(p.Class, platformv1alpha1.TierDevelopment)
 		again.Spec = class.Spec
 		Expect(admin.Create(ctx, again)).To(Succeed())
 		p.merged(ctx, 1)
 		p.sync(ctx)
 		p.ready(ctx, 1)
 
-		class, err = framework.Read(admin, framework.Class(p.class, platformv1alpha1.TierDevelopment))(ctx)
+		class, err = framework.Read(admin, framework.Class(p.Class, platformv1alpha1.TierDevelopment))(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(admin.Patch(ctx, class.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"labels":{"`+framework.LabelUnchecked+`":""}}}`)))).To(Succeed())
 		Expect(admin.Delete(ctx, class)).To(Succeed())
-		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(mergeTimeout).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonClassNotFound))
-		Expect(admin.Delete(ctx, p.component)).To(Succeed())
-		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(mergeTimeout).Should(
-			framework.HaveCondition(isReady, no, platformv1alpha1.ReasonClassNotFound, p.class, "nothing is deleted", "deletionPolicy"))
-		Expect(framework.Read(admin, p.configMap("shop-config"))(ctx)).NotTo(BeNil())
+		Eventually(ctx, framework.Read(admin, p.Release(1))).WithTimeout(mergeTimeout).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonClassNotFound))
+		Expect(admin.Delete(ctx, p.Component)).To(Succeed())
+		Eventually(ctx, framework.Read(admin, p.Release(1))).WithTimeout(mergeTimeout).Should(
+			framework.HaveCondition(isReady, no, platformv1alpha1.ReasonClassNotFound, p.Class, "nothing is deleted", "deletionPolicy"))
+		Expect(framework.Read(admin, p.ConfigMap("shop-config"))(ctx)).NotTo(BeNil())
 		again.ResourceVersion, again.UID = "", ""
 		Expect(admin.Create(ctx, again)).To(Succeed(), "by which it ends")
-		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(mergeTimeout).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonDeleting))
+		Eventually(ctx, framework.Read(admin, p.Release(1))).WithTimeout(mergeTimeout).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonDeleting))
 	})
 })
 
 var _ = Describe("An object of somebody else", func() {
 	It("keeps a Release from being committed that would touch it", func(ctx context.Context) {
 		p := newPlace(ctx, nil)
-		foreign := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: "shop-config"}}
+		foreign := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: p.Namespace, Name: "shop-config"}}
 		Expect(admin.Create(ctx, foreign)).To(Succeed())
 		p.deploy(ctx, framework.ConfigMap("config"))
-		Eventually(ctx, framework.Read(admin, p.release(1))).Should(framework.BeStalled(platformv1alpha1.ReasonObjectTaken))
+		Eventually(ctx, framework.Read(admin, p.Release(1))).Should(framework.BeStalled(platformv1alpha1.ReasonObjectTaken))
 		Expect(p.commits(ctx)).To(Equal("1"))
 	})
 })

@@ -27,15 +27,15 @@ var _ = Describe("A Release by a pull request", func() {
 	It("waits on a branch of its own until somebody merges it", func(ctx context.Context) {
 		p := newPlace(ctx, request)
 		p.deploy(ctx, framework.ConfigMap("config"))
-		Eventually(ctx, framework.Read(admin, p.release(1))).Should(framework.HaveCondition(isDelivered, no, platformv1alpha1.ReasonWaitingForMerge))
-		live, err := framework.Read(admin, p.release(1))(ctx)
+		Eventually(ctx, framework.Read(admin, p.Release(1))).Should(framework.HaveCondition(isDelivered, no, platformv1alpha1.ReasonWaitingForMerge))
+		live, err := framework.Read(admin, p.Release(1))(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		branch := live.Status.Delivery.Branch
-		Expect(branch).To(Equal("towpath/" + p.team + "/dev/" + live.Name))
+		Expect(branch).To(Equal("towpath/" + p.Team + "/dev/" + live.Name))
 		Expect(p.files(ctx)).To(BeEmpty(), "the branch that is followed is as it was")
 
-		p.git(ctx, "update-ref", "refs/heads/main", branch)
-		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(mergeTimeout).Should(framework.HaveCondition(isDelivered, yes, platformv1alpha1.ReasonDelivered))
+		p.Git(ctx, "update-ref", "refs/heads/main", branch)
+		Eventually(ctx, framework.Read(admin, p.Release(1))).WithTimeout(mergeTimeout).Should(framework.HaveCondition(isDelivered, yes, platformv1alpha1.ReasonDelivered))
 		p.sync(ctx)
 		p.ready(ctx, 1)
 	})
@@ -43,12 +43,12 @@ var _ = Describe("A Release by a pull request", func() {
 	It("is withdrawn once a newer one is there", func(ctx context.Context) {
 		p := newPlace(ctx, request)
 		p.deploy(ctx, framework.ConfigMap("config"))
-		Eventually(ctx, framework.Read(admin, p.release(1))).Should(framework.HaveCondition(isDelivered, no, platformv1alpha1.ReasonWaitingForMerge))
-		live, err := framework.Read(admin, p.release(1))(ctx)
+		Eventually(ctx, framework.Read(admin, p.Release(1))).Should(framework.HaveCondition(isDelivered, no, platformv1alpha1.ReasonWaitingForMerge))
+		live, err := framework.Read(admin, p.Release(1))(ctx)
 		Expect(err).NotTo(HaveOccurred())
-		p.image(ctx, "registry.example/shop:2.0.0")
-		Eventually(ctx, framework.Read(admin, p.release(2))).Should(framework.HaveCondition(isDelivered, no, platformv1alpha1.ReasonWaitingForMerge))
-		Eventually(ctx, func(ctx context.Context) string { return p.git(ctx, "branch", "--list", live.Status.Delivery.Branch) }).Should(BeEmpty())
+		p.Image(ctx, "registry.example/shop:2.0.0")
+		Eventually(ctx, framework.Read(admin, p.Release(2))).Should(framework.HaveCondition(isDelivered, no, platformv1alpha1.ReasonWaitingForMerge))
+		Eventually(ctx, func(ctx context.Context) string { return p.Git(ctx, "branch", "--list", live.Status.Delivery.Branch) }).Should(BeEmpty())
 	})
 
 	It("waits to be merged again where somebody reverted the merge, and stays out until then", func(ctx context.Context) {
@@ -60,32 +60,32 @@ var _ = Describe("A Release by a pull request", func() {
 
 		p.revert(ctx)
 		p.sync(ctx)
-		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(mergeTimeout).Should(And(
+		Eventually(ctx, framework.Read(admin, p.Release(1))).WithTimeout(mergeTimeout).Should(And(
 			framework.HaveCondition(isDelivered, no, platformv1alpha1.ReasonWaitingForMerge, "somebody has taken it out again", "from branch "+branch),
 			HaveField("Status.Delivery", HaveValue(And(HaveField("DeliveredAt", BeNil()), HaveField("LastDeliveredAt", Not(BeNil())))))))
-		proposed := p.git(ctx, "rev-parse", branch)
-		Expect(p.git(ctx, "merge-base", "main", branch)).NotTo(Equal(proposed), "Git merges no commit a second time")
+		proposed := p.Git(ctx, "rev-parse", branch)
+		Expect(p.Git(ctx, "merge-base", "main", branch)).NotTo(Equal(proposed), "Git merges no commit a second time")
 		Expect(p.files(ctx)).To(BeEmpty(), "nobody but people brings it back")
 
 		Expect(p.merged(ctx, 1)).To(Equal(branch))
-		Expect(p.git(ctx, "rev-parse", branch)).To(Equal(proposed), "it was proposed once")
+		Expect(p.Git(ctx, "rev-parse", branch)).To(Equal(proposed), "it was proposed once")
 		p.sync(ctx)
 		p.ready(ctx, 1)
-		Expect(framework.Read(admin, p.release(1))(ctx)).To(HaveField("Status.Delivery.LastDeliveredAt", BeNil()))
+		Expect(framework.Read(admin, p.Release(1))(ctx)).To(HaveField("Status.Delivery.LastDeliveredAt", BeNil()))
 	})
 
 	It("can be merged again where it was merged and reverted before anybody saw that", func(ctx context.Context) {
 		p := newPlace(ctx, request)
 		p.deploy(ctx, framework.ConfigMap("config"))
 		branch := p.proposed(ctx, 1)
-		first := p.git(ctx, "rev-parse", branch)
-		merged := p.git(ctx, "commit-tree", branch+"^{tree}", "-p", "main", "-p", branch, "-m", "Merge "+branch)
-		p.git(ctx, "update-ref", "refs/heads/main", p.git(ctx, "commit-tree", "main^{tree}", "-p", merged, "-m", "Revert"))
+		first := p.Git(ctx, "rev-parse", branch)
+		merged := p.Git(ctx, "commit-tree", branch+"^{tree}", "-p", "main", "-p", branch, "-m", "Merge "+branch)
+		p.Git(ctx, "update-ref", "refs/heads/main", p.Git(ctx, "commit-tree", "main^{tree}", "-p", merged, "-m", "Revert"))
 
-		Eventually(ctx, func(ctx context.Context) string { return p.git(ctx, "rev-parse", branch) }).WithTimeout(mergeTimeout).ShouldNot(Equal(first),
+		Eventually(ctx, func(ctx context.Context) string { return p.Git(ctx, "rev-parse", branch) }).WithTimeout(mergeTimeout).ShouldNot(Equal(first),
 			"Git merges no commit a second time")
 		Expect(p.files(ctx)).To(BeEmpty(), "nobody but people brings it back")
-		Expect(framework.Read(admin, p.release(1))(ctx)).To(framework.HaveCondition(isDelivered, no, platformv1alpha1.ReasonWaitingForMerge))
+		Expect(framework.Read(admin, p.Release(1))(ctx)).To(framework.HaveCondition(isDelivered, no, platformv1alpha1.ReasonWaitingForMerge))
 		Expect(p.merged(ctx, 1)).To(Equal(branch))
 		p.sync(ctx)
 		p.ready(ctx, 1)
@@ -99,14 +99,14 @@ var _ = Describe("A Release by a pull request", func() {
 		p.ready(ctx, 1)
 		p.revert(ctx)
 		p.sync(ctx)
-		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(mergeTimeout).Should(framework.HaveCondition(isDelivered, no, platformv1alpha1.ReasonWaitingForMerge))
-		live, err := framework.Read(admin, p.release(1))(ctx)
+		Eventually(ctx, framework.Read(admin, p.Release(1))).WithTimeout(mergeTimeout).Should(framework.HaveCondition(isDelivered, no, platformv1alpha1.ReasonWaitingForMerge))
+		live, err := framework.Read(admin, p.Release(1))(ctx)
 		Expect(err).NotTo(HaveOccurred())
-		p.image(ctx, "registry.example/shop:2.0.0")
+		p.Image(ctx, "registry.example/shop:2.0.0")
 		p.merged(ctx, 2)
 		p.sync(ctx)
 		p.ready(ctx, 2)
-		Eventually(ctx, func(ctx context.Context) string { return p.git(ctx, "branch", "--list", live.Status.Delivery.Branch) }).Should(BeEmpty())
+		Eventually(ctx, func(ctx context.Context) string { return p.Git(ctx, "branch", "--list", live.Status.Delivery.Branch) }).Should(BeEmpty())
 	})
 
 	It("takes back what was proposed to remove it, once its environment is on the path again", func(ctx context.Context) {
@@ -115,9 +115,9 @@ var _ = Describe("A Release by a pull request", func() {
 		p.merged(ctx, 1)
 		p.sync(ctx)
 		p.ready(ctx, 1)
-		removal := "towpath/" + p.team + "/dev/shop-removal"
-		branches := func(ctx context.Context) string { return p.git(ctx, "branch", "--list", removal) }
-		other := framework.Environment(p.home, "other", p.class)
+		removal := "towpath/" + p.Team + "/dev/shop-removal"
+		branches := func(ctx context.Context) string { return p.Git(ctx, "branch", "--list", removal) }
+		other := framework.Environment(p.Home, "other", p.Class)
 		Expect(admin.Create(ctx, other)).To(Succeed())
 		Eventually(ctx, framework.Read(admin, other)).Should(framework.BeReady())
 		p.path(ctx, "other")
@@ -133,7 +133,7 @@ func (p *place) proposed(ctx context.Context, number int64) string {
 	GinkgoHelper()
 	var branch string
 	Eventually(ctx, func(ctx context.Context) error {
-		live, err := framework.Read(admin, p.release(number))(ctx)
+		live, err := framework.Read(admin, p.Release(number))(ctx)
 		if err != nil {
 			return err
 		}
@@ -150,23 +150,23 @@ func (p *place) proposed(ctx context.Context, number int64) string {
 func (p *place) merged(ctx context.Context, number int64) string {
 	GinkgoHelper()
 	branch := p.proposed(ctx, number)
-	merged := p.git(ctx, "commit-tree", branch+"^{tree}", "-p", "main", "-p", branch, "-m", "Merge "+branch)
-	p.git(ctx, "update-ref", "refs/heads/main", merged)
-	Eventually(ctx, framework.Read(admin, p.release(number))).WithTimeout(mergeTimeout).Should(framework.HaveCondition(isDelivered, yes, platformv1alpha1.ReasonDelivered))
+	merged := p.Git(ctx, "commit-tree", branch+"^{tree}", "-p", "main", "-p", branch, "-m", "Merge "+branch)
+	p.Git(ctx, "update-ref", "refs/heads/main", merged)
+	Eventually(ctx, framework.Read(admin, p.Release(number))).WithTimeout(mergeTimeout).Should(framework.HaveCondition(isDelivered, yes, platformv1alpha1.ReasonDelivered))
 	return branch
 }
 
 // revert takes back what the newest commit of the branch did, by another commit.
 func (p *place) revert(ctx context.Context) {
 	GinkgoHelper()
-	p.git(ctx, "update-ref", "refs/heads/main", p.git(ctx, "commit-tree", "main^1^{tree}", "-p", "main", "-m", "Revert"))
+	p.Git(ctx, "update-ref", "refs/heads/main", p.Git(ctx, "commit-tree", "main^1^{tree}", "-p", "main", "-m", "Revert"))
 }
 
 // path has the Component go through these environments.
 func (p *place) path(ctx context.Context, environments ...string) {
 	GinkgoHelper()
 	Eventually(ctx, func(ctx context.Context) error {
-		live, err := framework.Read(admin, p.component)(ctx)
+		live, err := framework.Read(admin, p.Component)(ctx)
 		if err != nil {
 			return err
 		}
@@ -237,7 +237,7 @@ func (p *place) only(ctx context.Context, apiVersion, kind, namespace string) *u
 	list.SetAPIVersion(apiVersion)
 	list.SetKind(kind + "List")
 	Eventually(ctx, func(ctx context.Context) ([]unstructured.Unstructured, error) {
-		err := admin.List(ctx, list, client.InNamespace(namespace), client.MatchingLabels{platformv1alpha1.LabelTeam: p.team})
+		err := admin.List(ctx, list, client.InNamespace(namespace), client.MatchingLabels{platformv1alpha1.LabelTeam: p.Team})
 		return list.Items, err
 	}).Should(HaveLen(1))
 	return &list.Items[0]
@@ -265,17 +265,17 @@ var _ = Describe("What follows a repository", Ordered, func() {
 		p.deploy(ctx, framework.ConfigMap("config"))
 		application := p.only(ctx, "argoproj.io/v1alpha1", "Application", "argocd")
 		Expect(application.Object["spec"]).To(And(HaveKeyWithValue("project", "deliveries"), HaveKeyWithValue("source",
-			And(HaveKeyWithValue("repoURL", server.URL(p.name)), HaveKeyWithValue("path", p.directory()), HaveKeyWithValue("targetRevision", "main")))))
+			And(HaveKeyWithValue("repoURL", server.URL(p.Name)), HaveKeyWithValue("path", p.directory()), HaveKeyWithValue("targetRevision", "main")))))
 		tell(ctx, application, map[string]any{"operationState": map[string]any{"phase": "Failed", "message": "the webhook says no", "startedAt": time.Now().UTC().Format(time.RFC3339)}})
-		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(mergeTimeout).Should(
+		Eventually(ctx, framework.Read(admin, p.Release(1))).WithTimeout(mergeTimeout).Should(
 			framework.HaveCondition(isReady, no, platformv1alpha1.ReasonSyncFailed, "the webhook says no"))
 		p.sync(ctx)
-		head := p.git(ctx, "rev-parse", "main")
+		head := p.Git(ctx, "rev-parse", "main")
 		tell(ctx, application, map[string]any{"operationState": map[string]any{"phase": "Succeeded", "syncResult": map[string]any{"revision": head}}})
 		p.ready(ctx, 1)
-		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(mergeTimeout).Should(HaveField("Status.Delivery.SyncedRevision", head))
+		Eventually(ctx, framework.Read(admin, p.Release(1))).WithTimeout(mergeTimeout).Should(HaveField("Status.Delivery.SyncedRevision", head))
 
-		Expect(admin.Delete(ctx, p.component)).To(Succeed())
+		Expect(admin.Delete(ctx, p.Component)).To(Succeed())
 		Eventually(ctx, func(ctx context.Context) *metav1.Time {
 			_ = admin.Get(ctx, client.ObjectKeyFromObject(application), application)
 			return application.GetDeletionTimestamp()
@@ -283,8 +283,8 @@ var _ = Describe("What follows a repository", Ordered, func() {
 		Expect(p.files(ctx)).To(BeEmpty(), "the files go first")
 		application.SetFinalizers(nil)
 		Expect(admin.Update(ctx, application)).To(Succeed())
-		Eventually(ctx, framework.Gone(admin, p.configMap("shop-config"))).Should(BeTrue(), "Towpath deletes what is left")
-		Eventually(ctx, framework.Gone(admin, p.component)).Should(BeTrue())
+		Eventually(ctx, framework.Gone(admin, p.ConfigMap("shop-config"))).Should(BeTrue(), "Towpath deletes what is left")
+		Eventually(ctx, framework.Gone(admin, p.Component)).Should(BeTrue())
 	})
 
 	It("is asked to look once for each Release, and to try again what it has given up, unless somebody has switched it off", func(ctx context.Context) {
@@ -305,8 +305,8 @@ var _ = Describe("What follows a repository", Ordered, func() {
 			Expect(admin.Patch(ctx, application, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"syncPolicy":{"automated":{"enabled":`+enabled+`}}}}`)))).To(Succeed())
 		}
 		switchTo("false")
-		p.image(ctx, "registry.example/shop:2.0.0")
-		Eventually(ctx, framework.Read(admin, p.release(2))).Should(And(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonSyncFailed, "is suspended"),
+		p.Image(ctx, "registry.example/shop:2.0.0")
+		Eventually(ctx, framework.Read(admin, p.Release(2))).Should(And(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonSyncFailed, "is suspended"),
 			HaveField("Status.Delivery.SuspendedAt", Not(BeNil()))))
 		Eventually(ctx, framework.Read(admin, application)).Should(HaveField("GetAnnotations()", HaveKeyWithValue("argocd.argoproj.io/refresh", "normal")))
 		Expect(admin.Patch(ctx, application, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"argocd.argoproj.io/refresh":null}}}`)))).To(Succeed(), "Argo CD takes it off")
@@ -316,7 +316,7 @@ var _ = Describe("What follows a repository", Ordered, func() {
 		}
 		tell(ctx, application, failed(time.Now().Add(-2*time.Minute)))
 		switchTo("null")
-		Eventually(ctx, framework.Read(admin, p.release(2))).Should(And(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonSyncFailed, "the webhook says no"),
+		Eventually(ctx, framework.Read(admin, p.Release(2))).Should(And(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonSyncFailed, "the webhook says no"),
 			HaveField("Status.Delivery.ResumedAt", Not(BeNil()))))
 		live, err := framework.Read(admin, application)(ctx)
 		Expect(err).NotTo(HaveOccurred())
@@ -337,16 +337,16 @@ var _ = Describe("What follows a repository", Ordered, func() {
 		})
 		p.sync(ctx)
 		p.ready(ctx, 1)
-		release := p.release(1)
+		release := p.Release(1)
 		allow := keep(ctx, application)
-		Expect(admin.Delete(ctx, p.component)).To(Succeed())
+		Expect(admin.Delete(ctx, p.Component)).To(Succeed())
 		Eventually(ctx, framework.Read(admin, release)).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonDeleting,
 			"Application argocd/"+application.GetName()+" cannot be deleted", "kept by a test", "name in the policy"))
 
 		Expect(admin.Patch(ctx, application, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"labels":{"app.kubernetes.io/managed-by":null}}}`)))).To(Succeed())
 		allow(ctx)
-		Eventually(ctx, framework.Gone(admin, p.component)).WithTimeout(mergeTimeout).Should(BeTrue())
-		Expect(framework.Gone(admin, p.configMap("shop-config"))(ctx)).To(BeTrue())
+		Eventually(ctx, framework.Gone(admin, p.Component)).WithTimeout(mergeTimeout).Should(BeTrue())
+		Expect(framework.Gone(admin, p.ConfigMap("shop-config"))(ctx)).To(BeTrue())
 		Expect(admin.Get(ctx, client.ObjectKeyFromObject(application), application)).To(Succeed())
 		Expect(application.GetDeletionTimestamp()).To(BeNil(), "it is somebody's")
 	})
@@ -356,8 +356,8 @@ var _ = Describe("What follows a repository", Ordered, func() {
 			g.Reconciler = &platformv1alpha1.GitReconciler{Type: platformv1alpha1.ReconcilerArgoCD, Namespace: "argocd"}
 		})
 		p.deploy(ctx, framework.ConfigMap("config"))
-		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(mergeTimeout).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonSyncFailed,
-			"spec.project must be an AppProject", "name in the policy what EnvironmentClass "+p.class))
+		Eventually(ctx, framework.Read(admin, p.Release(1))).WithTimeout(mergeTimeout).Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonSyncFailed,
+			"spec.project must be an AppProject", "name in the policy what EnvironmentClass "+p.Class))
 	})
 
 	It("is a Kustomization of Flux, which acts as the account of the class", func(ctx context.Context) {
@@ -371,15 +371,15 @@ var _ = Describe("What follows a repository", Ordered, func() {
 		Expect(spec).To(And(HaveKeyWithValue("serviceAccountName", "deliverer"), HaveKeyWithValue("path", "./"+p.directory()), HaveKeyWithValue("prune", true)))
 		repository := object("source.toolkit.fluxcd.io/v1", "GitRepository")
 		Expect(admin.Get(ctx, types.NamespacedName{Namespace: "flux-system", Name: spec["sourceRef"].(map[string]any)["name"].(string)}, repository)).To(Succeed())
-		Expect(repository.Object["spec"]).To(And(HaveKeyWithValue("url", server.URL(p.name)), HaveKeyWithValue("secretRef", HaveKeyWithValue("name", "deploy"))))
+		Expect(repository.Object["spec"]).To(And(HaveKeyWithValue("url", server.URL(p.Name)), HaveKeyWithValue("secretRef", HaveKeyWithValue("name", "deploy"))))
 		failed := func(reason, message string) map[string]any {
 			return map[string]any{"conditions": []any{map[string]any{"type": "Ready", "status": "False", "reason": reason, "message": message, "lastTransitionTime": time.Now().UTC().Format(time.RFC3339)}}}
 		}
 		tell(ctx, kustomization, failed("ArtifactFailed", "kustomization path not found"))
-		Consistently(ctx, framework.Read(admin, p.release(1)), "12s").Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonWaitingForSync), "Flux speaks of what it fetched before")
-		tell(ctx, repository, map[string]any{"artifact": map[string]any{"revision": "main@sha1:" + p.git(ctx, "rev-parse", "main"), "lastUpdateTime": "2026-01-01T00:00:00Z"}})
+		Consistently(ctx, framework.Read(admin, p.Release(1)), "12s").Should(framework.HaveCondition(isReady, no, platformv1alpha1.ReasonWaitingForSync), "Flux speaks of what it fetched before")
+		tell(ctx, repository, map[string]any{"artifact": map[string]any{"revision": "main@sha1:" + p.Git(ctx, "rev-parse", "main"), "lastUpdateTime": "2026-01-01T00:00:00Z"}})
 		tell(ctx, kustomization, failed("ReconciliationFailed", "no such field"))
-		Eventually(ctx, framework.Read(admin, p.release(1))).WithTimeout(mergeTimeout).Should(
+		Eventually(ctx, framework.Read(admin, p.Release(1))).WithTimeout(mergeTimeout).Should(
 			framework.HaveCondition(isReady, no, platformv1alpha1.ReasonSyncFailed, "no such field"))
 	})
 })

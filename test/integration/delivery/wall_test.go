@@ -22,11 +22,11 @@ import (
 // follower is what Towpath makes to have the directory of a place followed.
 func (p *place) follower(namespace string) delivery.Follower {
 	return delivery.Follower{
-		Target:    delivery.Target{Team: p.team, Component: delivery.Component{Namespace: p.home, Name: "shop"}, Environment: delivery.Environment{Name: "dev", Namespace: p.namespace}},
-		Namespace: namespace, URL: server.URL(p.name), Branch: "main", Path: p.directory(), Project: "deliveries", Account: "deliverer", Secret: "deploy",
+		Target:    delivery.Target{Team: p.Team, Component: delivery.Component{Namespace: p.Home, Name: "shop"}, Environment: delivery.Environment{Name: "dev", Namespace: p.Namespace}},
+		Namespace: namespace, URL: server.URL(p.Name), Branch: "main", Path: p.directory(), Project: "deliveries", Account: "deliverer", Secret: "deploy",
 		Labels: map[string]string{
-			"app.kubernetes.io/managed-by": platformv1alpha1.ManagedBy, platformv1alpha1.LabelTeam: p.team, platformv1alpha1.LabelEnvironment: "dev",
-			platformv1alpha1.LabelComponent: "shop", platformv1alpha1.LabelOwnerUID: "uid-of-" + p.team,
+			"app.kubernetes.io/managed-by": platformv1alpha1.ManagedBy, platformv1alpha1.LabelTeam: p.Team, platformv1alpha1.LabelEnvironment: "dev",
+			platformv1alpha1.LabelComponent: "shop", platformv1alpha1.LabelOwnerUID: "uid-of-" + p.Team,
 		},
 	}
 }
@@ -134,7 +134,7 @@ var _ = Describe("What the manager may have a tool apply", Ordered, func() {
 		operation := "applies what the Application says, and nothing else"
 		refused(ctx, good, map[string]attempt{
 			"in kube-system":               {set("kube-system", "spec", "destination", "namespace"), elsewhere},
-			"in the home of a Team":        {set(p.home, "spec", "destination", "namespace"), elsewhere},
+			"in the home of a Team":        {set(p.Home, "spec", "destination", "namespace"), elsewhere},
 			"nowhere":                      {set(nil, "spec", "destination", "namespace"), elsewhere},
 			"in another cluster":           {set("https://other.example", "spec", "destination", "server"), elsewhere},
 			"in another cluster by a name": {set("other", "spec", "destination", "name"), elsewhere},

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -28,9 +27,8 @@ import (
 	"github.com/towpath-dev/towpath/hack/install"
 	"github.com/towpath-dev/towpath/hack/process"
 	"github.com/towpath-dev/towpath/internal/gitsource/gittest"
-	"github.com/towpath-dev/towpath/internal/manager"
-	"github.com/towpath-dev/towpath/internal/promotion"
 	"github.com/towpath-dev/towpath/test/framework"
+	"github.com/towpath-dev/towpath/test/framework/gitdelivery"
 )
 
 const (
@@ -46,6 +44,7 @@ const (
 var deliverer = platformv1alpha1.DeliveryAccount{Namespace: namespace, Name: "deliverer"}
 
 var (
+	world   *gitdelivery.World
 	cluster *framework.Cluster
 	admin   client.Client
 	server  *gittest.Server
@@ -63,24 +62,10 @@ func TestFlux(t *testing.T) {
 }
 
 var _ = BeforeSuite(func(ctx context.Context) {
-	var err error
-	server, err = gittest.Start(GinkgoT().TempDir())
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(server.Close)
-	server.SetPassword(password)
-	cluster, err = framework.Start(ctx, framework.Options{Nodes: 1, Log: GinkgoWriter})
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(func() { Expect(cluster.Stop()).To(Succeed()) })
-	admin = cluster.Client
-	cluster.Configure = func(c *manager.Configuration) {
-		c.Delivery = manager.DeliveryConfiguration{AllowedHosts: []string{"127.0.0.0/8"}, PlainHTTP: true}
-	}
+	world = gitdelivery.Start(ctx, password)
+	cluster, admin, server = world.Cluster, world.Admin, world.Server
 	installFlux(ctx)
-	Expect(cluster.StartManager(ctx)).To(Succeed())
-	Expect(admin.Create(ctx, &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: platformv1alpha1.SystemNamespace, Name: platformv1alpha1.DeliverySecret},
-		StringData: map[string]string{"deploy": "repository: " + server.Server.URL + "\nusername: " + gittest.Username + "\npassword: " + password},
-	})).To(Succeed())
+	world.Run(ctx, nil)
 	for name, word := range map[string]string{"deploy": password, "expired": "no longer"} {
 		Expect(admin.Create(ctx, &corev1.Secret{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, StringData: map[string]string{"username": gittest.Username, "password": word},
@@ -170,80 +155,24 @@ func object(apiVersion, kind string) *unstructured.Unstructured {
 	return u
 }
 
-// place is what one spec works with: a repository, a class that has Flux deliver from it, and a team with an environment, dev.
-type place struct {
-	repository              *gittest.Repository
-	name, team, home, class string
-	namespace               string
-	component               *platformv1alpha1.Component
-	template                *platformv1alpha1.ServiceTemplate
-}
+// place is one whose class has Flux deliver.
+type place struct{ *gitdelivery.Place }
 
+// newPlace makes one whose repository Flux reads with a Secret.
 func newPlace(ctx context.Context, secret string) *place {
 	GinkgoHelper()
-	p := &place{team: framework.Name("t"), name: framework.Name("r"), class: framework.Name("class-")}
-	var err error
-	p.repository, err = gittest.New(ctx, server.Root, p.name)
-	Expect(err).NotTo(HaveOccurred())
-	p.git(ctx, "config", "http.receivepack", "true")
-	_, err = p.repository.Push(ctx, "main", gittest.Change{Files: map[string]string{"README.md": "Deliveries."}, Message: "First"})
-	Expect(err).NotTo(HaveOccurred())
-	class := framework.Class(p.class, platformv1alpha1.TierDevelopment)
-	class.Spec.Delivery = &platformv1alpha1.Delivery{Mode: platformv1alpha1.DeliveryGit, Git: &platformv1alpha1.GitDelivery{
-		URL: server.URL(p.name), CredentialsKey: "deploy", AppliedBy: deliverer,
+	p := &place{world.NewPlace(ctx, platformv1alpha1.GitDelivery{
+		AppliedBy:  deliverer,
 		Reconciler: &platformv1alpha1.GitReconciler{Type: platformv1alpha1.ReconcilerFlux, Namespace: namespace, SecretName: secret},
-	}}
-	Expect(admin.Create(ctx, class)).To(Succeed())
-	home := framework.TeamNamespace(p.team)
-	p.home, p.namespace = home.Name, p.team+"-dev"
-	Expect(admin.Create(ctx, home)).To(Succeed())
-	environment := framework.Environment(p.home, "dev", p.class)
-	Expect(admin.Create(ctx, environment)).To(Succeed())
-	Eventually(ctx, framework.Read(admin, environment)).Should(framework.BeReady())
+	})}
 	for _, role := range []string{"towpath-applier", "view"} { // as docs/gitops.md says
 		Expect(admin.Create(ctx, &rbacv1.RoleBinding{
-			ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: "deliverer-" + role},
+			ObjectMeta: metav1.ObjectMeta{Namespace: p.Namespace, Name: "deliverer-" + role},
 			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
 			Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: deliverer.Namespace, Name: deliverer.Name}},
 		})).To(Succeed())
 	}
 	return p
-}
-
-// deploy makes a Component of a template of these resources.
-func (p *place) deploy(ctx context.Context, name string, resources ...platformv1alpha1.ResourceTemplate) {
-	GinkgoHelper()
-	p.template = framework.Template(framework.Name("template-"), resources...)
-	p.template.Spec.Parameters = framework.JSON(`{type: object, properties: {extra: {type: boolean, default: true}}}`)
-	Expect(admin.Create(ctx, p.template)).To(Succeed())
-	Eventually(ctx, framework.Read(admin, p.template)).Should(framework.BeReady())
-	p.component = framework.Component(p.home, name, p.template.Name, "dev")
-	Expect(admin.Create(ctx, p.component)).To(Succeed())
-}
-
-// git runs git in the bare repository.
-func (p *place) git(ctx context.Context, args ...string) string {
-	GinkgoHelper()
-	out, err := p.repository.Git(ctx, append([]string{"-C", p.repository.Bare()}, args...)...)
-	Expect(err).NotTo(HaveOccurred())
-	return out
-}
-
-// release is the Release of that number.
-func (p *place) release(number int64) *platformv1alpha1.Release {
-	return &platformv1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Namespace: p.home, Name: promotion.ReleaseName(p.component.Name, "dev", number)}}
-}
-
-func (p *place) configMap(name string) *corev1.ConfigMap {
-	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: name}}
-}
-
-// writes are what was written to an object of that name in the namespace of the Environment.
-func (p *place) writes(name string) framework.Audit {
-	GinkgoHelper()
-	audit, err := cluster.Audit()
-	Expect(err).NotTo(HaveOccurred())
-	return slices.DeleteFunc(audit.About(name).Succeeded(), func(r framework.Request) bool { return r.Namespace != p.namespace || r.DryRun })
 }
 
 // kustomization is that of the Component.
@@ -254,21 +183,8 @@ func (p *place) kustomization(ctx context.Context) *unstructured.Unstructured {
 	list.SetKind("KustomizationList")
 	Eventually(ctx, func(ctx context.Context) ([]unstructured.Unstructured, error) {
 		err := admin.List(ctx, list, client.InNamespace(namespace), client.MatchingLabels{
-			platformv1alpha1.LabelTeam: p.team, platformv1alpha1.LabelComponent: p.component.Name})
+			platformv1alpha1.LabelTeam: p.Team, platformv1alpha1.LabelComponent: p.Component.Name})
 		return list.Items, err
 	}).Should(HaveLen(1))
 	return &list.Items[0]
-}
-
-// change changes the Component, or its template.
-func change[T client.Object](ctx context.Context, o T, with func(T)) {
-	GinkgoHelper()
-	Eventually(ctx, func(ctx context.Context) error {
-		live, err := framework.Read(admin, o)(ctx)
-		if err != nil {
-			return err
-		}
-		with(live)
-		return admin.Update(ctx, live)
-	}).Should(Succeed())
 }
