@@ -3,6 +3,7 @@ package kind
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/test/framework"
@@ -35,10 +37,14 @@ var _ = Describe("An upgrade", Serial, Label("disruptive"), func() {
 			older := func() { deploy(ctx, tree, manager) }
 			older()
 
+			// Golden paths of that version's catalogue, under names of their own: those of the catalogue change with the version, as
+			// whoever installs it wants, and what changes makes Releases.
+			webs, workers := goldenPath(ctx, tree, "web-service"), goldenPath(ctx, tree, "worker")
 			t := newTeam(ctx)
 			namespace := t.environment(ctx, "dev", "development")
-			web := t.web(ctx, "web", "1", "dev")
-			worker := t.component("mailer", "worker", "1", `{args: [worker], replicas: {min: 1, max: 1}, resources: {cpu: 10m, memory: 32Mi}}`, "dev")
+			web := t.component("web", webs, "1", small, "dev")
+			Expect(kind.Create(ctx, web)).To(Succeed())
+			worker := t.component("mailer", workers, "1", `{args: [worker], replicas: {min: 1, max: 1}, resources: {cpu: 10m, memory: 32Mi}}`, "dev")
 			Expect(kind.Create(ctx, worker)).To(Succeed())
 			running(ctx, web)
 			running(ctx, worker)
@@ -74,6 +80,20 @@ var _ = Describe("An upgrade", Serial, Label("disruptive"), func() {
 		})
 	}
 })
+
+// goldenPath makes a copy of one that the catalogue of a folder has, and returns its name.
+func goldenPath(ctx context.Context, tree, name string) string {
+	GinkgoHelper()
+	text, err := os.ReadFile(filepath.Join(tree, "config", "catalog", name, "template.yaml"))
+	Expect(err).NotTo(HaveOccurred())
+	template := &platformv1alpha1.ServiceTemplate{}
+	Expect(yaml.Unmarshal(text, template)).To(Succeed())
+	template.Name = framework.Name(name + "-")
+	Eventually(func() error { return kind.Create(ctx, template) }).WithContext(ctx).Should(Succeed(), "the webhooks answer")
+	DeferCleanup(func(ctx context.Context) { Expect(client.IgnoreNotFound(kind.Delete(ctx, template))).To(Succeed()) })
+	Eventually(framework.Read(kind, template)).WithContext(ctx).Should(framework.BeReady())
+	return template.Name
+}
 
 // olderManager builds the image of an earlier version in a folder of its own, and loads it into the node.
 func olderManager(ctx context.Context, version framework.Version) (tree, image string) {
