@@ -2,26 +2,31 @@
 
 ##@ Kind
 
-KIND := $(BIN)/kind/kind
+# What makes the cluster, by kind's own library.
+KIND := $(BIN)/kind/cluster
 KIND_KUBECONFIG := $(BIN)/kind/kubeconfig
 # What kind-load loads.
 IMAGES ?= $(IMG)
 
-$(KIND): hack/kind/tools/go.mod hack/kind/tools/go.sum
-	CGO_ENABLED=0 go -C hack/kind/tools build -o $@ sigs.k8s.io/kind
+$(KIND): $(wildcard hack/kind/cluster/*.go) hack/kind/cluster/go.mod hack/kind/cluster/go.sum
+	CGO_ENABLED=0 go -C hack/kind/cluster build -o $@ .
 	@touch $@
 
 .PHONY: kind-up
 kind-up: $(KIND) ## Start a kind cluster, or go on with the one there is; its kubeconfig is bin/kind/kubeconfig.
-	@hack/kind/cluster.sh up
+	@$(KIND) up
 
 .PHONY: kind-load
 kind-load: $(KIND) ## Copy IMAGES (the manager's IMG) from Docker into the kind cluster.
-	@hack/kind/cluster.sh load $(IMAGES)
+	@$(KIND) load $(IMAGES)
+
+.PHONY: kind-logs
+kind-logs: $(KIND) ## Copy what the kind cluster's node and its pods logged to build/kind/logs.
+	@$(KIND) logs build/kind/logs
 
 .PHONY: kind-down
 kind-down: $(KIND) ## Remove the kind cluster, and end Docker where kind-up has started it.
-	@hack/kind/cluster.sh down
+	@$(KIND) down
 
 .PHONY: kind-node-image
 kind-node-image: ## Build the node image for machines without a registry (once; 20 minutes); kind-up does it where it must.

@@ -27,7 +27,7 @@ kube_version() { module_field ../kube k8s.io/kubernetes Version; }
 
 name() {
   local hash
-  hash=$(cd "$here" && { cat node-image.sh node/* ../kube/go.mod ../kube/go.sum && find tools -type f -print0 | sort -z | xargs -0 cat; } | sha256sum | cut -c1-12)
+  hash=$(cd "$here" && { cat node-image.sh node/* cluster/go.mod ../kube/go.mod ../kube/go.sum && find tools -type f -print0 | sort -z | xargs -0 cat; } | sha256sum | cut -c1-12)
   echo "towpath-kind-node:$(kube_version)-$hash"
 }
 
@@ -59,8 +59,8 @@ debian() {
 # Debian, kind's files, and the binaries, as a folder.
 base_folder() {
   local kind
-  go -C "$here/tools" mod download sigs.k8s.io/kind
-  kind=$(module_field tools sigs.k8s.io/kind Dir)/images/base/files
+  go -C "$here/cluster" mod download sigs.k8s.io/kind
+  kind=$(module_field cluster sigs.k8s.io/kind Dir)/images/base/files
   rm -rf base
   cp -a --reflink=auto rootfs base
   cp -r --no-preserve=mode "$kind"/. base/
@@ -158,10 +158,27 @@ commit() {
   docker rm -f -v "$container" >/dev/null
 }
 
+# What is missing is said before the first twenty minutes, not after them.
+needs() {
+  local command absent=()
+  for command in debootstrap jq docker systemctl; do
+    command -v "$command" >/dev/null || absent+=("$command")
+  done
+  if [[ ${#absent[@]} != 0 ]]; then
+    echo "the node image cannot be built without ${absent[*]} (Debian: apt-get install --no-install-recommends debootstrap jq docker.io systemd)" >&2
+    exit 1
+  fi
+  if [[ $(id -u) != 0 ]]; then
+    echo "the node image can be built by root alone: debootstrap and chroot need it. Call make kind-node-image as root, once; or name an image in KIND_IMAGE" >&2
+    exit 1
+  fi
+}
+
 build() {
   local image base entrypoint='ENTRYPOINT ["/kind/bin/entrypoint","/usr/local/bin/entrypoint","/sbin/init"]'
   image=$(name)
   if docker image inspect "$image" >/dev/null 2>&1; then return; fi
+  needs
   echo "building $image (about 20 minutes on two cores, once; then a minute)"
   binaries
   cd "$work"

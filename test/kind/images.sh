@@ -51,5 +51,5 @@ make --no-print-directory docker-build BINARY=host DOCKER="$docker" IMG=towpath:
 id=$("$docker" image inspect -f '{{.Id}}' towpath:kind)
 manager=towpath:kind-${id:7:12}
 "$docker" tag towpath:kind "$manager"
-hack/kind/cluster.sh load "${images[@]}" "$manager" >&2
+bin/kind/cluster load "${images[@]}" "$manager" >&2
 echo "$manager"

@@ -105,7 +105,7 @@ func olderManager(ctx context.Context, version framework.Version) (tree, image s
 	image = "towpath:kind-" + version.Commit[:12]
 	docker := strings.TrimSpace(kind.must(ctx, filepath.Join(kind.root, "hack", "kind", "docker.sh"), "builder"))
 	kind.must(ctx, "make", "-C", tree, "--no-print-directory", "docker-build", "BINARY=host", "DOCKER="+docker, "IMG="+image)
-	kind.must(ctx, filepath.Join(kind.root, "hack", "kind", "cluster.sh"), "load", image)
+	kind.must(ctx, filepath.Join(kind.root, "bin", "kind", "cluster"), "load", image)
 	return tree, image
 }
 
