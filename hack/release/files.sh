@@ -64,7 +64,7 @@ done
 # nothing but a semantic version; a build between releases is none that anybody installs by it.
 arguments=(--config - --clean --parallelism 2 --timeout 4h)
 skip=publish
-if git tag --points-at HEAD 2>/dev/null | grep -qxF -- "$VERSION"; then
+if [[ -n $(git tag --points-at HEAD --list "$VERSION" 2>/dev/null) ]]; then
   export GORELEASER_CURRENT_TAG=$VERSION
 else
   arguments+=(--snapshot)
@@ -72,8 +72,10 @@ fi
 [[ -n ${KEY:-}${KEYLESS:-} ]] || skip+=,sign
 RELEASE_VERSION=${VERSION#v}
 [[ $RELEASE_VERSION =~ ^[0-9]+\.[0-9]+\.[0-9]+ ]] || RELEASE_VERSION=0.0.0-build-${RELEASE_VERSION//[^0-9A-Za-z-]/-}
-export RELEASE_VERSION
-"$BIN/goreleaser" release "${arguments[@]}" --skip="$skip" <<<"$config"
+TIMESTAMP=$(date -d "$DATE" +%s)
+export RELEASE_VERSION TIMESTAMP
+# A zip has times of a zone.
+TZ=UTC "$BIN/goreleaser" release "${arguments[@]}" --skip="$skip" <<<"$config"
 
 # Of this version, or of what is not released yet.
 section() { awk -v head="## [$1]" 'index($0, head) == 1 {on = 1; next} /^## \[/ {on = 0} on' CHANGELOG.md; }

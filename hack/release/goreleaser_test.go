@@ -31,6 +31,7 @@ type (
 			Flags   []string `json:"flags"`
 			Ldflags []string `json:"ldflags"`
 			Targets []string `json:"targets"`
+			MTime   string   `json:"mod_timestamp"`
 		} `json:"builds"`
 		Archives []struct {
 			Name       string   `json:"name_template"`
@@ -97,15 +98,20 @@ func TestCLIIsBuiltForEachPlatform(t *testing.T) {
 // Neither a path nor a time nor a user of the machine gets into what is published.
 func TestArchivesSayNothingOfWhoMadeThem(t *testing.T) {
 	c, _ := configured(t)
-	if build := c.Builds[0]; !slices.Contains(build.Flags, "-trimpath") || !slices.Equal(build.Ldflags, []string{"{{ .Env.LDFLAGS }}"}) {
+	build := c.Builds[0]
+	if !slices.Contains(build.Flags, "-trimpath") || !slices.Equal(build.Ldflags, []string{"{{ .Env.LDFLAGS }}"}) {
 		t.Errorf("the CLI is built with %v and %v", build.Flags, build.Ldflags)
 	}
+	// goreleaser packs a binary with the time that its file has, whatever builds_info says.
+	if build.MTime != "{{ .Env.TIMESTAMP }}" {
+		t.Errorf("the CLI is packed with the time %q", build.MTime)
+	}
 	archive := c.Archives[0]
-	want := packed{Owner: "root", Group: "root", MTime: "{{ .Env.DATE }}", Mode: 0o755}
+	want := packed{Owner: "root", Group: "root", Mode: 0o755}
 	if archive.BuildsInfo != want {
 		t.Errorf("the binary is packed as %+v, want %+v", archive.BuildsInfo, want)
 	}
-	if want.Mode = 0o644; len(archive.Files) != 1 || archive.Files[0].Source != "LICENSE" || archive.Files[0].Info != want {
+	if want.Mode, want.MTime = 0o644, "{{ .Env.DATE }}"; len(archive.Files) != 1 || archive.Files[0].Source != "LICENSE" || archive.Files[0].Info != want {
 		t.Errorf("beside the binary is packed %+v, want the licence as %+v", archive.Files, want)
 	}
 }
