@@ -104,9 +104,14 @@ release-image: host-binaries ## Make the manager's image for PLATFORMS in build/
 	@go -C hack/release run ./image -binaries $(BIN)/image -platforms '$(PLATFORMS)' -version '$(VERSION)' \
 	  -revision '$(COMMIT)' -created '$(DATE)' -out $(CURDIR)/build/image $(if $(PUSH),-push '$(REPOSITORY):$(VERSION)')
 
-# What a release consists of, for the platforms that people and clusters have. The same commit gives the same files.
+# What a release consists of. The same commit gives the same files. The CLI is for all platforms that .goreleaser.yaml names, or for
+# those alone of them that stand here, such as CLI_PLATFORMS="linux/amd64 darwin/arm64".
 RELEASE := build/release
-CLI_PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+CLI_PLATFORMS ?=
+# An ECDSA or RSA key in PEM that signs; KEYLESS=1 signs without one, by cosign, as the workflow that this runs in.
+# docs/release.md says how both are checked.
+KEY ?=
+KEYLESS ?=
 
 .PHONY: release-files
 release-files: export VERSION := $(VERSION)
@@ -115,17 +120,21 @@ release-files: export LDFLAGS := $(LDFLAGS)
 release-files: export PLATFORMS := $(PLATFORMS)
 release-files: export CLI_PLATFORMS := $(CLI_PLATFORMS)
 release-files: export REPOSITORY := $(REPOSITORY)
+release-files: export KEY := $(KEY)
+release-files: export KEYLESS := $(KEYLESS)
 release-files: export BIN := $(BIN)
-release-files: release-image chart ## Make build/release: CLI, manager, image, chart, manifests, SBOMs, krew manifest, checksums.
+release-files: release-image chart $(BIN)/goreleaser $(BIN)/sbom ## Make build/release: CLI, manager, image, chart, manifests, SBOMs, checksums, krew manifest; KEY signs.
 	@hack/release/files.sh $(RELEASE)
 
-# An ECDSA or RSA key in PEM; docs/release.md says how the signature is checked.
-KEY ?=
-
 .PHONY: release-sign
-release-sign: ## Sign the checksums in build/release with the private key in the file KEY.
+release-sign: export KEY := $(KEY)
+release-sign: ## Sign the checksums in build/release with the private key in the file KEY, on another machine than made them.
 	@test -n '$(KEY)' || { echo 'KEY names no file with a private key' >&2; exit 1; }
-	openssl dgst -sha256 -sign '$(KEY)' $(RELEASE)/checksums.txt | base64 -w0 >$(RELEASE)/checksums.txt.sig
+	hack/release/sign.sh $(RELEASE)/checksums.txt $(RELEASE)/checksums.txt.sig
+
+.PHONY: release-check
+release-check: $(BIN)/goreleaser ## Have goreleaser judge .goreleaser.yaml.
+	$(BIN)/goreleaser check
 
 .PHONY: test-reproducible
 test-reproducible: ## Make a release twice, of two clones, and compare (an hour; SHARE_CACHE=1: minutes, and without compiling twice).
@@ -200,6 +209,16 @@ $(BIN)/govulncheck: hack/tools/go.mod hack/tools/go.sum
 
 $(BIN)/actionlint: hack/tools/go.mod hack/tools/go.sum
 	CGO_ENABLED=0 go -C hack/tools build -o $@ github.com/rhysd/actionlint/cmd/actionlint
+	@touch $@
+
+# What a release is made with: a module of its own, for it has more modules than all else. No part of CI: the first build takes
+# minutes.
+$(BIN)/goreleaser: hack/release/goreleaser/go.mod hack/release/goreleaser/go.sum
+	CGO_ENABLED=0 go -C hack/release/goreleaser build -o $@ github.com/goreleaser/goreleaser/v2
+	@touch $@
+
+$(BIN)/sbom: hack/release/go.mod hack/release/go.sum $(wildcard hack/release/sbom/*.go)
+	CGO_ENABLED=0 go -C hack/release build -o $@ ./sbom
 	@touch $@
 
 $(BIN)/golangci-lint: hack/tools/golangci-lint/go.mod hack/tools/golangci-lint/go.sum hack/tools/golangci-lint/main.go

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Gathers what a release consists of, in the folder that it is given. For make release-files, which has built image and
-# chart before, and names the rest in the environment.
+# Gathers what a release consists of, in the folder that it is given. For make release-files, which has built image, chart and
+# tools before, and names the rest in the environment. The CLI's archives and SBOMs, checksums, signature and krew's manifest
+# are goreleaser's: .goreleaser.yaml.
 #
 #   hack/release/files.sh build/release
 #
@@ -12,29 +13,19 @@ export LC_ALL=C
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$root"
 out=$1
-cli=build/cli
-url=${RELEASE_URL:-https://github.com/towpath-dev/towpath/releases/download/$VERSION}
+parts=build/parts dist=build/goreleaser # as .goreleaser.yaml has them
+export RELEASE_URL=${RELEASE_URL:-https://github.com/towpath-dev/towpath/releases/download/$VERSION}
 
-rm -rf "$out" "$cli"
-mkdir -p "$out" "$cli"
-out=$(cd "$out" && pwd)
+rm -rf "$out" "$parts"
+mkdir -p "$out" "$parts"
 
-archive() { tar --sort=name --mtime="$DATE" --owner=0 --group=0 --numeric-owner --mode='u+rw,go=rX' --format=ustar "$@" | gzip -n; }
-
-for platform in $CLI_PLATFORMS; do
-  os=${platform%/*} name=towpath-${platform/\//-} suffix=
-  [[ $os != windows ]] || suffix=.exe
-  echo "building the CLI for $platform"
-  CGO_ENABLED=0 GOOS=$os GOARCH=${platform#*/} go build -trimpath -ldflags "$LDFLAGS" -o "$cli/$name$suffix" ./cmd/towpath
-  archive --transform="s/^$name/towpath/" -c -C "$cli" "$name$suffix" -C "$root" LICENSE >"$out/$name.tar.gz"
-done
-managers=()
 for platform in ${PLATFORMS//,/ }; do
-  managers+=("$out/towpath-manager-${platform/\//-}")
-  cp "$BIN/image/${platform/\//-}/manager" "${managers[-1]}"
+  manager=towpath-manager-${platform/\//-}
+  cp "$BIN/image/${platform/\//-}/manager" "$parts/$manager"
+  "$BIN/sbom" -version "$VERSION" -created "$DATE" "$parts/$manager" "$parts/$manager.spdx.json"
 done
-cp build/image/towpath-manager-image.tar "$out/"
-cp build/image/digest "$out/towpath-manager-image.digest"
+cp build/image/towpath-manager-image.tar "$parts/"
+cp build/image/digest "$parts/towpath-manager-image.digest"
 
 # Where it is known where the image will be, manifests and chart name it, by its digest.
 manifests=config/default
@@ -51,11 +42,40 @@ if [[ -n ${REPOSITORY:-} ]]; then
     exit 1
   }
 fi
-"$BIN/kustomize" build "$manifests" >"$out/towpath.yaml"
-archive -c -C build/chart towpath >"$out/towpath-chart.tgz"
+"$BIN/kustomize" build "$manifests" >"$parts/towpath.yaml"
+tar --sort=name --mtime="$DATE" --owner=0 --group=0 --numeric-owner --mode='u+rw,go=rX' --format=ustar \
+  -c -C build/chart towpath | gzip -n >"$parts/towpath-chart.tgz"
 
-go -C hack/release run ./sbom -version "$VERSION" -created "$DATE" -out "$out" "${managers[@]}" "$root/$cli"/*
-go -C hack/release run ./krew -version "$VERSION" -url "$url" "$out"/towpath-*.tar.gz >"$out/towpath-krew.yaml"
+# goreleaser knows platforms by its file alone: fewer of them are fewer lines of it.
+config=$(while IFS= read -r line; do
+  if [[ $line =~ ^' '*-' '([a-z]+)_([a-z0-9]+)$ && -n ${CLI_PLATFORMS:-} ]]; then
+    [[ " $CLI_PLATFORMS " == *" ${BASH_REMATCH[1]}/${BASH_REMATCH[2]} "* ]] || continue
+  fi
+  printf '%s\n' "$line"
+done <.goreleaser.yaml)
+for platform in ${CLI_PLATFORMS:-}; do
+  grep -q -- "- ${platform/\//_}\$" <<<"$config" || {
+    echo "CLI_PLATFORMS: .goreleaser.yaml has no target ${platform/\//_}" >&2
+    exit 1
+  }
+done
+
+# Of a tag that this commit bears, goreleaser sees to it that nothing else is in the tree. All else is a snapshot to it. krew takes
+# nothing but a semantic version; a build between releases is none that anybody installs by it.
+arguments=(--config - --clean --parallelism 2 --timeout 4h)
+skip=publish
+if [[ -n $(git tag --points-at HEAD --list "$VERSION" 2>/dev/null) ]]; then
+  export GORELEASER_CURRENT_TAG=$VERSION
+else
+  arguments+=(--snapshot)
+fi
+[[ -n ${KEY:-}${KEYLESS:-} ]] || skip+=,sign
+RELEASE_VERSION=${VERSION#v}
+[[ $RELEASE_VERSION =~ ^[0-9]+\.[0-9]+\.[0-9]+ ]] || RELEASE_VERSION=0.0.0-build-${RELEASE_VERSION//[^0-9A-Za-z-]/-}
+TIMESTAMP=$(date -d "$DATE" +%s)
+export RELEASE_VERSION TIMESTAMP
+# A zip has times of a zone.
+TZ=UTC "$BIN/goreleaser" release "${arguments[@]}" --skip="$skip" <<<"$config"
 
 # Of this version, or of what is not released yet.
 section() { awk -v head="## [$1]" 'index($0, head) == 1 {on = 1; next} /^## \[/ {on = 0} on' CHANGELOG.md; }
@@ -63,6 +83,9 @@ notes=$(section "${VERSION#v}")
 [[ -n $notes ]] || notes=$(section Unreleased)
 printf '%s\n' "$notes" >build/release-notes.md
 
+shopt -s nullglob
+cp "$parts"/* "$dist"/towpath-*.{tar.gz,zip,spdx.json} "$dist"/checksums.txt* "$out/"
+cp "$dist/krew/towpath.yaml" "$out/towpath-krew.yaml"
 cd "$out"
-sha256sum -- * >checksums.txt
+sha256sum --check --quiet --strict checksums.txt
 cat checksums.txt

@@ -1,7 +1,7 @@
-// Command sbom says what Go binaries are made of, as SPDX 2.3: the modules that the compiler has written into each, and the
-// standard library.
+// Command sbom says what a Go binary is made of, as SPDX 2.3: the modules that the compiler has written into it, and the
+// standard library. The binary's name there is that of the document.
 //
-//	sbom -version v1.2.3 -created 2026-01-02T03:04:05Z -out build/release build/release/towpath-manager-linux-amd64 ...
+//	sbom -version v1.2.3 -created 2026-01-02T03:04:05Z build/cli/towpath build/release/towpath-linux-amd64.spdx.json
 //
 // It is ours, since what there is for this writes the time and a random number into each document: no build could then be
 // compared with another. Reading and checking are SPDX's own library.
@@ -29,39 +29,37 @@ import (
 func main() {
 	version := flag.String("version", "dev", "version of what was built")
 	created := flag.String("created", "", "date of the commit, in RFC 3339")
-	out := flag.String("out", ".", "folder to write NAME.spdx.json to")
 	flag.Parse()
-	if err := run(*version, *created, *out, flag.Args()); err != nil {
+	if flag.NArg() != 2 {
+		fmt.Fprintln(os.Stderr, "sbom: name a binary, and the file NAME.spdx.json to write")
+		os.Exit(2)
+	}
+	if err := run(*version, *created, flag.Arg(0), flag.Arg(1)); err != nil {
 		fmt.Fprintln(os.Stderr, "sbom:", err)
 		os.Exit(1)
 	}
 }
 
-func run(version, created, out string, binaries []string) error {
+func run(version, created, path, to string) error {
 	date, err := time.Parse(time.RFC3339, created)
 	if err != nil {
 		return fmt.Errorf("the date of the commit: %w", err)
 	}
-	for _, path := range binaries {
-		binary, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		info, err := buildinfo.Read(bytes.NewReader(binary))
-		if err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
-		name := strings.TrimSuffix(filepath.Base(path), ".exe")
-		sum := sha256.Sum256(binary)
-		var text bytes.Buffer
-		if err := spdxjson.Write(document(name, version, hex.EncodeToString(sum[:]), date, info), &text, spdxjson.Indent("  ")); err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
-		if err := os.WriteFile(filepath.Join(out, name+".spdx.json"), text.Bytes(), 0o644); err != nil { //nolint:gosec // public
-			return err
-		}
+	binary, err := os.ReadFile(path)
+	if err != nil {
+		return err
 	}
-	return nil
+	info, err := buildinfo.Read(bytes.NewReader(binary))
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	name := strings.TrimSuffix(filepath.Base(to), ".spdx.json")
+	sum := sha256.Sum256(binary)
+	var text bytes.Buffer
+	if err := spdxjson.Write(document(name, version, hex.EncodeToString(sum[:]), date, info), &text, spdxjson.Indent("  ")); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return os.WriteFile(to, text.Bytes(), 0o644) //nolint:gosec // public
 }
 
 const unknown = "NOASSERTION"

@@ -19,7 +19,7 @@ import (
 
 const commitDate = "2026-01-02T05:04:05+02:00"
 
-// made describes the binary of this test, which is a Go binary with dependencies, copied to a name as a release has it.
+// made describes the binary of this test, which is a Go binary with dependencies, copied to where goreleaser has them.
 func made(t *testing.T) (binary string, content []byte) {
 	t.Helper()
 	self, err := os.Executable()
@@ -31,14 +31,15 @@ func made(t *testing.T) (binary string, content []byte) {
 		t.Fatal(err)
 	}
 	folder := t.TempDir()
-	binary = filepath.Join(folder, "towpath-linux-amd64")
+	binary = filepath.Join(folder, "towpath")
 	if err := os.WriteFile(binary, program, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := run("v1.2.3", commitDate, folder, []string{binary}); err != nil {
+	document := filepath.Join(folder, "towpath-linux-amd64.spdx.json")
+	if err := run("v1.2.3", commitDate, binary, document); err != nil {
 		t.Fatal(err)
 	}
-	content, err = os.ReadFile(binary + ".spdx.json")
+	content, err = os.ReadFile(document)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +69,7 @@ func TestSBOMIsWhatSPDXWants(t *testing.T) {
 	if err := json.Unmarshal(content, &raw); err != nil {
 		t.Fatal(err)
 	}
-	if raw.SPDXVersion != "SPDX-2.3" || raw.DataLicense != "CC0-1.0" || raw.SPDXID != "SPDXRef-DOCUMENT" || raw.Name == "" {
+	if raw.SPDXVersion != "SPDX-2.3" || raw.DataLicense != "CC0-1.0" || raw.SPDXID != "SPDXRef-DOCUMENT" || raw.Name != "towpath-linux-amd64-v1.2.3" {
 		t.Errorf("the document begins %+v", raw)
 	}
 	if !regexp.MustCompile(`^https://[^#]+$`).MatchString(raw.DocumentNamespace) {
@@ -145,13 +146,18 @@ func TestSBOMIsRefused(t *testing.T) {
 	if err := os.WriteFile(script, []byte("#!/bin/sh\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := run("v1.2.3", commitDate, t.TempDir(), []string{script}); err == nil {
+	document := filepath.Join(t.TempDir(), "towpath.spdx.json")
+	if err := run("v1.2.3", commitDate, script, document); err == nil {
 		t.Error("a script has modules")
 	}
-	if err := run("v1.2.3", "unknown", t.TempDir(), nil); err == nil {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := run("v1.2.3", "unknown", self, document); err == nil {
 		t.Error("a document has no date")
 	}
-	if err := run("v1.2.3", commitDate, t.TempDir(), []string{script + "-absent"}); err == nil {
+	if err := run("v1.2.3", commitDate, script+"-absent", document); err == nil {
 		t.Error("what is not there has modules")
 	}
 }
