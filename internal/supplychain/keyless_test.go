@@ -229,3 +229,77 @@ func TestReadRoot(t *testing.T) {
 		t.Error("signers by one root are taken for those by another")
 	}
 }
+
+// What was signed proves nothing once a byte of what counts is another one, wherever that stands.
+func TestLook_TakesNoFlippedByte(t *testing.T) {
+	sigstore, ci := signtest.NewSigstore(), signtest.New()
+	c := class(ci, ci, platformv1alpha1.RequiredProof{Type: platformv1alpha1.ProofSBOM})
+	c.Identities = []platformv1alpha1.SupplyChainIdentity{workflow()}
+	signers := supplychain.SignersOf(c, trusted(t, sigstore.Root(false)))
+	proves := func(a supplychain.Artifact) bool {
+		var e supplychain.Evidence
+		e.Look(&a, digest, signers)
+		return len(e.Proofs) > 0
+	}
+	flip := func(of []byte, at int) { of[at] ^= 1 << (at % 8) }
+	for name, make := range map[string]func() *protobundle.Bundle{
+		"by a key": func() *protobundle.Bundle { return signtest.Read(ci.Bundle(digest, signtest.SPDX, sbomOf)) },
+		"without a key": func() *protobundle.Bundle {
+			return signtest.Read(sigstore.Bundle(signtest.Workflow, digest, signtest.SPDX, sbomOf))
+		},
+	} {
+		sealed := make()
+		if !proves(signtest.Written(sealed)) {
+			t.Fatalf("%s: it proves nothing as it is", name)
+		}
+		parts := map[string][]byte{"payload": sealed.GetDsseEnvelope().Payload, "signature": sealed.GetDsseEnvelope().Signatures[0].Sig}
+		if certificate := sealed.VerificationMaterial.GetCertificate(); certificate != nil {
+			entry := sealed.VerificationMaterial.TlogEntries[0]
+			parts["certificate"], parts["entry"], parts["promise"] = certificate.RawBytes, entry.CanonicalizedBody, entry.InclusionPromise.SignedEntryTimestamp
+			parts["log"], parts["root hash"] = entry.LogId.KeyId, entry.InclusionProof.RootHash
+		}
+		for part, bytes := range parts {
+			for at := range bytes {
+				flip(bytes, at)
+				if proves(signtest.Written(sealed)) {
+					t.Errorf("%s: byte %d of its %s is another one, and it proves all the same", name, at, part)
+				}
+				flip(bytes, at)
+			}
+		}
+	}
+}
+
+// Whatever stands in a bundle, or beside a signature, it is read without a panic, and proves nothing that nobody of the class has signed.
+func FuzzLook_WithoutKeys(f *testing.F) {
+	sigstore, foreign := signtest.NewSigstore(), signtest.NewSigstore()
+	for _, a := range []supplychain.Artifact{
+		foreign.Bundle(signtest.Workflow, digest, signtest.SPDX, sbomOf), foreign.BundleV2(signtest.Workflow, digest, signtest.SPDX, sbomOf),
+		sigstore.Bundle("mallory@shop.example", digest, signtest.SPDX, sbomOf), sigstore.Bundle(signtest.Workflow, beside, signtest.SPDX, sbomOf),
+		foreign.Simple(signtest.Workflow, digest), sigstore.Simple("mallory@shop.example", digest), foreign.Envelope(signtest.Workflow, digest, signtest.SPDX, sbomOf),
+	} {
+		f.Add(a.MediaType, a.Content, a.Signature, a.Certificate, a.Logged, a.Stamped)
+	}
+	c := &platformv1alpha1.SupplyChain{Identities: []platformv1alpha1.SupplyChainIdentity{workflow()}}
+	signers := supplychain.SignersOf(c, trusted(f, sigstore.Root(false)))
+	f.Fuzz(func(t *testing.T, mediaType string, content []byte, signature, certificate, logged, stamped string) {
+		var e supplychain.Evidence
+		e.Look(&supplychain.Artifact{
+			MediaType: mediaType, Content: content, Signature: signature, Certificate: certificate, Logged: logged, Stamped: stamped,
+		}, digest, signers)
+		if len(e.Proofs) > 0 {
+			t.Errorf("it proves %v", e.Proofs)
+		}
+	})
+}
+
+// FuzzReadRoot: the platform team writes it alone, and it is read without a panic all the same.
+func FuzzReadRoot(f *testing.F) {
+	f.Add(signtest.NewSigstore().Root(true))
+	f.Add([]byte("{}"))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		if read, err := supplychain.ReadRoot(content); (read == nil) == (err == nil) {
+			t.Errorf("it gives %v, %v", read, err)
+		}
+	})
+}

@@ -112,9 +112,7 @@ func (s *Sigstore) bundled(entity verify.SignedEntity, change []func(*protobundl
 	for _, do := range change {
 		do(made)
 	}
-	written, err := protojson.Marshal(made)
-	check(err)
-	return supplychain.Artifact{MediaType: BundleType, Content: written}
+	return Written(made)
 }
 
 // entries are those of the log, with its promises, which it keeps to itself otherwise.
@@ -207,4 +205,11 @@ func Read(a supplychain.Artifact) *protobundle.Bundle {
 	var read protobundle.Bundle
 	check(protojson.Unmarshal(a.Content, &read))
 	return &read
+}
+
+// Written writes a bundle.
+func Written(b *protobundle.Bundle) supplychain.Artifact {
+	content, err := protojson.Marshal(b)
+	check(err)
+	return supplychain.Artifact{MediaType: BundleType, Content: content}
 }
