@@ -20,15 +20,26 @@ const (
 
 // SupplyChain is what images must prove before a new version that has them enters environments of a class. It is the class's
 // alone to say: no Component, Environment or override loosens it.
-// +kubebuilder:validation:XValidation:rule="self.proofs.all(p, !has(p.keys) || p.keys.all(k, self.keys.exists(own, own.name == k)))",message="keys of a proof must name keys of supplyChain"
+// +kubebuilder:validation:XValidation:rule="has(self.keys) || has(self.identities)",message="supplyChain must have keys, identities or both: nothing could be proven otherwise"
+// +kubebuilder:validation:XValidation:rule="self.proofs.all(p, !has(p.keys) || has(self.keys) && p.keys.all(k, self.keys.exists(own, own.name == k)))",message="keys of a proof must name keys of supplyChain"
+// +kubebuilder:validation:XValidation:rule="self.proofs.all(p, !has(p.identities) || has(self.identities) && p.identities.all(i, self.identities.exists(own, own.name == i)))",message="identities of a proof must name identities of supplyChain"
 type SupplyChain struct {
-	// keys are the public keys by which proofs may be signed.
-	// +required
+	// keys are the public keys by which proofs may be signed. Default: none, where there are identities.
+	// +optional
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=8
 	Keys []SupplyChainKey `json:"keys,omitempty"`
+	// identities are those who may sign proofs without a key, by a certificate of Sigstore's Fulcio, such as a workflow of GitHub Actions. Whose
+	// certificates and which logs are trusted stands in the manager's configuration, supplyChain.trustedRootFile; without that nothing
+	// that needs an identity enters, and the class is not Ready. Each proof must be in a transparency log of it. Default: none.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	Identities []SupplyChainIdentity `json:"identities,omitempty"`
 	// proofs are what each image must have. All of them are needed.
 	// +required
 	// +listType=map
@@ -65,6 +76,36 @@ type SupplyChainKey struct {
 	PublicKey string `json:"publicKey,omitempty"`
 }
 
+// SupplyChainIdentity is somebody who signs without a key: whoever an issuer of tokens told Fulcio they are.
+// +kubebuilder:validation:XValidation:rule="has(self.subject) != has(self.subjectRegexp)",message="an identity must have subject or subjectRegexp, and not both"
+type SupplyChainIdentity struct {
+	// name of the identity, unique in its list. Messages tell identities by it.
+	// +required
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=40
+	Name string `json:"name,omitempty"`
+	// issuer of the token by which the certificate was given, exactly, such as https://token.actions.githubusercontent.com.
+	// +required
+	// +kubebuilder:validation:MinLength=9
+	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:XValidation:rule="self.startsWith('https://')",message="issuer must begin with https://"
+	Issuer string `json:"issuer,omitempty"`
+	// subject of the certificate, exactly: of a workflow of GitHub Actions its file and ref, such as
+	// https://github.com/shop/checkout/.github/workflows/release.yaml@refs/heads/main.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	Subject string `json:"subject,omitempty"`
+	// subjectRegexp is a regular expression (RE2) that the whole subject must match, from its beginning to its end, such as
+	// https://github\.com/shop/[^/]+/\.github/workflows/release\.yaml@refs/heads/main. Whoever the issuer gives such a subject to signs
+	// for the class: name the organisation, the file and the ref.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	SubjectRegexp string `json:"subjectRegexp,omitempty"`
+}
+
 // Severity is how bad a vulnerability is, as scanners rate it.
 // +kubebuilder:validation:Enum=Negligible;Low;Medium;High
 type Severity string
@@ -85,7 +126,8 @@ type RequiredProof struct {
 	// type of the proof.
 	// +required
 	Type ProofType `json:"type,omitempty"`
-	// keys name the keys of supplyChain of which one must have signed the proof. Default: any of them.
+	// keys name the keys of supplyChain of which one must have signed the proof, or one of identities. Default: none where identities are
+	// set, and else whoever supplyChain lists.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -93,6 +135,15 @@ type RequiredProof struct {
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=40
 	Keys []string `json:"keys,omitempty"`
+	// identities name those of supplyChain of which one must have signed the proof, or one of keys. Default: none where keys are set, and
+	// else whoever supplyChain lists.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=40
+	Identities []string `json:"identities,omitempty"`
 	// maxAgeSeconds is how long ago a Scan may have ended when a version enters, by the time that it states itself. What
 	// runs already, and what is rolled back to, is not asked again. Default: any age.
 	// +optional
@@ -142,6 +193,7 @@ type IgnoredVulnerability struct {
 }
 
 // ReleaseProof is a proof by which an image of a Release entered.
+// +kubebuilder:validation:XValidation:rule="has(self.key) != has(self.identity)",message="a proof must have the key or the identity that signed it, and not both"
 type ReleaseProof struct {
 	// image that is proven, with its digest.
 	// +required
@@ -151,11 +203,16 @@ type ReleaseProof struct {
 	// type of the proof.
 	// +required
 	Type ProofType `json:"type,omitempty"`
-	// key of the class that had signed it.
-	// +required
+	// key of the class that had signed it. Default: none, where identity did.
+	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=40
 	Key string `json:"key,omitempty"`
+	// identity of the class that had signed it. Default: none, where key did.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=40
+	Identity string `json:"identity,omitempty"`
 	// artifact that holds it: its digest, in the repository of the image.
 	// +required
 	// +kubebuilder:validation:MinLength=1

@@ -35,6 +35,7 @@ import (
 	"github.com/towpath-dev/towpath/internal/index"
 	"github.com/towpath-dev/towpath/internal/openapi"
 	"github.com/towpath-dev/towpath/internal/revision"
+	"github.com/towpath-dev/towpath/internal/supplychain"
 )
 
 // Capabilities tells which optional APIs the cluster serves.
@@ -69,6 +70,8 @@ type Reconciler struct {
 	// Evidence says what is proven of images, Woken of which Components it has come to know something.
 	Evidence Evidence
 	Woken    Woken
+	// TrustedRoot is by what signatures without a key are verified; nil for none.
+	TrustedRoot *supplychain.Root
 	// Workers is how many Components are reconciled at once. Default: 8.
 	Workers int
 

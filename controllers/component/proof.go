@@ -24,10 +24,10 @@ import (
 // Evidence knows what registries have beside images.
 type Evidence interface {
 	// Look is what is known of an image; nil where nothing is yet.
-	Look(image string, keys supplychain.Keys) *evidence.Answer
+	Look(image string, by supplychain.Signers) *evidence.Answer
 	// Ask has its registry asked, and says after which time to look again where nobody is asked now. news is when something last happened
 	// by which the registry may have more.
-	Ask(image string, keys supplychain.Keys, who types.NamespacedName, news time.Time) time.Duration
+	Ask(image string, by supplychain.Signers, who types.NamespacedName, news time.Time) time.Duration
 }
 
 // proven is what is known of the images of a Release.
@@ -50,7 +50,7 @@ func (r *Reconciler) prove(ctx context.Context, s *scope, st *stop, release *pla
 	}
 	var all proven
 	var tags, lacks, unknown []string
-	keys := supplychain.KeysOf(demand)
+	by := supplychain.SignersOf(demand, r.TrustedRoot)
 	again := release.Spec.Gate == nil // it brings nothing that was not let in: no version, or one that ran here
 	var ran map[string]bool
 	if again {
@@ -64,7 +64,7 @@ func (r *Reconciler) prove(ctx context.Context, s *scope, st *stop, release *pla
 			tags = append(tags, image)
 			continue
 		}
-		known := r.Evidence.Look(image, keys)
+		known := r.Evidence.Look(image, by)
 		if known != nil {
 			proofs, missing := supplychain.Judge(demand, &known.Evidence, s.now, again)
 			if len(missing) == 0 {
@@ -83,7 +83,7 @@ func (r *Reconciler) prove(ctx context.Context, s *scope, st *stop, release *pla
 		if err != nil {
 			return proven{}, err
 		}
-		s.lookAgain(r.Evidence.Ask(image, keys, client.ObjectKeyFromObject(s.component), news))
+		s.lookAgain(r.Evidence.Ask(image, by, client.ObjectKeyFromObject(s.component), news))
 	}
 	all.wait = unprovenWait(st, tags, lacks, unknown)
 	return all, nil
@@ -206,7 +206,12 @@ func (s *stop) ranWith(image string) bool {
 func recordedProofs(image string, proofs []supplychain.Proof) []platformv1alpha1.ReleaseProof {
 	all := make([]platformv1alpha1.ReleaseProof, len(proofs))
 	for i, p := range proofs {
-		all[i] = platformv1alpha1.ReleaseProof{Image: image, Type: p.Type, Key: p.Keys[0], Artifact: p.Artifact}
+		all[i] = platformv1alpha1.ReleaseProof{Image: image, Type: p.Type, Artifact: p.Artifact}
+		if len(p.Keys) > 0 {
+			all[i].Key = p.Keys[0]
+		} else {
+			all[i].Identity = p.Identities[0]
+		}
 		if !p.At.IsZero() {
 			all[i].MadeAt = &metav1.Time{Time: p.At.UTC().Truncate(time.Second)}
 		}

@@ -36,6 +36,8 @@ type Validator struct {
 	Kinds openapi.Source
 	// Reader reads Environments, from a cache. One that it does not show yet says ClassNotFound, and goes on.
 	Reader client.Reader
+	// TrustedRoot is by what signatures without a key are verified; nil for none.
+	TrustedRoot *supplychain.Root
 }
 
 var _ admission.Validator[*platformv1alpha1.EnvironmentClass] = &Validator{}
@@ -91,7 +93,7 @@ func (v *Validator) validate(before, class *platformv1alpha1.EnvironmentClass) e
 		errs = append(errs, guardrails.ValidateQuota(class.Spec.TeamQuota, field.NewPath("spec", "teamQuota"))...)
 	}
 	if !equality.Semantic.DeepEqual(before.Spec.SupplyChain, class.Spec.SupplyChain) {
-		errs = append(errs, supplychain.Validate(class.Spec.SupplyChain, field.NewPath("spec", "supplyChain"))...)
+		errs = append(errs, supplychain.Validate(class.Spec.SupplyChain, v.TrustedRoot, field.NewPath("spec", "supplyChain"))...)
 	}
 	if !equality.Semantic.DeepEqual(before.Spec.Checks, class.Spec.Checks) {
 		errs = append(errs, check.Validate(class.Spec.Checks, field.NewPath("spec", "checks"), v.Kinds)...)

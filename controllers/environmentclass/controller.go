@@ -25,6 +25,8 @@ import (
 // Reconciler reconciles EnvironmentClasses.
 type Reconciler struct {
 	client.Client
+	// TrustedRoot is by what signatures without a key are verified; nil for none.
+	TrustedRoot *supplychain.Root
 }
 
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=environmentclasses,verbs=get;list;watch
@@ -48,7 +50,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	class.Status.ObservedGeneration = class.Generation
 	freezes, sleeps := wrongFreezes(class.Spec.Freezes), sleep.Check(class.Spec.Sleep)
 	walls := append(guardrails.Validate(&class.Spec.Guardrails, field.NewPath("spec")), guardrails.ValidateQuota(class.Spec.TeamQuota, field.NewPath("spec", "teamQuota"))...)
-	chain := supplychain.Validate(class.Spec.SupplyChain, field.NewPath("spec", "supplyChain"))
+	chain := supplychain.Validate(class.Spec.SupplyChain, r.TrustedRoot, field.NewPath("spec", "supplyChain"))
 	switch {
 	case len(walls) > 0:
 		condition.Stalled(&class.Status.Conditions, class.Generation, platformv1alpha1.ReasonGuardrailsInvalid,
@@ -60,7 +62,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		condition.Stalled(&class.Status.Conditions, class.Generation, platformv1alpha1.ReasonFreezeInvalid, freezes)
 	case len(chain) > 0:
 		condition.Stalled(&class.Status.Conditions, class.Generation, platformv1alpha1.ReasonSupplyChainInvalid,
-			fmt.Sprintf("%v. Nothing whose proofs need such a key enters environments of the class.", chain.ToAggregate()))
+			fmt.Sprintf("%v. Nothing whose proofs need that enters environments of the class.", chain.ToAggregate()))
 	case sleeps != nil:
 		condition.Stalled(&class.Status.Conditions, class.Generation, platformv1alpha1.ReasonSleepInvalid,
 			fmt.Sprintf("spec.sleep.windows%v. Such a window puts nothing to sleep.", sleeps))

@@ -264,8 +264,8 @@ func (w *workshop) class(proofs ...platformv1alpha1.RequiredProof) *platformv1al
 func (w *workshop) judge(class *platformv1alpha1.SupplyChain) ([]supplychain.Proof, []supplychain.Missing) {
 	w.t.Helper()
 	var e supplychain.Evidence
-	keys, digest := supplychain.KeysOf(class), supplychain.Digest(w.image)
-	leftOut, err := w.source.Fetch(context.WithoutCancel(w.t.Context()), w.image, func(a *supplychain.Artifact) { e.Look(a, digest, keys) })
+	by, digest := supplychain.SignersOf(class, nil), supplychain.Digest(w.image)
+	leftOut, err := w.source.Fetch(context.WithoutCancel(w.t.Context()), w.image, func(a *supplychain.Artifact) { e.Look(a, digest, by) })
 	if err != nil || len(leftOut) > 0 {
 		w.t.Fatalf("%v, left out %v", err, leftOut)
 	}

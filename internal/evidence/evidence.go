@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	// kept is how many images are remembered, by the keys that they were looked at with.
+	// kept is how many images are remembered, by the signers that they were looked at with.
 	kept = 4096
 	// keptFindings is how many findings of scans are remembered of all of them: those asked for the longest ago are forgotten before there are more.
 	keptFindings = 128 << 10
@@ -57,15 +57,15 @@ type Keeper struct {
 	findings int
 }
 
-// key is an image with the keys that it is looked at with.
-type key struct{ image, keys string }
+// key is an image with the signers that it is looked at with.
+type key struct{ image, signers string }
 
 // question is what is asked, or is about to be.
 type question struct {
 	key
-	keys supplychain.Keys
-	who  map[types.NamespacedName]bool
-	news time.Time
+	signers supplychain.Signers
+	who     map[types.NamespacedName]bool
+	news    time.Time
 }
 
 // turn is somebody's who waits until a registry may be asked.
@@ -95,9 +95,7 @@ func (a *Answer) hear(news time.Time, first time.Duration) {
 
 // learned says that the registry has something that it had not before: who signs, scans and attests does so one after another.
 func (a *Answer) learned(before *supplychain.Evidence) bool {
-	return slices.ContainsFunc(a.Proofs, func(p supplychain.Proof) bool {
-		return !slices.ContainsFunc(before.Proofs, func(own supplychain.Proof) bool { return own.Type == p.Type && own.Artifact == p.Artifact })
-	})
+	return slices.ContainsFunc(a.Proofs, func(p supplychain.Proof) bool { return !before.Has(&p) })
 }
 
 // keep puts what was known before beside what was found. Where that brought nothing new, all is known that was before.
@@ -117,11 +115,11 @@ func (a *Answer) keep(before *supplychain.Evidence, now time.Time) {
 }
 
 // Look is what is known of an image, which has a digest; nil where nothing is yet. It asks nobody.
-func (k *Keeper) Look(image string, keys supplychain.Keys) *Answer {
+func (k *Keeper) Look(image string, signers supplychain.Signers) *Answer {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.begin()
-	return k.get(key{image, keys.ID})
+	return k.get(key{image, signers.ID})
 }
 
 func (k *Keeper) get(of key) *Answer {
@@ -134,11 +132,11 @@ func (k *Keeper) get(of key) *Answer {
 // Ask has the registry of an image asked, now or once it may be asked again, and wakes who asks. It says after which time to look
 // again where nobody is asked now; 0 where somebody is. news is when something last happened by which the registry may have more, as
 // when a Build of the image ended; the zero time for never. Then it is not left alone for as long as one of which nothing is heard.
-func (k *Keeper) Ask(image string, keys supplychain.Keys, who types.NamespacedName, news time.Time) time.Duration {
+func (k *Keeper) Ask(image string, signers supplychain.Signers, who types.NamespacedName, news time.Time) time.Duration {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.begin()
-	of := key{image, keys.ID}
+	of := key{image, signers.ID}
 	if q := k.waiting[of]; q != nil {
 		q.who[who] = true
 		if news.After(q.news) {
@@ -153,7 +151,7 @@ func (k *Keeper) Ask(image string, keys supplychain.Keys, who types.NamespacedNa
 			return wait
 		}
 	}
-	q := &question{key: of, keys: keys, who: map[types.NamespacedName]bool{who: true}, news: news}
+	q := &question{key: of, signers: signers, who: map[types.NamespacedName]bool{who: true}, news: news}
 	k.waiting[of] = q
 	k.enqueue(who.Namespace, func(ctx context.Context) { k.answer(ctx, q) })
 	return 0
@@ -255,7 +253,7 @@ func (k *Keeper) answer(ctx context.Context, q *question) {
 		}
 	}()
 	digest := supplychain.Digest(q.image)
-	leftOut, err := k.Source.Fetch(ctx, q.image, func(a *supplychain.Artifact) { found.Look(a, digest, q.keys) })
+	leftOut, err := k.Source.Fetch(ctx, q.image, func(a *supplychain.Artifact) { found.Look(a, digest, q.signers) })
 	for _, why := range leftOut {
 		found.Add("", why)
 	}

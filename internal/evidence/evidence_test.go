@@ -77,7 +77,7 @@ func (r *registry) change(artifacts []supplychain.Artifact, err error) {
 }
 
 // start runs a Keeper in a bubble, where time passes by itself.
-func start(t *testing.T, r *registry, do func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Keys, s *signtest.Signer)) {
+func start(t *testing.T, r *registry, do func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Signers, s *signtest.Signer)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		woken := make(chan types.NamespacedName, 100)
@@ -86,7 +86,7 @@ func start(t *testing.T, r *registry, do func(k *evidence.Keeper, woken chan typ
 		var group sync.WaitGroup
 		group.Go(func() { _ = k.Start(ctx) }) // it returns nil
 		s := signtest.New()
-		do(k, woken, supplychain.KeysOf(&platformv1alpha1.SupplyChain{Keys: []platformv1alpha1.SupplyChainKey{{Name: "ci", PublicKey: s.Public()}}}), s)
+		do(k, woken, supplychain.SignersOf(&platformv1alpha1.SupplyChain{Keys: []platformv1alpha1.SupplyChainKey{{Name: "ci", PublicKey: s.Public()}}}, nil), s)
 		stop()
 		group.Wait()
 	})
@@ -94,7 +94,7 @@ func start(t *testing.T, r *registry, do func(k *evidence.Keeper, woken chan typ
 
 func TestKeeper(t *testing.T) {
 	r := &registry{}
-	start(t, r, func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Keys, s *signtest.Signer) {
+	start(t, r, func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Signers, s *signtest.Signer) {
 		if k.Look(image, keys) != nil {
 			t.Error("something is known before anybody asked")
 		}
@@ -141,7 +141,7 @@ func TestKeeper(t *testing.T) {
 // An older scan must not count for the newest where the newest may not have been read.
 func TestKeeper_KnowsWhetherAllWasRead(t *testing.T) {
 	r := &registry{}
-	start(t, r, func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Keys, s *signtest.Signer) {
+	start(t, r, func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Signers, s *signtest.Signer) {
 		digest := "sha256:" + strings.Repeat("a", 64)
 		sbom, scan := s.Envelope(digest, signtest.SPDX, `{"spdxVersion":"SPDX-2.3"}`), s.Envelope(digest, signtest.Vuln, signtest.Scanned(time.Now()))
 		for _, tc := range []struct {
@@ -172,7 +172,7 @@ func TestKeeper_KnowsWhetherAllWasRead(t *testing.T) {
 
 func TestKeeper_AsksLessAndLessOften(t *testing.T) {
 	r := &registry{}
-	start(t, r, func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Keys, _ *signtest.Signer) {
+	start(t, r, func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Signers, _ *signtest.Signer) {
 		var last time.Duration
 		for range 12 {
 			k.Ask(image, keys, who, time.Time{})
@@ -187,7 +187,7 @@ func TestKeeper_AsksLessAndLessOften(t *testing.T) {
 }
 
 // grown asks for as long as it takes until it is asked as rarely as can be, and returns after which time it may be asked again.
-func grown(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Keys, news time.Time) time.Duration {
+func grown(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Signers, news time.Time) time.Duration {
 	for {
 		k.Ask(image, keys, who, news)
 		<-woken
@@ -201,7 +201,7 @@ func grown(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain
 
 func TestKeeper_AsksSoonerWithNewsOfAnImage_AndNotForOldOnes(t *testing.T) {
 	r := &registry{}
-	start(t, r, func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Keys, _ *signtest.Signer) {
+	start(t, r, func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Signers, _ *signtest.Signer) {
 		first := time.Now()
 		time.Sleep(time.Second)
 		grown(k, woken, keys, first)
@@ -236,7 +236,7 @@ func TestKeeper_AsksSoonerWithNewsOfAnImage_AndNotForOldOnes(t *testing.T) {
 
 func TestKeeper_AsksNoMoreOftenThanItMay_WhateverIsHeard(t *testing.T) {
 	r := &registry{}
-	start(t, r, func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Keys, _ *signtest.Signer) {
+	start(t, r, func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Signers, _ *signtest.Signer) {
 		for range 600 {
 			k.Ask(image, keys, who, time.Now())
 			time.Sleep(100 * time.Millisecond)
@@ -252,7 +252,7 @@ func TestKeeper_AsksNoMoreOftenThanItMay_WhateverIsHeard(t *testing.T) {
 
 func TestKeeper_AsksSoonerWhereAProofIsNew(t *testing.T) {
 	r := &registry{}
-	start(t, r, func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Keys, s *signtest.Signer) {
+	start(t, r, func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Signers, s *signtest.Signer) {
 		wait := grown(k, woken, keys, time.Time{})
 		r.change([]supplychain.Artifact{s.Simple("sha256:" + strings.Repeat("a", 64))}, nil)
 		time.Sleep(wait)
@@ -281,7 +281,7 @@ func TestKeeper_ForgetsWhereScansHaveFoundMuch(t *testing.T) {
 		return "registry.example/shop/checkout@" + digest, digest
 	}
 	r := &registry{}
-	start(t, r, func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Keys, s *signtest.Signer) {
+	start(t, r, func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Signers, s *signtest.Signer) {
 		found := signtest.Found(`{"matches":[`+strings.Join(matches, ",")+`]}`, time.Now())
 		const many = 1030
 		for i := range many {
@@ -305,7 +305,7 @@ func TestKeeper_ForgetsWhereScansHaveFoundMuch(t *testing.T) {
 // Who has Builds asks no more at once than who has Components.
 func TestKeeper_GivesTurnsToOthersToo(t *testing.T) {
 	r := &registry{slow: time.Second}
-	start(t, r, func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Keys, _ *signtest.Signer) {
+	start(t, r, func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Signers, _ *signtest.Signer) {
 		var under, most, ended atomic.Int32
 		for i := range 12 {
 			k.Turn([]string{"a", "b", "c"}[i%3], func(context.Context) {
@@ -325,7 +325,7 @@ func TestKeeper_GivesTurnsToOthersToo(t *testing.T) {
 
 func TestKeeper_AsksOnceForAllWhoWait_AndLeavesRoomForOthers(t *testing.T) {
 	r := &registry{slow: time.Second}
-	start(t, r, func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Keys, _ *signtest.Signer) {
+	start(t, r, func(k *evidence.Keeper, woken chan types.NamespacedName, keys supplychain.Signers, _ *signtest.Signer) {
 		other := types.NamespacedName{Namespace: "team-shop", Name: "cart"}
 		k.Ask(image, keys, who, time.Time{})
 		k.Ask(image, keys, other, time.Time{})

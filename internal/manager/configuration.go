@@ -88,6 +88,8 @@ type Configuration struct {
 	Sources SourcesConfiguration `json:"sources"`
 	// Registries is how registries of images are asked: what is proven of an image, where a class has images prove something.
 	Registries RegistriesConfiguration `json:"registries,omitzero"`
+	// SupplyChain is by what proofs of images are verified that somebody signed without a key.
+	SupplyChain SupplyChainConfiguration `json:"supplyChain,omitzero"`
 	// Delivery is how Releases are committed to the repositories of classes that deliver by Git.
 	Delivery DeliveryConfiguration `json:"delivery"`
 }

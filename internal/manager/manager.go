@@ -236,6 +236,10 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 	if err != nil {
 		return err
 	}
+	trusted, err := o.Configuration.SupplyChain.root()
+	if err != nil {
+		return err
+	}
 	deliveries, err := newDeliveries(&o.Configuration)
 	if err != nil {
 		return err
@@ -245,7 +249,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 	components := &component.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Revisions: revisions, Capabilities: capabilities,
 		Namespaced: writer.Namespaced, Kinds: kinds, Clock: o.Clock, Recorder: recorder, LabelAliases: o.Configuration.LabelAliases, Workers: reconcilers,
-		Estimator: money.estimator, Limits: money.gate,
+		Estimator: money.estimator, Limits: money.gate, TrustedRoot: trusted,
 	}
 	read, err := addEvidence(mgr, o, registries, components)
 	if err != nil {
@@ -253,7 +257,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 	}
 	controllers := []interface{ SetupWithManager(ctrl.Manager) error }{
 		&approval.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
-		&environmentclass.Reconciler{Client: mgr.GetClient()},
+		&environmentclass.Reconciler{Client: mgr.GetClient(), TrustedRoot: trusted},
 		&team.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Currency: money.estimator.Currency()},
 		&environment.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: o.Clock, Recorder: recorder, LabelAliases: o.Configuration.LabelAliases,
@@ -299,7 +303,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 		&servicetemplate.Validator{Reader: mgr.GetClient(), Kinds: kinds},
 		&team.Validator{Reader: mgr.GetClient()},
 		&environment.Validator{Reader: mgr.GetClient(), Clock: o.Clock},
-		&environmentclass.Validator{Reader: mgr.GetClient(), Kinds: kinds},
+		&environmentclass.Validator{Reader: mgr.GetClient(), Kinds: kinds, TrustedRoot: trusted},
 		&component.Validator{Reader: mgr.GetClient(), Revisions: revisions, Kinds: kinds, Clock: o.Clock, Estimator: money.estimator, Limits: money.gate},
 		money.validator,
 	}}

@@ -3,6 +3,7 @@ package manager
 import (
 	"crypto/x509"
 	"fmt"
+	"io"
 	"os"
 
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -11,6 +12,7 @@ import (
 	"github.com/towpath-dev/towpath/internal/evidence"
 	"github.com/towpath-dev/towpath/internal/outbound"
 	"github.com/towpath-dev/towpath/internal/registry"
+	"github.com/towpath-dev/towpath/internal/supplychain"
 	"github.com/towpath-dev/towpath/internal/supplychain/fetch"
 )
 
@@ -25,6 +27,35 @@ type RegistriesConfiguration struct {
 	// CAFile is a file with certificates of authorities in PEM that registries may have theirs from, beside those of the system. It is
 	// read when the manager starts. Default: "", none.
 	CAFile string `json:"caFile,omitempty"`
+}
+
+// SupplyChainConfiguration is by what proofs of images are verified.
+type SupplyChainConfiguration struct {
+	// TrustedRootFile is a file with whose certificates and which logs are trusted where images are signed without a key, as Sigstore's
+	// trusted_root.json, such as one of a mounted ConfigMap. At most 1 MiB. It is read when the manager starts, and nothing is asked of a
+	// network. Default: "", none: classes cannot list identities.
+	TrustedRootFile string `json:"trustedRootFile,omitempty"`
+}
+
+// root reads the trusted root; nil for none.
+func (c *SupplyChainConfiguration) root() (*supplychain.Root, error) {
+	if c.TrustedRootFile == "" {
+		return nil, nil
+	}
+	file, err := os.Open(c.TrustedRootFile)
+	if err != nil {
+		return nil, fmt.Errorf("supplyChain.trustedRootFile: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	content, err := io.ReadAll(io.LimitReader(file, supplychain.MaxRoot+1))
+	if err != nil {
+		return nil, fmt.Errorf("supplyChain.trustedRootFile: %w", err)
+	}
+	read, err := supplychain.ReadRoot(content)
+	if err != nil {
+		return nil, fmt.Errorf("supplyChain.trustedRootFile: %s %w", c.TrustedRootFile, err)
+	}
+	return read, nil
 }
 
 // newRegistry puts together what asks registries.

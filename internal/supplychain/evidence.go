@@ -1,12 +1,15 @@
 package supplychain
 
 import (
-	"encoding/base64"
+	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/sigstore/sigstore-go/pkg/verify"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 )
@@ -17,12 +20,18 @@ const (
 	SimpleSigning = "application/vnd.dev.cosign.simplesigning.v1+json"
 	// Envelope is one of DSSE, with a statement of in-toto.
 	Envelope = "application/vnd.dsse.envelope.v1+json"
-	// bundle begins the types of Sigstore's bundles, which hold such an envelope.
-	bundle = "application/vnd.dev.sigstore.bundle"
+	// bundled begins the types of Sigstore's bundles, which hold such an envelope.
+	bundled = "application/vnd.dev.sigstore.bundle"
 )
 
-// SignatureAnnotation is where the signature of a SimpleSigning payload stands, in base64.
-const SignatureAnnotation = "dev.cosignproject.cosign/signature"
+// SignatureAnnotation is where the signature of a SimpleSigning payload stands, in base64; the others are where cosign puts what belongs to
+// a signature without a key.
+const (
+	SignatureAnnotation   = "dev.cosignproject.cosign/signature"
+	CertificateAnnotation = "dev.sigstore.cosign/certificate"
+	LoggedAnnotation      = "dev.sigstore.cosign/bundle"
+	StampedAnnotation     = "dev.sigstore.cosign/rfc3161timestamp"
+)
 
 const (
 	// MaxArtifact is how many bytes an artifact may have. Lists of what is in an image are the largest.
@@ -39,7 +48,7 @@ const (
 
 // Reads says whether artifacts of a media type are looked at.
 func Reads(mediaType string) bool {
-	return mediaType == SimpleSigning || mediaType == Envelope || strings.HasPrefix(mediaType, bundle)
+	return mediaType == SimpleSigning || mediaType == Envelope || strings.HasPrefix(mediaType, bundled)
 }
 
 // Artifact is one signature or attestation as a registry has it.
@@ -49,14 +58,16 @@ type Artifact struct {
 	Content           []byte
 	// Signature in base64, where it does not stand in the content.
 	Signature string
+	// Certificate in PEM, Logged what a transparency log says and Stamped what an authority for timestamps does, as cosign writes them
+	// beside what was signed without a key; empty where they do not, or stand in the content.
+	Certificate, Logged, Stamped string
 }
 
 // Proof is something that is proven of an image.
 type Proof struct {
 	Type platformv1alpha1.ProofType
-	// Keys are the names of all keys of the class that signed it, in the class's order: a class that comes to ask for another one of them
-	// needs no new look at the registry.
-	Keys []string
+	// By are all of the class who signed it: a class that comes to ask for another one of them needs no new look at the registry.
+	By
 	// Artifact is the digest of what holds it.
 	Artifact string
 	// At is when a scan ended, Found what it found; nil where that cannot be told.
@@ -92,7 +103,7 @@ func (e *Evidence) Add(kind platformv1alpha1.ProofType, why string) {
 func (e *Evidence) Newest(now time.Time) {
 	older := func(p *Proof) bool {
 		return p.Type == platformv1alpha1.ProofScan && slices.ContainsFunc(e.Proofs, func(other Proof) bool {
-			return other.Type == p.Type && other.At.After(p.At) && !other.At.After(now.Add(skew)) && slices.Equal(other.Keys, p.Keys)
+			return other.Type == p.Type && other.At.After(p.At) && !other.At.After(now.Add(skew)) && other.Equal(&p.By)
 		})
 	}
 	kept := make([]Proof, 0, len(e.Proofs))
@@ -106,7 +117,7 @@ func (e *Evidence) Newest(now time.Time) {
 
 // Has says whether a proof is among those that are known.
 func (e *Evidence) Has(p *Proof) bool {
-	return slices.ContainsFunc(e.Proofs, func(own Proof) bool { return own.Type == p.Type && own.Artifact == p.Artifact })
+	return slices.ContainsFunc(e.Proofs, func(own Proof) bool { return own.Type == p.Type && own.Artifact == p.Artifact && own.Equal(&p.By) })
 }
 
 // Findings are how many findings are kept of all scans.
@@ -119,8 +130,8 @@ func (e *Evidence) Findings() int {
 }
 
 // Look looks at an artifact beside an image, by its digest as sha256:….
-func (e *Evidence) Look(a *Artifact, digest string, keys Keys) {
-	proof, rejected := read(a, digest, keys)
+func (e *Evidence) Look(a *Artifact, digest string, by Signers) {
+	proof, rejected := read(a, digest, by.read())
 	switch {
 	case rejected != nil:
 		e.Add(rejected.Type, rejected.Why)
@@ -130,17 +141,17 @@ func (e *Evidence) Look(a *Artifact, digest string, keys Keys) {
 	}
 }
 
-// read looks at one artifact. What is signed by a key and says something that nobody asks for is neither a proof nor rejected.
-func read(a *Artifact, digest string, keys Keys) (*Proof, *Rejection) {
+// read looks at one artifact. What says something that nobody asks for is neither a proof nor rejected.
+func read(a *Artifact, digest string, by *signers) (*Proof, *Rejection) {
 	switch {
 	case len(a.Content) > MaxArtifact:
 		return nil, &Rejection{Why: fmt.Sprintf("one is larger than %d MiB", MaxArtifact>>20)}
 	case a.MediaType == SimpleSigning:
-		return readSimple(a, digest, keys)
+		return readSimple(a, digest, by)
 	case a.MediaType == Envelope:
-		return readEnvelope(a.Content, digest, keys)
-	case strings.HasPrefix(a.MediaType, bundle):
-		return readBundle(a.Content, digest, keys)
+		return readEnvelope(a, digest, by)
+	case strings.HasPrefix(a.MediaType, bundled):
+		return readBundle(a.Content, digest, by)
 	}
 	return nil, nil
 }
@@ -155,25 +166,24 @@ type simple struct {
 	} `json:"critical"`
 }
 
-func readSimple(a *Artifact, digest string, keys Keys) (*Proof, *Rejection) {
+func readSimple(a *Artifact, digest string, by *signers) (*Proof, *Rejection) {
 	rejected := func(why string) (*Proof, *Rejection) { return nil, &Rejection{platformv1alpha1.ProofSignature, why} }
-	signature, err := base64.StdEncoding.DecodeString(a.Signature)
-	if err != nil || len(signature) == 0 {
+	signature := a.decode()
+	if len(signature) == 0 {
 		return rejected("a signature cannot be read")
 	}
-	made := keys.makers(a.Content, signature)
-	if len(made) == 0 {
-		return rejected("a signature was made by no key of the class")
+	made, why := by.made(sealMessage(a, signature), func() verify.ArtifactPolicyOption { return verify.WithArtifact(bytes.NewReader(a.Content)) })
+	if made.None() {
+		return rejected(why)
 	}
-	key := made[0]
 	var payload simple
 	if err := json.Unmarshal(a.Content, &payload); err != nil || payload.Critical.Type != signedImage {
-		return rejected("key " + key + " signed something that is no signature of an image")
+		return rejected(made.first() + " signed something that is no signature of an image")
 	}
 	if payload.Critical.Image.Digest != digest {
-		return rejected("a signature by key " + key + " is of another image")
+		return rejected("a signature by " + made.first() + " is of another image")
 	}
-	return &Proof{Type: platformv1alpha1.ProofSignature, Keys: made}, nil
+	return &Proof{Type: platformv1alpha1.ProofSignature, By: made}, nil
 }
 
 // envelope is one of DSSE.
@@ -185,78 +195,54 @@ type envelope struct {
 	} `json:"signatures"`
 }
 
-func readEnvelope(content []byte, digest string, keys Keys) (*Proof, *Rejection) {
+func readEnvelope(a *Artifact, digest string, by *signers) (*Proof, *Rejection) {
 	var e envelope
-	if err := json.Unmarshal(content, &e); err != nil {
+	if err := json.Unmarshal(a.Content, &e); err != nil {
 		return nil, &Rejection{Why: "an attestation cannot be read"}
 	}
-	return e.read(digest, keys)
+	sealed := sealEnvelope(&e)
+	sealed.material, sealed.broken = a.material()
+	return sealed.statement(digest, by)
 }
 
-func readBundle(content []byte, digest string, keys Keys) (*Proof, *Rejection) {
-	var b struct {
-		Material struct {
-			Certificate json.RawMessage `json:"certificate"`
-			Chain       json.RawMessage `json:"x509CertificateChain"`
-		} `json:"verificationMaterial"`
-		Envelope *envelope `json:"dsseEnvelope"`
+func readBundle(content []byte, digest string, by *signers) (*Proof, *Rejection) {
+	sealed, why := sealBundle(content)
+	if sealed == nil {
+		return nil, &Rejection{Why: why}
 	}
-	switch err := json.Unmarshal(content, &b); {
-	case err != nil:
-		return nil, &Rejection{Why: "a bundle cannot be read"}
-	case b.Envelope == nil:
-		return nil, &Rejection{Why: "a bundle holds no DSSE envelope"}
-	}
-	proof, rejected := b.Envelope.read(digest, keys)
-	if rejected != nil && (len(b.Material.Certificate) > 0 || len(b.Material.Chain) > 0) {
-		rejected.Why += " (it has a certificate instead: signatures without a key are not verified)"
-	}
-	return proof, rejected
+	return sealed.statement(digest, by)
 }
 
-// read looks at the statement of an envelope. It is looked into before it is verified to tell what it would be, and believed only
-// after.
-func (e *envelope) read(digest string, keys Keys) (*Proof, *Rejection) {
-	var s statement
-	err := json.Unmarshal(e.Payload, &s)
-	kind := proofType(s.PredicateType)
+// statement looks at that of an envelope. It is looked into before it is verified to tell what it would be, and believed only after.
+func (s *seal) statement(digest string, by *signers) (*Proof, *Rejection) {
+	var stated statement
+	err := json.Unmarshal(s.envelope.Payload, &stated)
+	kind := proofType(stated.PredicateType)
 	rejected := func(why string) (*Proof, *Rejection) { return nil, &Rejection{kind, why} }
-	made, key := e.makers(keys), ""
-	if len(made) > 0 {
-		key = made[0]
-	}
 	switch {
-	case e.PayloadType != statementType:
+	case s.envelope.PayloadType != statementType:
 		return rejected("an attestation holds no statement of in-toto")
-	case key == "":
-		return rejected("one was signed by no key of the class")
-	case err != nil || !strings.HasPrefix(s.Type, "https://in-toto.io/Statement/"):
-		return rejected("a statement by key " + key + " cannot be read")
-	case !s.about(digest):
-		return rejected("one by key " + key + " is of another image")
-	case kind == "":
-		return nil, nil
+	case err == nil && kind == "":
+		return nil, nil // whoever signed it, nobody asks for it
 	}
-	proof := &Proof{Type: kind, Keys: made}
-	if why := s.predicate(proof); why != "" {
-		return rejected("one by key " + key + " " + why)
+	about := stated.about(digest)
+	made, why := by.made(s, func() verify.ArtifactPolicyOption {
+		if sum, err := hex.DecodeString(strings.TrimPrefix(digest, "sha256:")); about && err == nil {
+			return verify.WithArtifactDigest("sha256", sum)
+		}
+		return verify.WithoutArtifactUnsafe() // it is refused below, and whoever signed it is told
+	})
+	switch {
+	case made.None():
+		return rejected(why)
+	case err != nil || !strings.HasPrefix(stated.Type, "https://in-toto.io/Statement/"):
+		return rejected("a statement by " + made.first() + " cannot be read")
+	case !about:
+		return rejected("one by " + made.first() + " is of another image")
+	}
+	proof := &Proof{Type: kind, By: made}
+	if why := stated.predicate(proof); why != "" {
+		return rejected("one by " + made.first() + " " + why)
 	}
 	return proof, nil
-}
-
-// makers are the keys of the class that signed an envelope, in the class's order.
-func (e *envelope) makers(keys Keys) []string {
-	found := map[string]bool{}
-	signed := e.signed()
-	for i := range e.Signatures[:min(len(e.Signatures), maxSignatures)] {
-		for _, name := range keys.makers(signed, e.Signatures[i].Sig) {
-			found[name] = true
-		}
-	}
-	return keys.named(found)
-}
-
-// signed is what the signatures of an envelope are of: DSSE's encoding of its type and its payload.
-func (e *envelope) signed() []byte {
-	return append(fmt.Appendf(nil, "DSSEv1 %d %s %d ", len(e.PayloadType), e.PayloadType, len(e.Payload)), e.Payload...)
 }

@@ -90,7 +90,7 @@ func TestJudge_WhatAScanFound(t *testing.T) {
 			old := ci.Envelope(digest, signtest.Vuln, signtest.Found(grype(), noon.AddDate(0, 0, -2)))
 			a := ci.Envelope(digest, signtest.Vuln, signtest.Found(tc.result, noon))
 			for _, a := range []supplychain.Artifact{a, old} {
-				e.Look(&a, digest, supplychain.KeysOf(c))
+				e.Look(&a, digest, supplychain.SignersOf(c, nil))
 			}
 			_, missing := supplychain.Judge(c, &e, noon, false)
 			switch {
@@ -110,7 +110,7 @@ func TestJudge_TakesNoOlderScanWhereTheNewestMayNotHaveBeenRead(t *testing.T) {
 		c := class(ci, ci, platformv1alpha1.RequiredProof{Type: platformv1alpha1.ProofScan, MaxSeverity: most})
 		e := supplychain.Evidence{Incomplete: "70 manifests refer to the image, and 64 were looked at"}
 		a := ci.Envelope(digest, signtest.Vuln, signtest.Found(grype(), noon))
-		e.Look(&a, digest, supplychain.KeysOf(c))
+		e.Look(&a, digest, supplychain.SignersOf(c, nil))
 		_, missing := supplychain.Judge(c, &e, noon, false)
 		switch {
 		case want == "" && len(missing) > 0:
@@ -129,7 +129,7 @@ func TestNewest(t *testing.T) {
 	var e supplychain.Evidence
 	add := func(s *signtest.Signer, days int, found ...string) {
 		a := s.Envelope(digest, signtest.Vuln, signtest.Found(grype(found...), noon.AddDate(0, 0, days)))
-		e.Look(&a, digest, supplychain.KeysOf(c))
+		e.Look(&a, digest, supplychain.SignersOf(c, nil))
 	}
 	add(ci, -3, "CVE-1/a/High", "CVE-2/a/High", "CVE-3/a/High")
 	add(ci, -1, "CVE-1/a/Low")
@@ -137,7 +137,7 @@ func TestNewest(t *testing.T) {
 	add(cd, -4, "CVE-4/a/Low", "CVE-5/a/Low")
 	add(ci, 2, "CVE-6/a/High")
 	sbom := ci.Envelope(digest, signtest.SPDX, `{"spdxVersion":"SPDX-2.3"}`)
-	e.Look(&sbom, digest, supplychain.KeysOf(c))
+	e.Look(&sbom, digest, supplychain.SignersOf(c, nil))
 	e.Newest(noon)
 	if len(e.Proofs) != 4 || e.Findings() != 4 {
 		t.Errorf("there are %d proofs with %d findings", len(e.Proofs), e.Findings())
@@ -155,7 +155,7 @@ func TestAsk_SaysWhatToDoAboutAVulnerability(t *testing.T) {
 	c := class(ci, ci, platformv1alpha1.RequiredProof{Type: platformv1alpha1.ProofScan, MaxSeverity: platformv1alpha1.SeverityMedium})
 	var e supplychain.Evidence
 	a := ci.Envelope(digest, signtest.Vuln, signtest.Found(grype("CVE-1/openssl/High"), noon))
-	e.Look(&a, digest, supplychain.KeysOf(c))
+	e.Look(&a, digest, supplychain.SignersOf(c, nil))
 	_, missing := supplychain.Judge(c, &e, noon, true) // also of what comes beside a version that comes back
 	got := supplychain.Ask("registry.example/a@"+digest, missing)
 	for _, want := range []string{"Image registry.example/a@" + digest + " lacks Scan", "High CVE-1 in openssl 1.0", "Build an image with packages in which it is mended", "in ignore of the proof Scan"} {
@@ -170,7 +170,7 @@ func TestJudge_RemembersAllKeys(t *testing.T) {
 	c := class(ci, cd, platformv1alpha1.RequiredProof{Type: platformv1alpha1.ProofSignature})
 	c.Keys = append(c.Keys, platformv1alpha1.SupplyChainKey{Name: "ci-too", PublicKey: ci.Public()})
 	var e supplychain.Evidence
-	keys := supplychain.KeysOf(c)
+	keys := supplychain.SignersOf(c, nil)
 	for _, a := range []supplychain.Artifact{ci.Simple(digest), ci.And(cd, digest, signtest.SLSA, `{"buildDefinition":{}}`)} {
 		e.Look(&a, digest, keys)
 	}
@@ -182,7 +182,7 @@ func TestJudge_RemembersAllKeys(t *testing.T) {
 		}
 	}
 	c.Proofs = []platformv1alpha1.RequiredProof{{Type: platformv1alpha1.ProofSignature, Keys: []string{"cd"}}}
-	if _, missing := supplychain.Judge(c, &e, noon, false); len(missing) != 1 || !strings.Contains(missing[0].Why, "by key ci and ci-too, and must be by cd") {
+	if _, missing := supplychain.Judge(c, &e, noon, false); len(missing) != 1 || !strings.Contains(missing[0].Why, "by key ci and ci-too, and must be by key cd") {
 		t.Errorf("it lacks %v", missing)
 	}
 }

@@ -53,7 +53,7 @@ func Judge(c *platformv1alpha1.SupplyChain, e *Evidence, now time.Time, ageless 
 			missing = append(missing, Missing{need.Type, "not all that is beside the image was read, and a newer one may be among that: " + e.Incomplete, clearIt})
 			continue
 		}
-		proofs = append(proofs, Proof{Type: best.Type, Keys: allowed(need, best), Artifact: best.Artifact, At: best.At})
+		proofs = append(proofs, Proof{Type: best.Type, By: allowed(need, best), Artifact: best.Artifact, At: best.At})
 	}
 	return proofs, missing
 }
@@ -69,10 +69,12 @@ func find(need *platformv1alpha1.RequiredProof, e *Evidence, now time.Time, agel
 	}
 	for i := range e.Proofs {
 		p := &e.Proofs[i]
+		by := allowed(need, p)
 		switch {
 		case p.Type != need.Type:
-		case len(allowed(need, p)) == 0:
-			say(fmt.Sprintf("one was signed by key %s, and must be by %s", strings.Join(p.Keys, " and "), strings.Join(need.Keys, " or ")))
+		case by.None():
+			must := By{need.Keys, need.Identities}
+			say(fmt.Sprintf("one was signed by %s, and must be by %s", p.all(" and "), must.all(" or ")))
 		case p.At.After(now.Add(skew)):
 			say(fmt.Sprintf("one states a time in the future, %s", p.At.UTC().Format(time.RFC3339)))
 		case best == nil || p.At.After(best.At):
@@ -98,12 +100,15 @@ func find(need *platformv1alpha1.RequiredProof, e *Evidence, now time.Time, agel
 	return nil, strings.Join(why, "; ")
 }
 
-// allowed are the keys that signed a proof and by which it may be signed.
-func allowed(need *platformv1alpha1.RequiredProof, p *Proof) []string {
-	if len(need.Keys) == 0 {
-		return p.Keys
+// allowed are those who signed a proof and by whom it may be signed.
+func allowed(need *platformv1alpha1.RequiredProof, p *Proof) By {
+	if len(need.Keys)+len(need.Identities) == 0 {
+		return p.By
 	}
-	return slices.DeleteFunc(slices.Clone(p.Keys), func(key string) bool { return !slices.Contains(need.Keys, key) })
+	named := func(all, names []string) []string {
+		return slices.DeleteFunc(slices.Clone(all), func(name string) bool { return !slices.Contains(names, name) })
+	}
+	return By{named(p.Keys, need.Keys), named(p.Identities, need.Identities)}
 }
 
 // ageText writes an age in days where it is whole ones.

@@ -1,67 +1,26 @@
 package supplychain
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
-	"crypto/sha256"
-	"crypto/sha512"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
+	"slices"
+	"time"
 
-	"k8s.io/apimachinery/pkg/util/validation/field"
-
-	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/sigstore/sigstore-go/pkg/root"
+	"github.com/sigstore/sigstore/pkg/signature"
 )
 
 // minRSA and maxRSA bound keys of RSA: shorter ones are broken, and longer ones take long to verify with.
 const minRSA, maxRSA = 2048, 8192
-
-// Key is a public key by its name.
-type Key struct {
-	Name   string
-	public crypto.PublicKey
-}
-
-// Keys are those of a class that can be read, in order. ID tells one set of keys from another.
-type Keys struct {
-	ID   string
-	list []Key
-}
-
-// KeysOf reads the keys of a class. One that cannot be read is left out: Validate says so.
-func KeysOf(c *platformv1alpha1.SupplyChain) Keys {
-	var keys Keys
-	hash := sha256.New()
-	for i := range c.Keys {
-		k := &c.Keys[i]
-		_, _ = fmt.Fprintf(hash, "%q %q\n", k.Name, k.PublicKey) // a hash takes all
-		if public, err := ReadKey(k.PublicKey); err == nil {
-			keys.list = append(keys.list, Key{k.Name, public})
-		}
-	}
-	keys.ID = hex.EncodeToString(hash.Sum(nil))
-	return keys
-}
-
-// Validate says which keys of a class cannot be read.
-func Validate(c *platformv1alpha1.SupplyChain, at *field.Path) field.ErrorList {
-	if c == nil {
-		return nil
-	}
-	var errs field.ErrorList
-	for i := range c.Keys {
-		if _, err := ReadKey(c.Keys[i].PublicKey); err != nil {
-			errs = append(errs, field.Invalid(at.Child("keys").Key(c.Keys[i].Name).Child("publicKey"), field.OmitValueType{}, err.Error()))
-		}
-	}
-	return errs
-}
 
 // ReadKey reads a public key in PEM.
 func ReadKey(text string) (crypto.PublicKey, error) {
@@ -99,50 +58,86 @@ func trimmed(b []byte) []byte {
 	return b
 }
 
-// made says whether a key made a signature of a message. The hash is SHA-256 whatever the key, as cosign has it; for the longer curves
-// also the one of their length, which others take.
-func (k *Key) made(message, signature []byte) bool {
-	short := sha256.Sum256(message)
-	switch public := k.public.(type) {
+// key is a public key by its name, with the ways in which it may have signed.
+type key struct {
+	name string
+	ways []signature.Verifier
+}
+
+// newKey has a key verified by Sigstore. The hash is SHA-256 whatever the key, as cosign has it; for the longer curves also the one of
+// their length, which others take.
+func newKey(name string, public crypto.PublicKey) (key, error) {
+	made := key{name: name}
+	add := func(way signature.Verifier, err error) error {
+		if err == nil {
+			made.ways = append(made.ways, way)
+		}
+		return err
+	}
+	hashed := func(hashes ...crypto.Hash) (err error) {
+		for _, hash := range hashes {
+			way, wrong := signature.LoadVerifier(public, hash)
+			err = errors.Join(err, add(way, wrong))
+		}
+		return err
+	}
+	switch p := public.(type) {
 	case *ecdsa.PublicKey:
-		if ecdsa.VerifyASN1(public, short[:], signature) {
-			return true
-		}
-		switch public.Curve {
+		switch p.Curve {
 		case elliptic.P384():
-			long := sha512.Sum384(message)
-			return ecdsa.VerifyASN1(public, long[:], signature)
+			return made, hashed(crypto.SHA256, crypto.SHA384)
 		case elliptic.P521():
-			long := sha512.Sum512(message)
-			return ecdsa.VerifyASN1(public, long[:], signature)
+			return made, hashed(crypto.SHA256, crypto.SHA512)
 		}
-		return false
-	case ed25519.PublicKey:
-		return ed25519.Verify(public, message, signature)
 	case *rsa.PublicKey:
-		return rsa.VerifyPKCS1v15(public, crypto.SHA256, short[:], signature) == nil || rsa.VerifyPSS(public, crypto.SHA256, short[:], signature, nil) == nil
+		way, err := signature.LoadRSAPSSVerifier(p, crypto.SHA256, nil)
+		return made, errors.Join(hashed(crypto.SHA256), add(way, err))
 	}
-	return false
+	return made, hashed(crypto.SHA256)
 }
 
-// makers are the names of all keys that made a signature of a message, in order: a class may list one key by several names.
-func (k Keys) makers(message, signature []byte) []string {
-	var names []string
-	for i := range k.list {
-		if k.list[i].made(message, signature) {
-			names = append(names, k.list[i].Name)
-		}
-	}
-	return names
+// ring are the keys of a class as one verifier, which remembers which of them made a signature: a class may list one key by several
+// names, and all of them count.
+type ring struct {
+	keys []key
+	made []string
 }
 
-// named are the keys with some names, in the class's order.
-func (k Keys) named(names map[string]bool) []string {
-	var all []string
-	for i := range k.list {
-		if names[k.list[i].Name] {
-			all = append(all, k.list[i].Name)
+var _ root.TimeConstrainedVerifier = &ring{}
+
+// ValidAtTime says that keys of a class have no end: it lists them, or does not.
+func (*ring) ValidAtTime(time.Time) bool { return true }
+
+// PublicKey is the first of the keys.
+func (r *ring) PublicKey(opts ...signature.PublicKeyOption) (crypto.PublicKey, error) {
+	return r.keys[0].ways[0].PublicKey(opts...)
+}
+
+// VerifySignature asks all of them.
+func (r *ring) VerifySignature(of, message io.Reader, _ ...signature.VerifyOption) error {
+	signed, err := io.ReadAll(of)
+	if err != nil {
+		return err
+	}
+	text, err := io.ReadAll(message)
+	if err != nil {
+		return err
+	}
+	r.made = nil
+	for _, k := range r.keys {
+		if k.made(text, signed) {
+			r.made = append(r.made, k.name)
 		}
 	}
-	return all
+	if len(r.made) == 0 {
+		return errors.New("no key of the class made the signature")
+	}
+	return nil
+}
+
+// made says whether a key made a signature of a message.
+func (k *key) made(message, signed []byte) bool {
+	return slices.ContainsFunc(k.ways, func(way signature.Verifier) bool {
+		return way.VerifySignature(bytes.NewReader(signed), bytes.NewReader(message)) == nil
+	})
 }

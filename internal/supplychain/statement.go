@@ -114,7 +114,7 @@ func Stated(content []byte, digest string) (platformv1alpha1.ProofType, bool) {
 		return platformv1alpha1.ProofSignature, a.Critical.Image.Digest == digest
 	}
 	e := a.envelope
-	if strings.HasPrefix(a.MediaType, bundle) && a.Bundled != nil {
+	if strings.HasPrefix(a.MediaType, bundled) && a.Bundled != nil {
 		e = *a.Bundled
 	}
 	var s statement

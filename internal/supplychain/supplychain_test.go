@@ -62,7 +62,7 @@ func TestJudge(t *testing.T) {
 		"a signature that is no base64":          {signature, []supplychain.Artifact{with(ci.Simple(digest), func(a *supplychain.Artifact) { a.Signature = "?" })}, "cannot be read"},
 		"a statement passed off as a signature":  {signature, []supplychain.Artifact{with(ci.Simple(digest), replace("cosign container", "other"))}, "by no key"},
 		"a signature by the key asked for":       {platformv1alpha1.RequiredProof{Type: platformv1alpha1.ProofSignature, Keys: []string{"cd"}}, []supplychain.Artifact{cd.Simple(digest)}, ""},
-		"a signature by another key":             {platformv1alpha1.RequiredProof{Type: platformv1alpha1.ProofSignature, Keys: []string{"cd"}}, []supplychain.Artifact{ci.Simple(digest)}, "by key ci, and must be by cd"},
+		"a signature by another key":             {platformv1alpha1.RequiredProof{Type: platformv1alpha1.ProofSignature, Keys: []string{"cd"}}, []supplychain.Artifact{ci.Simple(digest)}, "by key ci, and must be by key cd"},
 		"an attestation in place of a signature": {signature, []supplychain.Artifact{ci.Envelope(digest, signtest.SPDX, `{"spdxVersion":"SPDX-2.3"}`)}, "there is none"},
 		"SPDX":                                   {sbom, []supplychain.Artifact{ci.Envelope(digest, signtest.SPDX+"/v2.3", `{"spdxVersion":"SPDX-2.3"}`)}, ""},
 		"CycloneDX":                              {sbom, []supplychain.Artifact{ci.Bundle(digest, signtest.CycloneDX, `{"bomFormat":"CycloneDX"}`)}, ""},
@@ -72,7 +72,7 @@ func TestJudge(t *testing.T) {
 		"an SBOM whose payload type changed":     {sbom, []supplychain.Artifact{with(ci.Envelope(digest, signtest.SPDX, `{"spdxVersion":"SPDX-2.3"}`), replace("vnd.in-toto", "vnd.other"))}, "an attestation holds no statement"},
 		"an attestation that is no JSON":         {sbom, []supplychain.Artifact{{MediaType: supplychain.Envelope, Content: []byte("{")}}, "cannot be read"},
 		"a bundle without an envelope":           {sbom, []supplychain.Artifact{{MediaType: signtest.BundleType, Content: []byte(`{"messageSignature":{}}`)}}, "holds no DSSE envelope"},
-		"a bundle with a certificate":            {sbom, []supplychain.Artifact{with(other.Bundle(digest, signtest.SPDX, `{"spdxVersion":"SPDX-2.3"}`), replace(`{"publicKey":{"hint":""}}`, `{"certificate":{"rawBytes":"AAAA"}}`))}, "signatures without a key are not verified"},
+		"a bundle with a certificate":            {sbom, []supplychain.Artifact{with(other.Bundle(digest, signtest.SPDX, `{"spdxVersion":"SPDX-2.3"}`), replace(`{"publicKey":{"hint":""}}`, `{"certificate":{"rawBytes":"AAAA"}}`))}, "it has a certificate instead, and the class lists no identities"},
 		"one that is too large":                  {sbom, []supplychain.Artifact{{MediaType: supplychain.Envelope, Content: make([]byte, supplychain.MaxArtifact+1)}}, "larger than 16 MiB"},
 		"provenance":                             {provenance, []supplychain.Artifact{ci.Envelope(digest, signtest.SLSA, `{"buildDefinition":{}}`)}, ""},
 		"empty provenance":                       {provenance, []supplychain.Artifact{ci.Envelope(digest, signtest.SLSA, `null`)}, "says nothing"},
@@ -91,7 +91,7 @@ func TestJudge(t *testing.T) {
 			c := class(ci, cd, tc.need)
 			var e supplychain.Evidence
 			for i := range tc.artifacts {
-				e.Look(&tc.artifacts[i], digest, supplychain.KeysOf(c))
+				e.Look(&tc.artifacts[i], digest, supplychain.SignersOf(c, nil))
 			}
 			proofs, missing := supplychain.Judge(c, &e, noon, false)
 			switch {
@@ -109,7 +109,7 @@ func TestJudge_ComesBackWithAnOldScan(t *testing.T) {
 	c := class(ci, ci, platformv1alpha1.RequiredProof{Type: platformv1alpha1.ProofScan, MaxAgeSeconds: 3600})
 	var e supplychain.Evidence
 	a := ci.Envelope(digest, signtest.Vuln, signtest.Scanned(noon.AddDate(-1, 0, 0)))
-	e.Look(&a, digest, supplychain.KeysOf(c))
+	e.Look(&a, digest, supplychain.SignersOf(c, nil))
 	if _, missing := supplychain.Judge(c, &e, noon, true); len(missing) > 0 {
 		t.Errorf("it lacks %v", missing)
 	}
@@ -120,7 +120,7 @@ func TestKeys_OfEachKind(t *testing.T) {
 		c := class(signer, signtest.New(), platformv1alpha1.RequiredProof{Type: platformv1alpha1.ProofSignature})
 		var e supplychain.Evidence
 		a := signer.Simple(digest)
-		e.Look(&a, digest, supplychain.KeysOf(c))
+		e.Look(&a, digest, supplychain.SignersOf(c, nil))
 		if _, missing := supplychain.Judge(c, &e, noon, false); len(missing) > 0 {
 			t.Errorf("%s: it lacks %v", name, missing)
 		}
@@ -140,7 +140,7 @@ func TestValidate(t *testing.T) {
 		"nothing at all": {"", "must be a public key in PEM"},
 	} {
 		c := &platformv1alpha1.SupplyChain{Keys: []platformv1alpha1.SupplyChainKey{{Name: "ci", PublicKey: tc.key}}}
-		err := supplychain.Validate(c, field.NewPath("spec")).ToAggregate()
+		err := supplychain.Validate(c, nil, field.NewPath("spec")).ToAggregate()
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), "spec.keys[ci].publicKey")) {
 			t.Errorf("%s: it says %v, want %q", name, err, tc.want)
 		}
@@ -192,7 +192,7 @@ func FuzzLook(f *testing.F) {
 	} {
 		f.Add(a.MediaType, a.Content, a.Signature)
 	}
-	keys := supplychain.KeysOf(class(ci, ci, platformv1alpha1.RequiredProof{Type: platformv1alpha1.ProofSignature}))
+	keys := supplychain.SignersOf(class(ci, ci, platformv1alpha1.RequiredProof{Type: platformv1alpha1.ProofSignature}), nil)
 	f.Fuzz(func(t *testing.T, mediaType string, content []byte, signature string) {
 		var e supplychain.Evidence
 		e.Look(&supplychain.Artifact{MediaType: mediaType, Content: content, Signature: signature}, digest, keys)
@@ -229,7 +229,7 @@ func TestLook_AtABundleBySigstoreGo(t *testing.T) {
 		Proofs: []platformv1alpha1.RequiredProof{{Type: platformv1alpha1.ProofSignature}},
 	}
 	var e supplychain.Evidence
-	e.Look(&supplychain.Artifact{MediaType: signtest.BundleType, Content: content}, "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef", supplychain.KeysOf(c))
+	e.Look(&supplychain.Artifact{MediaType: signtest.BundleType, Content: content}, "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef", supplychain.SignersOf(c, nil))
 	if _, missing := supplychain.Judge(c, &e, noon, false); len(missing) > 0 {
 		t.Errorf("it lacks %v", missing)
 	}

@@ -5,6 +5,7 @@ package fetch
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -215,7 +216,8 @@ func (r *reading) manifest(ref name.Reference) (string, error) {
 	told := ""
 	for i := range slices.Backward(manifest.Layers) {
 		layer := &manifest.Layers[i]
-		if !supplychain.Reads(string(layer.MediaType)) || r.seen[layer.Digest.String()+layer.Annotations[supplychain.SignatureAnnotation]] {
+		said := identity(layer)
+		if !supplychain.Reads(string(layer.MediaType)) || r.seen[said] {
 			continue
 		}
 		switch {
@@ -225,12 +227,23 @@ func (r *reading) manifest(ref name.Reference) (string, error) {
 			told = fmt.Sprintf("one has %d bytes, which is more than is read", layer.Size)
 			continue
 		}
-		r.seen[layer.Digest.String()+layer.Annotations[supplychain.SignatureAnnotation]] = true
+		r.seen[said] = true
 		if err := r.artifact(layer); err != nil {
 			return told, err
 		}
 	}
 	return told, nil
+}
+
+// identity tells an artifact from others: by its content, and by what stands of its signature beside that.
+func identity(layer *v1.Descriptor) string {
+	said := sha256.New()
+	for _, part := range []string{
+		supplychain.SignatureAnnotation, supplychain.CertificateAnnotation, supplychain.LoggedAnnotation, supplychain.StampedAnnotation,
+	} {
+		_, _ = fmt.Fprintf(said, "%q", layer.Annotations[part]) // a hash takes all
+	}
+	return layer.Digest.String() + string(said.Sum(nil))
 }
 
 // artifact reads one artifact, and hands it on.
@@ -245,6 +258,8 @@ func (r *reading) artifact(layer *v1.Descriptor) error {
 	r.left -= layer.Size
 	r.look(&supplychain.Artifact{
 		Digest: layer.Digest.String(), MediaType: string(layer.MediaType), Content: content, Signature: layer.Annotations[supplychain.SignatureAnnotation],
+		Certificate: layer.Annotations[supplychain.CertificateAnnotation], Logged: layer.Annotations[supplychain.LoggedAnnotation],
+		Stamped: layer.Annotations[supplychain.StampedAnnotation],
 	})
 	return nil
 }

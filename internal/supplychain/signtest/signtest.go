@@ -205,8 +205,17 @@ func Refer(image string, artifacts ...supplychain.Artifact) error {
 func with(manifest v1.Image, artifacts []supplychain.Artifact) (v1.Image, error) {
 	for _, a := range artifacts {
 		added := mutate.Addendum{Layer: static.NewLayer(bytes.Clone(a.Content), types.MediaType(a.MediaType)), MediaType: types.MediaType(a.MediaType)}
-		if a.Signature != "" {
-			added.Annotations = map[string]string{supplychain.SignatureAnnotation: a.Signature}
+		for annotation, value := range map[string]string{
+			supplychain.SignatureAnnotation: a.Signature, supplychain.CertificateAnnotation: a.Certificate,
+			supplychain.LoggedAnnotation: a.Logged, supplychain.StampedAnnotation: a.Stamped,
+		} {
+			if value == "" {
+				continue
+			}
+			if added.Annotations == nil {
+				added.Annotations = map[string]string{}
+			}
+			added.Annotations[annotation] = value
 		}
 		var err error
 		if manifest, err = mutate.Append(manifest, added); err != nil {

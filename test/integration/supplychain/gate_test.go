@@ -165,6 +165,47 @@ var _ = Describe("A class that bounds what a scan may have found", func() {
 	})
 })
 
+var _ = Describe("A class that lists who may sign without a key", func() {
+	It("names who signed in their place, and lets in what they sign themselves", func(ctx context.Context) {
+		image, env := image(), environment(ctx, signed, platformv1alpha1.RequiredProof{Type: platformv1alpha1.ProofSBOM})
+		changeClass(ctx, env, func(s *platformv1alpha1.SupplyChain) {
+			s.Keys, s.Identities = nil, []platformv1alpha1.SupplyChainIdentity{{Name: "release", Issuer: signtest.Issuer, Subject: signtest.Workflow}}
+		})
+		const fork = "https://github.com/evil/checkout/.github/workflows/release.yaml@refs/heads/main"
+		Expect(signtest.Refer(image, sigstore.Bundle(fork, digest(image), signtest.Sign, "{}"))).To(Succeed())
+		c := component(ctx, image, env)
+		Eventually(ctx, framework.Read(admin, c)).Should(waitsFor(platformv1alpha1.ReasonProofMissing,
+			"lacks Signature (one was signed by "+fork+" of issuer "+signtest.Issuer+", which is no identity of the class), SBOM (there is none)"))
+		Expect(signtest.Tag(image, "sig", sigstore.Simple(signtest.Workflow, digest(image)))).To(Succeed())
+		Expect(signtest.Refer(image, sigstore.Bundle(signtest.Workflow, digest(image), signtest.SPDX, `{"spdxVersion":"SPDX-2.3"}`))).To(Succeed())
+		Eventually(ctx, framework.Read(admin, c)).Should(promoted())
+		Expect(framework.Read(admin, release(c, 1))(ctx)).To(HaveField("Status.Proofs", And(HaveLen(2), HaveEach(And(
+			HaveField("Image", image), HaveField("Key", ""), HaveField("Identity", "release"), HaveField("Artifact", HavePrefix("sha256:")))))))
+	})
+
+	It("is refused where it lists nobody, or not all of who they are", func(ctx context.Context) {
+		class := framework.Class(framework.Name("keyless-"), platformv1alpha1.TierProduction)
+		class.Spec.SupplyChain = &platformv1alpha1.SupplyChain{Proofs: []platformv1alpha1.RequiredProof{signed}}
+		chain := class.Spec.SupplyChain
+		Expect(admin.Create(ctx, class, client.DryRunAll)).To(MatchError(ContainSubstring("supplyChain must have keys, identities or both")))
+		chain.Identities = []platformv1alpha1.SupplyChainIdentity{{Name: "release", Issuer: signtest.Issuer}}
+		Expect(admin.Create(ctx, class, client.DryRunAll)).To(MatchError(ContainSubstring("must have subject or subjectRegexp, and not both")))
+		chain.Identities[0].Subject, chain.Identities[0].SubjectRegexp = signtest.Workflow, ".*"
+		Expect(admin.Create(ctx, class, client.DryRunAll)).To(MatchError(ContainSubstring("must have subject or subjectRegexp, and not both")))
+		chain.Identities[0].Subject, chain.Identities[0].SubjectRegexp = "", "("
+		Expect(admin.Create(ctx, class, client.DryRunAll)).To(MatchError(ContainSubstring("spec.supplyChain.identities[release].subjectRegexp")))
+		chain.Identities[0].SubjectRegexp, chain.Identities[0].Issuer = "https://github[.]com/shop/.*", "http://issuer.example"
+		Expect(admin.Create(ctx, class, client.DryRunAll)).To(MatchError(ContainSubstring("issuer must begin with https://")))
+		chain.Identities[0].Issuer, chain.Proofs[0].Identities = signtest.Issuer, []string{"other"}
+		Expect(admin.Create(ctx, class, client.DryRunAll)).To(MatchError(ContainSubstring("identities of a proof must name identities of supplyChain")))
+		chain.Proofs[0].Identities = nil
+		chain.Proofs[0].Keys = []string{"ci"}
+		Expect(admin.Create(ctx, class, client.DryRunAll)).To(MatchError(ContainSubstring("keys of a proof must name keys of supplyChain")))
+		chain.Proofs[0].Keys = nil
+		Expect(admin.Create(ctx, class, client.DryRunAll)).To(Succeed())
+	})
+})
+
 var _ = Describe("A rollback to what entered before the class asked", func() {
 	// asking has the class ask of all images, of which it exempted one before.
 	asking := func(ctx context.Context, env string) {

@@ -8,6 +8,8 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -39,6 +41,8 @@ var (
 	away    atomic.Bool
 	// ci is the key of the platform, other is one that nobody knows.
 	ci, other = signtest.New(), signtest.New()
+	// sigstore gives certificates that the manager trusts.
+	sigstore = signtest.NewSigstore()
 )
 
 func TestSupplyChain(t *testing.T) {
@@ -66,7 +70,10 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() { Expect(cluster.Stop()).To(Succeed()) })
 	admin = cluster.Client
+	root := filepath.Join(GinkgoT().TempDir(), "trusted_root.json")
+	Expect(os.WriteFile(root, sigstore.Root(false), 0o600)).To(Succeed())
 	cluster.Configure = func(c *manager.Configuration) {
+		c.SupplyChain.TrustedRootFile = root
 		c.Registries = manager.RegistriesConfiguration{AllowedHosts: []string{"127.0.0.0/8"}}
 	}
 	Expect(cluster.StartManager(ctx)).To(Succeed())
