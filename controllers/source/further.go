@@ -95,28 +95,36 @@ func (r *Reconciler) further(ctx context.Context, c *platformv1alpha1.Component,
 			after.Message = fmt.Sprintf("None is built: more than %d %s.", build.MaxMarks, w.what)
 			continue
 		}
-		marks, known := build.DecodeMarks(kind.before, w.scope)
-		now := build.Marks{Scope: w.scope}
-		for i := range w.all {
-			one := &w.all[i]
-			if known && !marks.Has(one.mark) {
-				made, err := r.buildFurther(ctx, c, t, l, one, &room)
-				if err != nil {
-					return err
-				}
-				if !made {
-					f.left = true
-					continue
-				}
-			}
-			now.Of = append(now.Of, one.mark)
+		var err error
+		if *kind.after, err = r.fresh(ctx, c, t, l, f, w, kind.before, &room); err != nil {
+			return err
 		}
-		*kind.after = now.Encode()
 	}
 	if after != (platformv1alpha1.SourceSeen{}) {
 		f.seen = &after
 	}
 	return nil
+}
+
+// fresh makes Builds of those that are new, and returns which are known now: those that wait for room are not.
+func (r *Reconciler) fresh(ctx context.Context, c *platformv1alpha1.Component, t *turn, l *looked, f *finding, w *wanted, before string, room *int) (string, error) {
+	marks, known := build.DecodeMarks(before, w.scope)
+	now := build.Marks{Scope: w.scope}
+	for i := range w.all {
+		one := &w.all[i]
+		if known && !marks.Has(one.mark) {
+			made, err := r.buildFurther(ctx, c, t, l, one, room)
+			if err != nil {
+				return "", err
+			}
+			if !made {
+				f.left = true
+				continue
+			}
+		}
+		now.Of = append(now.Of, one.mark)
+	}
+	return now.Encode(), nil
 }
 
 // buildFurther makes the Build of a tag or a pull request, where there is none. False where there is no room for it now.
