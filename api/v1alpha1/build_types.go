@@ -115,11 +115,11 @@ type BuildSpec struct {
 	// commit that is built.
 	// +required
 	Commit BuildCommit `json:"commit,omitzero"`
-	// branch that the commit is of. Default: none; the Component does not run it by itself.
+	// branch that the commit is of; of a pull request, the one that is to be merged. Default: none; the Component does not run it by itself.
 	// +optional
 	// +kubebuilder:validation:MaxLength=255
 	Branch string `json:"branch,omitempty"`
-	// tag that stands on the commit. Default: none.
+	// tag that stands on the commit. Without a branch, it is the tag that is built. Default: none.
 	// +optional
 	// +kubebuilder:validation:MaxLength=255
 	Tag string `json:"tag,omitempty"`
@@ -349,6 +349,8 @@ type BuildStatus struct {
 // +kubebuilder:resource:shortName=bld,categories=towpath
 // +kubebuilder:printcolumn:name="Component",type=string,JSONPath=`.spec.component`
 // +kubebuilder:printcolumn:name="Branch",type=string,JSONPath=`.spec.branch`
+// +kubebuilder:printcolumn:name="Tag",type=string,JSONPath=`.spec.tag`,priority=1
+// +kubebuilder:printcolumn:name="Request",type=integer,JSONPath=`.spec.pullRequest.number`,priority=1
 // +kubebuilder:printcolumn:name="Commit",type=string,JSONPath=`.spec.commit.sha`,priority=1
 // +kubebuilder:printcolumn:name="Result",type=string,JSONPath=`.status.result`
 // +kubebuilder:printcolumn:name="Image",type=string,JSONPath=`.status.image`

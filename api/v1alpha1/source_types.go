@@ -31,6 +31,18 @@ const (
 	TriggerNone SourceTrigger = "None"
 )
 
+// SourcePullRequests says which pull requests are built.
+// +kubebuilder:validation:Enum=None;SameRepository
+type SourcePullRequests string
+
+const (
+	// PullRequestsNone builds none.
+	PullRequestsNone SourcePullRequests = "None"
+	// PullRequestsSameRepository builds those whose commits stand on a branch of the repository itself: whoever may push there made them. Those of
+	// forks, which anybody may open, are never built in the cluster.
+	PullRequestsSameRepository SourcePullRequests = "SameRepository"
+)
+
 // Source is where a Component is built from. Where the Component names no image, it runs that of the newest successful Build of
 // its branch.
 // +kubebuilder:validation:XValidation:rule="has(self.trigger) && self.trigger == 'None' || has(self.engine) && self.engine in ['GitHubActions', 'External'] || has(self.repository)",message="repository must be set where Towpath is to build"
@@ -56,6 +68,23 @@ type Source struct {
 	// +kubebuilder:validation:MaxLength=256
 	// +kubebuilder:validation:XValidation:rule="!self.startsWith('/') && !self.split('/').exists(p, p == '..' || p == '.' || p == '')",message="path must be relative, without . and .., such as services/checkout"
 	Path string `json:"path,omitempty"`
+	// tags are patterns of tags that are built too, once each: those that are set, or moved, after the repository was first asked with these
+	// patterns. * stands for any text without a slash, ** for any text. What is built is not deployed by itself, and its image has another tag than that
+	// of the branch. At most 1000 tags may match. Default: none; with engine GitHubActions, all.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=128
+	// +kubebuilder:validation:items:Pattern=`^[a-zA-Z0-9._/@*][-a-zA-Z0-9._/@*]*$`
+	Tags []string `json:"tags,omitempty"`
+	// pullRequests says which pull requests are built too: each new commit of one that is open, or comes, after the repository was first asked with
+	// this. Their stages get the pipeline's secrets, but what is built is never deployed, and its image has a tag of its own. A new commit takes the
+	// place of an older one of the same request; one of them runs at a time, beside what the branch brings. Default: None; with engine GitHubActions,
+	// those into the branch, of forks without secrets, as GitHub has it.
+	// +optional
+	PullRequests SourcePullRequests `json:"pullRequests,omitempty"`
 	// secretRef names the Secret with the credentials of the repository, in the workload namespace where Builds run: username and
 	// password, or identity (a private SSH key) and known_hosts. Default: none, the repository is public.
 	// +optional
@@ -83,7 +112,7 @@ type Source struct {
 	// +kubebuilder:validation:Pattern=`^[a-z]([-a-z0-9]*[a-z0-9])?$`
 	Environment string `json:"environment,omitempty"`
 	// image is where the pipeline pushes to, without a tag: [host[:port]/]path. Scripts know it as TOWPATH_IMAGE, with the commit as
-	// its tag. Required where a pipeline runs.
+	// its tag, behind tag- where a tag is built, and behind pr-, its number and a hyphen where a pull request is. Required where a pipeline runs.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=255
@@ -128,6 +157,24 @@ type SourcePipelineStatus struct {
 	Message string `json:"message,omitempty"`
 }
 
+// SourceSeen is what a repository had of tags and pull requests. Its texts are for machines: short hashes, by which one is known again.
+type SourceSeen struct {
+	// tags that match the patterns of the source, with their commits, and a hash of the patterns.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=8192
+	Tags string `json:"tags,omitempty"`
+	// pullRequests whose commit stands on a branch of the repository, with these commits.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=8192
+	PullRequests string `json:"pullRequests,omitempty"`
+	// message says why tags or pull requests are not built. Absent where they are.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
+}
+
 // SourceStatus is what Towpath knows of a Component's repository. It is written when something changes, and not each time that the
 // repository is asked.
 type SourceStatus struct {
@@ -146,6 +193,10 @@ type SourceStatus struct {
 	// headSince is when it was first seen there.
 	// +optional
 	HeadSince *metav1.Time `json:"headSince,omitempty"`
+	// seen is what the repository had of tags and pull requests when it was asked last, by which those that are new are known. Absent where neither
+	// is built.
+	// +optional
+	Seen *SourceSeen `json:"seen,omitempty"`
 	// reason is why the repository could not be asked. Absent where it could.
 	// +optional
 	// +kubebuilder:validation:MaxLength=128

@@ -126,7 +126,11 @@ func (r *Reconciler) gone(ctx context.Context, b *platformv1alpha1.Build) bool {
 
 // trim deletes a Build that has ended where enough newer ones are there, and nothing names it.
 func (r *Reconciler) trim(ctx context.Context, s *scope) error {
-	if !build.Superfluous(s.build, s.builds, nil) {
+	branch := ""
+	if s.component != nil && s.component.Spec.Source != nil {
+		branch = build.Branch(s.component.Spec.Source)
+	}
+	if !build.Superfluous(s.build, s.builds, branch, nil) {
 		return nil
 	}
 	named := sets.New[string]()
@@ -149,7 +153,7 @@ func (r *Reconciler) trim(ctx context.Context, s *scope) error {
 	for i := range releases.Items {
 		named.Insert(releases.Items[i].Spec.Build)
 	}
-	if !build.Superfluous(s.build, s.builds, named) {
+	if !build.Superfluous(s.build, s.builds, branch, named) {
 		return nil
 	}
 	err := r.Delete(ctx, s.build, client.Preconditions{UID: &s.build.UID, ResourceVersion: &s.build.ResourceVersion})

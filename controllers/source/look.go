@@ -31,8 +31,18 @@ type finding struct {
 	message string
 	// soon has it asked again after a moment, without anything written. Zero is not so.
 	soon time.Duration
+	// seen is what there is of tags and pull requests; nil where neither is asked for. left says that some wait for room.
+	seen *platformv1alpha1.SourceSeen
+	left bool
 	// pipeline is how the workflow in the repository compares with the golden path; nil where it is not compared.
 	pipeline *platformv1alpha1.SourcePipelineStatus
+}
+
+// looked is what a repository has, and what there is of it.
+type looked struct {
+	repository gitsource.Repository
+	references gitsource.References
+	builds     *known
 }
 
 // look asks the repository, and makes a Build where there is none of what it has, or compares the workflow that builds elsewhere.
@@ -41,17 +51,32 @@ func (r *Reconciler) look(ctx context.Context, c *platformv1alpha1.Component, t 
 	if err != nil {
 		return found("", err)
 	}
-	head, err := r.Git.Head(ctx, repository)
+	references, err := r.Git.References(ctx, repository)
 	if err != nil {
 		return found("", err)
 	}
 	if !Builds(c) {
-		return r.compare(ctx, c, t, repository, head)
+		return r.compare(ctx, c, t, repository, references.Head)
 	}
 	builds, err := r.builds(ctx, c, t)
 	if err != nil {
 		return nil, err
 	}
+	l := &looked{repository, references, builds}
+	f, err := r.branch(ctx, c, t, l)
+	if err != nil || f.failed {
+		return f, err
+	}
+	// What is deployed comes first.
+	if err := r.further(ctx, c, t, l, f); err != nil {
+		return found(f.head, err)
+	}
+	return f, nil
+}
+
+// branch makes a Build of the head of the branch, where there is none.
+func (r *Reconciler) branch(ctx context.Context, c *platformv1alpha1.Component, t *turn, l *looked) (*finding, error) {
+	head, builds, repository := l.references.Head, l.builds, l.repository
 	if builds.of(head.SHA) {
 		return &finding{head: head.SHA}, nil
 	}
@@ -67,6 +92,7 @@ func (r *Reconciler) look(ctx context.Context, c *platformv1alpha1.Component, t 
 		questions = []string{last, from}
 	}
 	var news gitsource.Range
+	var err error
 	for _, since := range questions {
 		if news, err = r.Git.Range(ctx, repository, gitsource.Question{From: since, Path: path}); err != nil {
 			return found(head.SHA, err)
@@ -84,7 +110,7 @@ func (r *Reconciler) look(ctx context.Context, c *platformv1alpha1.Component, t 
 			return &finding{head: news.SHA}, nil
 		}
 	}
-	if t.built, err = r.create(ctx, c, r.build(c, &news, from, t.pull(news.SHA)), builds.overtaken); err != nil {
+	if t.built, err = r.create(ctx, c, r.build(c, &news, from, t.pull(news.SHA)), builds.passed(news.SHA)); err != nil {
 		return nil, err
 	}
 	t.builtAt = time.Now()
@@ -121,6 +147,30 @@ type known struct {
 	// overtaken are those that were cancelled before a later one, and count for nothing: where the branch is forced back to such a commit,
 	// it is built again. One that was cancelled as the last of the branch is not among them: whoever cancelled it meant it.
 	overtaken []*platformv1alpha1.Build
+	// further are those of tags and pull requests.
+	further []*platformv1alpha1.Build
+}
+
+// open is how many of tags and pull requests have not ended.
+func (k *known) open() int {
+	n := 0
+	for _, b := range k.further {
+		if b.Status.Result == "" && b.Spec.Result == "" {
+			n++
+		}
+	}
+	return n
+}
+
+// passed are those of a commit that were overtaken.
+func (k *known) passed(sha string) sets.Set[types.UID] {
+	passed := sets.New[types.UID]()
+	for _, b := range k.overtaken {
+		if b.Spec.Commit.SHA == sha {
+			passed.Insert(b.UID)
+		}
+	}
+	return passed
 }
 
 // builds lists them, with the one that was made last, which the cache may not show yet.
@@ -132,8 +182,12 @@ func (r *Reconciler) builds(ctx context.Context, c *platformv1alpha1.Component, 
 	k := &known{}
 	add := func(b *platformv1alpha1.Build) {
 		owner := metav1.GetControllerOf(b)
-		if b.Spec.Branch == build.Branch(c.Spec.Source) && (owner == nil || owner.UID == c.UID) {
+		switch branch := build.Branch(c.Spec.Source); {
+		case owner != nil && owner.UID != c.UID:
+		case b.Spec.Branch == branch:
 			k.items = append(k.items, b)
+		case build.Further(b, branch):
+			k.further = append(k.further, b)
 		}
 	}
 	cached := false
@@ -250,23 +304,18 @@ func (r *Reconciler) believed(when time.Time) *metav1.Time {
 }
 
 // create makes a Build. Its name tells the commit, so that nobody makes it twice; where another commit, or another branch, has that
-// name already, a hash of both follows. Where that too is of a Build that was overtaken, the hash is of those as well.
-func (r *Reconciler) create(ctx context.Context, c *platformv1alpha1.Component, b *platformv1alpha1.Build, overtaken []*platformv1alpha1.Build) (*platformv1alpha1.Build, error) {
+// name already, a hash of both follows. Where that too is of one of passed, Builds that were overtaken, the hash is of those as well.
+func (r *Reconciler) create(ctx context.Context, c *platformv1alpha1.Component, b *platformv1alpha1.Build, passed sets.Set[types.UID]) (*platformv1alpha1.Build, error) {
 	if err := controllerutil.SetControllerReference(c, b, r.Scheme()); err != nil {
 		return nil, fmt.Errorf("owning Build %s: %w", b.Name, err)
 	}
-	passed := sets.New[types.UID]()
-	for _, o := range overtaken {
-		if o.Spec.Commit.SHA == b.Spec.Commit.SHA {
-			passed.Insert(o.UID)
-		}
-	}
-	for _, name := range names(b, passed) {
+	branch := build.Branch(c.Spec.Source)
+	for _, name := range names(b, branch, passed) {
 		made := b.DeepCopy()
 		made.Name = name
 		err := r.Create(ctx, made, fieldOwner)
 		if err == nil {
-			r.tell(c, "Normal", "BuildCreated", fmt.Sprintf("Build %s of commit %s on branch %s", name, made.Spec.Commit.SHA, made.Spec.Branch))
+			r.tell(c, "Normal", "BuildCreated", fmt.Sprintf("Build %s of commit %s %s", name, made.Spec.Commit.SHA, where(made, branch)))
 			return made, nil
 		}
 		if !apierrors.IsAlreadyExists(err) {
@@ -277,7 +326,7 @@ func (r *Reconciler) create(ctx context.Context, c *platformv1alpha1.Component, 
 			return nil, fmt.Errorf("reading Build %s: %w", name, err)
 		}
 		owner := metav1.GetControllerOf(&live)
-		if live.Spec.Component == b.Spec.Component && live.Spec.Commit.SHA == b.Spec.Commit.SHA && live.Spec.Branch == b.Spec.Branch &&
+		if live.Spec.Component == b.Spec.Component && live.Spec.Commit.SHA == b.Spec.Commit.SHA && where(&live, branch) == where(b, branch) &&
 			(owner == nil || owner.UID == c.UID) && !passed.Has(live.UID) {
 			return &live, nil
 		}
@@ -285,14 +334,31 @@ func (r *Reconciler) create(ctx context.Context, c *platformv1alpha1.Component, 
 	return nil, fmt.Errorf("the names of Build %s/%s are taken by other Builds", b.Namespace, b.Name)
 }
 
-// names are those that a Build may have, the first of which is free being its own. passed are the Builds of its commit that were overtaken.
-func names(b *platformv1alpha1.Build, passed sets.Set[types.UID]) []string {
+// where says what a Build is of beside its commit.
+func where(b *platformv1alpha1.Build, branch string) string {
+	switch {
+	case !build.Further(b, branch):
+		return "on branch " + b.Spec.Branch
+	case b.Spec.PullRequest != nil:
+		return fmt.Sprintf("of pull request %d", b.Spec.PullRequest.Number)
+	default:
+		return "of tag " + b.Spec.Tag
+	}
+}
+
+// names are those that a Build may have, the first of which is free being its own. That of a tag or a pull request leaves the plain one to the branch,
+// which may come to its commit. passed are the Builds of its commit that were overtaken.
+func names(b *platformv1alpha1.Build, branch string, passed sets.Set[types.UID]) []string {
 	hashed := func(text string) string {
 		sum := sha256.Sum256([]byte(text))
 		return b.Name + "-" + hex.EncodeToString(sum[:4])
 	}
 	of := b.Spec.Commit.SHA + " " + b.Spec.Branch
 	all := []string{b.Name, hashed(of)}
+	if build.Further(b, branch) {
+		of = b.Spec.Commit.SHA + " " + where(b, branch)
+		all = []string{hashed(of), hashed(of + " ")} // another one may have the first hash
+	}
 	if len(passed) > 0 {
 		all = append(all, hashed(fmt.Sprint(of, sets.List(passed))))
 	}

@@ -127,7 +127,7 @@ const (
 	answerForm      = "the content type must be application/json"
 	answerMalformed = "the body is not the JSON of an event"
 	answerAgain     = "ignored: it was taken before"
-	answerElse      = "ignored: it is of another repository or branch, or of nothing that is built"
+	answerElse      = "ignored: it is of another repository, or of a branch, tag or pull request that is not built"
 	answerTaken     = "the repository is asked"
 )
 
@@ -253,9 +253,9 @@ func (r *Receiver) admit(name types.NamespacedName, s *sender, sum [sha256.Size]
 	return true, true
 }
 
-// about are the Components that an event is about: its own, and others in the same namespace that are built from the same branch.
+// about are the Components that an event is about: those in the same namespace that are built from the same repository, and have built what it is of.
 func (r *Receiver) about(ctx context.Context, component *platformv1alpha1.Component, said gitevent.Event) ([]*platformv1alpha1.Component, error) {
-	if said.Branch == "" || said.Branch != build.Branch(component.Spec.Source) || !said.Names(component.Spec.Source.Repository) {
+	if said.SHA == "" || !said.Names(component.Spec.Source.Repository) {
 		return nil, nil
 	}
 	var all platformv1alpha1.ComponentList
@@ -265,11 +265,24 @@ func (r *Receiver) about(ctx context.Context, component *platformv1alpha1.Compon
 	var about []*platformv1alpha1.Component
 	for i := range all.Items {
 		c := &all.Items[i]
-		if r.asks(c) && c.Spec.Source.Repository == component.Spec.Source.Repository && build.Branch(c.Spec.Source) == said.Branch {
+		if r.asks(c) && c.Spec.Source.Repository == component.Spec.Source.Repository && concerns(c, said) {
 			about = append(about, c)
 		}
 	}
 	return about, nil
+}
+
+// concerns says whether an event is of something that a Component has built.
+func concerns(c *platformv1alpha1.Component, said gitevent.Event) bool {
+	source := c.Spec.Source
+	switch {
+	case said.Branch != "":
+		return said.Branch == build.Branch(source)
+	case said.Tag != "":
+		return Builds(c) && build.TagMatches(source.Tags, said.Tag)
+	default: // a pull request that is open
+		return Builds(c) && source.PullRequests == platformv1alpha1.PullRequestsSameRepository
+	}
 }
 
 // call has the repositories of Components asked.

@@ -43,6 +43,9 @@ type turn struct {
 	// called says that somebody told of a new commit, also while the repository was being asked.
 	called bool
 
+	// left says that tags or pull requests wait for room.
+	left bool
+
 	// built is the Build that was made last, which the cache may not show yet.
 	built   *platformv1alpha1.Build
 	builtAt time.Time
@@ -69,7 +72,7 @@ func (s *Schedule) begin(c *platformv1alpha1.Component) (*turn, time.Duration) {
 	case t.asking:
 		return nil, busy
 	case t.generation != c.Generation, t.called, t.due.IsZero():
-	case t.trigger == platformv1alpha1.TriggerWebhook && t.failures == 0:
+	case t.trigger == platformv1alpha1.TriggerWebhook && t.failures == 0 && !t.left:
 		return nil, 0
 	case t.due.After(now):
 		return nil, t.due.Sub(now)
@@ -109,11 +112,12 @@ func (t *turn) End(found *finding, err error) time.Duration {
 		return 0
 	}
 	wait := t.wait(found)
+	t.left = found.left
 	t.due = time.Now().Add(wait)
 	if t.called {
 		return busy
 	}
-	if t.trigger == platformv1alpha1.TriggerWebhook && t.failures == 0 {
+	if t.trigger == platformv1alpha1.TriggerWebhook && t.failures == 0 && !t.left {
 		return 0
 	}
 	return wait
@@ -154,8 +158,8 @@ func (s *Schedule) Forget(key types.NamespacedName) {
 // maxPulls is how many pull requests are remembered of a Component.
 const maxPulls = 32
 
-// Call has the repository of a Component asked at its next turn, which is now. A pull request goes with the commit that merged it,
-// if that is what the repository says.
+// Call has the repository of a Component asked at its next turn, which is now. A pull request goes with the commit that merged it, or with its newest
+// one, if that is what the repository says.
 func (s *Schedule) Call(c *platformv1alpha1.Component, sha string, pull *platformv1alpha1.BuildPullRequest) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

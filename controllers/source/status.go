@@ -57,12 +57,21 @@ func fields(s *platformv1alpha1.SourceStatus) any {
 	if s == nil {
 		return nil
 	}
-	all := map[string]any{"repository": s.Repository, "branch": s.Branch, "head": nil, "headSince": nil, "reason": nil, "message": nil, "pipeline": nil}
+	all := map[string]any{"repository": s.Repository, "branch": s.Branch, "head": nil, "headSince": nil, "reason": nil, "message": nil, "pipeline": nil, "seen": nil}
 	if s.Head != "" {
 		all["head"], all["headSince"] = s.Head, s.HeadSince
 	}
 	if s.Reason != "" {
 		all["reason"], all["message"] = s.Reason, s.Message
+	}
+	if s.Seen != nil {
+		seen := map[string]any{"tags": nil, "pullRequests": nil, "message": nil}
+		for name, text := range map[string]string{"tags": s.Seen.Tags, "pullRequests": s.Seen.PullRequests, "message": s.Seen.Message} {
+			if text != "" {
+				seen[name] = text
+			}
+		}
+		all["seen"] = seen
 	}
 	if p := s.Pipeline; p != nil {
 		pipeline := map[string]any{"state": p.State, "revision": nil, "message": nil}
@@ -84,14 +93,14 @@ func (r *Reconciler) status(c *platformv1alpha1.Component, before *platformv1alp
 	}
 	after := &platformv1alpha1.SourceStatus{Repository: c.Spec.Source.Repository, Branch: build.Branch(c.Spec.Source)}
 	if before != nil && before.Repository == after.Repository && before.Branch == after.Branch {
-		after.Head, after.HeadSince, after.Pipeline = before.Head, before.HeadSince, before.Pipeline
+		after.Head, after.HeadSince, after.Pipeline, after.Seen = before.Head, before.HeadSince, before.Pipeline, before.Seen
 	}
 	if found.head != "" && found.head != after.Head {
 		now := metav1.NewTime(r.Clock.Now()).Rfc3339Copy()
 		after.Head, after.HeadSince = found.head, &now
 	}
 	if !found.failed {
-		after.Pipeline = found.pipeline
+		after.Pipeline, after.Seen = found.pipeline, found.seen
 	}
 	if found.failed {
 		after.Reason, after.Message = string(found.reason), condition.Clip(found.message, maxMessage)

@@ -214,5 +214,6 @@ func (r *Reconciler) generate(c *platformv1alpha1.Component, compiled *template.
 	}
 	return actions.Generate(actions.Input{
 		Component: in.Component, Parameters: parameters, Branch: in.Component.Branch, Image: source.Image, Plan: plan, Config: r.Workflows.Config,
+		Tags: source.Tags, PullRequests: source.PullRequests,
 	})
 }

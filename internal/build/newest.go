@@ -18,6 +18,11 @@ func Branch(source *platformv1alpha1.Source) string {
 	return cmp.Or(source.Branch, "main")
 }
 
+// Further says whether a Build is of a tag or an open pull request, and not of a branch: what Towpath makes where a source asks for them.
+func Further(b *platformv1alpha1.Build, branch string) bool {
+	return b.Spec.Branch == "" && b.Spec.Tag != "" || Request(b, branch) != 0
+}
+
 // Name is the first name of a Build of a commit, whose hash is complete: where another one has it, something follows.
 func Name(component, sha string) string { return component + "-" + sha[:12] }
 

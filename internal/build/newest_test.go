@@ -103,3 +103,31 @@ func TestCommit_LeavesOutATimeThatIsNotBelieved(t *testing.T) {
 		t.Errorf("it is %v", commit)
 	}
 }
+
+func TestNewest_IsNeverOfATagOrAPullRequest(t *testing.T) {
+	made := func(name, branch string, how ...func(*platformv1alpha1.Build)) platformv1alpha1.Build {
+		b := platformv1alpha1.Build{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "team-shop", CreationTimestamp: at(1)}}
+		b.Spec = platformv1alpha1.BuildSpec{Component: "checkout", Branch: branch, Commit: platformv1alpha1.BuildCommit{SHA: name}}
+		b.Status.Result, b.Status.Image = platformv1alpha1.BuildSucceeded, "registry.example/shop/checkout:"+name
+		for _, do := range how {
+			do(&b)
+		}
+		return b
+	}
+	c := &platformv1alpha1.Component{ObjectMeta: metav1.ObjectMeta{Name: "checkout", Namespace: "team-shop"}}
+	c.Spec.Source = &platformv1alpha1.Source{Branch: "main", Repository: "https://git.example/shop/checkout"}
+	further := []platformv1alpha1.Build{made("1", "", tagged("v1")), made("2", "fix", of(7)), made("3", "mallory:main", of(8))}
+	for i := range further {
+		if !build.Further(&further[i], "main") {
+			t.Errorf("%s is taken for one of the branch", further[i].Name)
+		}
+	}
+	c.Status.Source = &platformv1alpha1.SourceStatus{Repository: c.Spec.Source.Repository, Branch: "main", Head: "2"} // the request was merged as it is
+	if got := build.Newest(c, further); got != nil {
+		t.Errorf("it is %s", got.Name)
+	}
+	merged := made("0", "main", of(7), tagged("v1"))
+	if got := build.Newest(c, append(further, merged)); got == nil || got.Name != "0" || build.Further(got, "main") {
+		t.Errorf("it is %v, and not what the request brought to the branch", got)
+	}
+}

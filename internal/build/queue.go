@@ -24,7 +24,8 @@ type Turn struct {
 
 // TurnOf finds the turn of a Build among all Builds of its Component, which is built from a branch. One runs at a time. With NewestWins, a
 // Build of the same branch, tag and pull request which was made later takes the place of an earlier one; those that were merged into the
-// branch make no difference. Builds of different branches wait for each other with either.
+// branch make no difference. Builds of different branches wait for each other with either. Those of open pull requests have a place of their own, in
+// which one runs at a time: what is deployed does not wait for them. Of one request only the newest matters, whatever the concurrency.
 func TurnOf(b *platformv1alpha1.Build, all []platformv1alpha1.Build, branch string, concurrency platformv1alpha1.PipelineConcurrency) Turn {
 	var turn Turn
 	for i := range all {
@@ -32,9 +33,13 @@ func TurnOf(b *platformv1alpha1.Build, all []platformv1alpha1.Build, branch stri
 		if other.UID == b.UID || other.Spec.Component != b.Spec.Component || other.Spec.Result != "" || other.Status.Result != "" || !other.DeletionTimestamp.IsZero() {
 			continue
 		}
+		request := Request(b, branch) != 0
+		if request != (Request(other, branch) != 0) {
+			continue
+		}
 		later := Made(other, b) > 0
 		switch {
-		case later && concurrency != platformv1alpha1.ConcurrencyQueue && line(other, branch) == line(b, branch):
+		case later && (request || concurrency != platformv1alpha1.ConcurrencyQueue) && line(other, branch) == line(b, branch):
 			if turn.Overtaken == "" {
 				turn.Overtaken = other.Name
 			}
@@ -49,6 +54,9 @@ func TurnOf(b *platformv1alpha1.Build, all []platformv1alpha1.Build, branch stri
 
 // line is what Builds have in common of which only the newest matters.
 func line(b *platformv1alpha1.Build, branch string) string {
+	if number := Request(b, branch); number != 0 {
+		return fmt.Sprintf("request %d", number) // the branch of a request may be called otherwise by now
+	}
 	return fmt.Sprintf("%q %q %d", b.Spec.Branch, b.Spec.Tag, Request(b, branch))
 }
 
@@ -67,13 +75,15 @@ func Recorded(b *platformv1alpha1.Build, all []platformv1alpha1.Build) *platform
 	return nil
 }
 
-// Superfluous says whether a finished Build may go: Kept others of its Component were made later and have ended, and nothing names it.
-func Superfluous(b *platformv1alpha1.Build, all []platformv1alpha1.Build, named sets.Set[string]) bool {
+// Superfluous says whether a finished Build may go: Kept others of its Component, which is built from a branch, were made later and have ended, and
+// nothing names it. Those of open pull requests count by themselves: many of them leave what the branch brought.
+func Superfluous(b *platformv1alpha1.Build, all []platformv1alpha1.Build, branch string, named sets.Set[string]) bool {
 	if b.Status.Result == "" || named.Has(b.Name) {
 		return false
 	}
 	ended := slices.DeleteFunc(slices.Clone(all), func(o platformv1alpha1.Build) bool {
-		return o.Status.Result == "" || o.Spec.Component != b.Spec.Component || !o.DeletionTimestamp.IsZero() || Made(&o, b) <= 0
+		return o.Status.Result == "" || o.Spec.Component != b.Spec.Component || !o.DeletionTimestamp.IsZero() || Made(&o, b) <= 0 ||
+			(Request(&o, branch) != 0) != (Request(b, branch) != 0)
 	})
 	return len(ended) >= Kept
 }

@@ -33,6 +33,8 @@ func of(number int64) func(*v1alpha1.Build) {
 	return func(b *v1alpha1.Build) { b.Spec.PullRequest = &v1alpha1.BuildPullRequest{Number: number} }
 }
 
+func tagged(name string) func(*v1alpha1.Build) { return func(b *v1alpha1.Build) { b.Spec.Tag = name } }
+
 func TestTurnOf(t *testing.T) {
 	const newest, queue = v1alpha1.ConcurrencyNewestWins, v1alpha1.ConcurrencyQueue
 	for _, c := range []struct {
@@ -57,6 +59,12 @@ func TestTurnOf(t *testing.T) {
 		{"of none and of a merged one", 0, []v1alpha1.Build{queued(1, "main"), queued(5, "main", of(13))}, newest, build.Turn{Overtaken: "b05"}},
 		{"of requests that are open", 1, []v1alpha1.Build{queued(1, "fork", of(12)), queued(5, "fork", of(13))}, newest, build.Turn{Behind: "b01"}},
 		{"of the same open request", 0, []v1alpha1.Build{queued(1, "fork", of(12)), queued(5, "fork", of(12))}, newest, build.Turn{Overtaken: "b05"}},
+		{"what is deployed does not wait for open requests", 1, []v1alpha1.Build{queued(1, "fix", of(12), begun), queued(5, "main")}, newest, build.Turn{}},
+		{"nor an open request for what is deployed", 1, []v1alpha1.Build{queued(1, "main", begun), queued(5, "fix", of(12))}, queue, build.Turn{}},
+		{"of the same open request, with a queue", 0, []v1alpha1.Build{queued(1, "fix", of(12), begun), queued(5, "fix", of(12))}, queue, build.Turn{Overtaken: "b05"}},
+		{"of the same open request, whose branch was renamed", 0, []v1alpha1.Build{queued(1, "fix", of(12)), queued(5, "fixed", of(12))}, newest, build.Turn{Overtaken: "b05"}},
+		{"a tag waits for the branch", 1, []v1alpha1.Build{queued(1, "main", begun), queued(5, "", tagged("v1"))}, newest, build.Turn{Behind: "b01"}},
+		{"a tag takes no place of the branch's, nor of another tag's", 0, []v1alpha1.Build{queued(1, "", tagged("v1")), queued(5, "main"), queued(7, "", tagged("v2"))}, newest, build.Turn{}},
 		{"one that runs waits for nobody", 1, []v1alpha1.Build{queued(1, "x"), queued(5, "main", begun)}, newest, build.Turn{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -74,7 +82,7 @@ func TestSuperfluous(t *testing.T) {
 	}
 	count := func(named ...string) (names []string) {
 		for i := range all {
-			if build.Superfluous(&all[i], all, sets.New(named...)) {
+			if build.Superfluous(&all[i], all, "main", sets.New(named...)) {
 				names = append(names, all[i].Name)
 			}
 		}
@@ -83,6 +91,14 @@ func TestSuperfluous(t *testing.T) {
 	if got := fmt.Sprint(count()); got != "[b00 b02 b04]" {
 		t.Errorf("%s", got)
 	}
+	branch := len(all)
+	for n := range build.Kept + 1 {
+		all = append(all, queued(60+2*n, "fix", ended, of(int64(n+1))))
+	}
+	if got := fmt.Sprint(count()); got != "[b00 b02 b04 b60]" {
+		t.Errorf("%s: open requests count by themselves", got)
+	}
+	all = all[:branch]
 	if got := fmt.Sprint(count("b00", "b02")); got != "[b04]" {
 		t.Errorf("%s: what something names stays", got)
 	}

@@ -2,6 +2,7 @@ package gitevent
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -21,6 +22,7 @@ func github(kind string, body []byte) (Event, error) {
 			Merged bool
 			SHA    string `json:"merge_commit_sha"`
 			Base   struct{ Ref string }
+			Head   struct{ SHA string }
 			Opened moment `json:"created_at"`
 			At     moment `json:"merged_at"`
 		} `json:"pull_request"`
@@ -31,7 +33,10 @@ func github(kind string, body []byte) (Event, error) {
 	out := Event{Repositories: []string{e.Repository.CloneURL, e.Repository.SSHURL, e.Repository.HTMLURL}}
 	switch pull := e.PullRequest; {
 	case kind == "push":
-		out.Branch, out.SHA = branchOf(e.Ref), e.After
+		out.SHA = e.After
+		out.named(e.Ref)
+	case kind == "pull_request" && slices.Contains([]string{"opened", "reopened", "synchronize", "synchronized"}, e.Action):
+		out.SHA, out.Pull = pull.Head.SHA, &Pull{Number: pull.Number, Title: pull.Title, OpenedAt: time.Time(pull.Opened)}
 	case kind == "pull_request" && e.Action == "closed" && pull.Merged:
 		out.Branch, out.SHA = pull.Base.Ref, pull.SHA
 		out.Pull = &Pull{Number: pull.Number, Title: pull.Title, OpenedAt: time.Time(pull.Opened), MergedAt: time.Time(pull.At)}
@@ -54,6 +59,8 @@ func gitlab(body []byte) (Event, error) {
 			Title  string
 			Action string
 			SHA    string `json:"merge_commit_sha"`
+			// Before is there where an update brings commits.
+			Before string `json:"oldrev"`
 			Branch string `json:"target_branch"`
 			Opened moment `json:"created_at"`
 			// Older servers do not say when it was merged, but when it was last changed, which is by that.
@@ -68,8 +75,11 @@ func gitlab(body []byte) (Event, error) {
 	}
 	out := Event{Repositories: []string{e.Project.HTTP, e.Project.SSH, e.Project.Web}}
 	switch a := e.Attributes; {
-	case e.Kind == "push":
-		out.Branch, out.SHA = branchOf(e.Ref), e.After
+	case e.Kind == "push", e.Kind == "tag_push":
+		out.SHA = e.After
+		out.named(e.Ref)
+	case e.Kind == "merge_request" && (a.Action == "open" || a.Action == "reopen" || a.Action == "update" && a.Before != ""):
+		out.SHA, out.Pull = a.Last.ID, &Pull{Number: a.Number, Title: a.Title, OpenedAt: time.Time(a.Opened)}
 	case e.Kind == "merge_request" && a.Action == "merge":
 		out.Branch, out.SHA = a.Branch, a.SHA
 		if out.SHA == "" {

@@ -44,13 +44,14 @@ var (
 type Event struct {
 	// Repositories are the addresses by which the sender knows the repository.
 	Repositories []string
-	// Branch has a new commit, which is SHA; both are empty for an event of anything else.
-	Branch, SHA string
-	// Pull is the pull request that was merged; nil for none.
+	// SHA is the commit that is new on Branch, on which Tag was set, or which is the newest of a pull request that is open. At most one of them is
+	// there, and SHA is empty for an event of anything else.
+	SHA, Branch, Tag string
+	// Pull is the pull request that was merged into Branch, or is open where there are neither Branch nor Tag; nil for none.
 	Pull *Pull
 }
 
-// Pull is a pull request that was merged. Its times are as the sender says, zero where it does not.
+// Pull is a pull request. Its times are as the sender says, zero where it does not.
 type Pull struct {
 	Number             int64
 	Title              string
@@ -165,8 +166,8 @@ func tooDeep(body []byte) bool {
 
 // bounded leaves out what is no commit, and makes the rest fit to be shown.
 func (e Event) bounded(now time.Time) Event {
-	if !isSHA(e.SHA) || e.Branch == "" {
-		e.Branch, e.SHA, e.Pull = "", "", nil
+	if !isSHA(e.SHA) || e.Branch == "" && e.Tag == "" && (e.Pull == nil || e.Pull.Number < 1) {
+		e.SHA, e.Branch, e.Tag, e.Pull = "", "", "", nil
 	}
 	if e.Pull != nil {
 		e.Pull.Title = gittext.Line(e.Pull.Title, 256)
@@ -214,20 +215,29 @@ func path(address string) string {
 	return strings.ToLower(strings.Trim(strings.TrimSuffix(strings.TrimRight(rest, "/"), ".git"), "/"))
 }
 
-// branchOf is the branch of a ref; empty for a tag.
-func branchOf(ref string) string {
-	branch, ok := strings.CutPrefix(ref, "refs/heads/")
-	if !ok {
-		return ""
+// named gives an event the branch or the tag of a ref.
+func (e *Event) named(ref string) {
+	if branch, ok := strings.CutPrefix(ref, "refs/heads/"); ok {
+		e.Branch = branch
+	} else if tag, ok := strings.CutPrefix(ref, "refs/tags/"); ok {
+		e.Tag = tag
 	}
-	return branch
 }
 
-// generic reads an event of our own: {"repository": "https://…", "branch": "main", "sha": "…"}.
+// generic reads an event of our own: {"repository": "https://…", "branch": "main", "sha": "…"}, with "tag" or "pullRequest", its number, in place of the
+// branch.
 func generic(body []byte) (Event, error) {
 	var e struct {
-		Repository, Branch, SHA string
+		Repository, Branch, Tag, SHA string
+		PullRequest                  int64
 	}
 	err := json.Unmarshal(body, &e)
-	return Event{Repositories: []string{e.Repository}, Branch: e.Branch, SHA: e.SHA}, err
+	out := Event{Repositories: []string{e.Repository}, Branch: e.Branch, SHA: e.SHA}
+	if e.Branch == "" {
+		out.Tag = e.Tag
+	}
+	if out.Branch == "" && out.Tag == "" && e.PullRequest > 0 {
+		out.Pull = &Pull{Number: e.PullRequest}
+	}
+	return out, err
 }

@@ -93,6 +93,42 @@ func TestRead_KnowsWhatWasMerged(t *testing.T) {
 	}
 }
 
+func TestRead_KnowsTagsAndOpenRequests(t *testing.T) {
+	opened := strings.NewReplacer(`"closed"`, `"opened"`, `"merged":true`, `"merged":false`, `"base":`, `"head":{"sha":"`+sha+`","ref":"main"},"base":`).Replace(merged)
+	labOpened := strings.Replace(labMerged, `"action":"merge"`, `"action":"update","oldrev":"`+strings.Repeat("ab", 20)+`"`, 1)
+	request := &gitevent.Pull{Number: 12, Title: "Add a cart[31m", OpenedAt: now.AddDate(0, 0, -2).Add(-time.Hour)}
+	tag := strings.Replace(pushed, "refs/heads/main", "refs/tags/v1/$(reboot)", 1)
+	labTag := strings.NewReplacer(`"push"`, `"tag_push"`, "refs/heads/release/1.2", "refs/tags/v1/$(reboot)").Replace(labPushed)
+	own := `{"repository":"https://git.example/shop/checkout","tag":"v1/$(reboot)","sha":"` + sha + `"}`
+	ownRequest := `{"repository":"https://git.example/shop/checkout","pullRequest":12,"sha":"` + sha + `"}`
+	lab := headers{"X-Gitlab-Token": secret}
+	hub := func(kind, body string) headers {
+		return headers{"X-GitHub-Event": kind, "X-Hub-Signature-256": "sha256=" + sign(body)}
+	}
+	synchronized := strings.Replace(opened, `"opened"`, `"synchronized"`, 1)
+	for name, c := range map[string]struct {
+		headers headers
+		body    string
+		tag     string
+		pull    *gitevent.Pull
+	}{
+		"a tag of GitHub":        {hub("push", tag), tag, "v1/$(reboot)", nil},
+		"a tag of GitLab":        {lab, labTag, "v1/$(reboot)", nil},
+		"a tag of our own":       {ours(own, now), own, "v1/$(reboot)", nil},
+		"a request of GitHub":    {hub("pull_request", opened), opened, "", request},
+		"a request of Gitea":     {headers{"X-Gitea-Event": "pull_request", "X-Gitea-Signature": sign(synchronized)}, synchronized, "", request},
+		"a request of GitLab":    {lab, labOpened, "", &gitevent.Pull{Number: 7, Title: "Add a cart", OpenedAt: request.OpenedAt}},
+		"a request of our own":   {ours(ownRequest, now), ownRequest, "", &gitevent.Pull{Number: 12}},
+		"what changes no commit": {lab, strings.Replace(labMerged, `"merge"`, `"update"`, 1), "", nil},
+		"a tag that is deleted":  {hub("push", strings.ReplaceAll(tag, sha, strings.Repeat("0", 40))), strings.ReplaceAll(tag, sha, strings.Repeat("0", 40)), "", nil},
+	} {
+		e, err := read(c.headers, c.body)
+		if err != nil || e.Branch != "" || e.Tag != c.tag || (e.Pull == nil) != (c.pull == nil) || e.Pull != nil && *e.Pull != *c.pull || (e.SHA == sha) != (c.tag != "" || c.pull != nil) {
+			t.Errorf("%s: it is %+v %+v (%v)", name, e, e.Pull, err)
+		}
+	}
+}
+
 func TestRead_TakesNothingThatIsNotProved(t *testing.T) {
 	own := `{"repository":"https://git.example/shop/checkout","branch":"main","sha":"` + sha + `"}`
 	late, other := ours(own, now.Add(-6*time.Minute)), ours(own, now)

@@ -139,6 +139,8 @@ type Commit struct {
 
 // Question is what to find out of the way to the head of a branch.
 type Question struct {
+	// Commit is asked about in place of the head of the branch: one on which a branch or a tag stands. Empty for the head.
+	Commit string
 	// From is the commit that is known already; empty for none.
 	From string
 	// Path is the directory that matters; empty for the whole repository.
@@ -155,7 +157,8 @@ type Range struct {
 	Counted bool
 	Count   int32
 	Oldest  time.Time
-	// Forced says that From is on the branch no more: somebody replaced its history.
+	// Forced says that From is on the branch no more: somebody replaced its history. Of Commit, that it did not begin at From: it is compared with
+	// where it left what leads there, if that is one commit.
 	Forced bool
 	// Compared says that Changed and Paths are known: whether something below Path differs from From, and which files, the first
 	// MaxPaths in their order.
@@ -184,6 +187,9 @@ func (c *Client) Range(ctx context.Context, r Repository, q Question) (Range, er
 		return Range{}, err
 	}
 	out, err := c.look(ctx, &looking{place: place, transport: t, repository: r, question: q})
+	if q.Commit != "" && errors.Is(err, ErrNoCommit) {
+		return Range{}, ErrNoCommit
+	}
 	return out, place.explain(ctx, err, r.Credentials.secrets())
 }
 
@@ -210,8 +216,12 @@ func (c *Client) look(ctx context.Context, l *looking) (Range, error) {
 	if l.question.From == "" && l.question.Path == "" {
 		return out, nil
 	}
+	question := l.question
+	if question.Commit != "" && h.forced && h.base != "" {
+		question.From = h.base
+	}
 	depth := 1
-	if l.question.From != "" && h.distance > 0 && h.distance < maxDepth {
+	if question.From != "" && h.distance > 0 && h.distance < maxDepth {
 		depth = h.distance + 1
 	}
 	trees, err := c.trees(ctx, l, head, depth)
@@ -221,6 +231,6 @@ func (c *Client) look(ctx context.Context, l *looking) (Range, error) {
 	if err != nil {
 		return Range{}, err
 	}
-	err = compare(ctx, trees, &out, l.question, depth > 1)
+	err = compare(ctx, trees, &out, question, depth > 1)
 	return out, err
 }

@@ -31,7 +31,7 @@ func (c *Client) commits(ctx context.Context, l *looking) (head Head, store *mem
 		return Head{}, nil, false, err
 	}
 	defer s.close()
-	if head, err = s.head(l.place, l.repository.Branch); err != nil {
+	if head, err = s.asked(l); err != nil {
 		return Head{}, nil, false, err
 	}
 	o := order{want: plumbing.NewHash(head.SHA), depth: 1, filter: packp.FilterTreeDepth(0)}
@@ -51,6 +51,14 @@ func (c *Client) commits(ctx context.Context, l *looking) (head Head, store *mem
 	return head, store, true, err
 }
 
+// asked is the commit that a question is about.
+func (s *session) asked(l *looking) (Head, error) {
+	if l.question.Commit != "" {
+		return Head{SHA: l.question.Commit}, nil
+	}
+	return s.head(l.place, l.repository.Branch)
+}
+
 // trees fetches the head and the commits before it with all names and no content, where the server can leave that out.
 func (c *Client) trees(ctx context.Context, l *looking, head Head, depth int) (*memory.Storage, error) {
 	s, err := c.begin(ctx, l.transport, l.repository)
@@ -68,9 +76,14 @@ type history struct {
 	count   int32
 	oldest  time.Time
 	forced  bool
-	// distance is over how many commits the shortest way from the newest to the known one goes.
+	// distance is over how many commits the shortest way from the newest to the known one goes; where that is not on the way, to base.
 	distance int
+	// base is the one commit that the server left out because it is known, where the known one is not on the way itself; empty where there are more.
+	base string
 }
+
+// ErrNoCommit says that what was asked about is no commit, or was not sent.
+var ErrNoCommit = errors.New("the server did not send the commit, or it is none")
 
 // walk goes from the newest commit to all that came with it. The server left out the known one and what is before it, so each
 // commit that it sent is new; where none of them stands right after the known one, that is on the branch no more.
@@ -82,15 +95,17 @@ func walk(store *memory.Storage, head, from string) (history, error) {
 	}
 	queue, seen := []step{{plumbing.NewHash(head), 0}}, map[plumbing.Hash]bool{plumbing.NewHash(head): true}
 	known, rooted := plumbing.NewHash(from), false
+	var left []step
 	for len(queue) > 0 {
 		next := queue[0]
 		queue = queue[1:]
 		commit, err := object.GetCommit(store, next.hash)
 		if errors.Is(err, plumbing.ErrObjectNotFound) && next.distance > 0 {
+			left = append(left, next)
 			continue // before the known one, or further than was asked for
 		}
 		if err != nil {
-			return h, fmt.Errorf("the server did not send the commit %s", next.hash)
+			return h, fmt.Errorf("%w: %s", ErrNoCommit, next.hash)
 		}
 		if next.distance == 0 {
 			h.newest = describe(commit)
@@ -111,6 +126,9 @@ func walk(store *memory.Storage, head, from string) (history, error) {
 				queue = append(queue, step{parent, next.distance + 1})
 			}
 		}
+	}
+	if h.forced && len(left) == 1 && h.count < MaxCommits {
+		h.base, h.distance = left[0].hash.String(), left[0].distance
 	}
 	switch {
 	case from == "":

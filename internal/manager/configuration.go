@@ -36,6 +36,8 @@ const (
 	noAddress = "0"
 
 	maxWorkers = 100
+	// maxRepositoryMiB bounds what of a repository may be in memory at once.
+	maxRepositoryMiB = 4096
 	// maxReapplySeconds is 30 days.
 	maxReapplySeconds = 30 * 24 * 3600
 	// maxLeaseSeconds bounds how long nobody reconciles after a leader died.
@@ -101,6 +103,9 @@ type DeliveryConfiguration struct {
 	AllowedHosts []string `json:"allowedHosts,omitempty"`
 	// PlainHTTP also allows repositories by http://, over which credentials travel unprotected. Default: false.
 	PlainHTTP bool `json:"plainHTTP,omitempty"`
+	// MaxRepositoryMiB is how many mebibytes the files of the newest commit of a branch may have together: they are in memory while a branch is read for
+	// the first time. Default: 64. From 1 to 4096; the manager's memory limit must be higher by twice as much.
+	MaxRepositoryMiB int64 `json:"maxRepositoryMiB,omitempty"`
 	// Name and Email are those of the author and committer of each commit. Who wrote and let in a Release stands in trailers.
 	// Defaults: Towpath, and towpath@localhost.
 	Name  string `json:"name,omitempty"`
@@ -311,6 +316,9 @@ func (c *Configuration) Validate() error {
 	errs = append(errs, hosts("sources", c.Sources.AllowedHosts, outbound.NewRules)...)
 	errs = append(errs, hosts("registries", c.Registries.AllowedHosts, outbound.NewRules)...)
 	errs = append(errs, hosts("delivery", c.Delivery.AllowedHosts, outbound.NewRules)...)
+	if most := c.Delivery.MaxRepositoryMiB; most < 0 || most > maxRepositoryMiB {
+		errs = append(errs, field.Invalid(field.NewPath("delivery", "maxRepositoryMiB"), most, fmt.Sprintf("must be from 1 to %d, or absent for 64", maxRepositoryMiB)))
+	}
 	errs = append(errs, c.Pipeline.validate(field.NewPath("pipeline"))...)
 	if err := errs.ToAggregate(); err != nil {
 		return fmt.Errorf("the manager's configuration is invalid: %w", err)

@@ -140,6 +140,10 @@ func TestEveryWrongValueIsNamedAtOnce(t *testing.T) {
 			func(c *Configuration) { c.LeaderElection.RetryPeriodSeconds = 9 },
 			[]string{"leaderElection.retryPeriodSeconds: Invalid value: 9: must be less than renewDeadlineSeconds, which is 10, by a fifth"},
 		},
+		"the size of repositories": {
+			func(c *Configuration) { c.Delivery.MaxRepositoryMiB = 5000 },
+			[]string{"delivery.maxRepositoryMiB: Invalid value: 5000: must be from 1 to 4096, or absent for 64"},
+		},
 		"aliases and workers": {
 			func(c *Configuration) { c.LabelAliases, c.Workers = map[string]string{"team": "nothing"}, 0 },
 			[]string{"labelAliases", `has no label "nothing"`, "workers: Invalid value: 0: must be from 1 to 100"},

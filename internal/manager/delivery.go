@@ -13,5 +13,7 @@ func newDeliveries(c *Configuration) (*remote.Pool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("delivery.allowedHosts: %w", err)
 	}
-	return remote.NewPool(remote.Options{Rules: rules, PlainHTTP: c.Delivery.PlainHTTP, Name: c.Delivery.Name, Email: c.Delivery.Email}), nil
+	return remote.NewPool(remote.Options{
+		Rules: rules, PlainHTTP: c.Delivery.PlainHTTP, Name: c.Delivery.Name, Email: c.Delivery.Email, MaxFetch: c.Delivery.MaxRepositoryMiB << 20,
+	}), nil
 }

@@ -208,12 +208,20 @@ func (in *Input) variables() map[string]any {
 	}
 }
 
-// Reference is the image that the pipeline pushes, by the commit as its tag; empty where there is none.
+// Reference is the image that the pipeline pushes, by the commit as its tag; empty where there is none. What a pull request or a tag brings has a
+// tag of its own: the commit may come to the branch as it is, and be built there with other conditions.
 func (in *Input) Reference() string {
 	if in.Image == "" || in.Build.SHA == "" {
 		return in.Image
 	}
-	return in.Image + ":" + in.Build.SHA
+	before := ""
+	switch b := &in.Build; {
+	case b.PullRequest != 0:
+		before = "pr-" + strconv.FormatInt(b.PullRequest, 10) + "-"
+	case b.Branch == "" && b.Tag != "":
+		before = "tag-"
+	}
+	return in.Image + ":" + before + in.Build.SHA
 }
 
 // own are the variables that Towpath sets.

@@ -264,5 +264,5 @@ func tooLargeOf(err error, what string) error {
 
 func tooLarge(what string) error {
 	return problem(ReasonTooLarge, "the server sends more than may be read of %s: use a repository for deliveries alone, "+
-		"or ask the platform team to raise the limit", what)
+		"or ask the platform team to raise the limit (delivery.maxRepositoryMiB of the manager's configuration)", what)
 }

@@ -29,6 +29,10 @@ type Input struct {
 	Parameters map[string]any
 	// Branch whose commits are built. Pushes to it, tags, and pull requests into it start the workflow.
 	Branch string
+	// Tags are the patterns of those that start it. Default: all do.
+	Tags []string
+	// PullRequests says which start it. Default: all into the branch, those of forks without secrets.
+	PullRequests platformv1alpha1.SourcePullRequests
 	// Image is where the pipeline pushes to, without a tag.
 	Image string
 	// Plan of a Build of which nothing is known, as Everything gives it. What it skips runs for no commit, and has no job.
@@ -82,11 +86,17 @@ func Generate(in Input) (Files, error) {
 	if err != nil {
 		return nil, err
 	}
+	if g.PullRequests == platformv1alpha1.PullRequestsSameRepository {
+		plan.If = "${{ " + ofTheRepository + " }}"
+	}
 	w.Jobs = append(w.Jobs, named{planJob, plan})
 	for _, s := range g.stages {
 		one, err := g.stageJob(s)
 		if err != nil {
 			return nil, err
+		}
+		if plan.If != "" { // a job that was skipped keeps none from running that asks for failures alone
+			one.If = strings.TrimSuffix(one.If, " }}") + " && needs." + planJob + ".result == 'success' }}"
 		}
 		w.Jobs = append(w.Jobs, named{s.Stage, one})
 	}
@@ -228,7 +238,12 @@ const (
 		"github.event.pull_request.head.repo.full_name == github.repository && github.head_ref || github.event.pull_request.head.label }}"
 	tagOf         = "${{ github.ref_type == 'tag' && github.ref_name || '' }}"
 	pullRequestOf = "${{ github.event.pull_request.number }}"
-	runURL        = "${{ github.server_url }}/${{ github.repository }}/actions/runs/${{ github.run_id }}"
+	// imageTagOf is what pipeline.Input.Reference has: what a pull request or a tag brings takes no tag of the branch's.
+	imageTagOf = "${{ github.event_name == 'pull_request' && 'pr-' || github.ref_type == 'tag' && 'tag-' || '' }}" +
+		pullRequestOf + "${{ github.event_name == 'pull_request' && '-' || '' }}" + commitOf
+	// ofTheRepository holds but for pull requests of forks.
+	ofTheRepository = "github.event_name != 'pull_request' || github.event.pull_request.head.repo.full_name == github.repository"
+	runURL          = "${{ github.server_url }}/${{ github.repository }}/actions/runs/${{ github.run_id }}"
 )
 
 // buildVariables are the names of the variables that tell a stage what is built, the same for all: the workflow sets them once.
@@ -239,7 +254,7 @@ func (g *generator) workflow() *workflow {
 		Name: "towpath-" + g.Component.Name,
 		On: triggers{
 			Push:        push{Branches: []string{pattern(g.Branch)}, Tags: []string{"**"}},
-			PullRequest: pullRequest{Branches: []string{pattern(g.Branch)}},
+			PullRequest: &pullRequest{Branches: []string{pattern(g.Branch)}},
 		},
 		Permissions: map[string]string{},
 		Concurrency: concurrency{
@@ -248,13 +263,19 @@ func (g *generator) workflow() *workflow {
 		},
 		Env: map[string]string{
 			"TOWPATH_COMMIT": commitOf, "TOWPATH_BRANCH": branchOf, "TOWPATH_TAG": tagOf, "TOWPATH_PULL_REQUEST": pullRequestOf,
-			"TOWPATH_IMAGE": literal(g.Image) + ":" + commitOf,
+			"TOWPATH_IMAGE": literal(g.Image) + ":" + imageTagOf,
 		},
 	}
 	w.Defaults.Run.Shell = "bash"
 	if g.Component.Path != "" {
 		paths := []string{pattern(g.Component.Path) + "/**"}
 		w.On.Push.Paths, w.On.PullRequest.Paths = paths, paths
+	}
+	if len(g.Tags) > 0 {
+		w.On.Push.Tags = g.Tags
+	}
+	if g.PullRequests == platformv1alpha1.PullRequestsNone {
+		w.On.PullRequest = nil
 	}
 	return w
 }

@@ -193,6 +193,42 @@ func TestRun_ABranchOfAForkIsNotOurs(t *testing.T) {
 	}
 }
 
+// The fields of a source say what starts a workflow, as they say what is built in the cluster.
+func TestRun_StartsByWhatTheSourceAsksFor(t *testing.T) {
+	fork := func(r *runner) {
+		r.github = event(&pipeline.Build{SHA: strings.Repeat("ab", 20), Branch: "fix", PullRequest: 7})
+		r.github["event"].(map[string]any)["pull_request"].(map[string]any)["head"] = map[string]any{
+			"sha": strings.Repeat("ab", 20), "label": "mallory:fix", "repo": map[string]any{"full_name": "mallory/checkout"},
+		}
+	}
+	ours := func(r *runner) {
+		r.github = event(&pipeline.Build{SHA: strings.Repeat("ab", 20), Branch: "fix", PullRequest: 7})
+	}
+	for name, c := range map[string]struct {
+		event func(*runner)
+		asked v1alpha1.SourcePullRequests
+		runs  bool
+	}{
+		"a fork": {fork, "", true}, "a fork, and those of the repository are asked for": {fork, v1alpha1.PullRequestsSameRepository, false},
+		"a request of the repository": {ours, v1alpha1.PullRequestsSameRepository, true},
+		"a push":                      {func(*runner) {}, v1alpha1.PullRequestsSameRepository, true},
+	} {
+		r := play(t, pushing(), func(in *actions.Input, r *runner) {
+			in.PullRequests = c.asked
+			c.event(r)
+		})
+		if runs := len(r.began) == 2; runs != c.runs || !runs && len(r.began) > 0 {
+			t.Errorf("%s: what ran is %v", name, r.began)
+		}
+	}
+	in := input(t, pushing())
+	in.Config.Record, in.PullRequests, in.Tags = actions.Record{Server: "https://kubernetes.example"}, v1alpha1.PullRequestsNone, []string{"checkout/v*"}
+	text := string(generate(t, in)[actions.Workflow("checkout")])
+	if strings.Contains(text, "  pull_request:") || !strings.Contains(text, "- checkout/v*") {
+		t.Errorf("none was asked for, and tags by a pattern:\n%.600s", text)
+	}
+}
+
 func TestRun_ArtifactsAreWhereTheyWere(t *testing.T) {
 	p := v1alpha1.Pipeline{Stages: []v1alpha1.Stage{
 		{Name: "one", Image: "shell:1", Script: "true", Artifacts: []string{"build/out", "missing"}},

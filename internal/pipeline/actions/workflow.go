@@ -20,8 +20,8 @@ type (
 	}
 
 	triggers struct {
-		Push        push        `yaml:"push"`
-		PullRequest pullRequest `yaml:"pull_request"`
+		Push        push         `yaml:"push"`
+		PullRequest *pullRequest `yaml:"pull_request,omitempty"`
 	}
 
 	push struct {

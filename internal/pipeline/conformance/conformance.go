@@ -5,6 +5,7 @@ package conformance
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -169,7 +170,9 @@ func fixtures() map[string]fixture {
 		}
 	}
 	all["a push whose message names a pull request"] = merged(main.SHA)
-	all["hostile names and values stay what they are"] = hostile()
+	all["hostile names and values stay what they are"] = hostile(pipeline.Build{Branch: Hostile})
+	all["hostile names and values stay what they are: a tag"] = hostile(pipeline.Build{Tag: Hostile})
+	all["hostile names and values stay what they are: a pull request"] = hostile(pipeline.Build{Branch: Hostile, PullRequest: 7})
 	all["secrets are named, and sent nowhere"] = secrets(main)
 	return all
 }
@@ -243,8 +246,18 @@ func merged(sha string) fixture {
 	}
 }
 
-// hostile has everything that others write hold what somebody could want to be run.
-func hostile() fixture {
+// hostile has everything that others write hold what somebody could want to be run. What a tag or a pull request brings takes no tag of an image that
+// the branch has.
+func hostile(named pipeline.Build) fixture {
+	named.SHA = strings.Repeat("ab", 20)
+	number, image := "", named.SHA
+	switch {
+	case named.PullRequest != 0:
+		number = strconv.FormatInt(named.PullRequest, 10)
+		image = "pr-" + number + "-" + image
+	case named.Branch == "":
+		image = "tag-" + image
+	}
 	text := "printf '%s' \"$TOWPATH_BRANCH\"\n# " + value
 	withArgs := platformv1alpha1.Stage{
 		Name: "arguments", Image: "tool:1", Args: []string{"${params.value}", "--x=${params.value}"},
@@ -253,7 +266,7 @@ func hostile() fixture {
 	}
 	withScript := platformv1alpha1.Stage{Name: "script", Image: "shell:1", Script: text, Env: []platformv1alpha1.EnvVar{{Name: "VALUE", Value: "${params.value}"}}}
 	return fixture{
-		stages: []platformv1alpha1.Stage{withArgs, withScript}, build: pipeline.Build{SHA: strings.Repeat("ab", 20), Branch: Hostile},
+		stages: []platformv1alpha1.Stage{withArgs, withScript}, build: named,
 		want: "arguments-1=Succeeded arguments-2=Succeeded script=Succeeded", result: platformv1alpha1.BuildSucceeded,
 		check: func(t *testing.T, out *Outcome, in *pipeline.Input) {
 			same(t, "the script", strings.TrimSuffix(out.Seen["script"].Script, "\n"), strings.TrimSuffix(text, "\n"))
@@ -266,11 +279,11 @@ func hostile() fixture {
 			same(t, "the value of the matrix", out.Seen["arguments-2"].Env["MATRIX_X"], strings.TrimSpace(value)[:100])
 			for _, step := range []string{"script", "arguments-1"} {
 				same(t, "VALUE", out.Seen[step].Env["VALUE"], value)
-				same(t, "TOWPATH_BRANCH", out.Seen[step].Env["TOWPATH_BRANCH"], Hostile)
+				same(t, "TOWPATH_BRANCH", out.Seen[step].Env["TOWPATH_BRANCH"], named.Branch)
 				same(t, "TOWPATH_COMMIT", out.Seen[step].Env["TOWPATH_COMMIT"], in.Build.SHA)
-				same(t, "TOWPATH_IMAGE", out.Seen[step].Env["TOWPATH_IMAGE"], in.Image+":"+in.Build.SHA)
-				same(t, "TOWPATH_TAG", out.Seen[step].Env["TOWPATH_TAG"], "")
-				same(t, "TOWPATH_PULL_REQUEST", out.Seen[step].Env["TOWPATH_PULL_REQUEST"], "")
+				same(t, "TOWPATH_IMAGE", out.Seen[step].Env["TOWPATH_IMAGE"], in.Image+":"+image)
+				same(t, "TOWPATH_TAG", out.Seen[step].Env["TOWPATH_TAG"], named.Tag)
+				same(t, "TOWPATH_PULL_REQUEST", out.Seen[step].Env["TOWPATH_PULL_REQUEST"], number)
 			}
 		},
 	}

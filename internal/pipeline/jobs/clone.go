@@ -10,7 +10,7 @@ import (
 const cloneTimeout, cloneRetries = 10 * time.Minute, 2
 
 // cloneScript fetches one commit. Everything that somebody else wrote is in variables, behind -- where git takes options. Servers that
-// do not give out a commit by its hash give the branch.
+// do not give out a commit by its hash give the branch, or the tag, that it stands on.
 // The credentials are for what the key repository of their Secret says alone, as where the repository is polled, and redirects are
 // not followed: who may write a Component may name any server. What git resolves before it asks leads to another repository than the
 // address begins with.
@@ -40,7 +40,7 @@ fetch() {
   git -c http.followRedirects=false -c credential.helper= -c credential.helper='!f() { printf "username=%s\npassword=%s\n" "$GIT_USERNAME" "$GIT_PASSWORD"; }; f' \
     fetch --quiet --no-tags --no-recurse-submodules "$@"
 }
-fetch --depth=1 -- "$TOWPATH_REPOSITORY" "$TOWPATH_COMMIT" || fetch -- "$TOWPATH_REPOSITORY" "refs/heads/$TOWPATH_BRANCH"
+fetch --depth=1 -- "$TOWPATH_REPOSITORY" "$TOWPATH_COMMIT" || fetch -- "$TOWPATH_REPOSITORY" "$TOWPATH_REF"
 git checkout --quiet --force --detach "$TOWPATH_COMMIT"
 `
 

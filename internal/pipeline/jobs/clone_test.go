@@ -13,11 +13,17 @@ import (
 	"github.com/towpath-dev/towpath/internal/pipeline/jobs"
 )
 
-// fetch runs the step that fetches the sources by a real shell and a real git, and returns the directory of the sources.
+// fetch runs the step that fetches the sources of a branch.
 func fetch(t *testing.T, repository, sha, branch string, env ...string) (dir, out string, err error) {
 	t.Helper()
+	return fetchBuild(t, repository, pipeline.Build{SHA: sha, Branch: branch}, env...)
+}
+
+// fetchBuild runs the step that fetches the sources by a real shell and a real git, and returns the directory of the sources.
+func fetchBuild(t *testing.T, repository string, build pipeline.Build, env ...string) (dir, out string, err error) {
+	t.Helper()
 	in := &pipeline.Input{
-		Component: pipeline.Component{Name: "checkout", Repository: repository}, Build: pipeline.Build{SHA: sha, Branch: branch},
+		Component: pipeline.Component{Name: "checkout", Repository: repository}, Build: build,
 		Standard: pipeline.Standard{Clone: "git:1", PlainHTTP: true},
 	}
 	plan, err := jobs.WithClone(pipeline.Plan{}, in)
@@ -73,6 +79,24 @@ func TestClone_FetchesTheCommitByTheCredentials(t *testing.T) {
 	}
 }
 
+func TestClone_FetchesATagWhereTheServerGivesNoCommitByItsHash(t *testing.T) {
+	server, sha := repository(t)
+	bare := filepath.Join(server.Root, "checkout.git")
+	for _, args := range [][]string{{"tag", "v1/$(touch${IFS}pwned)", sha}, {"config", "uploadpack.hideRefs", "refs/heads"}} {
+		if out, err := exec.CommandContext(t.Context(), "git", append([]string{"-C", bare, "-c", "safe.directory=*"}, args...)...).CombinedOutput(); err != nil { //nolint:gosec // of a test
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	dir, out, err := fetchBuild(t, server.URL("checkout"), pipeline.Build{SHA: sha, Tag: "v1/$(touch${IFS}pwned)"},
+		"GIT_USERNAME="+gittest.Username, "GIT_PASSWORD=s3cr3t", "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=protocol.version", "GIT_CONFIG_VALUE_0=0")
+	if text, read := os.ReadFile(filepath.Join(dir, "main.go")); err != nil || read != nil || string(text) != "package main" {
+		t.Errorf("%v: %s", err, out)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "pwned")); err == nil {
+		t.Error("the name of the tag was run")
+	}
+}
+
 func TestClone_SendsCredentialsNowhereElse(t *testing.T) {
 	server, sha := repository(t)
 	sent := ""
@@ -118,6 +142,10 @@ func TestClone_TakesNothingOfOthersForAnOptionOrACommand(t *testing.T) {
 		dir, out, err := fetch(t, server.URL("none"), sha, branch, "GIT_USERNAME="+gittest.Username, "GIT_PASSWORD=s3cr3t")
 		if _, there := os.Stat(filepath.Join(dir, "pwned")); err == nil || there == nil {
 			t.Errorf("of branch %q: %v, %s", branch, err, out)
+		}
+		dir, out, err = fetchBuild(t, server.URL("none"), pipeline.Build{SHA: sha, Tag: branch}, "GIT_USERNAME="+gittest.Username, "GIT_PASSWORD=s3cr3t")
+		if _, there := os.Stat(filepath.Join(dir, "pwned")); err == nil || there == nil {
+			t.Errorf("of tag %q: %v, %s", branch, err, out)
 		}
 	}
 }

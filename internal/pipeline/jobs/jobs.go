@@ -85,12 +85,16 @@ func WithClone(plan pipeline.Plan, in *pipeline.Input) (pipeline.Plan, error) {
 	if _, err := giturl.Parse(in.Component.Repository, in.Standard.PlainHTTP); err != nil {
 		return pipeline.Plan{}, &pipeline.Error{Path: pipeline.Clone, Err: fmt.Errorf("spec.source.repository %w", err)}
 	}
+	ref := "refs/heads/" + in.Build.Branch
+	if in.Build.Branch == "" && in.Build.Tag != "" {
+		ref = "refs/tags/" + in.Build.Tag
+	}
 	steps := make([]pipeline.Step, 0, len(plan.Steps)+1)
 	steps = append(steps, pipeline.Step{
 		Name: pipeline.Clone, Stage: pipeline.Clone, Image: in.Standard.Clone, Script: cloneScript, Timeout: cloneTimeout, Retries: cloneRetries,
 		Env: []platformv1alpha1.EnvVar{
-			{Name: "GIT_TERMINAL_PROMPT", Value: "0"}, {Name: "TOWPATH_BRANCH", Value: in.Build.Branch},
-			{Name: "TOWPATH_COMMIT", Value: in.Build.SHA}, {Name: "TOWPATH_REPOSITORY", Value: in.Component.Repository},
+			{Name: "GIT_TERMINAL_PROMPT", Value: "0"}, {Name: "TOWPATH_COMMIT", Value: in.Build.SHA},
+			{Name: "TOWPATH_REF", Value: ref}, {Name: "TOWPATH_REPOSITORY", Value: in.Component.Repository},
 		},
 	})
 	skipped := map[string]bool{}

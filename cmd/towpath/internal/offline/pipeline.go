@@ -97,6 +97,7 @@ func (w *World) workflow(component *Component, standard pipeline.Standard, confi
 	if err == nil {
 		files, err = actions.Generate(actions.Input{
 			Component: in.Component, Parameters: parameters, Branch: in.Component.Branch, Image: source.Image, Plan: plan, Config: config,
+			Tags: source.Tags, PullRequests: source.PullRequests,
 		})
 	}
 	if err != nil {
