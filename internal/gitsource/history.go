@@ -72,9 +72,17 @@ type history struct {
 	distance int
 }
 
-// walk goes from the newest commit to all that came with it. The server left out the known one and what is before it, so each
-// commit that it sent is new; where none of them stands right after the known one, that is on the branch no more.
-func walk(store *memory.Storage, head, from string) (history, error) {
+// reader gives a commit; plumbing.ErrObjectNotFound where it is the known one, is before that, or is further than was asked for.
+type reader func(plumbing.Hash) (*object.Commit, error)
+
+// received reads what a server sent: it left out the known one and what is before it.
+func received(store *memory.Storage) reader {
+	return func(hash plumbing.Hash) (*object.Commit, error) { return object.GetCommit(store, hash) }
+}
+
+// walk goes from the newest commit to all that came with it: each commit that it is given is new. Where none of them stands right after the
+// known one, that is on the branch no more.
+func walk(read reader, head, from string) (history, error) {
 	h := history{forced: from != "" && from != head}
 	type step struct {
 		hash     plumbing.Hash
@@ -85,12 +93,12 @@ func walk(store *memory.Storage, head, from string) (history, error) {
 	for len(queue) > 0 {
 		next := queue[0]
 		queue = queue[1:]
-		commit, err := object.GetCommit(store, next.hash)
+		commit, err := read(next.hash)
 		if errors.Is(err, plumbing.ErrObjectNotFound) && next.distance > 0 {
 			continue // before the known one, or further than was asked for
 		}
 		if err != nil {
-			return h, fmt.Errorf("the server did not send the commit %s", next.hash)
+			return h, fmt.Errorf("the commit %s cannot be read: %w", next.hash, err)
 		}
 		if next.distance == 0 {
 			h.newest = describe(commit)
