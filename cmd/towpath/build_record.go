@@ -36,6 +36,8 @@ type recordFlags struct {
 	openedAt, mergedAt                   string
 	commitsFrom, oldestCommittedAt       string
 	commits                              string
+	repository, since                    string
+	github                               bool
 	evidence                             map[platformv1alpha1.EvidenceType]*string
 }
 
@@ -49,9 +51,15 @@ func newBuildRecord(connect cluster.Connector, std streams) *cobra.Command {
 It creates a Build in your name, which needs the right to create builds in the
 namespace. The same Build recorded again is no error, and changes nothing: a step of
 CI may be repeated. Flags that are given and empty count as not given, so that CI may
-pass each one of its variables.`,
+pass each one of its variables.
+
+With --repository it counts what is new since the Build before, which needs the right
+to list builds too. With --github it finds out the pull request by which the commit
+came, in a job of GitHub Actions. What it cannot find out it says as a warning, and
+records without it.`,
 		Example: `  towpath build record checkout -n team-shop --commit "$GITHUB_SHA" --branch "$GITHUB_REF_NAME" \
     --image registry.example/shop/checkout@sha256:… --committed-at 2026-11-20T09:14:00Z --author ada@shop.example
+  towpath build record checkout --commit "$GITHUB_SHA" --branch main --image "$IMAGE" --repository . --github
   towpath build record checkout --commit "$CI_COMMIT_SHA" --branch "$CI_COMMIT_BRANCH" --result Failed --url "$CI_JOB_URL"`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -67,7 +75,7 @@ pass each one of its variables.`,
 			if build.Spec.RequestedBy, err = whoAmI(cmd.Context(), connection, flags.Flags); err != nil {
 				return err
 			}
-			known, err := record(cmd.Context(), connection, &flags, build)
+			known, err := record(cmd.Context(), connection, &flags, build, flags.origin(cmd.Context(), connection, std.err, build))
 			if err != nil {
 				return err
 			}
@@ -102,6 +110,9 @@ func (f *recordFlags) bind(cmd *cobra.Command) {
 	set.StringVar(&f.commitsFrom, "commits-from", "", "commit of the newest Build before that succeeded: what comes after it is new")
 	set.StringVar(&f.commits, "commits", "", "how many commits are new (default: unknown)")
 	set.StringVar(&f.oldestCommittedAt, "oldest-committed-at", "", "when the oldest of these was committed")
+	set.StringVar(&f.repository, "repository", "", "directory of a clone, with all of its history, in which new commits are counted where --commits does not say how many there are")
+	set.StringVar(&f.since, "since", "", "commit from which on they are counted there (default: that of the newest Build of the branch that succeeded, by the cluster)")
+	set.BoolVar(&f.github, "github", false, "find out the pull request, where --pull-request names none, by GITHUB_EVENT_NAME, GITHUB_EVENT_PATH, GITHUB_API_URL, GITHUB_REPOSITORY and GITHUB_TOKEN")
 	for name, kind := range map[string]platformv1alpha1.EvidenceType{
 		"sbom": platformv1alpha1.EvidenceSBOM, "signature": platformv1alpha1.EvidenceSignature,
 		"scan": platformv1alpha1.EvidenceScan, "provenance": platformv1alpha1.EvidenceProvenance,
@@ -180,6 +191,12 @@ func (f *recordFlags) belongTogether() error {
 	if f.commits == "" && (f.commitsFrom != "" || f.oldestCommittedAt != "") {
 		return errors.New("--commits-from and --oldest-committed-at are of new commits: say how many there are with --commits")
 	}
+	switch {
+	case f.since != "" && f.repository == "":
+		return errors.New("--since is where to count from: say in which clone with --repository")
+	case f.since != "" && !completeSHA.MatchString(f.since):
+		return fmt.Errorf("--since %q: must be complete, 40 or 64 hexadecimal digits, as git rev-parse gives it", f.since)
+	}
 	return nil
 }
 
@@ -208,8 +225,8 @@ func timeOf(flag, value string) (*metav1.Time, error) {
 const maxRecords = 50
 
 // record creates the Build by the first name that is free: of the Component and the commit, then with a number. It says whether the very same
-// one is there already.
-func record(ctx context.Context, c *cluster.Cluster, flags *recordFlags, build *platformv1alpha1.Build) (known bool, err error) {
+// one is there already. What was found out of its origin makes no other Build of it: a step that is repeated may find out something else.
+func record(ctx context.Context, c *cluster.Cluster, flags *recordFlags, build *platformv1alpha1.Build, found origin) (known bool, err error) {
 	base := builds.Name(build.Spec.Component, build.Spec.Commit.SHA)
 	for n := 1; n <= maxRecords; n++ {
 		if build.Name = base; n > 1 {
@@ -226,7 +243,7 @@ func record(ctx context.Context, c *cluster.Cluster, flags *recordFlags, build *
 		if err := c.Get(ctx, client.ObjectKeyFromObject(build), there); err != nil {
 			return false, explained(err, flags.Flags, "read build "+build.Name)
 		}
-		if equality.Semantic.DeepEqual(there.Spec, build.Spec) {
+		if equality.Semantic.DeepEqual(found.without(there.Spec), found.without(build.Spec)) {
 			return true, nil
 		}
 	}

@@ -16,6 +16,8 @@ func TestBuildRecord_ReadsItsFlags(t *testing.T) {
 		"no image":             {[]string{"--commit", sha}, "--image is required"},
 		"a result that is not": {[]string{"--commit", sha, "--image", "a:1", "--result", "Fine"}, "must be Succeeded, Failed or Cancelled"},
 		"a time that is not":   {[]string{"--commit", sha, "--image", "a:1", "--committed-at", "yesterday"}, "must be a time such as"},
+		"since without where":  {[]string{"--commit", sha, "--image", "a:1", "--since", sha}, "say in which clone with --repository"},
+		"since a short commit": {[]string{"--commit", sha, "--image", "a:1", "--repository", ".", "--since", "3f2c"}, "--since \"3f2c\": must be complete"},
 		"another one":          {[]string{"--commit", sha, "--image", "a:1", "--pull-request", "7", "--merged-at", "1"}, "--merged-at"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -31,7 +33,7 @@ func TestBuildRecord_TakesEmptyFlagsForNone(t *testing.T) {
 	args := []string{"build", "record", "checkout", "--commit", strings.Repeat("3F", 20), "--image", "registry.example/checkout:1"}
 	for _, flag := range []string{
 		"committed-at", "author", "message", "branch", "tag", "result", "url", "pull-request", "pull-request-title", "opened-at", "merged-at",
-		"commits-from", "commits", "oldest-committed-at", "sbom", "signature", "scan", "provenance",
+		"commits-from", "commits", "oldest-committed-at", "repository", "since", "sbom", "signature", "scan", "provenance",
 	} {
 		args = append(args, "--"+flag, "")
 	}

@@ -249,6 +249,10 @@ func (r *Reconciler) planned(ctx context.Context, s *scope) (revisionNumber int6
 		},
 		Parameters: parameters, Image: inputs.Image, Standard: r.Standard,
 		Build: build.Told(s.build, branch),
+		Run:   pipeline.Run{Pipeline: revision.Name(name, number), Invocation: fmt.Sprintf("%s/%s/%s", s.build.Namespace, s.build.Name, s.build.UID)},
+	}
+	if at := s.build.Status.StartedAt; at != nil {
+		s.input.Run.StartedAt = at.Time
 	}
 	s.plan, err = compiled.Pipeline().Plan(s.input)
 	if err == nil {

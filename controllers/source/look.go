@@ -237,7 +237,7 @@ func (k *known) of(sha string) bool {
 func (k *known) succeeded() *known {
 	out := &known{}
 	for _, b := range k.items {
-		if b.Status.Result == platformv1alpha1.BuildSucceeded && b.Status.Image != "" {
+		if build.Gave(b) {
 			out.items = append(out.items, b)
 		}
 	}
@@ -250,16 +250,10 @@ func (k *known) last(seen string) string {
 	if seen != "" && k.of(seen) {
 		return seen
 	}
-	var last *platformv1alpha1.Build
-	for _, b := range k.items {
-		if last == nil || last.CreationTimestamp.Before(&b.CreationTimestamp) || last.CreationTimestamp.Equal(&b.CreationTimestamp) && b.Name > last.Name {
-			last = b
-		}
-	}
-	if last == nil {
+	if len(k.items) == 0 {
 		return ""
 	}
-	return last.Spec.Commit.SHA
+	return slices.MaxFunc(k.items, build.Made).Spec.Commit.SHA
 }
 
 // build is the Build of what came to a branch.
@@ -283,24 +277,14 @@ func (r *Reconciler) build(c *platformv1alpha1.Component, news *gitsource.Range,
 		if news.Forced {
 			from = "" // what is on the branch no more is no beginning
 		}
-		b.Spec.Commits = &platformv1alpha1.CommitRange{From: from, Count: &news.Count, OldestCommittedAt: r.believed(news.Oldest)}
+		b.Spec.Commits = build.Brought(from, news.Count, news.Oldest, r.Clock.Now())
 	}
 	return b
 }
 
-// ahead is by how much the clock of who commits may be before ours: such a commit was made now.
-const ahead = 5 * time.Minute
-
-// believed is the time of a commit, nil where it cannot be true: whoever commits writes any time.
+// believed is the time of a commit, nil where it cannot be true.
 func (r *Reconciler) believed(when time.Time) *metav1.Time {
-	now := r.Clock.Now().UTC()
-	if when.Year() < 2000 || when.After(now.Add(ahead)) {
-		return nil
-	}
-	if when.After(now) {
-		when = now
-	}
-	return &metav1.Time{Time: when.UTC().Truncate(time.Second)}
+	return build.Believed(when, r.Clock.Now())
 }
 
 // create makes a Build. Its name tells the commit, so that nobody makes it twice; where another commit, or another branch, has that

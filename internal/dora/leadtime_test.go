@@ -45,3 +45,38 @@ func TestLeadTime(t *testing.T) {
 		})
 	}
 }
+
+func TestLongestLeadTime(t *testing.T) {
+	committed := metav1.NewTime(time.Date(2026, 11, 20, 9, 14, 0, 0, time.UTC))
+	at := func(d time.Duration) *metav1.Time { at := metav1.NewTime(committed.Add(d)); return &at }
+	since := func(oldest *metav1.Time) *platformv1alpha1.CommitRange {
+		return &platformv1alpha1.CommitRange{OldestCommittedAt: oldest}
+	}
+	for _, test := range []struct {
+		name    string
+		cause   platformv1alpha1.Cause
+		commits *platformv1alpha1.CommitRange
+		ready   *metav1.Time
+		want    time.Duration
+		known   bool
+	}{
+		{"from the oldest commit until it ran", platformv1alpha1.CauseImageChange, since(at(-48 * time.Hour)), at(time.Hour), 49 * time.Hour, true},
+		{"also where it was promoted", platformv1alpha1.CausePromotion, since(at(-time.Hour)), at(time.Hour), 2 * time.Hour, true},
+		{"of one commit, that of it", platformv1alpha1.CauseImageChange, since(at(0)), at(time.Hour), time.Hour, true},
+		{"a clock that says the oldest is newer than the newest", platformv1alpha1.CauseImageChange, since(at(time.Minute)), at(time.Hour), time.Hour, true},
+		{"not ready yet", platformv1alpha1.CauseImageChange, since(at(-time.Hour)), nil, 0, false},
+		{"nobody says what is new", platformv1alpha1.CauseImageChange, nil, at(time.Hour), 0, false},
+		{"nobody says when it was made", platformv1alpha1.CauseImageChange, since(nil), at(time.Hour), 0, false},
+		{"a rollback delivers nothing new", platformv1alpha1.CauseRollback, since(at(-time.Hour)), at(time.Hour), 0, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, known := dora.LongestLeadTime(&platformv1alpha1.Release{
+				Spec:   platformv1alpha1.ReleaseSpec{Cause: test.cause, Commit: &platformv1alpha1.Commit{CommittedAt: &committed}, Commits: test.commits},
+				Status: platformv1alpha1.ReleaseStatus{ReadyAt: test.ready},
+			})
+			if known != test.known || known && got != test.want {
+				t.Errorf("got %s, %t; want %s, %t", got, known, test.want, test.known)
+			}
+		})
+	}
+}

@@ -204,7 +204,7 @@ func (c *Client) look(ctx context.Context, l *looking) (Range, error) {
 	if err != nil {
 		return Range{}, err
 	}
-	h, err := walk(commits, head.SHA, l.question.From)
+	h, err := walk(received(commits), head.SHA, l.question.From)
 	if err != nil {
 		return Range{}, err
 	}

@@ -85,9 +85,17 @@ type history struct {
 // ErrNoCommit says that what was asked about is no commit, or was not sent.
 var ErrNoCommit = errors.New("the server did not send the commit, or it is none")
 
-// walk goes from the newest commit to all that came with it. The server left out the known one and what is before it, so each
-// commit that it sent is new; where none of them stands right after the known one, that is on the branch no more.
-func walk(store *memory.Storage, head, from string) (history, error) {
+// reader gives a commit; plumbing.ErrObjectNotFound where it is the known one, is before that, or is further than was asked for.
+type reader func(plumbing.Hash) (*object.Commit, error)
+
+// received reads what a server sent: it left out the known one and what is before it.
+func received(store *memory.Storage) reader {
+	return func(hash plumbing.Hash) (*object.Commit, error) { return object.GetCommit(store, hash) }
+}
+
+// walk goes from the newest commit to all that came with it: each commit that it is given is new. Where none of them stands right after the
+// known one, that is on the branch no more.
+func walk(read reader, head, from string) (history, error) {
 	h := history{forced: from != "" && from != head}
 	type step struct {
 		hash     plumbing.Hash
@@ -99,13 +107,13 @@ func walk(store *memory.Storage, head, from string) (history, error) {
 	for len(queue) > 0 {
 		next := queue[0]
 		queue = queue[1:]
-		commit, err := object.GetCommit(store, next.hash)
+		commit, err := read(next.hash)
 		if errors.Is(err, plumbing.ErrObjectNotFound) && next.distance > 0 {
 			left = append(left, next)
 			continue // before the known one, or further than was asked for
 		}
 		if err != nil {
-			return h, fmt.Errorf("%w: %s", ErrNoCommit, next.hash)
+			return h, fmt.Errorf("%w: %s: %w", ErrNoCommit, next.hash, err)
 		}
 		if next.distance == 0 {
 			h.newest = describe(commit)

@@ -21,7 +21,22 @@ type Input struct {
 	Image string
 	// Standard are the images and settings of the standard stages, by the platform's configuration.
 	Standard Standard
+	// Run is what provenance tells of the run besides. It is empty for engines that run elsewhere: they tell it themselves.
+	Run Run
 }
+
+// Run is one run of a pipeline.
+type Run struct {
+	// Pipeline is the revision of the golden path that says the stages, such as web-service-7.
+	Pipeline string
+	// Invocation is the Build, as namespace/name/uid.
+	Invocation string
+	// StartedAt is when it began; the zero time where that is not known.
+	StartedAt time.Time
+}
+
+// Builder is the platform that runs stages in a cluster, to those who read provenance.
+const Builder = "https://towpath.dev/pipeline"
 
 // Component is what a plan knows of the Component.
 type Component struct {

@@ -83,6 +83,19 @@ for entry in ${SCAN_IGNORE:-}; do
 done
 `
 
+// withJSON defines json, which writes a text as a string of JSON, and field, which writes one more field of an object where it has a value. Whoever
+// pushes names branches and tags: a quotation mark must not end a string and begin what nobody said. Characters that do not print, of which
+// no name in Git has any, are left out.
+const withJSON = `json() {
+  printf '"%s"' "$(printf '%s' "$1" | LC_ALL=C tr -d '\000-\037\177' | LC_ALL=C sed -e 's/\\/\\\\/g' -e 's/"/\\"/g')"
+}
+field() {
+  if [ -n "$2" ]; then
+    printf ',"%s":%s' "$1" "$(json "$2")"
+  fi
+}
+`
+
 // scripts are what the standard stages run. They hold no value: those are in environment variables alone. What looks into the image runs outside of the
 // sources: tools take settings from where they run, and a commit must not say what of it is overlooked. What is attested is read from where
 // no other stage writes.
@@ -116,7 +129,26 @@ attest vuln scan.predicate.json
 `,
 	platformv1alpha1.StageSign: withCredentials + withCosign + `seal sign
 `,
-	platformv1alpha1.StageProvenance: withCredentials + withCosign + `printf '{"buildDefinition":{"buildType":"https://towpath.dev/build/v1","externalParameters":{"commit":"%s"}},"runDetails":{"builder":{"id":"https://towpath.dev/pipeline"}}}' "$TOWPATH_COMMIT" > "$HOME/provenance.json"
+	platformv1alpha1.StageProvenance: withCredentials + withCosign + withJSON + `ref=''
+if [ -n "${TOWPATH_TAG:-}" ]; then
+  ref="refs/tags/$TOWPATH_TAG"
+elif [ -n "${TOWPATH_BRANCH:-}" ]; then
+  ref="refs/heads/$TOWPATH_BRANCH"
+fi
+source="${TOWPATH_REPOSITORY:+git+$TOWPATH_REPOSITORY${ref:+@$ref}}"
+{
+  printf '{"buildDefinition":{"buildType":"https://towpath.dev/build/v1","externalParameters":{"commit":%s' "$(json "$TOWPATH_COMMIT")"
+  field repository "${TOWPATH_REPOSITORY:-}"
+  field ref "$ref"
+  field path "${TOWPATH_PATH:-}"
+  field pipeline "${TOWPATH_PIPELINE:-}"
+  printf '},"resolvedDependencies":[{"digest":{"gitCommit":%s}' "$(json "$TOWPATH_COMMIT")"
+  field uri "$source"
+  printf '}]},"runDetails":{"builder":{"id":%s},"metadata":{"finishedOn":"%s"' "$(json "${TOWPATH_BUILDER:-}")" "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
+  field invocationId "${TOWPATH_INVOCATION:-}"
+  field startedOn "${TOWPATH_STARTED:-}"
+  printf '}}}'
+} > "$HOME/provenance.json"
 seal attest --type slsaprovenance1 --predicate "$HOME/provenance.json"
 `,
 }

@@ -234,8 +234,18 @@ func (in *Input) own(step *Step) []platformv1alpha1.EnvVar {
 		{Name: "TOWPATH_COMMIT", Value: in.Build.SHA}, {Name: "TOWPATH_BRANCH", Value: in.Build.Branch}, {Name: "TOWPATH_TAG", Value: in.Build.Tag},
 		{Name: "TOWPATH_PULL_REQUEST", Value: number}, {Name: "TOWPATH_IMAGE", Value: in.Reference()},
 	}
-	if step.Standard == platformv1alpha1.StageImage {
+	switch step.Standard {
+	case platformv1alpha1.StageImage:
 		all = append(all, platformv1alpha1.EnvVar{Name: "TOWPATH_BUILDKITD", Value: in.Standard.Buildkitd})
+	case platformv1alpha1.StageProvenance:
+		started := ""
+		if !in.Run.StartedAt.IsZero() {
+			started = in.Run.StartedAt.UTC().Format(time.RFC3339)
+		}
+		all = append(all,
+			platformv1alpha1.EnvVar{Name: "TOWPATH_REPOSITORY", Value: in.Component.Repository}, platformv1alpha1.EnvVar{Name: "TOWPATH_PATH", Value: in.Component.Path},
+			platformv1alpha1.EnvVar{Name: "TOWPATH_PIPELINE", Value: in.Run.Pipeline}, platformv1alpha1.EnvVar{Name: "TOWPATH_INVOCATION", Value: in.Run.Invocation},
+			platformv1alpha1.EnvVar{Name: "TOWPATH_STARTED", Value: started}, platformv1alpha1.EnvVar{Name: "TOWPATH_BUILDER", Value: Builder})
 	}
 	return all
 }

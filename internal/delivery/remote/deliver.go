@@ -134,7 +134,7 @@ func (r *Repository) propose(ctx context.Context, s *session, c *shipment, head 
 		}
 		merged := false
 		if current {
-			if merged, err = r.merged(ctx, tip, head); err != nil {
+			if merged, err = r.merged(ctx, tip, head, c.directory); err != nil {
 				return Result{}, r.place.connecting(err, r.hide)
 			}
 		}
@@ -189,8 +189,9 @@ func (r *Repository) proposed(tip, head plumbing.Hash, c change, onHead outcome)
 }
 
 // merged says whether the branch that is followed has the tip of the Release's own branch in its history, though it does not hold the
-// Release: somebody merged it and took it out again. Of what was merged as another commit, as by squashing, no history tells.
-func (r *Repository) merged(ctx context.Context, tip, head plumbing.Hash) (bool, error) {
+// Release: somebody merged it and took it out again. What was merged as another commit, as by squashing or rebasing, shows by what the
+// directory held since.
+func (r *Repository) merged(ctx context.Context, tip, head plumbing.Hash, directory string) (bool, error) {
 	commit, err := r.branch.store.commit(tip)
 	if err != nil {
 		return false, err
@@ -199,6 +200,9 @@ func (r *Repository) merged(ctx context.Context, tip, head plumbing.Hash) (bool,
 		return false, nil
 	}
 	held, err := r.holds(ctx, head, tip)
+	if err == nil && !held {
+		held, err = r.undone(ctx, commit, head, directory)
+	}
 	if err != nil || held {
 		return held, err
 	}
@@ -207,6 +211,40 @@ func (r *Repository) merged(ctx context.Context, tip, head plumbing.Hash) (bool,
 	}
 	r.branch.unmerged[tip] = head
 	return false, nil
+}
+
+// undone says whether the branch that is followed had a directory as a tip has it, since the commit upon which that was made. Where too much
+// came since to be read, nobody can say.
+func (r *Repository) undone(ctx context.Context, tip *object.Commit, head plumbing.Hash, directory string) (bool, error) {
+	if len(tip.ParentHashes) == 0 {
+		return false, nil
+	}
+	want, err := r.branch.store.directory(tip.TreeHash, directory)
+	if err != nil {
+		return false, err
+	}
+	since := newStore()
+	err = r.fetch(ctx, since.objects, head, tip.ParentHashes[len(tip.ParentHashes)-1], 0)
+	if ReasonOf(err) == ReasonTooLarge || errors.Is(err, errNothingInCommon) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	// What is merged into a branch as another commit is one of its own: the others are of branches that were merged.
+	for at := head; ; {
+		commit, err := since.commit(at)
+		if err != nil {
+			return false, nil //nolint:nilerr // it is before all that came since
+		}
+		// What is as it was before did not come, and is not what was proposed.
+		if got, err := since.directory(commit.TreeHash, directory); err == nil && got == want {
+			return true, nil
+		}
+		if len(commit.ParentHashes) == 0 {
+			return false, nil
+		}
+		at = commit.ParentHashes[0]
+	}
 }
 
 // send commits a tree, and asks the server to move a branch to it.

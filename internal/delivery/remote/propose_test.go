@@ -161,7 +161,39 @@ func TestPropose_CanBeMergedAgainWhereNobodySawTheMerge(t *testing.T) {
 	}
 }
 
-// TestPropose_AnewWhereItsBranchWasDeleted is the way out where a merge of squashed commits was reverted before anybody saw it.
+// TestPropose_AnewWhereWhatWasSquashedWasReverted has a merge as another commit reverted before anybody looked: no history tells of that.
+func TestPropose_AnewWhereWhatWasSquashedWasReverted(t *testing.T) {
+	s := startGit(t)
+	s.write("main", map[string]string{"README.md": "mine"})
+	r := s.open(remote.Propose)
+	first := commit(t, r, releaseOf("checkout", 1))
+	s.write("main", map[string]string{"README.md": "mine, newer"})
+	squashed := merge(t, s, "main", first.Branch)
+	s.git("update-ref", "refs/heads/main", s.git("-c", "user.name=a", "-c", "user.email=a@shop.example", "commit-tree", squashed+"^{tree}", "-p", "main", "-m", "squashed"))
+	s.git("update-ref", "-d", "refs/merged/latest")
+	s.write("main", map[string]string{"README.md": "mine, newest"})
+	s.write("main", map[string]string{"shop/prod/checkout/.towpath": "", "shop/prod/checkout/deployment-checkout.yaml": ""})
+
+	var second remote.Result
+	for i, r := range []*remote.Repository{r, r, s.open(remote.Propose)} {
+		got, err := r.Commit(t.Context(), releaseOf("checkout", 1), noon.Add(time.Duration(i+1)*time.Minute))
+		if err != nil || got.State != remote.Proposed || got.Branch != first.Branch || got.Commit == first.Commit || i > 0 && got.Commit != second.Commit {
+			t.Errorf("reverted, the result of %d is %+v, %v", i, got, err)
+		}
+		second = got
+	}
+	same(t, s.files("main"), "README.md")
+	// While it waits once more it is left alone.
+	s.write("main", map[string]string{"README.md": "mine, newest of all"})
+	if got := commit(t, s.open(remote.Propose), releaseOf("checkout", 1)); got.Commit != second.Commit {
+		t.Errorf("while it waits, the result is %+v", got)
+	}
+	s.git("update-ref", "refs/heads/main", merge(t, s, "main", first.Branch))
+	same(t, s.files("main"), "README.md", "shop/prod/checkout/.towpath", "shop/prod/checkout/deployment-checkout.yaml")
+	s.git("fsck", "--strict", "--full")
+}
+
+// TestPropose_AnewWhereItsBranchWasDeleted is the way out where nobody can read what came since.
 func TestPropose_AnewWhereItsBranchWasDeleted(t *testing.T) {
 	s := startGit(t)
 	s.write("main", map[string]string{"README.md": "mine"})

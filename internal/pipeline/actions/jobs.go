@@ -8,6 +8,7 @@ import (
 	"time"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/pipeline"
 )
 
 // The texts that shells run. They are the same in every workflow: what differs comes by environment variables.
@@ -310,6 +311,11 @@ func (g *generator) run(j *job, s *stage) step {
 		// Where no key is given, they show who they are by GitHub's token.
 		j.Permissions["id-token"] = "write"
 		variables = append(variables, "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL")
+	}
+	if s.Standard == platformv1alpha1.StageProvenance {
+		// The workflow itself says the stages: with a revision of the golden path in it, each one would put it out of step.
+		env["TOWPATH_PIPELINE"], env["TOWPATH_INVOCATION"] = "${{ github.workflow_ref }}", runURL+"/attempts/${{ github.run_attempt }}"
+		env["TOWPATH_BUILDER"] = pipeline.Builder + "/github-actions"
 	}
 	slices.Sort(variables)
 	env["TOWPATH_VARIABLES"] = strings.Join(variables, " ")

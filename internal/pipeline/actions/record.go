@@ -21,7 +21,8 @@ arguments=(build record "$TOWPATH_COMPONENT" "--namespace=$TOWPATH_NAMESPACE"
   "--commit=$TOWPATH_COMMIT" "--branch=$TOWPATH_BRANCH" "--tag=$TOWPATH_TAG" "--result=$TOWPATH_RESULT" "--url=$TOWPATH_RUN_URL"
   "--committed-at=$(git log -1 --format=%cI "$TOWPATH_COMMIT" --)"
   "--author=$(git log -1 --format='%an <%ae>' "$TOWPATH_COMMIT" --)"
-  "--message=$(git log -1 --format=%s "$TOWPATH_COMMIT" --)")
+  "--message=$(git log -1 --format=%s "$TOWPATH_COMMIT" --)"
+  --repository=/repository --github)
 if [[ $TOWPATH_RESULT == Succeeded ]]; then
   arguments+=("--image=${TOWPATH_BUILT_IMAGE:-$TOWPATH_IMAGE}")
   for kind in sbom signature scan provenance; do
@@ -32,7 +33,9 @@ if [[ $TOWPATH_RESULT == Succeeded ]]; then
   done
 fi
 docker run --rm --read-only --user "$(id -u):$(id -g)" --cap-drop ALL --security-opt no-new-privileges \
-  --volume "$RUNNER_TEMP/towpath:/towpath:ro" --env KUBECONFIG=/towpath/config "$TOWPATH_CLI" "${arguments[@]}"
+  --volume "$RUNNER_TEMP/towpath:/towpath:ro" --env KUBECONFIG=/towpath/config \
+  --volume "$GITHUB_WORKSPACE/.git:/repository/.git:ro" \
+  --env GITHUB_EVENT_NAME --env GITHUB_API_URL --env GITHUB_REPOSITORY --env GITHUB_TOKEN "$TOWPATH_CLI" "${arguments[@]}"
 `
 
 // kubeconfig says where the cluster is. It is JSON, which YAML holds, and the token stands in a file of its own.
@@ -65,10 +68,12 @@ func (g *generator) recordJob() (*job, error) {
 		j.If += " && (" + made + " || contains(needs.*.result, 'failure') || contains(needs.*.result, 'cancelled'))"
 	}
 	j.If = "${{ " + j.If + " }}"
-	checkout, err := g.checkout("")
+	// New commits are counted in all of the history, for which no file needs to be there.
+	checkout, err := g.checkout("0")
 	if err != nil {
 		return nil, err
 	}
+	checkout.With["filter"] = "blob:none"
 	config, err := g.Config.Record.kubeconfig()
 	if err != nil {
 		return nil, err
@@ -78,7 +83,10 @@ func (g *generator) recordJob() (*job, error) {
 		"TOWPATH_NAMESPACE": g.Component.Namespace, "TOWPATH_COMPONENT": g.Component.Name, "TOWPATH_RUN_URL": runURL,
 		"TOWPATH_RESULT":      "${{ contains(needs.*.result, 'failure') && 'Failed' || contains(needs.*.result, 'cancelled') && 'Cancelled' || 'Succeeded' }}",
 		"TOWPATH_BUILT_IMAGE": "",
+		// With it GitHub is asked for the pull request by which the commit came.
+		"GITHUB_TOKEN": "${{ github.token }}",
 	}
+	j.Permissions["pull-requests"] = "read"
 	if pushed := g.pushed(g.stages); pushed != "" {
 		env["TOWPATH_BUILT_IMAGE"] = "${{ " + pushed + " }}"
 	}

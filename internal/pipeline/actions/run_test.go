@@ -90,7 +90,7 @@ func TestRun_TheRecordSaysWhatIsKnown(t *testing.T) {
 	want := []string{
 		"build", "record", "checkout", "--namespace=team-shop", "--commit=" + strings.Repeat("ab", 20), "--branch=main", "--tag=", "--result=Succeeded",
 		"--url=https://github.example/shop/checkout/actions/runs/1", "--committed-at=Mallory $(id) <m@example.com>", "--author=Mallory $(id) <m@example.com>",
-		"--message=Mallory $(id) <m@example.com>", "--image=registry.example/shop/checkout:" + strings.Repeat("ab", 20),
+		"--message=Mallory $(id) <m@example.com>", "--repository=/repository", "--github", "--image=registry.example/shop/checkout:" + strings.Repeat("ab", 20),
 	}
 	if !slices.Equal(r.recorded, want) {
 		t.Errorf("recorded\n%q, want\n%q", r.recorded, want)

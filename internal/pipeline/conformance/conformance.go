@@ -168,6 +168,7 @@ func fixtures() map[string]fixture {
 			stages: []platformv1alpha1.Stage{script("test"), when(script("sign", "test"), "${build.branch == component.branch}")},
 			build:  build, want: "test=Succeeded " + want, result: platformv1alpha1.BuildSucceeded,
 		}
+		all["a key is for the branch that is deployed: "+name] = keyed(build)
 	}
 	all["a push whose message names a pull request"] = merged(main.SHA)
 	all["hostile names and values stay what they are"] = hostile(pipeline.Build{Branch: Hostile})
@@ -287,6 +288,30 @@ func hostile(named pipeline.Build) fixture {
 			}
 		},
 	}
+}
+
+// keyed has two stages do the same, of which one gets a key: that on the branch that is deployed.
+func keyed(build pipeline.Build) fixture {
+	with, without := when(script("with"), "${build.branch == component.branch}"), when(script("without"), "${build.branch != component.branch}")
+	with.SecretEnv = []platformv1alpha1.SecretEnvVar{{Name: "KEY", SecretKeyRef: platformv1alpha1.SecretKeyReference{Name: "${params.named}", Key: "NPM_TOKEN"}}}
+	f := fixture{
+		stages: []platformv1alpha1.Stage{with, without, script("last", "with", "without")}, build: build,
+		want: "last=Succeeded with=Skipped without=Succeeded", result: platformv1alpha1.BuildSucceeded,
+	}
+	want := 0
+	if build.Branch == "main" {
+		f.want, want = "last=Succeeded with=Succeeded without=Skipped", 1
+	}
+	f.check = func(t *testing.T, out *Outcome, _ *pipeline.Input) {
+		got := 0
+		for _, seen := range out.Seen {
+			got += len(seen.Secrets)
+		}
+		if got != want {
+			t.Errorf("%d containers hold the key, want %d", got, want)
+		}
+	}
+	return f
 }
 
 func secrets(build pipeline.Build) fixture {

@@ -237,6 +237,12 @@ func buildCommit(release *platformv1alpha1.Release) *Commit {
 	if lead, known := dora.LeadTime(release); known {
 		built.LeadTimeSeconds = ptr.To(int64(lead.Seconds()))
 	}
+	if commits := release.Spec.Commits; commits != nil {
+		built.New, built.OldestCommittedAt = commits.Count, commits.OldestCommittedAt
+	}
+	if lead, known := dora.LongestLeadTime(release); known {
+		built.LongestLeadTimeSeconds = ptr.To(int64(lead.Seconds()))
+	}
 	return built
 }
 
@@ -263,7 +269,9 @@ func buildChecks(release *platformv1alpha1.Release) []Check {
 }
 
 func buildPending(release *platformv1alpha1.Release) *Pending {
-	pending := &Pending{Name: release.Name, Number: release.Spec.Number, Image: release.Spec.Image, CreatedAt: release.CreationTimestamp}
+	pending := &Pending{
+		Name: release.Name, Number: release.Spec.Number, Image: release.Spec.Image, CreatedAt: release.CreationTimestamp, Commit: buildCommit(release),
+	}
 	for _, d := range release.Status.Decisions {
 		if d.Decision == platformv1alpha1.DecisionApprove && !slices.Contains(pending.ApprovedBy, d.Approver) {
 			pending.ApprovedBy = append(pending.ApprovedBy, d.Approver)

@@ -124,6 +124,8 @@ type Pending struct {
 	Number    int64       `json:"number"`
 	Image     string      `json:"image"`
 	CreatedAt metav1.Time `json:"createdAt"`
+	// Commit that the image was built from; nil where nobody said.
+	Commit *Commit `json:"commit,omitempty"`
 	// ApprovedBy are those who approved it so far.
 	ApprovedBy []string `json:"approvedBy,omitempty"`
 }
@@ -158,6 +160,12 @@ type Commit struct {
 	// LeadTimeSeconds is how long it took from the commit until the Release was Ready for the first time; nil where that is not
 	// known, or the Release brings no new commit.
 	LeadTimeSeconds *int64 `json:"leadTimeSeconds,omitempty"`
+	// New is how many commits its Build brought which the one before did not have, and OldestCommittedAt when the oldest of them was made;
+	// nil where that is not known.
+	New               *int32       `json:"new,omitempty"`
+	OldestCommittedAt *metav1.Time `json:"oldestCommittedAt,omitempty"`
+	// LongestLeadTimeSeconds is the lead time of the oldest of them.
+	LongestLeadTimeSeconds *int64 `json:"longestLeadTimeSeconds,omitempty"`
 }
 
 // Check is one check of a Release.

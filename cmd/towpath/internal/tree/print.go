@@ -230,9 +230,31 @@ func (c *Commit) text() string {
 		text += " by " + author
 	}
 	if c.LeadTimeSeconds != nil {
-		text += "  lead time " + duration.HumanDuration(time.Duration(*c.LeadTimeSeconds)*time.Second)
+		text += "  lead time " + lasted(*c.LeadTimeSeconds)
+		if c.several() && c.LongestLeadTimeSeconds != nil {
+			text += fmt.Sprintf(", of the oldest of %d new commits %s", *c.New, lasted(*c.LongestLeadTimeSeconds))
+		}
 	}
 	return text
+}
+
+func lasted(seconds int64) string {
+	return duration.HumanDuration(time.Duration(seconds) * time.Second)
+}
+
+// several says that the Build brought more than the commit that it is of.
+func (c *Commit) several() bool { return c.New != nil && *c.New > 1 }
+
+// waiting says since when the oldest commit waits that a Release would bring; nothing where that is not known.
+func (c *Commit) waiting(now time.Time) string {
+	if c == nil || c.OldestCommittedAt == nil || now.Before(c.OldestCommittedAt.Time) {
+		return ""
+	}
+	since := duration.HumanDuration(now.Sub(c.OldestCommittedAt.Time))
+	if !c.several() {
+		return fmt.Sprintf(", its commit waits for %s", since)
+	}
+	return fmt.Sprintf(", the oldest of %d new commits waits for %s", *c.New, since)
 }
 
 // text says how far a check is, and what it found last.
@@ -259,8 +281,8 @@ func (s Style) pending(parent *node, pending *Pending) {
 	if len(pending.ApprovedBy) > 0 {
 		approved = ", approved by " + strings.Join(pending.ApprovedBy, ", ")
 	}
-	parent.add("%s release %d  %s  waits to enter, made %s ago%s", s.mark(Progressing), pending.Number, pending.Image,
-		duration.HumanDuration(s.Now.Sub(pending.CreatedAt.Time)), approved)
+	parent.add("%s release %d  %s  waits to enter, made %s ago%s%s", s.mark(Progressing), pending.Number, pending.Image,
+		duration.HumanDuration(s.Now.Sub(pending.CreatedAt.Time)), pending.Commit.waiting(s.Now), approved)
 }
 
 // because explains a condition that is not as it should be.

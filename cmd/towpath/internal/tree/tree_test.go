@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/yaml"
@@ -141,7 +142,9 @@ func TestAReleaseShowsItsCommitAndHowLongItTook(t *testing.T) {
 		release.Spec.Commit = &platformv1alpha1.Commit{SHA: "3f2c81d09a4bb8a1f0c2", Author: author}
 		release.Status.ReadyAt = &ready
 		if author != "" {
+			oldest := metav1.NewTime(now.Add(-50 * time.Hour))
 			release.Spec.Commit.CommittedAt = &committed
+			release.Spec.Commits = &platformv1alpha1.CommitRange{Count: ptr.To(int32(3)), OldestCommittedAt: &oldest}
 		}
 		if err := from.Update(t.Context(), &release); err != nil {
 			t.Fatal(err)
@@ -152,7 +155,7 @@ team shop, cost centre cc-4711, namespace team-shop
 └─ ✔ checkout  web-service@2…3  Ready, promoted
    ├─ ✔ dev  Development, class development, namespace shop-dev
    │  └─ ✔ release 2  registry.example/shop/checkout:1.4.2  ImageChange, 120m ago  Ready
-   │     └─ commit 3f2c81d09a4b by Ada <ada@shop.example>[2J  lead time 60m
+   │     └─ commit 3f2c81d09a4b by Ada <ada@shop.example>[2J  lead time 60m, of the oldest of 3 new commits 2d
    └─ ✔ prod  Production, class production, namespace shop-prod
       └─ ✔ release 1  registry.example/shop/checkout:1.4.2  Promotion, 90m ago  Ready
          └─ commit 3f2c81d09a4b
