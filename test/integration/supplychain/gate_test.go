@@ -34,7 +34,7 @@ var _ = Describe("A class that asks for a signature", func() {
 		Eventually(ctx, framework.Read(admin, c)).Should(waitsFor(platformv1alpha1.ReasonProofMissing,
 			"lets only proven images into "+env, "Image "+image+" lacks Signature (there is none)", "cosign sign --key KEY "+image))
 		Expect(signtest.Tag(image, "sig", other.Simple(digest(image)))).To(Succeed())
-		Eventually(ctx, framework.Read(admin, c)).Should(waitsFor(platformv1alpha1.ReasonProofMissing, "a signature was made by no key of the class"))
+		Eventually(ctx, framework.Read(admin, c)).Should(waitsFor(platformv1alpha1.ReasonProofMissing, "one was signed by no key of the class"))
 		Expect(signtest.Tag(image, "sig", ci.Simple(digest(image)))).To(Succeed())
 		Eventually(ctx, framework.Read(admin, c)).Should(promoted())
 		Expect(framework.Read(admin, release(c, 1))(ctx)).To(HaveField("Status.Proofs", ConsistOf(And(
