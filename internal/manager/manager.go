@@ -232,11 +232,7 @@ func setUp(mgr ctrl.Manager, o *Options, certReady <-chan struct{}) error {
 	if err != nil {
 		return err
 	}
-	registries, err := newRegistry(o)
-	if err != nil {
-		return err
-	}
-	trusted, err := o.Configuration.SupplyChain.root()
+	registries, trusted, err := newProofs(o)
 	if err != nil {
 		return err
 	}

@@ -58,6 +58,16 @@ func (c *SupplyChainConfiguration) root() (*supplychain.Root, error) {
 	return read, nil
 }
 
+// newProofs puts together what reads proofs from registries, and by what those are verified that nobody's key has signed.
+func newProofs(o *Options) (*registry.Resolver, *supplychain.Root, error) {
+	registries, err := newRegistry(o)
+	if err != nil {
+		return nil, nil, err
+	}
+	trusted, err := o.Configuration.SupplyChain.root()
+	return registries, trusted, err
+}
+
 // newRegistry puts together what asks registries.
 func newRegistry(o *Options) (*registry.Resolver, error) {
 	c := &o.Configuration.Registries

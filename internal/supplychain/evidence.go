@@ -131,6 +131,11 @@ func (e *Evidence) Findings() int {
 
 // Look looks at an artifact beside an image, by its digest as sha256:….
 func (e *Evidence) Look(a *Artifact, digest string, by Signers) {
+	defer func() {
+		if recover() != nil { // what strangers put into a registry goes through the code of many, and must not end the manager
+			e.Add("", "one cannot be read")
+		}
+	}()
 	proof, rejected := read(a, digest, by.read())
 	switch {
 	case rejected != nil:

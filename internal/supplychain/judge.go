@@ -29,6 +29,8 @@ type Missing struct {
 	Why string
 	// next is what to do where it is not enough to bring it.
 	next string
+	// keyless says that no key can bring it: the class asks for who signs without one.
+	keyless bool
 }
 
 // Judge holds what is known of an image against what a class asks for: the proofs by which it may enter, and those that it lacks.
@@ -38,7 +40,7 @@ func Judge(c *platformv1alpha1.SupplyChain, e *Evidence, now time.Time, ageless 
 		need := &c.Proofs[i]
 		best, why := find(need, e, now, ageless)
 		if best == nil {
-			missing = append(missing, Missing{Type: need.Type, Why: why})
+			missing = append(missing, Missing{Type: need.Type, Why: why, keyless: len(need.Keys) == 0 && (len(c.Keys) == 0 || len(need.Identities) > 0)})
 			continue
 		}
 		if why := limits(need, best, now); why != "" {
@@ -46,11 +48,13 @@ func Judge(c *platformv1alpha1.SupplyChain, e *Evidence, now time.Time, ageless 
 			if best.Found != nil {
 				next = mendIt
 			}
-			missing = append(missing, Missing{need.Type, why, next})
+			missing = append(missing, Missing{Type: need.Type, Why: why, next: next})
 			continue
 		}
 		if need.MaxSeverity != "" && e.Incomplete != "" {
-			missing = append(missing, Missing{need.Type, "not all that is beside the image was read, and a newer one may be among that: " + e.Incomplete, clearIt})
+			missing = append(missing, Missing{
+				Type: need.Type, Why: "not all that is beside the image was read, and a newer one may be among that: " + e.Incomplete, next: clearIt,
+			})
 			continue
 		}
 		proofs = append(proofs, Proof{Type: best.Type, By: allowed(need, best), Artifact: best.Artifact, At: best.At})
@@ -133,6 +137,9 @@ func Ask(image string, missing []Missing) string {
 	said := fmt.Sprintf("Image %s lacks %s. ", image, strings.Join(parts, ", "))
 	if missing[0].next != "" {
 		return said + missing[0].next
+	}
+	if missing[0].keyless {
+		return said + fmt.Sprintf("Bring it as an identity of the class with: %s.", strings.Replace(command(missing[0].Type, image), "--key KEY", "--yes", 1))
 	}
 	return said + fmt.Sprintf("Bring it with: %s.", command(missing[0].Type, image))
 }

@@ -32,7 +32,7 @@ const (
 	maxManifests, maxArtifacts, maxBytes = 64, 128, 64 << 20
 	// maxManifest bounds a manifest, or an index of them: in memory its descriptors take some fifty times what they take as JSON.
 	maxManifest = 512 << 10
-	// large is from how many bytes on artifacts are read one at a time, whatever the number of images under way.
+	// large is from how many bytes on artifacts are read and looked at one at a time, whatever the number of images under way.
 	large = 1 << 20
 	// created is the annotation by which artifacts are read newest first. Anybody may write it: nothing depends on it but the order.
 	created = "org.opencontainers.image.created"
@@ -95,7 +95,7 @@ func (s *Source) Named(ctx context.Context, image string, digests []string, look
 	defer cancel()
 	options := s.registry.Remote(ctx, supplychain.MaxArtifact+1)
 	for _, digest := range digests {
-		content, err := s.read(ctx, of.Context().Digest(digest), supplychain.MaxArtifact+1, options)
+		content, done, err := s.read(ctx, of.Context().Digest(digest), supplychain.MaxArtifact+1, options)
 		switch {
 		case missing(err):
 			content, err = nil, nil
@@ -105,6 +105,7 @@ func (s *Source) Named(ctx context.Context, image string, digests []string, look
 			content, err = nil, ErrLarge
 		}
 		look(digest, content, err)
+		done()
 	}
 	return nil
 }
@@ -115,29 +116,31 @@ func missing(err error) bool {
 	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound
 }
 
-// read reads a blob, and no more of it than so many bytes. What is large waits for its turn.
-func (s *Source) read(ctx context.Context, blob name.Digest, most int64, options []remote.Option) ([]byte, error) {
+// read reads a blob, and no more of it than so many bytes. What is large waits for its turn, which ends with done: what looks at it takes
+// several times its size.
+func (s *Source) read(ctx context.Context, blob name.Digest, most int64, options []remote.Option) (content []byte, done func(), err error) {
+	done = func() {}
 	layer, err := remote.Layer(blob, options...)
 	if err != nil {
-		return nil, err
+		return nil, done, err
 	}
 	body, err := layer.Compressed()
 	if err != nil {
-		return nil, err
+		return nil, done, err
 	}
 	defer func() { _ = body.Close() }()
-	content, err := io.ReadAll(io.LimitReader(body, min(most, large)))
+	content, err = io.ReadAll(io.LimitReader(body, min(most, large)))
 	if err != nil || int64(len(content)) < large {
-		return content, err
+		return content, done, err
 	}
 	select {
 	case s.large <- struct{}{}:
-		defer func() { <-s.large }()
+		done = func() { <-s.large }
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, done, ctx.Err()
 	}
 	rest, err := io.ReadAll(io.LimitReader(body, most-large))
-	return append(content, rest...), err
+	return append(content, rest...), done, err
 }
 
 func (r *reading) all() (leftOut []string, err error) {
@@ -248,7 +251,8 @@ func identity(layer *v1.Descriptor) string {
 
 // artifact reads one artifact, and hands it on.
 func (r *reading) artifact(layer *v1.Descriptor) error {
-	content, err := r.read(r.ctx, r.image.Context().Digest(layer.Digest.String()), max(layer.Size, 0)+1, r.options)
+	content, done, err := r.read(r.ctx, r.image.Context().Digest(layer.Digest.String()), max(layer.Size, 0)+1, r.options)
+	defer done()
 	switch {
 	case err != nil:
 		return err

@@ -34,7 +34,7 @@ var _ = Describe("A class that asks for a signature", func() {
 		Eventually(ctx, framework.Read(admin, c)).Should(waitsFor(platformv1alpha1.ReasonProofMissing,
 			"lets only proven images into "+env, "Image "+image+" lacks Signature (there is none)", "cosign sign --key KEY "+image))
 		Expect(signtest.Tag(image, "sig", other.Simple(digest(image)))).To(Succeed())
-		Eventually(ctx, framework.Read(admin, c)).Should(waitsFor(platformv1alpha1.ReasonProofMissing, "a signature was made by no key of the class"))
+		Eventually(ctx, framework.Read(admin, c)).Should(waitsFor(platformv1alpha1.ReasonProofMissing, "one was signed by no key of the class"))
 		Expect(signtest.Tag(image, "sig", ci.Simple(digest(image)))).To(Succeed())
 		Eventually(ctx, framework.Read(admin, c)).Should(promoted())
 		Expect(framework.Read(admin, release(c, 1))(ctx)).To(HaveField("Status.Proofs", ConsistOf(And(
@@ -175,7 +175,7 @@ var _ = Describe("A class that lists who may sign without a key", func() {
 		Expect(signtest.Refer(image, sigstore.Bundle(fork, digest(image), signtest.Sign, "{}"))).To(Succeed())
 		c := component(ctx, image, env)
 		Eventually(ctx, framework.Read(admin, c)).Should(waitsFor(platformv1alpha1.ReasonProofMissing,
-			"lacks Signature (one was signed by "+fork+" of issuer "+signtest.Issuer+", which is no identity of the class), SBOM (there is none)"))
+			"lacks Signature (one was signed by "+fork+" of issuer "+signtest.Issuer+", which is no identity of the class), SBOM (there is none)", "Bring it as an identity of the class with: cosign sign --yes "+image))
 		Expect(signtest.Tag(image, "sig", sigstore.Simple(signtest.Workflow, digest(image)))).To(Succeed())
 		Expect(signtest.Refer(image, sigstore.Bundle(signtest.Workflow, digest(image), signtest.SPDX, `{"spdxVersion":"SPDX-2.3"}`))).To(Succeed())
 		Eventually(ctx, framework.Read(admin, c)).Should(promoted())
