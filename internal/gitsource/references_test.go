@@ -1,6 +1,7 @@
 package gitsource_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -83,7 +84,7 @@ func TestRange_SaysWhatIsNoCommit(t *testing.T) {
 	s.branch(t, "main", "a")
 	tree := s.git(t, "rev-parse", "HEAD^{tree}")
 	s.git(t, "push", "--quiet", "origin", tree+":refs/tags/tree")
-	if _, err := s.client.Range(t.Context(), s.source, gitsource.Question{Commit: tree}); err != gitsource.ErrNoCommit { //nolint:errorlint // it is that very one
+	if _, err := s.client.Range(t.Context(), s.source, gitsource.Question{Commit: tree}); !errors.Is(err, gitsource.ErrNoCommit) {
 		t.Errorf("of a tag on a tree it says %v", err)
 	}
 }

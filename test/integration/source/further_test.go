@@ -61,7 +61,10 @@ func of(c *platformv1alpha1.Component) func(context.Context) ([]string, error) {
 		for i := range all {
 			b := &all[i].Spec
 			text := b.Branch + "|" + b.Tag + "|"
-			if b.PullRequest != nil && b.Branch != "main" {
+			switch {
+			case b.Branch == "main": // a tag may stand on it, and its message name a request
+				text = "main||"
+			case b.PullRequest != nil:
 				text += fmt.Sprint(b.PullRequest.Number)
 			}
 			out = append(out, text)
@@ -101,7 +104,7 @@ var _ = Describe("Tags and pull requests", func() {
 			b := &all[i]
 			Expect(b.OwnerReferences).To(HaveLen(1))
 			switch {
-			case b.Spec.Tag != "":
+			case b.Spec.Branch == "":
 				Expect(b.Spec.Commit).To(And(HaveField("SHA", first), HaveField("Message", "First")))
 				Expect(b.Spec.PullRequest).To(BeNil(), "it is of no request, whatever the message says")
 			case b.Spec.Branch == "fix":
