@@ -69,8 +69,7 @@ type CommitRange struct {
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=10000
 	Count *int32 `json:"count,omitempty"`
-	// oldestCommittedAt is when the oldest of them was made: since then, a change waits to be delivered. Absent where there is none, or its time cannot be
-	// believed.
+	// oldestCommittedAt is when the oldest of them was made. Absent where there is none.
 	// +optional
 	OldestCommittedAt *metav1.Time `json:"oldestCommittedAt,omitempty"`
 }
