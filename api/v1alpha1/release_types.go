@@ -405,6 +405,7 @@ type ReleaseStatus struct {
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Monthly Cost",type=string,JSONPath=`.spec.estimatedCost.monthly.expected`,priority=1
+// +kubebuilder:printcolumn:name="Oldest Commit",type=date,JSONPath=`.spec.commits.oldestCommittedAt`,priority=1
 // +kubebuilder:printcolumn:name="First Ready",type=date,JSONPath=`.status.readyAt`,priority=1
 // +kubebuilder:printcolumn:name="Checked",type=string,JSONPath=`.status.conditions[?(@.type=="Checked")].status`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`

@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"context"
+	"path/filepath"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -11,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/gitsource/gittest"
 	"github.com/towpath-dev/towpath/test/framework"
 )
 
@@ -84,5 +86,36 @@ var _ = Describe("A Build", func() {
 		code, _, stderr = towpath(ctx, "build", "logs", "no-such", "-n", home.Name)
 		Expect(code).To(Equal(1))
 		Expect(stderr).To(And(ContainSubstring("build no-such does not exist in namespace "+home.Name), ContainSubstring("get builds")))
+	})
+
+	It("tells what is new since the Build before, by a clone of all of the history", func(ctx context.Context) {
+		home := framework.TeamNamespace(framework.Name("t"))
+		Expect(cluster.Client.Create(ctx, home)).To(Succeed())
+		root := GinkgoT().TempDir()
+		repository, err := gittest.New(ctx, root, "checkout")
+		Expect(err).NotTo(HaveOccurred())
+		var shas []string
+		for _, message := range []string{"first", "second", "Add a cart $(id) (#12)"} {
+			sha, err := repository.Push(ctx, "main", gittest.Change{Message: message})
+			Expect(err).NotTo(HaveOccurred())
+			shas = append(shas, sha)
+		}
+		clone := filepath.Join(root, "clone")
+		_, err = repository.Git(ctx, "clone", "--quiet", "--no-local", "--filter=blob:none", "file://"+repository.Bare(), clone)
+		Expect(err).NotTo(HaveOccurred())
+		record := func(sha string) *platformv1alpha1.Build {
+			GinkgoHelper()
+			code, _, stderr := towpath(ctx, "build", "record", "checkout", "-n", home.Name, "--commit", sha, "--branch", "main", "--image", "registry.example/checkout:"+sha[:8], "--repository", clone)
+			Expect(code).To(BeZero(), stderr)
+			Expect(stderr).To(BeEmpty())
+			live, err := framework.Read(cluster.Client, &platformv1alpha1.Build{ObjectMeta: metav1.ObjectMeta{Namespace: home.Name, Name: "checkout-" + sha[:12]}})(ctx)
+			Expect(err).NotTo(HaveOccurred())
+			return live
+		}
+		Expect(record(shas[0]).Spec.Commits.Count).To(HaveValue(BeEquivalentTo(1)))
+		third := record(shas[2])
+		Expect(third.Spec.Commits).To(HaveValue(And(HaveField("From", shas[0]), HaveField("Count", HaveValue(BeEquivalentTo(2))), HaveField("OldestCommittedAt", Not(BeNil())))))
+		Expect(third.Spec.PullRequest).To(HaveValue(HaveField("Number", BeEquivalentTo(12))))
+		Expect(record(shas[0]).Spec.Commits.From).To(BeEmpty(), "the same Build recorded again changes nothing")
 	})
 })

@@ -33,9 +33,9 @@ next: towpath approve -n team-shop shop-prod-2
 // What was committed and runs nowhere yet shows beside what waits.
 func TestAPendingReleaseShowsSinceWhenItsOldestCommitWaits(t *testing.T) {
 	for want, commits := range map[string]platformv1alpha1.CommitRange{
-		"made 30m ago, the oldest of 3 new commits waits for 2d, approved by bob\n": {Count: ptr.To(int32(3)), OldestCommittedAt: ptr.To(metav1.NewTime(now.Add(-50 * time.Hour)))},
-		"made 30m ago, its commit waits for 3h, approved by bob\n":                  {Count: ptr.To(int32(1)), OldestCommittedAt: ptr.To(metav1.NewTime(now.Add(-3 * time.Hour)))},
-		"made 30m ago, approved by bob\n":                                           {Count: ptr.To(int32(1))},
+		"made 30m ago, the oldest of 3 new commits waits for 2d2h, approved by bob\n": {Count: ptr.To(int32(3)), OldestCommittedAt: ptr.To(metav1.NewTime(now.Add(-50 * time.Hour)))},
+		"made 30m ago, its commit waits for 3h, approved by bob\n":                    {Count: ptr.To(int32(1)), OldestCommittedAt: ptr.To(metav1.NewTime(now.Add(-3 * time.Hour)))},
+		"made 30m ago, approved by bob\n":                                             {Count: ptr.To(int32(1))},
 	} {
 		from := reader(t, "gate")
 		var release platformv1alpha1.Release
