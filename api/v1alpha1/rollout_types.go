@@ -84,10 +84,11 @@ type RolloutControl struct {
 	// +required
 	Action RolloutAction `json:"action,omitempty"`
 
-	// wave is the number of the wave to skip, from 1. Only with Skip.
+	// wave is the number of the wave to skip, from 1: as status.rollout.wave has it, so one more than there are waves skips who
+	// is in none. Only with Skip.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=16
+	// +kubebuilder:validation:Maximum=17
 	Wave int32 `json:"wave,omitempty"`
 
 	// attempt tells one Resume from the next: a higher number resumes again. Only with Resume. Default: 1.
@@ -204,11 +205,65 @@ type RolloutImpact struct {
 	// +kubebuilder:validation:MaxItems=4
 	Tiers []TierImpact `json:"tiers,omitempty"`
 
+	// resources are what becomes of the objects, by the resource of the template that makes them: at most 64. Environments
+	// that cannot get the revision are left out, since nothing changes there.
+	// +optional
+	// +listType=map
+	// +listMapKey=resource
+	// +listMapKey=kind
+	// +kubebuilder:validation:MaxItems=64
+	Resources []ResourceImpact `json:"resources,omitempty"`
+
 	// blocked are environments that cannot get the revision, at most 20 of them.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=20
 	Blocked []RolloutFailure `json:"blocked,omitempty"`
+}
+
+// ResourceImpact is what a revision does to the objects of one resource of the template.
+type ResourceImpact struct {
+	// resource is its id in the template.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Resource string `json:"resource,omitempty"`
+	// kind of the objects.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Kind string `json:"kind,omitempty"`
+	// added is how many of them come anew.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Added int32 `json:"added,omitempty"`
+	// changed is how many change.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Changed int32 `json:"changed,omitempty"`
+	// removed is how many go.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Removed int32 `json:"removed,omitempty"`
+	// restarting is of how many pods restart, or end.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Restarting int32 `json:"restarting,omitempty"`
+	// fields are the paths that change in at least one of them, sorted: at most 10. `towpath diff` has all, with their values.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=10
+	// +kubebuilder:validation:items:MaxLength=256
+	Fields []string `json:"fields,omitempty"`
+}
+
+// RevisionImpact is what the newest revision does to those who follow the template.
+type RevisionImpact struct {
+	// revision that was counted.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	Revision      int64 `json:"revision,omitempty"`
+	RolloutImpact `json:",inline"`
 }
 
 // TierImpact is what a revision does in environments of one tier.

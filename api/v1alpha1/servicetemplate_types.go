@@ -201,6 +201,12 @@ type ServiceTemplateStatus struct {
 	// rollout is how far the newest revision is. Absent where spec.rollout has no waves.
 	// +optional
 	Rollout *TemplateRolloutStatus `json:"rollout,omitempty"`
+
+	// impact is what the newest revision does to those who follow the template, where spec.rollout has no waves: everybody
+	// gets it at once. It is counted once for each revision, from what ran before it, and stands until the next one is
+	// counted. Absent for the first revision, until it is counted, and where spec.rollout has waves: see rollout.impact.
+	// +optional
+	Impact *RevisionImpact `json:"impact,omitempty"`
 }
 
 // RevisionReference names one ServiceTemplateRevision.

@@ -71,7 +71,7 @@ func newRolloutVerb(connect cluster.Connector, std streams, verb, short string, 
 			if err != nil {
 				return err
 			}
-			st, err := rolledOut(cmd.Context(), connection, flags, args[0])
+			st, err := rolledOut(cmd.Context(), connection, flags, args[0], fill == nil)
 			if err != nil {
 				return err
 			}
@@ -101,8 +101,13 @@ func newRolloutVerb(connect cluster.Connector, std streams, verb, short string, 
 	return cmd
 }
 
-// rolledOut reads a template that is rolled out in waves.
-func rolledOut(ctx context.Context, reader client.Reader, flags cluster.Flags, name string) (*platformv1alpha1.ServiceTemplate, error) {
+// goesInWaves says whether new revisions of a template go to some first.
+func goesInWaves(st *platformv1alpha1.ServiceTemplate) bool {
+	return st.Spec.Rollout != nil && len(st.Spec.Rollout.Waves) > 0
+}
+
+// rolledOut reads a template that is rolled out in waves; to show it alone, also one without.
+func rolledOut(ctx context.Context, reader client.Reader, flags cluster.Flags, name string, show bool) (*platformv1alpha1.ServiceTemplate, error) {
 	st := &platformv1alpha1.ServiceTemplate{}
 	err := reader.Get(ctx, client.ObjectKey{Name: name}, st)
 	switch {
@@ -111,7 +116,10 @@ func rolledOut(ctx context.Context, reader client.Reader, flags cluster.Flags, n
 	case err != nil:
 		next, explained := cluster.Explain(err, flags, "read servicetemplate "+name)
 		return nil, &trouble{err: explained, next: next}
-	case st.Spec.Rollout == nil || len(st.Spec.Rollout.Waves) == 0:
+	case !goesInWaves(st):
+		if show {
+			return st, nil
+		}
 		return nil, &trouble{err: fmt.Errorf("ServiceTemplate %s has no waves: a new revision reaches everybody at once", name), next: "give it spec.rollout.waves", code: exitFindings}
 	case st.Status.Rollout == nil:
 		return nil, &trouble{err: errors.New("the manager has not looked at the roll-out yet: is it running?"), next: flags.Kubectl() + " -n " + platformv1alpha1.SystemNamespace + " get pods"}
@@ -155,6 +163,9 @@ func printPinned(b *strings.Builder, pinned []string, err error) {
 
 // printRollout shows a roll-out, and who is pinned; unknown is why that could not be read.
 func printRollout(out io.Writer, st *platformv1alpha1.ServiceTemplate, pinned []string, unknown error) error {
+	if !goesInWaves(st) {
+		return printAtOnce(out, st, pinned, unknown)
+	}
 	s := st.Status.Rollout
 	var b strings.Builder
 	fmt.Fprintf(&b, "template %s: revision %d is %s\n  %s\n", st.Name, s.Revision, s.State, s.Message)
@@ -195,15 +206,36 @@ func printRollout(out io.Writer, st *platformv1alpha1.ServiceTemplate, pinned []
 	return err
 }
 
-// printPlanned says what the revision does to those who follow the template, as it was counted when the roll-out began.
-func printPlanned(b *strings.Builder, s *platformv1alpha1.TemplateRolloutStatus) {
-	i := s.Impact
-	if i == nil {
-		if s.State == platformv1alpha1.RolloutProgressing {
+// printAtOnce shows what the newest revision of a template without waves does to those who follow it.
+func printAtOnce(out io.Writer, st *platformv1alpha1.ServiceTemplate, pinned []string, unknown error) error {
+	var b strings.Builder
+	latest := st.Status.LatestRevision
+	if latest == nil {
+		fmt.Fprintf(&b, "template %s: no revision of it has compiled\n", st.Name)
+	} else {
+		fmt.Fprintf(&b, "template %s: revision %d reaches everybody who follows it at once, since it has no spec.rollout.waves\n", st.Name, latest.Number)
+		switch counted := st.Status.Impact; {
+		case counted != nil && counted.Revision == latest.Number:
+			printForeseen(&b, &counted.RolloutImpact)
+		case latest.Number > 1:
 			b.WriteString("what it changes is not counted yet\n")
 		}
-		return
 	}
+	printPinned(&b, pinned, unknown)
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+// printPlanned says what the revision does to those who follow the template, as it was counted when the roll-out began.
+func printPlanned(b *strings.Builder, s *platformv1alpha1.TemplateRolloutStatus) {
+	if s.Impact != nil {
+		printForeseen(b, s.Impact)
+	} else if s.State == platformv1alpha1.RolloutProgressing {
+		b.WriteString("what it changes is not counted yet\n")
+	}
+}
+
+func printForeseen(b *strings.Builder, i *platformv1alpha1.RolloutImpact) {
 	line := func(where string, c platformv1alpha1.ImpactCount) {
 		fmt.Fprintf(b, "%s%d of %d environments change, pods restart in %d, %d cannot get it", where, c.Changed, c.Following, c.Restarting, c.Cannot)
 	}
@@ -216,7 +248,31 @@ func printPlanned(b *strings.Builder, s *platformv1alpha1.TemplateRolloutStatus)
 		line("  "+string(t.Tier)+": ", t.ImpactCount)
 		b.WriteString("\n")
 	}
+	for _, r := range i.Resources {
+		fmt.Fprintf(b, "  %s\n", resourceLine(&r))
+	}
 	for _, blocked := range i.Blocked {
 		fmt.Fprintf(b, "  cannot: %s/%s in %s: %s\n", blocked.Namespace, blocked.Component, blocked.Environment, blocked.Message)
 	}
+}
+
+// resourceLine says what becomes of the objects of one resource.
+func resourceLine(r *platformv1alpha1.ResourceImpact) string {
+	var parts []string
+	for _, c := range []struct {
+		count int32
+		what  string
+	}{{r.Added, "added"}, {r.Changed, "changed"}, {r.Removed, "removed"}} {
+		if c.count > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", c.count, c.what))
+		}
+	}
+	text := fmt.Sprintf("%s (resource %s): %s", r.Kind, r.Resource, strings.Join(parts, ", "))
+	if r.Restarting > 0 {
+		text += fmt.Sprintf(", pods of %d restart", r.Restarting)
+	}
+	if len(r.Fields) > 0 {
+		text += ": " + strings.Join(r.Fields, ", ")
+	}
+	return text
 }

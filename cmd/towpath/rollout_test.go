@@ -94,6 +94,13 @@ template web-service: revision 7 is Progressing
 > wave 2: 10 % of all tiers
 10 of 12 are Ready at it, 1 failed
 `
+	const planned = `as planned: 12 of 14 environments change, pods restart in 10, 1 cannot get it; 2 pinned Components stay
+  Development: 4 of 4 environments change, pods restart in 4, 0 cannot get it
+  Production: 8 of 10 environments change, pods restart in 6, 1 cannot get it
+  ConfigMap (resource config): 12 added
+  Deployment (resource deployment): 10 changed, 2 removed, pods of 10 restart: spec.replicas, spec.template.spec.containers[name=app].image
+  cannot: team-shop/checkout in prod: parameters.port: must be at most 100
+`
 	expect(t, towpath(t, []client.Object{st}, "rollout", "status", "web-service"), exitOK, begins+"what it changes is not counted yet\n", "")
 	st.Status.Rollout.Impact = &platformv1alpha1.RolloutImpact{
 		ImpactCount: platformv1alpha1.ImpactCount{Following: 14, Changed: 12, Restarting: 10, Cannot: 1}, Pinned: 2,
@@ -101,13 +108,26 @@ template web-service: revision 7 is Progressing
 			{Tier: platformv1alpha1.TierDevelopment, ImpactCount: platformv1alpha1.ImpactCount{Following: 4, Changed: 4, Restarting: 4}},
 			{Tier: platformv1alpha1.TierProduction, ImpactCount: platformv1alpha1.ImpactCount{Following: 10, Changed: 8, Restarting: 6, Cannot: 1}},
 		},
+		Resources: []platformv1alpha1.ResourceImpact{
+			{Resource: "config", Kind: "ConfigMap", Added: 12},
+			{Resource: "deployment", Kind: "Deployment", Changed: 10, Removed: 2, Restarting: 10, Fields: []string{"spec.replicas", "spec.template.spec.containers[name=app].image"}},
+		},
 		Blocked: []platformv1alpha1.RolloutFailure{{Namespace: "team-shop", Component: "checkout", Environment: "prod", Message: "parameters.port: must be at most 100"}},
 	}
-	expect(t, towpath(t, []client.Object{st}, "rollout", "status", "web-service"), exitOK, begins+`as planned: 12 of 14 environments change, pods restart in 10, 1 cannot get it; 2 pinned Components stay
-  Development: 4 of 4 environments change, pods restart in 4, 0 cannot get it
-  Production: 8 of 10 environments change, pods restart in 6, 1 cannot get it
-  cannot: team-shop/checkout in prod: parameters.port: must be at most 100
-`, "")
+	expect(t, towpath(t, []client.Object{st}, "rollout", "status", "web-service"), exitOK, begins+planned, "")
+
+	// Without waves everybody gets it at once, and what that does is told all the same.
+	st.Spec.Rollout, st.Status.Impact = nil, &platformv1alpha1.RevisionImpact{Revision: 7, RolloutImpact: *st.Status.Rollout.Impact}
+	st.Status.Rollout, st.Status.LatestRevision = nil, &platformv1alpha1.RevisionReference{Name: "web-service-7", Number: 7}
+	const atOnce = "\ntemplate web-service: revision %d reaches everybody who follows it at once, since it has no spec.rollout.waves\n"
+	status := func() call { return towpath(t, []client.Object{st}, "rollout", "status", "web-service") }
+	expect(t, status(), exitOK, fmt.Sprintf(atOnce, 7)+planned, "")
+	st.Status.LatestRevision.Number = 8
+	expect(t, status(), exitOK, fmt.Sprintf(atOnce, 8)+"what it changes is not counted yet\n", "")
+	st.Status.LatestRevision.Number = 1
+	expect(t, status(), exitOK, fmt.Sprintf(atOnce, 1), "")
+	st.Status.LatestRevision = nil
+	expect(t, status(), exitOK, "\ntemplate web-service: no revision of it has compiled\n", "")
 }
 
 func TestRollout_Steers(t *testing.T) {
@@ -144,7 +164,7 @@ func TestRollout_Steers(t *testing.T) {
 func TestRollout_WhereThereIsNone(t *testing.T) {
 	none := inWaves(platformv1alpha1.RolloutHalted)
 	none.Spec.Rollout = nil
-	if got := towpath(t, []client.Object{none}, "rollout", "status", "web-service"); got.code != exitFindings || !strings.Contains(got.err, "has no waves") {
+	if got := towpath(t, []client.Object{none}, "rollout", "skip", "web-service"); got.code != exitFindings || !strings.Contains(got.err, "has no waves") {
 		t.Errorf("got %+v", got)
 	}
 	if got := towpath(t, nil, "rollout", "abort", "nobody"); got.code != exitFindings || !strings.Contains(got.err, "ServiceTemplate nobody does not exist") {

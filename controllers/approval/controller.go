@@ -29,8 +29,8 @@ type Reconciler struct {
 	Live client.Reader
 }
 
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=approvals,verbs=get;list;watch;delete
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=approvals,verbs=list;watch;delete
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases,verbs=list;watch
 
 // SetupWithManager adds the controller to the manager.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {

@@ -48,7 +48,7 @@ type Reconciler struct {
 	writes freshness.Tracker[types.NamespacedName]
 }
 
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=budgets;costsources;teams;releases;components;environments,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=budgets;costsources;teams;releases;components;environments,verbs=list;watch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=budgets;budgets/status,verbs=patch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch

@@ -76,9 +76,10 @@ type Reconciler struct {
 	writes  freshness.Tracker[types.NamespacedName]
 }
 
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=builds,verbs=get;list;watch;patch;delete
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=builds,verbs=list;watch;patch;delete
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=environments,verbs=get
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=builds/status,verbs=patch
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=components;environments;releases;servicetemplates;servicetemplaterevisions,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=components;environments;releases;servicetemplates;servicetemplaterevisions,verbs=list;watch
 // +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get
 // +kubebuilder:rbac:groups="",resources=pods;events,verbs=list

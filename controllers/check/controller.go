@@ -68,7 +68,8 @@ type Reconciler struct {
 	writes freshness.Tracker[types.NamespacedName]
 }
 
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases;environments;environmentclasses,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases;environments;environmentclasses,verbs=list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases,verbs=get
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases/status,verbs=patch
 // +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch
 

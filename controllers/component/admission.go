@@ -249,14 +249,16 @@ func (v *Validator) validate(ctx context.Context, before, component *platformv1a
 
 // ValidateParameters checks the parameters of a Component, merged for each environment of its path,
 // against a template. An error that an environment only inherits is reported at spec.parameters, once;
-// what every environment of the path mends there is no error.
+// what every environment of the path mends there is no error. The rules of the schema may cost as much as those of one object, in
+// all environments together: somebody waits for the answer.
 func ValidateParameters(compiled *template.Template, spec *platformv1alpha1.ComponentSpec) field.ErrorList {
 	basePath := field.NewPath("spec", "parameters")
 	base, err := template.DecodeParameters(spec.Parameters)
 	if err != nil {
 		return field.ErrorList{field.Invalid(basePath, string(spec.Parameters.Raw), err.Error())}
 	}
-	_, ofBase := compiled.ResolveParameters(base, basePath)
+	budget := template.NewRulesBudget()
+	_, ofBase := compiled.ResolveParametersWithin(budget, base, basePath)
 	inherited := map[string]bool{}
 	var errs field.ErrorList
 	for _, environment := range spec.Environments {
@@ -272,7 +274,7 @@ func ValidateParameters(compiled *template.Template, spec *platformv1alpha1.Comp
 			errs = append(errs, field.Invalid(at, string(environment.Parameters.Raw), err.Error()))
 			continue
 		}
-		_, problems := compiled.ResolveParameters(template.MergeParameters(base, over), at)
+		_, problems := compiled.ResolveParametersWithin(budget, template.MergeParameters(base, over), at)
 		for _, problem := range problems {
 			asBase := *problem
 			asBase.Field = basePath.String() + strings.TrimPrefix(problem.Field, at.String())

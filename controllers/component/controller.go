@@ -79,13 +79,14 @@ type Reconciler struct {
 	edits  edits
 }
 
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=components,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=components,verbs=list;watch;patch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases,verbs=get
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=components/status,verbs=update;patch
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases,verbs=get;list;watch;create;delete
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases,verbs=list;watch;create;delete
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases/status,verbs=patch
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=approvals;builds,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=approvals;builds,verbs=list;watch
 // +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,verbs=get;list;watch
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=budgets;environments;environmentclasses;servicetemplates;servicetemplaterevisions;teams,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=budgets;environments;environmentclasses;servicetemplates;servicetemplaterevisions;teams,verbs=list;watch
 
 // SetupWithManager adds the controller to the manager.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {

@@ -1,6 +1,7 @@
 package component
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -397,11 +398,28 @@ func (r *Reconciler) findTarget(ctx context.Context, s *scope) error {
 		})
 	case ref.Revision != nil:
 		s.target = *ref.Revision
+	case err != nil:
+		s.target = newest
+		s.stay()
 	default:
 		s.target = newest
 		s.followWaves(&serviceTemplate)
 	}
 	return nil
+}
+
+// stay has each stop keep the revision that runs there, since the template is gone, and with it what it said of roll-outs: else
+// deleting it would bring a revision that was held back by waves, halted or aborted to everybody at once. A stop where nothing
+// runs yet gets the newest that runs in another.
+func (s *scope) stay() {
+	newest := int64(0)
+	for i := range s.stops {
+		s.stops[i].target = rollout.HistoryOf(s.stops[i].releases, s.target).Current
+		newest = max(newest, s.stops[i].target)
+	}
+	for i := range s.stops {
+		s.stops[i].target = cmp.Or(s.stops[i].target, newest)
+	}
 }
 
 // followWaves gives the stops targets of their own where the template is rolled out in waves.

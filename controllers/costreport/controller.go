@@ -74,7 +74,7 @@ type Reconciler struct {
 }
 
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=costreports,verbs=list;create;patch;delete
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=costsources,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=costsources,verbs=list;watch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 
 // SetupWithManager adds the controller to the manager.

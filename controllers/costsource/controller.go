@@ -50,9 +50,9 @@ type Reconciler struct {
 	writes freshness.Tracker[types.NamespacedName]
 }
 
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=costsources,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=costsources,verbs=list;watch;patch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=costsources/status,verbs=patch
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=teams,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=teams,verbs=list;watch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",namespace=towpath-system,resources=secrets,resourceNames=towpath-costsources,verbs=get
 

@@ -59,11 +59,11 @@ type Reconciler struct {
 	costs  unsettled
 }
 
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=environments,verbs=get;list;watch;patch;delete
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=environments,verbs=list;watch;patch;delete
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=environments/status,verbs=patch
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=environmentclasses,verbs=get;list;watch
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=teams,verbs=get;list;watch
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases,verbs=get;list;watch;delete
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=environmentclasses,verbs=list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=teams,verbs=list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases,verbs=list;watch;delete
 
 // SetupWithManager adds the controller to the manager.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {

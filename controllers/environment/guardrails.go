@@ -19,7 +19,7 @@ import (
 	"github.com/towpath-dev/towpath/internal/label"
 )
 
-// +kubebuilder:rbac:groups="",resources=resourcequotas;limitranges,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=resourcequotas;limitranges,verbs=list;watch
 // +kubebuilder:rbac:groups="",resources=resourcequotas;limitranges,verbs=create;patch;update;delete,resourceNames=towpath-environment
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=create;patch;update;delete,resourceNames=towpath-environment

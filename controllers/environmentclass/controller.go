@@ -29,7 +29,7 @@ type Reconciler struct {
 	TrustedRoot *supplychain.Root
 }
 
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=environmentclasses,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=environmentclasses,verbs=list;watch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=environmentclasses/status,verbs=patch
 
 // SetupWithManager adds the controller to the manager.

@@ -92,9 +92,9 @@ type Reconciler struct {
 	writes   freshness.Tracker[types.NamespacedName]
 }
 
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases,verbs=list;watch;patch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases/status,verbs=update;patch
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=components;environmentclasses;environments;servicetemplaterevisions,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=components;environmentclasses;environments;servicetemplaterevisions,verbs=list;watch
 // +kubebuilder:rbac:groups="",namespace=towpath-system,resources=secrets,resourceNames=towpath-delivery,verbs=get
 // +kubebuilder:rbac:groups="",resources=pods;events;persistentvolumeclaims,verbs=list
 // +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,verbs=get;list;watch

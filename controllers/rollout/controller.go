@@ -46,7 +46,7 @@ type Reconciler struct {
 	assessments assessments
 }
 
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=servicetemplates;servicetemplaterevisions;components;releases;environments,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=servicetemplates;servicetemplaterevisions;components;releases;environments,verbs=list;watch
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=servicetemplates/status,verbs=patch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
@@ -82,29 +82,46 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		r.assessments.forget(req.Name)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	waves := st.Spec.Rollout != nil && len(st.Spec.Rollout.Waves) > 0
 	switch {
-	case !waves && st.Status.Rollout == nil, !st.DeletionTimestamp.IsZero():
+	case !inWaves(st) && st.Status.Rollout == nil && !uncounted(&st.Status), !st.DeletionTimestamp.IsZero():
+		r.assessments.forget(st.Name)
 		return ctrl.Result{}, nil
 	case r.writes.Stale(req.NamespacedName, st.ResourceVersion):
 		return ctrl.Result{}, nil // the event of our own last write is still to come
 	}
-	newest, err := r.newest(ctx, st.Name)
+	now, status := r.Clock.Now(), st.Status.DeepCopy()
+	again, err := r.evaluate(ctx, st, status, now)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	var members []rollout.Member
-	if waves {
-		if members, err = r.members(ctx, st, newest); err != nil {
-			return ctrl.Result{}, err
-		}
-	}
-	now := r.Clock.Now()
-	status, again := rollout.Evaluate(st.Spec.Rollout, st.Status.Rollout, newest, members, now)
 	// Who goes first goes all the same: the figures must not hold the roll-out up.
-	more, assessErr := r.assess(ctx, st, status)
+	more, assessErr := r.foresee(ctx, st, status)
 	wait, err := r.report(ctx, st, status, now)
 	return ctrl.Result{RequeueAfter: soonest(again, more, wait)}, errors.Join(err, assessErr)
+}
+
+// inWaves says whether new revisions of a template go to some first.
+func inWaves(st *platformv1alpha1.ServiceTemplate) bool {
+	return st.Spec.Rollout != nil && len(st.Spec.Rollout.Waves) > 0
+}
+
+// evaluate looks how far the roll-out of the newest revision is, where it goes in waves. It returns when to look again; 0 for
+// never.
+func (r *Reconciler) evaluate(ctx context.Context, st *platformv1alpha1.ServiceTemplate, status *platformv1alpha1.ServiceTemplateStatus, now time.Time) (again time.Duration, err error) {
+	if !inWaves(st) {
+		status.Rollout = nil
+		return 0, nil
+	}
+	newest, err := r.newest(ctx, st.Name)
+	if err != nil {
+		return 0, err
+	}
+	members, err := r.members(ctx, st, newest)
+	if err != nil {
+		return 0, err
+	}
+	status.Rollout, again = rollout.Evaluate(st.Spec.Rollout, st.Status.Rollout, newest, members, now)
+	return again, nil
 }
 
 // soonest returns the shortest of the durations that are not 0.
@@ -221,30 +238,36 @@ func cannot(reason string) bool {
 }
 
 // report writes the status where it differs. What only counts is written now and then: wait says when next.
-func (r *Reconciler) report(ctx context.Context, st *platformv1alpha1.ServiceTemplate, status *platformv1alpha1.TemplateRolloutStatus, now time.Time) (wait time.Duration, err error) {
-	was := st.Status.Rollout
-	if equality.Semantic.DeepEqual(was, status) {
+func (r *Reconciler) report(ctx context.Context, st *platformv1alpha1.ServiceTemplate, status *platformv1alpha1.ServiceTemplateStatus, now time.Time) (wait time.Duration, err error) {
+	was, is := st.Status.Rollout, status.Rollout
+	foreseen := equality.Semantic.DeepEqual(st.Status.Impact, status.Impact)
+	if foreseen && equality.Semantic.DeepEqual(was, is) {
 		return 0, nil
 	}
-	if was != nil && status != nil && was.State == status.State && was.Wave == status.Wave && was.Revision == status.Revision &&
-		was.Attempt == status.Attempt && was.Failed == status.Failed && was.Broken == status.Broken && (was.Impact == nil) == (status.Impact == nil) && equality.Semantic.DeepEqual(was.ReadySince, status.ReadySince) {
+	if foreseen && counts(was, is) {
 		if wait := r.counted.wait(st.Name, now); wait > 0 {
 			return wait, nil
 		}
 	}
 	before := st.DeepCopy()
-	st.Status.Rollout = status
+	st.Status.Rollout, st.Status.Impact = is, status.Impact
 	if err := r.Status().Patch(ctx, st, client.MergeFrom(before)); err != nil {
 		return 0, client.IgnoreNotFound(err)
 	}
 	r.writes.Wrote(client.ObjectKeyFromObject(st), st.ResourceVersion)
 	r.counted.wrote(st.Name, now)
-	if status != nil && (was == nil || was.State != status.State || was.Wave != status.Wave || was.Revision != status.Revision) {
+	if is != nil && (was == nil || was.State != is.State || was.Wave != is.Wave || was.Revision != is.Revision) {
 		kind := corev1.EventTypeNormal
-		if status.State == platformv1alpha1.RolloutHalted {
+		if is.State == platformv1alpha1.RolloutHalted {
 			kind = corev1.EventTypeWarning
 		}
-		r.Recorder.Eventf(st, nil, kind, "Rollout"+string(status.State), "Rollout", "Revision %d: %s", status.Revision, status.Message)
+		r.Recorder.Eventf(st, nil, kind, "Rollout"+string(is.State), "Rollout", "Revision %d: %s", is.Revision, is.Message)
 	}
 	return 0, nil
+}
+
+// counts says that from one status to the next nothing but the figures of how many are Ready changes.
+func counts(was, is *platformv1alpha1.TemplateRolloutStatus) bool {
+	return was != nil && is != nil && was.State == is.State && was.Wave == is.Wave && was.Revision == is.Revision &&
+		was.Attempt == is.Attempt && was.Failed == is.Failed && was.Broken == is.Broken && (was.Impact == nil) == (is.Impact == nil) && equality.Semantic.DeepEqual(was.ReadySince, is.ReadySince)
 }

@@ -80,28 +80,55 @@ func (a *assessments) forget(name string) {
 	delete(a.byName, name)
 }
 
-// assess counts what the revision of a roll-out does to those who follow the template, once, a slice each pass, and
-// puts it into the status. It returns when to go on; 0 where there is nothing to do.
-func (r *Reconciler) assess(ctx context.Context, st *platformv1alpha1.ServiceTemplate, status *platformv1alpha1.TemplateRolloutStatus) (time.Duration, error) {
-	if status == nil || status.State == platformv1alpha1.RolloutComplete || status.Impact != nil {
-		r.assessments.forget(st.Name)
-		return 0, nil
+// foresee has what the newest revision does to those who follow the template counted, once, a slice each pass. With waves it
+// stands in the status of the roll-out while that is under way, else beside it, where it stays. It returns when to go on; 0
+// where there is nothing to do.
+func (r *Reconciler) foresee(ctx context.Context, st *platformv1alpha1.ServiceTemplate, status *platformv1alpha1.ServiceTemplateStatus) (time.Duration, error) {
+	switch rollout := status.Rollout; {
+	case rollout != nil:
+		status.Impact = nil
+		if rollout.State == platformv1alpha1.RolloutComplete || rollout.Impact != nil {
+			break
+		}
+		counted, again, err := r.assess(ctx, st, rollout.Revision)
+		rollout.Impact = counted
+		return again, err
+	case !inWaves(st) && uncounted(status):
+		number := status.LatestRevision.Number
+		counted, again, err := r.assess(ctx, st, number)
+		if counted != nil {
+			status.Impact = &platformv1alpha1.RevisionImpact{Revision: number, RolloutImpact: *counted}
+		}
+		return again, err
 	}
-	compiled, err := r.Revisions.Get(ctx, revision.Name(st.Name, status.Revision))
+	r.assessments.forget(st.Name)
+	return 0, nil
+}
+
+// uncounted says that the newest revision is one of those that are counted, and was not. There was nobody before the first.
+func uncounted(status *platformv1alpha1.ServiceTemplateStatus) bool {
+	latest := status.LatestRevision
+	return latest != nil && latest.Number > 1 && (status.Impact == nil || status.Impact.Revision != latest.Number)
+}
+
+// assess counts what a revision does, as far as one pass goes. It returns the figures once they are complete, and else when to
+// go on.
+func (r *Reconciler) assess(ctx context.Context, st *platformv1alpha1.ServiceTemplate, number int64) (*platformv1alpha1.RolloutImpact, time.Duration, error) {
+	compiled, err := r.Revisions.Get(ctx, revision.Name(st.Name, number))
 	if err != nil {
-		return 0, fmt.Errorf("reading revision %d of ServiceTemplate %s: %w", status.Revision, st.Name, err)
+		return nil, 0, fmt.Errorf("reading revision %d of ServiceTemplate %s: %w", number, st.Name, err)
 	}
-	a := r.assessments.of(st, status.Revision)
+	a := r.assessments.of(st, number)
 	if a == nil {
-		if a, err = r.survey(ctx, st, status.Revision); err != nil {
-			return 0, err
+		if a, err = r.survey(ctx, st, number); err != nil {
+			return nil, 0, err
 		}
 		r.assessments.keep(st.Name, a)
 	}
 	for range min(assessSlice, len(a.places)) {
-		changes, cannot, found, err := r.effect(ctx, a.places[0].release, compiled, status.Revision)
+		changes, cannot, found, err := r.effect(ctx, a.places[0].release, compiled, number)
 		if err != nil {
-			return 0, err
+			return nil, 0, err
 		}
 		if found {
 			impact.Tally(&a.impact, a.places[0].Place, changes, cannot)
@@ -109,10 +136,9 @@ func (r *Reconciler) assess(ctx context.Context, st *platformv1alpha1.ServiceTem
 		a.places = a.places[1:]
 	}
 	if len(a.places) > 0 {
-		return assessPause, nil
+		return nil, assessPause, nil
 	}
-	status.Impact = a.impact.DeepCopy()
-	return 0, nil
+	return a.impact.DeepCopy(), 0, nil
 }
 
 // survey finds out where the template is followed.

@@ -45,11 +45,12 @@ type Reconciler struct {
 	gone   gone
 }
 
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=servicetemplates,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=servicetemplates,verbs=list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=servicetemplaterevisions,verbs=get
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=servicetemplates/status,verbs=patch
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=servicetemplaterevisions,verbs=get;list;watch;create;delete
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=servicetemplaterevisions,verbs=list;watch;create;delete
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=servicetemplaterevisions/status,verbs=patch
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases;components;builds,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=releases;components;builds,verbs=list;watch
 // +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,verbs=get;list;watch
 
 // SetupWithManager adds the controller to the manager.

@@ -46,10 +46,11 @@ type Reconciler struct {
 	Workflows *Workflows
 }
 
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=components,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=components,verbs=list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=builds,verbs=get
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=components/status,verbs=patch
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=environments;servicetemplates;servicetemplaterevisions,verbs=get;list;watch
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=builds,verbs=get;list;watch;create
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=environments;servicetemplates;servicetemplaterevisions,verbs=list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=builds,verbs=list;watch;create
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=rolebindings,verbs=get;list;watch
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=rolebindings,resourceNames=towpath-git-reader,verbs=create;patch;delete
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=clusterroles,resourceNames=towpath-git-reader,verbs=bind

@@ -43,7 +43,8 @@ type Reconciler struct {
 	writes freshness.Tracker[types.NamespacedName]
 }
 
-// +kubebuilder:rbac:groups=platform.towpath.dev,resources=teams;budgets;costsources;releases;environments;components,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=teams;budgets;costsources;releases;environments;components,verbs=list;watch
+// +kubebuilder:rbac:groups=platform.towpath.dev,resources=teams,verbs=get
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=teams/status;budgets/status,verbs=patch
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=rolebindings,verbs=create;patch;delete,resourceNames=towpath-alert-reader
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=clusterroles,verbs=bind,resourceNames=towpath-alert-reader

@@ -114,11 +114,12 @@ func parts(who, role, namespace string, rule rbacv1.PolicyRule) []right {
 	return rights
 }
 
-// excuse says why rights are given that no suite uses. An asterisk stands for every group or resource.
+// excuse says why rights are given that no suite uses: each verb on each resource, all of them named.
 type excuse struct {
 	// Who is manager or applier.
-	Who       string   `json:"who"`
-	Verbs     []string `json:"verbs"`
+	Who   string   `json:"who"`
+	Verbs []string `json:"verbs"`
+	// Group of all the resources; empty for that of Kubernetes' own.
 	Group     string   `json:"group"`
 	Resources []string `json:"resources"`
 	Reason    string   `json:"reason"`
@@ -126,27 +127,54 @@ type excuse struct {
 	Sometimes bool `json:"sometimes,omitempty"`
 }
 
-func (e excuse) String() string {
-	return fmt.Sprintf("%s: %v %v.%s", e.Who, e.Verbs, e.Resources, e.Group)
+// excused is the smallest part of an excuse: one verb on one resource.
+type excused struct {
+	who, verb, group, resource string
+	sometimes                  bool
 }
 
-func (e excuse) covers(r right) bool {
-	return e.Who == r.who && slices.Contains(e.Verbs, r.verb) && (e.Group == "*" || e.Group == r.group) &&
-		(slices.Contains(e.Resources, "*") || slices.Contains(e.Resources, r.resource))
+func (e excused) String() string {
+	return fmt.Sprintf("%s: %s %s.%s", e.who, e.verb, e.resource, e.group)
+}
+
+func (e excused) covers(r right) bool {
+	return e.who == r.who && e.verb == r.verb && e.group == r.group && e.resource == r.resource
+}
+
+// partsOf takes excuses apart, and says what of them is none: a part without a reason, or one that is there twice. An
+// asterisk stands for nothing but itself, which no role has.
+func partsOf(excuses []excuse) (all []excused, problems []string) {
+	for _, e := range excuses {
+		for _, verb := range e.Verbs {
+			for _, resource := range e.Resources {
+				part := excused{e.Who, verb, e.Group, resource, e.Sometimes}
+				twice := slices.ContainsFunc(all, func(other excused) bool { return other.String() == part.String() })
+				switch {
+				case strings.TrimSpace(e.Reason) == "":
+					problems = append(problems, "excused without a reason: "+part.String())
+				case twice:
+					problems = append(problems, "excused twice: "+part.String())
+				default:
+					all = append(all, part)
+				}
+			}
+		}
+	}
+	return all, problems
 }
 
 // compare returns what is unused, missing, or excused without need.
 func compare(rights []right, uses []use, excuses []excuse) []string {
-	var problems []string
-	needed := make([]bool, len(excuses))
-	for i, e := range excuses {
-		needed[i] = e.Sometimes && slices.ContainsFunc(rights, e.covers)
+	all, problems := partsOf(excuses)
+	needed := make([]bool, len(all))
+	for i, e := range all {
+		needed[i] = e.sometimes && slices.ContainsFunc(rights, e.covers)
 	}
 	for _, r := range rights {
 		if slices.ContainsFunc(uses, r.covers) {
 			continue
 		}
-		i := slices.IndexFunc(excuses, func(e excuse) bool { return e.covers(r) && e.Reason != "" })
+		i := slices.IndexFunc(all, func(e excused) bool { return e.covers(r) })
 		if i < 0 {
 			problems = append(problems, "unused: "+r.String())
 			continue
@@ -168,7 +196,7 @@ func compare(rights []right, uses []use, excuses []excuse) []string {
 			problems = append(problems, "missing: "+u.String())
 		}
 	}
-	for i, e := range excuses {
+	for i, e := range all {
 		if !needed[i] {
 			problems = append(problems, "excused, though it is used or not given any more: "+e.String())
 		}

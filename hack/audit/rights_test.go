@@ -34,22 +34,36 @@ func TestCompare(t *testing.T) {
 		"everything is used": {uses: allUsed},
 		"a right is unused":  {uses: without(1), want: []string{"unused: role towpath-manager: list pods."}},
 		"a right is unused, with a reason": {
+			uses: without(1), excuses: []excuse{{Who: "manager", Verbs: []string{"list"}, Resources: []string{"pods"}, Reason: "later"}},
+		},
+		"an asterisk excuses nothing": {
 			uses: without(1), excuses: []excuse{{Who: "manager", Verbs: []string{"list"}, Group: "*", Resources: []string{"*"}, Reason: "later"}},
+			want: []string{"unused: role towpath-manager: list pods.", "excused, though it is used or not given any more: manager: list *.*"},
+		},
+		"an excuse of which a part is used": {
+			uses: without(1), excuses: []excuse{{Who: "manager", Verbs: []string{"get", "list"}, Resources: []string{"pods"}, Reason: "later"}},
+			want: []string{"excused, though it is used or not given any more: manager: get pods."},
+		},
+		"an excuse that is there twice": {
+			uses: without(1), excuses: []excuse{
+				{Who: "manager", Verbs: []string{"list"}, Resources: []string{"pods", "pods"}, Reason: "later"},
+			},
+			want: []string{"excused twice: manager: list pods."},
 		},
 		"an excuse without a reason is none": {
 			uses: without(1), excuses: []excuse{{Who: "manager", Verbs: []string{"list"}, Resources: []string{"pods"}}},
-			want: []string{"unused: role towpath-manager: list pods.", "excused, though it is used or not given any more: manager: [list] [pods]."},
+			want: []string{"excused without a reason: manager: list pods.", "unused: role towpath-manager: list pods."},
 		},
 		"an excuse of what is used": {
 			uses: allUsed, excuses: []excuse{{Who: "manager", Verbs: []string{"get"}, Resources: []string{"pods"}, Reason: "old"}},
-			want: []string{"excused, though it is used or not given any more: manager: [get] [pods]."},
+			want: []string{"excused, though it is used or not given any more: manager: get pods."},
 		},
 		"an excuse of what is used sometimes": {
 			uses: allUsed, excuses: []excuse{{Who: "manager", Verbs: []string{"get"}, Resources: []string{"pods"}, Reason: "timing", Sometimes: true}},
 		},
 		"an excuse of what is not given": {
 			uses: allUsed, excuses: []excuse{{Who: "manager", Verbs: []string{"watch"}, Resources: []string{"pods"}, Reason: "timing", Sometimes: true}},
-			want: []string{"excused, though it is used or not given any more: manager: [watch] [pods]."},
+			want: []string{"excused, though it is used or not given any more: manager: watch pods."},
 		},
 		"a verb is missing": {
 			uses: append(slices.Clone(allUsed), "manager\tdelete\t\tpods\t*\t\tforbid"), want: []string{"missing: manager: delete pods."},

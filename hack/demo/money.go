@@ -26,6 +26,8 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/hack/install"
+	"github.com/towpath-dev/towpath/internal/estimate"
+	"github.com/towpath-dev/towpath/internal/spending"
 )
 
 const (
@@ -109,16 +111,25 @@ func (d *demo) runMoney(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	text := fmt.Sprintf("\nteam mint: %d days of a bill in FOCUS, a budget, and a limit of the platform\n  budget     %s of %s %s spent; forecast %s\n  alert      %s\n  ledger     %s\n\n%s",
-		billedDays, budget.Status.Spent, budget.Spec.Amount, budget.Spec.Currency, expected(budget), strings.ReplaceAll(alerts.first(), "\n", "\n    "), denied, report)
+	text := fmt.Sprintf("\nteam mint: %d days of a bill in FOCUS, a budget, and a limit of the platform\n  budget     %s of %s spent; forecast %s\n  alert      %s\n  ledger     %s\n\n%s",
+		billedDays, money(budget, budget.Status.Spent), money(budget, budget.Spec.Amount), expected(budget), strings.ReplaceAll(alerts.first(), "\n", "\n    "), denied, report)
 	return os.WriteFile(d.moneyFile(), []byte(text), 0o600)
 }
 
 func expected(b *platformv1alpha1.Budget) string {
 	if f := b.Status.Forecast; f != nil {
-		return string(f.Amount)
+		return money(b, f.Amount)
 	}
 	return "unknown"
+}
+
+// money is an amount of a budget, with as many places as its currency has.
+func money(b *platformv1alpha1.Budget, amount platformv1alpha1.Amount) string {
+	value, err := estimate.Decimal(amount)
+	if err != nil {
+		return err.Error()
+	}
+	return spending.Money(value, b.Spec.Currency)
 }
 
 // writeBill writes what each day cost: a service that costs the same each day, and one that costs more since twelve days ago.

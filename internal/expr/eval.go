@@ -43,14 +43,18 @@ var ErrBudget = errors.New("too expensive")
 // Budget bounds the evaluations of one rendering together: their cost, and the size of what they
 // give. It is not safe for concurrent use.
 type Budget struct {
-	cost         uint64
+	all, cost    uint64
 	nodes, bytes int
 }
 
 // NewBudget returns a full budget: the cost that Kubernetes allows the validation rules of one
 // object (10,000,000, some seconds), 100,000 elements, and 4 MiB of strings.
-func NewBudget() *Budget {
-	return &Budget{cost: celconfig.RuntimeCELCostBudget, nodes: maxNodes, bytes: maxBytes}
+func NewBudget() *Budget { return NewBudgetOf(celconfig.RuntimeCELCostBudget) }
+
+// NewBudgetOf returns a budget of another cost, for what somebody waits for: a million takes a quarter of a second, and more
+// on a machine that is busy.
+func NewBudgetOf(cost uint64) *Budget {
+	return &Budget{all: cost, cost: cost, nodes: maxNodes, bytes: maxBytes}
 }
 
 // Eval evaluates the expression with the values of its variables, by full name ("params",
@@ -61,25 +65,29 @@ func NewBudget() *Budget {
 // never panics.
 func (p *Program) Eval(variables map[string]any, budget *Budget) (any, error) {
 	if budget.cost == 0 {
-		return nil, errTotalCost
+		return nil, budget.spent()
 	}
-	value, cost, err := p.run(variables)
+	value, cost, err := p.run(variables, min(budget.cost, MaxCost))
 	over := cost > budget.cost
 	budget.cost -= min(budget.cost, cost)
 	switch {
+	case over: // it was ended there
+		return nil, budget.spent()
 	case err != nil:
 		return nil, hint(err)
-	case over:
-		return nil, errTotalCost
 	}
 	return budget.native(value, 0)
+}
+
+// spent is the error of what costs more than is left.
+func (b *Budget) spent() error {
+	return fmt.Errorf("the expressions of the template together are %w (their cost is over %d): loop over fewer elements, or bound the parameters with maxItems and maxLength",
+		ErrBudget, b.all)
 }
 
 var (
 	errCost = fmt.Errorf("the expression is %w (its cost is over %d): loop over fewer elements, or bound the parameters with maxItems and maxLength",
 		ErrBudget, MaxCost)
-	errTotalCost = fmt.Errorf("the expressions of the template together are %w (their cost is over %d): loop over fewer elements, or bound the parameters with maxItems and maxLength",
-		ErrBudget, celconfig.RuntimeCELCostBudget)
 	errSize = fmt.Errorf("the values of the template together are %w (over %d elements or %d bytes): make fewer, or bound the parameters with maxItems and maxLength",
 		ErrBudget, maxNodes, maxBytes)
 )

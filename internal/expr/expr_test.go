@@ -315,6 +315,42 @@ func TestBudgetIsOneForAll(t *testing.T) {
 	t.Error("never stopped")
 }
 
+// What costs more than is left is ended where that is spent, and not once the limit of one expression is.
+func TestABudgetEndsWhatIsUnderWay(t *testing.T) {
+	p, err := testEnv(t).Compile("lists.range(1000).all(a, lists.range(1000).all(b, a + b >= 0))")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, cost, err := p.run(values(), 10_000); err == nil || cost < 10_000 || cost > 15_000 {
+		t.Errorf("of 10,000 it spends %d, with %v", cost, err)
+	}
+	if _, err := p.Eval(values(), NewBudgetOf(10_000)); !errors.Is(err, ErrBudget) || !strings.Contains(err.Error(), "together are too expensive (their cost is over 10000)") {
+		t.Errorf("got %v", err)
+	}
+	// The limit of one is not that of others, nor that of the next.
+	if _, err := p.Eval(values(), NewBudget()); !errors.Is(err, ErrBudget) || !strings.Contains(err.Error(), "its cost is over 1000000") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// BenchmarkBudget is how long it takes to find out that three loops in each other are too expensive.
+func BenchmarkBudget(b *testing.B) {
+	p, err := testEnv(b).Compile("any.list2.map(a, any.list2.map(b, any.list2.filter(c, a + b + c == 0).size()).size()).size()")
+	if err != nil {
+		b.Fatal(err)
+	}
+	numbers := make([]any, 1000)
+	for i := range numbers {
+		numbers[i] = int64(1)
+	}
+	vars := map[string]any{"any": map[string]any{"list2": numbers}}
+	for b.Loop() {
+		if _, err := p.Eval(vars, NewBudget()); !errors.Is(err, ErrBudget) {
+			b.Fatal(err)
+		}
+	}
+}
+
 // cel-go goes through maps in random order: a thousand evaluations must give one result.
 func TestMapsHaveOneOrder(t *testing.T) {
 	env := testEnv(t)

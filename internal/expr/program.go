@@ -46,8 +46,8 @@ var Unknown any = types.NewUnknown(1, nil)
 // ErrUnknown is the error of an evaluation whose value depends on a variable that is Unknown.
 var ErrUnknown = errors.New("the value of the expression is unknown")
 
-// run evaluates, and tells the cost. A panic of the interpreter is an error.
-func (p *Program) run(variables map[string]any) (value ref.Val, cost uint64, err error) {
+// run evaluates at a cost of at most so much, and tells the cost. A panic of the interpreter is an error.
+func (p *Program) run(variables map[string]any, most uint64) (value ref.Val, cost uint64, err error) {
 	var tracker *interpreter.CostTracker
 	defer func() {
 		if r := recover(); r != nil {
@@ -67,8 +67,8 @@ func (p *Program) run(variables map[string]any) (value ref.Val, cost uint64, err
 	defer frame.Close()
 	if observed, ok := p.step.(*interpreter.ObservableInterpretable); ok {
 		value = observed.ObserveExec(frame, func(state any) {
-			if t, ok := state.(*interpreter.CostTracker); ok {
-				tracker = t
+			if t, ok := state.(*interpreter.CostTracker); ok { // which is told before the evaluation, too
+				tracker, t.Limit = t, &most
 			}
 		})
 	} else {

@@ -80,8 +80,12 @@ func TestTally(t *testing.T) {
 	}
 	var got platformv1alpha1.RolloutImpact
 	impact.Tally(&got, place("same", platformv1alpha1.TierDevelopment), nil, "")
-	impact.Tally(&got, place("inplace", platformv1alpha1.TierDevelopment), []impact.Change{{}}, "")
-	impact.Tally(&got, place("restarts", platformv1alpha1.TierProduction), []impact.Change{{}, {Restarts: true}}, "")
+	scaled := impact.Change{Resource: "web", Kind: "Deployment", Action: impact.Changed, Fields: []impact.Field{{Path: "spec.replicas"}}}
+	impact.Tally(&got, place("inplace", platformv1alpha1.TierDevelopment), []impact.Change{scaled}, "")
+	impact.Tally(&got, place("restarts", platformv1alpha1.TierProduction), []impact.Change{
+		{Resource: "web", Kind: "Deployment", Action: impact.Changed, Restarts: true, Fields: []impact.Field{{Path: "spec.template.x"}, {Path: "spec.replicas"}}},
+		{Resource: "config", Kind: "ConfigMap", Action: impact.Added}, {Resource: "old", Kind: "Job", Action: impact.Removed, Restarts: true},
+	}, "")
 	impact.Tally(&got, place("immutable", platformv1alpha1.TierProduction), []impact.Change{
 		{Restarts: true}, {Kind: "Deployment", Name: "a", Resource: "deployment", Refused: "spec.selector"},
 	}, "")
@@ -91,6 +95,10 @@ func TestTally(t *testing.T) {
 		Tiers: []platformv1alpha1.TierImpact{
 			{Tier: platformv1alpha1.TierDevelopment, ImpactCount: platformv1alpha1.ImpactCount{Following: 2, Changed: 1}},
 			{Tier: platformv1alpha1.TierProduction, ImpactCount: platformv1alpha1.ImpactCount{Following: 3, Changed: 1, Restarting: 1, Cannot: 2}},
+		},
+		Resources: []platformv1alpha1.ResourceImpact{
+			{Resource: "config", Kind: "ConfigMap", Added: 1}, {Resource: "old", Kind: "Job", Removed: 1, Restarting: 1},
+			{Resource: "web", Kind: "Deployment", Changed: 2, Restarting: 1, Fields: []string{"spec.replicas", "spec.template.x"}},
 		},
 		Blocked: []platformv1alpha1.RolloutFailure{
 			{Namespace: "team-shop", Component: "immutable", Environment: "e", Message: "Deployment a (resource deployment): the API server does not let spec.selector be changed"},
@@ -105,5 +113,33 @@ func TestTally(t *testing.T) {
 	}
 	if len(got.Blocked) != 20 || got.Cannot != 52 || got.Following != 55 {
 		t.Errorf("%d are named, of %d", len(got.Blocked), got.Cannot)
+	}
+}
+
+// However much changes, and in whatever order places come, what is told is bounded, and the same.
+func TestTally_BoundsWhatItTells(t *testing.T) {
+	var changes []impact.Change
+	for i := range 100 {
+		var fields []impact.Field
+		for j := range 20 {
+			fields = append(fields, impact.Field{Path: fmt.Sprintf("spec.f%02d.%s", j, strings.Repeat("x", 300))})
+		}
+		changes = append(changes, impact.Change{Resource: fmt.Sprintf("r%02d", i), Kind: "ConfigMap", Action: impact.Changed, Fields: fields})
+	}
+	var forth, back platformv1alpha1.RolloutImpact
+	for i := range changes {
+		impact.Tally(&forth, impact.Place{Component: "c"}, changes[i:i+1], "")
+		impact.Tally(&back, impact.Place{Component: "c"}, changes[len(changes)-1-i:len(changes)-i], "")
+	}
+	if !reflect.DeepEqual(forth, back) {
+		t.Errorf("the order matters: %+v and %+v", forth, back)
+	}
+	if n := len(forth.Resources); n != 64 || forth.Resources[63].Resource != "r63" {
+		t.Errorf("%d resources are told of", n)
+	}
+	for _, r := range forth.Resources {
+		if len(r.Fields) != 10 || len([]rune(r.Fields[0])) != 256 || r.Changed != 1 {
+			t.Fatalf("of one is told %+v", r)
+		}
 	}
 }

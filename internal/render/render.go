@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/expr"
 	"github.com/towpath-dev/towpath/internal/template"
 )
 
@@ -118,6 +119,11 @@ func inputOf(r *platformv1alpha1.Release) Input {
 // the parameters first. One that only takes over has the objects that were found, with nothing but metadata.
 // The error is a *template.ParameterError where the parameters do not fit.
 func Release(t *template.Template, r *platformv1alpha1.Release) ([]Object, error) {
+	return ReleaseWithin(expr.NewBudget(), t, r)
+}
+
+// ReleaseWithin is Release at the expense of a budget.
+func ReleaseWithin(budget *expr.Budget, t *template.Template, r *platformv1alpha1.Release) ([]Object, error) {
 	in, err := InputOf(r)
 	if err != nil {
 		return nil, err
@@ -127,7 +133,7 @@ func Release(t *template.Template, r *platformv1alpha1.Release) ([]Object, error
 		return nil, &template.ParameterError{Errors: errs}
 	}
 	in.Parameters = resolved
-	objects, err := Render(t, in)
+	objects, err := within(budget, t, in)
 	if err != nil || r.Spec.Cause != platformv1alpha1.CauseAdoption {
 		return objects, err
 	}
@@ -179,7 +185,9 @@ func Provide(t *template.Template, in Input) (*template.Provided, error) {
 }
 
 // Render makes the objects, ordered by wave, then as in the template, then by name.
-func Render(t *template.Template, in Input) ([]Object, error) {
+func Render(t *template.Template, in Input) ([]Object, error) { return within(expr.NewBudget(), t, in) }
+
+func within(budget *expr.Budget, t *template.Template, in Input) ([]Object, error) {
 	if err := checkOverrides(t, in); err != nil {
 		return nil, err
 	}
@@ -188,7 +196,7 @@ func Render(t *template.Template, in Input) ([]Object, error) {
 	adopted := newAdopter(in.Adopt, labels)
 	seen := map[string]string{}
 	size := 0
-	err := t.Evaluate(variables(in), func(e template.Evaluated) error {
+	err := t.EvaluateWithin(budget, variables(in), func(e template.Evaluated) error {
 		object := &unstructured.Unstructured{Object: e.Object}
 		adopted.rename(e.Resource, object)
 		if err := override(t, in, e); err != nil {

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -15,7 +16,9 @@ const WentBack = "It failed at the revision, and went back."
 type History struct {
 	// Current is the revision that runs now; 0 where nothing does.
 	Current int64
-	// Back is the revision before the newest, which a place that failed goes back to; 0 where there was none.
+	// Back is the revision before the newest, which a place that failed goes back to: the last one with which the version that runs
+	// was Ready here, so that nobody goes back to a revision that failed here too. Where there is none such, it is the last one
+	// that was here; 0 where there was none.
 	Back int64
 	// Ready says that what runs is Ready.
 	Ready bool
@@ -41,15 +44,18 @@ func HistoryOf(releases []*platformv1alpha1.Release, newest int64) History {
 	h.Current = last.Spec.Revision.Number
 	h.Ready = meta.IsStatusConditionTrue(last.Status.Conditions, platformv1alpha1.ConditionReady) &&
 		(!last.Asleep() || last.Status.Sleep.SoakedSeconds > 0) // what did not run shows nothing
-	worked := false // with the version that runs, at a revision before
+	worked := int64(0) // the revision before at which the version that runs did
 	for _, r := range releases {
 		if r.Spec.Revision.Number < newest {
 			h.Back = r.Spec.Revision.Number
-			worked = worked || ShowsVersion(r, last)
+			if ShowsVersion(r, last) {
+				worked = r.Spec.Revision.Number
+			}
 		}
 	}
+	h.Back = cmp.Or(worked, h.Back)
 	stalled := meta.IsStatusConditionTrue(last.Status.Conditions, platformv1alpha1.ConditionStalled) && !last.Proven()
-	if !worked {
+	if worked == 0 {
 		if stalled {
 			h.Broken = meta.FindStatusCondition(last.Status.Conditions, platformv1alpha1.ConditionReady).Message
 		}

@@ -71,6 +71,26 @@ func TestHistoryOf_TellsWhoIsToBlame(t *testing.T) {
 	}
 }
 
+// Two roll-outs may follow each other faster than a place can go back: what failed at both goes back to what worked.
+func TestHistoryOf_GoesBackToWhatWorked(t *testing.T) {
+	for name, c := range map[string]struct {
+		releases []*platformv1alpha1.Release
+		want     int64
+	}{
+		"the revision before":                       {ran(works("a", 1), works("a", 2), fails("a", 3)), 2},
+		"the one before failed, too":                {ran(works("a", 1), fails("a", 2), fails("a", 3)), 1},
+		"the one before failed, and it went back":   {ran(works("a", 1), fails("a", 2), works("a", 1), fails("a", 3)), 1},
+		"the one before had not shown anything yet": {ran(works("a", 1), release("a", 2), fails("a", 3)), 1},
+		"the version never worked":                  {ran(works("a", 1), fails("b", 2), fails("b", 3)), 2},
+		"the version came with the newest":          {ran(works("a", 1), works("a", 2), works("b", 3)), 2},
+		"there was none before":                     {ran(works("a", 3)), 0},
+	} {
+		if got := rollout.HistoryOf(c.releases, 3).Back; got != c.want {
+			t.Errorf("%s: it goes back to %d, want %d", name, got, c.want)
+		}
+	}
+}
+
 // checked is a Release that was Ready, and whose checks failed.
 func checked(r *platformv1alpha1.Release) *platformv1alpha1.Release {
 	r.Status.ReadyAt = &metav1.Time{Time: noon}

@@ -160,11 +160,20 @@ func ObserveAnomalies(anomalies []platformv1alpha1.CostAnomaly, l *Limit, subjec
 		all = append(all, notify.Observation{Level: notify.Over, Alert: notify.Alert{
 			Key:      notify.Key{UID: subject.UID, Period: a.From, Threshold: "cost of " + l.Title, Basis: notify.Anomaly},
 			Severity: notify.Warning, Team: subject.Team, Namespace: subject.Namespace, Name: subject.Name,
-			Title: condition.Clip(fmt.Sprintf("%s since %s: %s %s in place of %s", a.Kind, a.From, a.Actual, l.Currency, a.Expected), 256),
+			Title: condition.Clip(fmt.Sprintf("%s since %s: %s in place of %s", a.Kind, a.From, moneyOf(a.Actual, l.Currency), moneyOf(a.Expected, l.Currency)), 256),
 			Text:  condition.Clip(a.Cause, 512), Currency: l.Currency, EndsAt: (from + young + 1).Time(), Labels: subject.Labels,
 		}})
 	}
 	return all
+}
+
+// moneyOf is an amount of a status as people read it.
+func moneyOf(amount platformv1alpha1.Amount, currency string) string {
+	value, err := estimate.Decimal(amount)
+	if err != nil {
+		return string(amount) + " " + currency
+	}
+	return Money(value, currency)
 }
 
 // Withdrawn takes back alerts of thresholds that are there no more: another amount was set, or they were removed. Of the subject it takes

@@ -49,6 +49,16 @@ func TestThresholdsAreObserved(t *testing.T) {
 	}
 }
 
+func TestAnAnomalyIsToldInMoneyOfItsCurrency(t *testing.T) {
+	t.Parallel()
+	limit := monthly("280", "")
+	anomalies := []platformv1alpha1.CostAnomaly{{Kind: "Step", From: limit.Period.From.String(), Actual: "46.1", Expected: "36.4567"}}
+	seen := spending.ObserveAnomalies(anomalies, &limit, subject, limit.Period.From)
+	if want := "Step since " + anomalies[0].From + ": 46.10 USD in place of 36.46 USD"; len(seen) != 1 || seen[0].Alert.Title != want {
+		t.Errorf("got %+v, want the title %q", seen, want)
+	}
+}
+
 func TestAStateComesBackFromStatus(t *testing.T) {
 	t.Parallel()
 	limit := monthly("280", "")

@@ -44,9 +44,14 @@ type Evaluated struct {
 // Evaluate gives the objects of a template for one set of variables, in the order of their waves and
 // then of the template. finish is called with each object as it is done, and may change it: what
 // others see as resources.<id> is the changed one. The error is an *EvalError, or that of finish.
-func (t *Template) Evaluate(variables map[string]any, finish func(Evaluated) error) (err error) {
+func (t *Template) Evaluate(variables map[string]any, finish func(Evaluated) error) error {
+	return t.EvaluateWithin(expr.NewBudget(), variables, finish)
+}
+
+// EvaluateWithin is Evaluate at the expense of a budget.
+func (t *Template) EvaluateWithin(budget *expr.Budget, variables map[string]any, finish func(Evaluated) error) (err error) {
 	defer recovered(&err)
-	_, err = t.evaluateAll(variables, finish)
+	_, err = t.evaluateAll(budget, variables, finish)
 	return err
 }
 
@@ -58,8 +63,8 @@ func recovered(err *error) {
 }
 
 // evaluateAll gives the objects, and returns the evaluator that knows them.
-func (t *Template) evaluateAll(variables map[string]any, finish func(Evaluated) error) (*evaluator, error) {
-	e := &evaluator{variables: make(map[string]any, len(variables)+len(t.resources)), budget: expr.NewBudget()}
+func (t *Template) evaluateAll(budget *expr.Budget, variables map[string]any, finish func(Evaluated) error) (*evaluator, error) {
+	e := &evaluator{variables: make(map[string]any, len(variables)+len(t.resources)), budget: budget}
 	for name, value := range variables {
 		e.variables[name] = value
 	}

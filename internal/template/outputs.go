@@ -154,7 +154,7 @@ func (t *Template) Provide(variables map[string]any, finish func(Evaluated) erro
 		return p, nil
 	}
 	defer recovered(&err)
-	e, err := t.evaluateAll(variables, finish)
+	e, err := t.evaluateAll(expr.NewBudget(), variables, finish)
 	if err != nil {
 		return nil, err
 	}

@@ -153,6 +153,17 @@ func (p *parameters) declType() *apiservercel.DeclType {
 // at once: unknown names, types, bounds and rules, each with its path below at, the value and the
 // rule. The copy is nil when there are errors.
 func (t *Template) ResolveParameters(values map[string]any, at *field.Path) (map[string]any, field.ErrorList) {
+	return t.ResolveParametersWithin(NewRulesBudget(), values, at)
+}
+
+// RulesBudget bounds what the rules of a schema cost, in one check or in several together.
+type RulesBudget struct{ left int64 }
+
+// NewRulesBudget returns what Kubernetes allows the rules of one object: 10,000,000, some seconds.
+func NewRulesBudget() *RulesBudget { return &RulesBudget{celconfig.RuntimeCELCostBudget} }
+
+// ResolveParametersWithin is ResolveParameters at the expense of a budget.
+func (t *Template) ResolveParametersWithin(budget *RulesBudget, values map[string]any, at *field.Path) (map[string]any, field.ErrorList) {
 	if at == nil {
 		at = field.NewPath("parameters")
 	}
@@ -166,7 +177,7 @@ func (t *Template) ResolveParameters(values map[string]any, at *field.Path) (map
 	}
 	errs := t.parameters.unknown(resolved, at)
 	errs = append(errs, t.parameters.check(resolved, at)...)
-	errs = append(errs, t.parameters.askRules(resolved, errs, at)...)
+	errs = append(errs, t.parameters.askRules(budget, resolved, errs, at)...)
 	if len(errs) > 0 {
 		return nil, ordered(errs)
 	}

@@ -154,6 +154,41 @@ resources:
 }
 
 // The examples of RFC 7396, appendix A, as far as they are objects.
+// Several checks may share what the rules may cost: who asks for one after another does not get more for it.
+func TestResolveParametersWithin(t *testing.T) {
+	compiled := compile(t, `
+summary: A test.
+parameters:
+  type: object
+  properties: {numbers: {type: array, maxItems: 200, items: {type: integer}}}
+  x-kubernetes-validations: [{rule: "!has(self.numbers) || self.numbers.all(a, self.numbers.all(b, a + b > 0))", message: must be positive}]
+resources:
+- id: config
+  object: {apiVersion: v1, kind: ConfigMap, metadata: {name: "${component.name}"}}
+`)
+	var errs field.ErrorList
+	budget := template.NewRulesBudget()
+	for i := range 1000 {
+		numbers := make([]any, 200)
+		for j := range numbers {
+			numbers[j] = int64(i + 1) // others each time: what was found to fit is not asked again
+		}
+		if _, errs = compiled.ResolveParametersWithin(budget, map[string]any{"numbers": numbers}, nil); len(errs) > 0 {
+			break
+		}
+	}
+	if len(errs) == 0 || !strings.Contains(errs.ToAggregate().Error(), "cost") && !strings.Contains(errs.ToAggregate().Error(), "too expensive") {
+		t.Fatalf("it never ends: %v", errs)
+	}
+	_, errs = compiled.ResolveParametersWithin(budget, map[string]any{"numbers": []any{int64(7)}}, nil)
+	if len(errs) != 1 || !strings.Contains(errs[0].Error(), "too expensive in all environments together") {
+		t.Errorf("with nothing left: %v", errs)
+	}
+	if _, errs := compiled.ResolveParameters(map[string]any{"numbers": []any{int64(7)}}, nil); len(errs) > 0 {
+		t.Errorf("by itself: %v", errs)
+	}
+}
+
 func TestMergeParameters(t *testing.T) {
 	for _, test := range [][3]string{
 		{`{"a":"b"}`, `{"a":"c"}`, `{"a":"c"}`},

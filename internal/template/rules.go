@@ -10,7 +10,6 @@ import (
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	celconfig "k8s.io/apiserver/pkg/apis/cel"
 )
 
 // check lays the defaults under values, and holds them to the schema but for its rules.
@@ -24,7 +23,7 @@ func (p *parameters) check(values map[string]any, at *field.Path) field.ErrorLis
 
 // askRules asks the rules of the schema. On values of the wrong type they would not evaluate: those are left out
 // first, and of what the rules say then only that counts which has nothing to do with them.
-func (p *parameters) askRules(values map[string]any, wrong field.ErrorList, at *field.Path) field.ErrorList {
+func (p *parameters) askRules(budget *RulesBudget, values map[string]any, wrong field.ErrorList, at *field.Path) field.ErrorList {
 	if p.rules == nil {
 		return nil
 	}
@@ -37,7 +36,12 @@ func (p *parameters) askRules(values map[string]any, wrong field.ErrorList, at *
 			return nil
 		}
 	}
-	found, _ := p.rules.Validate(context.Background(), at, p.structural, values, nil, celconfig.RuntimeCELCostBudget)
+	if budget.left <= 0 {
+		return field.ErrorList{field.Invalid(at, field.OmitValueType{},
+			"the rules of the parameters are too expensive in all environments together: loop over fewer elements, or bound the parameters with maxItems and maxLength")}
+	}
+	var found field.ErrorList
+	found, budget.left = p.rules.Validate(context.Background(), at, p.structural, values, nil, budget.left)
 	var errs field.ErrorList
 	for _, err := range found {
 		if related(err, wrong) {

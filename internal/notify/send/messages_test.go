@@ -81,6 +81,23 @@ func TestSlack(t *testing.T) {
 	golden(t, "slack.json", got[0].Body)
 }
 
+// Amounts are of as many places as their currency has; what is no amount stays what it is.
+func TestSlack_RoundsMoney(t *testing.T) {
+	for _, c := range []struct{ spent, forecast, limit, currency, want string }{
+		{"3836.3095", "4627.835", "4000", "USD", "spent 3836.31 USD · forecast 4627.84 USD · limit 4000.00 USD"},
+		{"1200.5", "", "100000", "JPY", "spent 1201 JPY · limit 100000 JPY"},
+		{"1.23456", "2", "3.1", "KWD", "spent 1.235 KWD · forecast 2.000 KWD · limit 3.100 KWD"},
+		{"-0.004", "much", "1e1000000", "EUR", "spent 0.00 EUR · forecast much EUR · limit 1e1000000 EUR"},
+		{"5", "", "", "", "spent 5.00"},
+	} {
+		a := alert("80%")
+		a.Spent, a.Forecast, a.Limit, a.Currency = c.spent, c.forecast, c.limit, c.currency
+		if got := string(delivered(t, notify.Slack, nil, a)[0].Body); !strings.Contains(got, `\n`+c.want+" ·") {
+			t.Errorf("%q is not in %s", c.want, got)
+		}
+	}
+}
+
 func TestSlack_MeansNothingButItself(t *testing.T) {
 	a := alert("80%")
 	a.Team = "<!channel> & co"

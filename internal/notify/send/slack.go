@@ -8,6 +8,9 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/shopspring/decimal"
+
+	"github.com/towpath-dev/towpath/internal/cost"
 	"github.com/towpath-dev/towpath/internal/notify"
 )
 
@@ -15,6 +18,9 @@ import (
 const (
 	maxHeader, maxTitle, maxText = 140, 300, 1500
 )
+
+// maxPlaces is how many places before or after the point an exponent may stand for where an amount is rounded.
+const maxPlaces = 32
 
 type slackText struct {
 	Type string `json:"type"`
@@ -81,9 +87,14 @@ func slackAlert(a notify.Alert) string {
 	return strings.Join(append(lines, strings.Join(facts, " · ")), "\n")
 }
 
+// money writes an amount as people of its currency do: 3836.3095 of USD is 3836.31 USD. What reads alerts by program gets the
+// amounts as they are. What is no amount, or one of absurd length, is shown as it came.
 func money(amount, currency string) string {
 	if amount == "" {
 		return ""
+	}
+	if value, err := decimal.NewFromString(amount); err == nil && value.Exponent() >= -maxPlaces && value.Exponent() <= maxPlaces {
+		amount = value.StringFixed(cost.Digits(currency))
 	}
 	return strings.TrimSpace(amount + " " + currency)
 }

@@ -2,14 +2,13 @@ package actions_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -20,7 +19,7 @@ import (
 )
 
 // runner carries out a workflow as GitHub would: it evaluates expressions, and has bash run the steps. Containers are stood in for by
-// this test's own binary, which notes what it was given; actions by what they are known to do.
+// scripts, which note what they were given; actions by what they are known to do.
 type runner struct {
 	files   actions.Files
 	github  map[string]any
@@ -69,83 +68,113 @@ type yamlWorkflow struct {
 	Jobs yamlv3.Node
 }
 
-// standIn is set where this binary stands in for a program.
-const standIn = "TOWPATH_TEST_STANDS_IN_FOR"
-
-func TestMain(m *testing.M) {
-	switch os.Getenv(standIn) {
-	case "":
-		os.Exit(m.Run())
-	case "git":
-		fmt.Print("Mallory $(id) <m@example.com>")
-	case "docker":
-		os.Exit(docker(os.Args[1:]))
-	}
+// standIns are what stands in for programs: scripts, since each of hundreds of steps starts some, and this test's own binary would
+// take a fifth of a second to begin, and seconds with the race detector.
+var standIns = map[string]string{
+	"git": "#!/bin/sh\nprintf %s 'Mallory $(id) <m@example.com>'\n",
+	"docker": `#!/bin/bash
+# Notes what docker run is given: each text ends with a NUL, and a list begins with its length. What it is begins with its first
+# argument that is no option: the image.
+[ "$1" = run ] || exit 0
+shift
+options=() workspace= script= result= folder=
+while [[ $1 == --* ]]; do
+  case $1 in
+  --rm | --read-only) shift; continue ;;
+  --volume)
+    to=${2#*:}
+    case ${to%:ro} in
+    /workspace) workspace=${2%%:*} ;;
+    /towpath/script) script=${2%%:*} ;;
+    /towpath/result) result=${2%%:*} ;;
+    esac ;;
+  --workdir) folder=$2 ;;
+  esac
+  options+=("$1" "$2")
+  shift 2
+done
+if [ "${3-}" = /towpath/script ] && [ ! -r "$script" ]; then
+  echo "there is no script $script"
+  exit 125
+fi
+inside=$workspace/${folder#/workspace}
+{
+  printf '%s\0' "${#options[@]}" "${options[@]}" "$#" "$@"
+  [ -z "$script" ] || cat "$script"
+  printf '\0'
+  cat "$inside/build/out" 2>/dev/null
+  printf '\0'
+  env -0
+  printf '\0'
+} >>"$TEST_NOTES"
+if [ -n "$TEST_OUT" ]; then
+  mkdir -p "$inside/build" && printf %s "$TEST_OUT" >"$inside/build/out"
+fi
+if [ -n "$TEST_RESULT" ]; then
+  printf %s "$TEST_RESULT" >"$result/image"
+fi
+[ -z "${TEST_FAILS-}" ] || exit 7
+`,
 }
 
-// docker notes what it should run.
-func docker(args []string) int {
-	if args[0] != "run" {
-		return 0
-	}
-	volumes, c := map[string]string{}, container{Env: map[string]string{}}
-	i := 1
-	for ; strings.HasPrefix(args[i], "--"); i++ {
-		switch args[i] {
-		case "--rm", "--read-only":
-		case "--volume":
-			i++
-			from, to, _ := strings.Cut(args[i], ":")
-			volumes[strings.TrimSuffix(to, ":ro")] = from
-		case "--env":
-			i++
-			name, value, given := strings.Cut(args[i], "=")
-			if !given {
-				value = os.Getenv(name)
-			}
-			c.Env[name] = value
-		case "--workdir":
-			i++
-			c.Folder = args[i]
-		default:
-			i++
+// noted reads what the stand-in for docker noted.
+func noted(t *testing.T, notes []byte) []container {
+	t.Helper()
+	texts := strings.Split(string(notes), "\x00")
+	next := func() string {
+		if len(texts) == 0 {
+			t.Fatalf("the notes end too early: %q", notes)
 		}
+		text := texts[0]
+		texts = texts[1:]
+		return text
 	}
-	c.Image, c.Args = args[i], args[i+1:]
-	if len(c.Args) == 2 && c.Args[1] == "/towpath/script" {
-		text, err := os.ReadFile(volumes["/towpath/script"])
+	list := func() (all []string) {
+		n, err := strconv.Atoi(next())
 		if err != nil {
-			fmt.Println(err)
-			return 125
+			t.Fatalf("%v in %q", err, notes)
 		}
-		c.Script, c.Args = string(text), nil
+		for range n {
+			all = append(all, next())
+		}
+		return all
 	}
-	file := filepath.Join(volumes["/workspace"], strings.TrimPrefix(c.Folder, "/workspace"), "build", "out")
-	found, _ := os.ReadFile(file) // empty where it is not there
-	c.Found = string(found)
-	if written := os.Getenv("TEST_OUT"); written != "" {
-		_ = os.MkdirAll(filepath.Dir(file), 0o755)
-		_ = os.WriteFile(file, []byte(written), 0o600)
+	var all []container
+	for len(texts) > 1 { // the last one is what follows the last end
+		options, arguments := list(), list()
+		c := container{Image: arguments[0], Args: arguments[1:], Env: map[string]string{}}
+		script := next()
+		c.Found = next()
+		known := map[string]string{}
+		for entry := next(); entry != ""; entry = next() {
+			name, value, _ := strings.Cut(entry, "=")
+			known[name] = value
+		}
+		if len(c.Args) == 2 && c.Args[1] == "/towpath/script" {
+			c.Script, c.Args = script, nil
+		}
+		for i := 0; i < len(options); i += 2 {
+			switch options[i] {
+			case "--env":
+				name, value, given := strings.Cut(options[i+1], "=")
+				if !given {
+					value = known[name]
+				}
+				c.Env[name] = value
+			case "--workdir":
+				c.Folder = options[i+1]
+			}
+		}
+		all = append(all, c)
 	}
-	if written := os.Getenv("TEST_RESULT"); written != "" {
-		_ = os.WriteFile(filepath.Join(volumes["/towpath/result"], "image"), []byte(written), 0o600)
-	}
-	note, err := os.OpenFile(os.Getenv("TEST_NOTES"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err == nil {
-		err = json.NewEncoder(note).Encode(c)
-	}
-	if err != nil || os.Getenv("TEST_FAILS") != "" {
-		return 7
-	}
-	return 0
+	return all
 }
 
 // run carries out the workflow of a Component.
 func (r *runner) run(t *testing.T, component string) {
 	t.Helper()
 	r.dir, r.artifacts, r.needs, r.tries = t.TempDir(), map[string]string{}, map[string]any{}, map[string][]container{}
-	for _, program := range []string{"docker", "git"} {
-		text := "#!/bin/sh\nexport " + standIn + "=" + program + "\nexec '" + os.Args[0] + "' \"$@\"\n"
+	for program, text := range standIns {
 		r.write(t, filepath.Join(r.dir, "bin", program), []byte(text), 0o700)
 	}
 	var w yamlWorkflow
@@ -333,20 +362,12 @@ func (r *runner) conditions(t *testing.T, file string, env map[string]any) map[s
 // notes takes what the container of a job was given.
 func (r *runner) notes(t *testing.T, name, path string) {
 	t.Helper()
-	file, err := os.Open(path)
+	notes, err := os.ReadFile(path)
 	if err != nil {
 		return
 	}
-	defer func() { _ = file.Close() }()
-	r.tries[name] = nil
-	for decoder := json.NewDecoder(file); ; {
-		var c container
-		if err := decoder.Decode(&c); err == io.EOF {
-			break
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		r.tries[name] = append(r.tries[name], c)
+	r.tries[name] = noted(t, notes)
+	for _, c := range r.tries[name] {
 		if len(c.Args) > 1 && c.Args[0] == "build" && c.Args[1] == "record" {
 			r.recorded = c.Args
 		}

@@ -234,4 +234,34 @@ data: "${{%s: '%s'}}"
 		next(ctx, st, keyed("'a'", "three"))
 		Eventually(ctx, runsRevision(component, 3, 1)).Should(Succeed())
 	})
+
+	It("rolls nothing out any more once it is gone", func(ctx context.Context) {
+		t := newTeam(ctx, "dev", "prod")
+		st := staged(ctx, 3600)
+		component := deploy(ctx, framework.Component(t.home, "shop", st.Name, "dev", "prod"))
+		settled(ctx, component)
+		next(ctx, st, keyed("'a'", "two"))
+		Eventually(ctx, runsRevision(component, 2, 1)).Should(Succeed())
+
+		Expect(admin.Delete(ctx, st)).To(Succeed())
+		change(ctx, component, withImage("registry.example/shop:2.0.0"))
+		settled(ctx, component)
+		Consistently(ctx, runsRevision(component, 2, 1)).Should(Succeed(), "production was to wait for an hour")
+	})
+
+	It("tells what a revision changes also without waves, where everybody has it at once", func(ctx context.Context) {
+		t := newTeam(ctx, "dev", "prod")
+		st := publish(ctx, framework.Template(framework.Name("w-"), keyed("'a'", "one")))
+		component := deploy(ctx, framework.Component(t.home, "shop", st.Name, "dev", "prod"))
+		settled(ctx, component)
+		Expect(read(ctx, st).Status.Impact).To(BeNil(), "there was nothing before")
+
+		next(ctx, st, keyed("'a'", "two"))
+		Eventually(ctx, runsRevision(component, 2, 2)).Should(Succeed())
+		Eventually(ctx, framework.Read(admin, st)).Should(HaveField("Status.Impact", HaveValue(And(
+			HaveField("Revision", BeEquivalentTo(2)), HaveField("ImpactCount", platformv1alpha1.ImpactCount{Following: 2, Changed: 2}),
+			HaveField("Resources", ConsistOf(platformv1alpha1.ResourceImpact{Resource: "config", Kind: "ConfigMap", Changed: 2, Fields: []string{"data.a"}}))))))
+		told := read(ctx, st).ResourceVersion
+		Consistently(ctx, func(ctx context.Context) string { return read(ctx, st).ResourceVersion }).Should(Equal(told), "it is written once")
+	})
 })
