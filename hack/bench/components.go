@@ -15,7 +15,7 @@ type run struct {
 	// was answered.
 	ChildrenSeconds float64 `json:"childrenSeconds"`
 	AppliedSeconds  float64 `json:"appliedSeconds"`
-	// SettledSeconds is when Towpath made its last request.
+	// SettledSeconds is when the last request that Towpath made was answered.
 	SettledSeconds float64 `json:"settledSeconds,omitempty"`
 	// CPUSeconds is the CPU time in Seconds, by program.
 	CPUSeconds map[string]float64 `json:"cpuSeconds"`
@@ -156,7 +156,10 @@ func runTowpath(ctx context.Context, c *cluster, o *options, p *profiles) (*run,
 	}
 	ownBefore := c.own.snapshot()
 	p.begin(ctx, c)
-	got, err := c.clock(ctx, o, create, c.settle)
+	got, err := c.clock(ctx, o, create, func(ctx context.Context) (time.Time, error) {
+		p.settling()
+		return c.settle(ctx)
+	})
 	if err != nil {
 		return nil, err
 	}
