@@ -35,6 +35,8 @@ type run struct {
 	Requests       []requestCount `json:"requests,omitempty"`
 	// RequestsByUser are those of Towpath alone.
 	RequestsByUser *byUser `json:"requestsByUser,omitempty"`
+	// SettledCPUSeconds is the CPU time until Towpath had come to rest, by program.
+	SettledCPUSeconds map[string]float64 `json:"settledCPUSeconds,omitempty"`
 	// ManagerCPUSeconds is the manager's CPU time in SettledSeconds.
 	ManagerCPUSeconds float64 `json:"managerCPUSeconds,omitempty"`
 	PeakMiB           float64 `json:"peakMiB,omitempty"`
@@ -235,7 +237,8 @@ func (c *cluster) clock(ctx context.Context, o *options, do func(context.Context
 	}
 	got.SettledSeconds = max(at.Sub(start).Seconds(), got.Seconds)
 	used, err = readUsage()
-	got.ManagerCPUSeconds = used.since(usedBefore).by[managerProgram]
+	got.SettledCPUSeconds = used.since(usedBefore).by
+	got.ManagerCPUSeconds = got.SettledCPUSeconds[managerProgram]
 	return got, err
 }
 
