@@ -16,7 +16,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -200,8 +199,7 @@ func (r *Reconciler) create(ctx context.Context, s *scope, st *stop) error {
 			st.decision.Gated, release.Spec.Gate = true, st.gate.DeepCopy()
 		}
 	}
-	// The definitions are compared at the start: to look for unknown fields in each Release costs the API server a second parse.
-	err = r.Create(ctx, release, client.FieldValidation(metav1.FieldValidationIgnore))
+	err = r.releases.Create(ctx, release)
 	switch {
 	case apierrors.IsAlreadyExists(err):
 		st.made(release) // in the pass before, and not in the cache yet: its event will wake us

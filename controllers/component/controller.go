@@ -28,6 +28,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/brief"
 	"github.com/towpath-dev/towpath/internal/environment"
 	"github.com/towpath-dev/towpath/internal/estimate"
 	"github.com/towpath-dev/towpath/internal/fairness"
@@ -36,6 +37,7 @@ import (
 	"github.com/towpath-dev/towpath/internal/openapi"
 	"github.com/towpath-dev/towpath/internal/revision"
 	"github.com/towpath-dev/towpath/internal/supplychain"
+	"github.com/towpath-dev/towpath/internal/statuswrite"
 )
 
 // Capabilities tells which optional APIs the cluster serves.
@@ -75,8 +77,11 @@ type Reconciler struct {
 	// Workers is how many Components are reconciled at once. Default: 8.
 	Workers int
 
-	writes freshness.Tracker[types.NamespacedName]
-	edits  edits
+	// releases makes Releases.
+	releases *brief.Client
+	statuses *statuswrite.Writer
+	writes   freshness.Tracker[types.NamespacedName]
+	edits    edits
 }
 
 // +kubebuilder:rbac:groups=platform.towpath.dev,resources=components,verbs=list;watch;patch
@@ -92,6 +97,13 @@ type Reconciler struct {
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Workers == 0 {
 		r.Workers = 8
+	}
+	var err error
+	if r.releases, err = brief.New(mgr.GetConfig(), mgr.GetHTTPClient(), "Release", "releases"); err != nil {
+		return err
+	}
+	if r.statuses, err = statuswrite.New(mgr.GetConfig(), mgr.GetHTTPClient(), r.Status(), "Component", "components"); err != nil {
+		return err
 	}
 	definition := &metav1.PartialObjectMetadata{}
 	definition.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))

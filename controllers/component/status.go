@@ -16,7 +16,6 @@ import (
 	"github.com/towpath-dev/towpath/internal/condition"
 	"github.com/towpath-dev/towpath/internal/estimate"
 	"github.com/towpath-dev/towpath/internal/promotion"
-	"github.com/towpath-dev/towpath/internal/statuswrite"
 )
 
 // ready returns the Ready condition of a Release, Unknown where it has none yet.
@@ -264,7 +263,7 @@ func (r *Reconciler) patchStatus(ctx context.Context, s *scope) error {
 	}
 	alone := &platformv1alpha1.Component{Status: s.component.Status}
 	differing := func() (client.Patch, error) { return statusPatch(&s.before.Status, &s.component.Status) }
-	if err := statuswrite.Write(ctx, r.Status(), s.component, alone, differing); err != nil {
+	if err := r.statuses.Write(ctx, s.component, alone, differing); err != nil {
 		return client.IgnoreNotFound(err)
 	}
 	r.writes.Wrote(client.ObjectKeyFromObject(s.component), s.component.ResourceVersion)

@@ -10,8 +10,11 @@ import (
 )
 
 const (
-	// quietFor is how long nothing must have been applied before statuses are written.
+	// quietFor is how long the events of new objects are waited for after the apply of the last one.
 	quietFor = 250 * time.Millisecond
+	// lull is how long nothing must have been applied before statuses are written that have waited as long as that: the next Release
+	// has begun to apply by then, if there is one. While nothing is applied the API server has nothing else to do.
+	lull = 50 * time.Millisecond
 	// holdEach times the statuses that a team has in the backlog bounds how long one of them stays there, up to
 	// holdLast: whoever deploys a thousand things at once waits for what they do, and others hardly.
 	holdEach, holdLast = 500 * time.Millisecond, 30 * time.Second
@@ -84,7 +87,11 @@ func (b *backlog) wait(team string, since, now time.Time) time.Duration {
 	limit := min(time.Duration(b.byTeam[team]+1)*holdEach, holdLast)
 	wait := min(since.Add(limit).Sub(now), holdLook)
 	if b.applying == 0 {
-		wait = min(wait, b.applied.Add(quietFor).Sub(now))
+		own := b.applied
+		if since.Before(own) {
+			own = since // those who came after it do not keep it waiting
+		}
+		wait = min(wait, max(own.Add(quietFor).Sub(now), b.applied.Add(lull).Sub(now)))
 	}
 	return max(wait, 0)
 }

@@ -58,6 +58,31 @@ func TestBacklog_WaitsForQuiet(t *testing.T) {
 	}
 }
 
+// A thousand statuses wait for one last apply, and there is nothing else to do then.
+func TestBacklog_WaitsForItsOwnEventsAlone(t *testing.T) {
+	var b backlog
+	b.begin()
+	b.begin()
+	early, late := releaseOf("team-a", "web-dev-1", "1"), releaseOf("team-a", "api-dev-1", "2")
+	b.end(noon)
+	b.put(early, noon)
+	last := noon.Add(quietFor)
+	b.end(last)
+	if wait := b.put(late, last); wait != quietFor {
+		t.Errorf("the status of what was applied last waits %s, want %s", wait, quietFor)
+	}
+	if _, wait := b.get(early, last); wait != lull {
+		t.Errorf("a status whose events have come waits %s for the last apply of others, want %s", wait, lull)
+	}
+	if _, wait := b.get(early, last.Add(lull)); wait != 0 {
+		t.Errorf("it waits %s more once nothing is applied", wait)
+	}
+	b.begin()
+	if _, wait := b.get(early, last.Add(lull)); wait == 0 {
+		t.Error("it does not wait though others are applied")
+	}
+}
+
 func TestBacklog_IsBoundedByWhatATeamHasOutstanding(t *testing.T) {
 	var b backlog
 	b.begin() // and never ends: others apply all the time

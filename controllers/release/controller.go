@@ -34,6 +34,7 @@ import (
 	"github.com/towpath-dev/towpath/internal/freshness"
 	"github.com/towpath-dev/towpath/internal/index"
 	"github.com/towpath-dev/towpath/internal/revision"
+	"github.com/towpath-dev/towpath/internal/statuswrite"
 )
 
 // Times after which a Release is looked at again though no event came.
@@ -89,6 +90,7 @@ type Reconciler struct {
 	looks    looks
 	backlog  backlog
 	renewals renewals
+	statuses *statuswrite.Writer
 	writes   freshness.Tracker[types.NamespacedName]
 }
 
@@ -111,6 +113,9 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	}
 	if r.Workers == 0 {
 		r.Workers = 8
+	}
+	if r.statuses, err = statuswrite.New(mgr.GetConfig(), mgr.GetHTTPClient(), r.Status(), "Release", "releases"); err != nil {
+		return err
 	}
 	r.courier = newCourier(r.Clock)
 	if err := mgr.Add(r.courier); err != nil {

@@ -15,7 +15,6 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/check"
 	"github.com/towpath-dev/towpath/internal/condition"
-	"github.com/towpath-dev/towpath/internal/statuswrite"
 )
 
 // now is the time for the status, which holds whole seconds.
@@ -155,7 +154,7 @@ func (r *Reconciler) patchStatus(ctx context.Context, s *scope) error {
 	if !equality.Semantic.DeepEqual(s.before.Status, s.release.Status) {
 		alone := &platformv1alpha1.Release{Status: s.release.Status}
 		differing := func() (client.Patch, error) { return statusPatch(&s.before.Status, &s.release.Status) }
-		if err := statuswrite.Write(ctx, r.Status(), s.release, alone, differing); err != nil {
+		if err := r.statuses.Write(ctx, s.release, alone, differing); err != nil {
 			return client.IgnoreNotFound(err)
 		}
 		r.writes.Wrote(key, s.release.ResourceVersion)

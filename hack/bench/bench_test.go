@@ -63,6 +63,40 @@ func TestCountersGrow(t *testing.T) {
 	}
 }
 
+const levels = `PriorityLevelName, ActiveQueues, IsIdle, IsQuiescing, WaitingRequests, ExecutingRequests, DispatchedRequests, RejectedRequests, TimedoutRequests, CancelledRequests
+exempt,            0,            false,  false,       0,               3,                 900,                0,                0,                0
+workload-low,      1,            false,  false,       2,               5,                 8020,               0,                0,                0
+`
+
+func TestTheLevelSaysWhoAsks(t *testing.T) {
+	got, err := parseLetIn([]byte(levels))
+	if want := (letIn{all: 8020, underWay: 7}); err != nil || got != want {
+		t.Errorf("got %+v, %v; want %+v", got, err, want)
+	}
+	for name, table := range map[string]string{
+		"without the level":  strings.ReplaceAll(levels, "workload-low", "workload-high"),
+		"without the column": strings.ReplaceAll(levels, "DispatchedRequests", "Dispatched"),
+		"empty":              "",
+	} {
+		if got, err := parseLetIn([]byte(table)); err == nil {
+			t.Errorf("%s it says %+v", name, got)
+		}
+	}
+}
+
+// What counts must be let in by the level that is looked at, and nothing else of Towpath's.
+func TestFlowsAreAtTheirLevels(t *testing.T) {
+	for _, schema := range flowSchemas() {
+		want := levelCounted
+		if schema.Name == flowWatches || schema.Name == flowLeases {
+			want = levelOthers
+		}
+		if got := schema.Spec.PriorityLevelConfiguration.Name; got != want {
+			t.Errorf("%s is let in by %s, want %s", schema.Name, got, want)
+		}
+	}
+}
+
 func TestOwnRequestsAreNamedAsTheMetricsDo(t *testing.T) {
 	for _, c := range []struct {
 		method, url, content string

@@ -26,11 +26,6 @@ import (
 )
 
 const (
-	// idle is how long the manager must have asked for nothing to count as settled.
-	idle = 5 * time.Second
-	// look is how often the API server's counters are read meanwhile. Each time costs it some CPU.
-	look = 500 * time.Millisecond
-
 	setUpTimeout = 2 * time.Minute
 	stopTimeout  = 30 * time.Second
 )
@@ -207,24 +202,4 @@ func (c *cluster) counters(ctx context.Context) (counters, error) {
 		return counters{}, err
 	}
 	return parseCounters(text), nil
-}
-
-// settle waits until Towpath has made no request for a while, and returns when it made the last one, as
-// exactly as it looks.
-func (c *cluster) settle(ctx context.Context) (time.Time, error) {
-	last, changed := -1, time.Now()
-	err := wait.PollUntilContextCancel(ctx, look, true, func(ctx context.Context) (bool, error) {
-		now, err := c.counters(ctx)
-		if err != nil {
-			return false, err
-		}
-		if n := byUserOf(now.flows).all(); n != last {
-			last, changed = n, time.Now()
-		}
-		return time.Since(changed) >= idle, nil
-	})
-	if err != nil {
-		return changed, fmt.Errorf("the manager did not come to rest; it has made %d requests: %w", last, err)
-	}
-	return changed, nil
 }

@@ -15,7 +15,7 @@ type run struct {
 	// was answered.
 	ChildrenSeconds float64 `json:"childrenSeconds"`
 	AppliedSeconds  float64 `json:"appliedSeconds"`
-	// SettledSeconds is when Towpath made its last request.
+	// SettledSeconds is when the last request that Towpath made was answered.
 	SettledSeconds float64 `json:"settledSeconds,omitempty"`
 	// CPUSeconds is the CPU time in Seconds, by program.
 	CPUSeconds map[string]float64 `json:"cpuSeconds"`
@@ -35,6 +35,8 @@ type run struct {
 	Requests       []requestCount `json:"requests,omitempty"`
 	// RequestsByUser are those of Towpath alone.
 	RequestsByUser *byUser `json:"requestsByUser,omitempty"`
+	// SettledCPUSeconds is the CPU time until Towpath had come to rest, by program.
+	SettledCPUSeconds map[string]float64 `json:"settledCPUSeconds,omitempty"`
 	// ManagerCPUSeconds is the manager's CPU time in SettledSeconds.
 	ManagerCPUSeconds float64 `json:"managerCPUSeconds,omitempty"`
 	PeakMiB           float64 `json:"peakMiB,omitempty"`
@@ -156,7 +158,10 @@ func runTowpath(ctx context.Context, c *cluster, o *options, p *profiles) (*run,
 	}
 	ownBefore := c.own.snapshot()
 	p.begin(ctx, c)
-	got, err := c.clock(ctx, o, create, c.settle)
+	got, err := c.clock(ctx, o, create, func(ctx context.Context) (time.Time, error) {
+		p.settling()
+		return c.settle(ctx)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -232,7 +237,8 @@ func (c *cluster) clock(ctx context.Context, o *options, do func(context.Context
 	}
 	got.SettledSeconds = max(at.Sub(start).Seconds(), got.Seconds)
 	used, err = readUsage()
-	got.ManagerCPUSeconds = used.since(usedBefore).by[managerProgram]
+	got.SettledCPUSeconds = used.since(usedBefore).by
+	got.ManagerCPUSeconds = got.SettledCPUSeconds[managerProgram]
 	return got, err
 }
 

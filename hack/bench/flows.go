@@ -12,7 +12,8 @@ import (
 // The metric of requests does not say whose they are. That of priority and fairness counts them by flow
 // schema, and a flow schema is chosen by user: so these, one for each kind of request of the manager and
 // one for the appliers whom it impersonates, count by user without an audit log. They put requests where
-// the schema service-accounts would put them, in the same way, so nothing runs otherwise.
+// the schema service-accounts would put them, in the same way, so nothing runs otherwise. Watches and leases alone go
+// elsewhere, where nobody waits: so that level has the requests that count, and no others (settle.go).
 const (
 	flowWatches  = "bench-manager-watches"
 	flowLeases   = "bench-manager-leases"
@@ -21,6 +22,12 @@ const (
 	flowWrites   = "bench-manager-writes"
 	flowOthers   = "bench-manager-others"
 	flowAppliers = "bench-appliers"
+)
+
+// The levels that they are put into.
+const (
+	levelCounted = "workload-low"
+	levelOthers  = "global-default"
 )
 
 // flowSchemas are in the order in which they are tried: a request belongs to the first that it matches.
@@ -43,6 +50,9 @@ func flowSchemas() []*flowcontrolv1.FlowSchema {
 	}
 	// Paths that are no resources: discovery.
 	schemas[5].Spec.Rules[0].NonResourceRules = []flowcontrolv1.NonResourcePolicyRule{{Verbs: all, NonResourceURLs: all}}
+	for _, s := range schemas[:2] {
+		s.Spec.PriorityLevelConfiguration.Name = levelOthers
+	}
 	for i, s := range schemas {
 		s.Spec.MatchingPrecedence = int32(500 + i)
 	}
@@ -59,7 +69,7 @@ func flowSchema(name string, subject flowcontrolv1.Subject, rules ...flowcontrol
 	return &flowcontrolv1.FlowSchema{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: flowcontrolv1.FlowSchemaSpec{
-			PriorityLevelConfiguration: flowcontrolv1.PriorityLevelConfigurationReference{Name: "workload-low"},
+			PriorityLevelConfiguration: flowcontrolv1.PriorityLevelConfigurationReference{Name: levelCounted},
 			DistinguisherMethod:        &flowcontrolv1.FlowDistinguisherMethod{Type: flowcontrolv1.FlowDistinguisherMethodByUserType},
 			Rules:                      []flowcontrolv1.PolicyRulesWithSubjects{{Subjects: []flowcontrolv1.Subject{subject}, ResourceRules: rules}},
 		},

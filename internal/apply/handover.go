@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/transport"
 
+	"github.com/towpath-dev/towpath/internal/brief"
 	"github.com/towpath-dev/towpath/internal/render"
 )
 
@@ -66,16 +67,9 @@ func (w *Writer) patch(ctx context.Context, user, owner string, path []string, b
 		Param("fieldManager", owner).
 		Param("force", "true").
 		Param("fieldValidation", metav1.FieldValidationIgnore).
-		SetHeader("Accept", metadataOnly).
+		SetHeader("Accept", brief.Accept).
 		SetHeader(transport.ImpersonateUserHeader, user).
 		Body(body).
 		Do(ctx).Raw()
-	if err != nil {
-		return statusError(answer, err)
-	}
-	if out == nil {
-		return nil
-	}
-	_, _, err = answers.Decode(answer, nil, out)
-	return err
+	return brief.Read(answer, err, out)
 }

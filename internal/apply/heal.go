@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/brief"
 )
 
 const (
@@ -116,12 +117,9 @@ func (w *Writer) replaceList(ctx context.Context, user string, path, list []stri
 	answer, err := w.client.Patch(types.MergePatchType).
 		AbsPath(path...).
 		Param("fieldManager", healOwner).
-		SetHeader("Accept", metadataOnly).
+		SetHeader("Accept", brief.Accept).
 		SetHeader(transport.ImpersonateUserHeader, user).
 		Body(raw).
 		Do(ctx).Raw()
-	if err != nil {
-		return statusError(answer, err)
-	}
-	return nil
+	return brief.Read(answer, err, nil)
 }

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/brief"
 )
 
 // nextOwner gets the fields of an object that is let go. It is as whom `kubectl apply --server-side` writes unless it
@@ -164,15 +165,12 @@ func (w *Writer) patchJSON(ctx context.Context, user, namespace string, object p
 	answer, err := w.client.Patch(types.JSONPatchType).
 		AbsPath(path...).
 		Param("fieldManager", FieldOwner).
-		SetHeader("Accept", metadataOnly).
+		SetHeader("Accept", brief.Accept).
 		SetHeader(transport.ImpersonateUserHeader, user).
 		Body(body).
 		Do(ctx).Raw()
-	if err != nil {
-		return "", objectError(namespace, object, doing, statusError(answer, err))
-	}
 	var patched metav1.PartialObjectMetadata
-	if _, _, err := answers.Decode(answer, nil, &patched); err != nil {
+	if err := brief.Read(answer, err, &patched); err != nil {
 		return "", objectError(namespace, object, doing, err)
 	}
 	return patched.ResourceVersion, nil

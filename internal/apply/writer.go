@@ -12,9 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/types"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -22,23 +20,11 @@ import (
 	"k8s.io/client-go/transport"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/brief"
 	"github.com/towpath-dev/towpath/internal/guard"
 	"github.com/towpath-dev/towpath/internal/openapi"
 	"github.com/towpath-dev/towpath/internal/render"
 )
-
-// metadataOnly asks for an answer that holds the metadata alone: nothing else of it is used. What Kubernetes or a
-// CustomResourceDefinition serves comes as protobuf, and from an API server of an extension that may be JSON.
-const metadataOnly = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1," +
-	"application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
-
-// answers decodes what the API server answers: metadata or a Status, in either encoding.
-var answers = func() runtime.Decoder {
-	metadata := runtime.NewScheme()
-	metav1.AddToGroupVersion(metadata, schema.GroupVersion{Version: "v1"})
-	_ = metav1.AddMetaToScheme(metadata)
-	return serializer.NewCodecFactory(metadata).UniversalDeserializer()
-}()
 
 // Writer writes rendered objects. It is safe for concurrent use.
 type Writer struct {
@@ -286,7 +272,7 @@ func (w *Writer) Delete(ctx context.Context, user, namespace string, target Targ
 		SetHeader(transport.ImpersonateUserHeader, user).
 		Body(body).
 		Do(ctx).Raw()
-	err = statusError(answer, err)
+	err = brief.Read(answer, err, nil)
 	if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 		return nil // a conflict is the UID that does not fit: the object is another one
 	}
@@ -304,17 +290,4 @@ func (w *Writer) path(gvk schema.GroupVersionKind, namespace, name string) ([]st
 		prefix = []string{"api", gvk.Version}
 	}
 	return append(prefix, "namespaces", namespace, mapping.Resource.Resource, name), nil
-}
-
-// statusError replaces the error of a raw request by the Status in its body, which says more: the
-// cause, and which admission policy refused.
-func statusError(answer []byte, err error) error {
-	if err == nil {
-		return nil
-	}
-	var status metav1.Status
-	if _, _, bad := answers.Decode(answer, nil, &status); bad == nil && status.Status == metav1.StatusFailure {
-		return &apierrors.StatusError{ErrStatus: status}
-	}
-	return err
 }

@@ -2,13 +2,30 @@ package statuswrite
 
 import (
 	"context"
+	"net/http"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/towpath-dev/towpath/internal/brief"
 )
+
+// Writer writes the statuses of one kind.
+type Writer struct {
+	// Answered updates them.
+	Answered *brief.Client
+	// Patched patches them, where that is refused.
+	Patched client.SubResourceWriter
+}
+
+// New returns a Writer of a kind that lives in namespaces; resource is its plural. patched patches what it may not update.
+func New(cfg *rest.Config, httpClient *http.Client, patched client.SubResourceWriter, kind, resource string) (*Writer, error) {
+	answered, err := brief.New(cfg, httpClient, kind, resource)
+	return &Writer{Answered: answered, Patched: patched}, err
+}
 
 // Write updates the status of an object, as it was read, from alone: an object of the same kind that has that status and
 // nothing else, which gets the object's name, labels, annotations and version here. The API server takes no other part of it
@@ -19,7 +36,7 @@ import (
 // wrote. It is refused where somebody has written the object since it was read, where a mutating webhook of others must
 // see the rest of the object, as it does with a patch, and where the manager is newer than its roles, and may only patch. Other
 // errors are its own and the API server's, among them NotFound where the object is gone, also if there is another of its name.
-func Write(ctx context.Context, status client.SubResourceWriter, object, alone client.Object, differing func() (client.Patch, error)) error {
+func (w *Writer) Write(ctx context.Context, object, alone client.Object, differing func() (client.Patch, error)) error {
 	alone.SetNamespace(object.GetNamespace())
 	alone.SetName(object.GetName())
 	alone.SetUID(object.GetUID())
@@ -27,9 +44,7 @@ func Write(ctx context.Context, status client.SubResourceWriter, object, alone c
 	// Webhooks of others may select by these.
 	alone.SetLabels(object.GetLabels())
 	alone.SetAnnotations(object.GetAnnotations())
-	// What the API server would say of fields it does not know is found out at the start, of the definitions; looking for them costs
-	// it a second parse of what is written.
-	err := status.Update(ctx, alone, client.FieldValidation(metav1.FieldValidationIgnore))
+	err := w.Answered.UpdateStatus(ctx, alone)
 	switch {
 	case err == nil:
 		object.SetResourceVersion(alone.GetResourceVersion())
@@ -41,7 +56,7 @@ func Write(ctx context.Context, status client.SubResourceWriter, object, alone c
 		if err != nil {
 			return err
 		}
-		return status.Patch(ctx, object, patch)
+		return w.Patched.Patch(ctx, object, patch)
 	}
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -41,7 +42,7 @@ func Check(ctx context.Context, reader client.Reader) error {
 		if policy.Spec.FailurePolicy != nil && *policy.Spec.FailurePolicy != admissionregistrationv1.Fail {
 			return fmt.Errorf("ValidatingAdmissionPolicy %s must have failurePolicy Fail: apply config/policy again", name)
 		}
-		if name == ownership && !asShipped(&policy) {
+		if name == ownership && !known(&policy) {
 			return fmt.Errorf("ValidatingAdmissionPolicy %s is not the one that ships with Towpath: apply config/policy again", name)
 		}
 		var binding admissionregistrationv1.ValidatingAdmissionPolicyBinding
@@ -75,6 +76,25 @@ func narrows(m *admissionregistrationv1.MatchResources) bool {
 
 func selects(s *metav1.LabelSelector) bool {
 	return s != nil && (len(s.MatchLabels) > 0 || len(s.MatchExpressions) > 0)
+}
+
+// judged is what the last comparison found of one version of the policy: it is asked for before every write, and hardly ever changes.
+var judged atomic.Pointer[judgement]
+
+type judgement struct {
+	uid     types.UID
+	version string
+	shipped bool
+}
+
+// known says whether a policy is as its file has it, and compares each version of it once.
+func known(live *admissionregistrationv1.ValidatingAdmissionPolicy) bool {
+	if j := judged.Load(); j != nil && j.uid == live.UID && j.version == live.ResourceVersion && j.uid != "" {
+		return j.shipped
+	}
+	j := &judgement{uid: live.UID, version: live.ResourceVersion, shipped: asShipped(live)}
+	judged.Store(j)
+	return j.shipped
 }
 
 // asShipped compares what decides in a policy with the file that ships.

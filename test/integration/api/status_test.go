@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -23,12 +24,13 @@ import (
 // A status is written alone: these show that the API server takes nothing else from such a write.
 var _ = Describe("a status that is written alone", func() {
 	var typed client.Client
+	var writer *statuswrite.Writer
 	var component *platformv1alpha1.Component
 	ready := metav1.Condition{Type: "Ready", Status: metav1.ConditionTrue, Reason: "Ready", Message: "It is.", LastTransitionTime: metav1.Now().Rfc3339Copy()}
 	// write writes the status of what somebody read, as the manager does.
 	write := func(ctx context.Context, read *platformv1alpha1.Component, patch string) error {
 		alone := &platformv1alpha1.Component{Status: read.Status}
-		return statuswrite.Write(ctx, typed.Status(), read, alone, func() (client.Patch, error) {
+		return writer.Write(ctx, read, alone, func() (client.Patch, error) {
 			return client.RawPatch(types.MergePatchType, []byte(patch)), nil
 		})
 	}
@@ -36,6 +38,10 @@ var _ = Describe("a status that is written alone", func() {
 	BeforeEach(func(ctx context.Context) {
 		Expect(platformv1alpha1.AddToScheme(scheme.Scheme)).To(Succeed())
 		typed = api
+		httpClient, err := rest.HTTPClientFor(cfg)
+		Expect(err).NotTo(HaveOccurred())
+		writer, err = statuswrite.New(cfg, httpClient, typed.Status(), "Component", "components")
+		Expect(err).NotTo(HaveOccurred())
 		u := object("Component", "alone", `{templateRef: {name: web}, image: "registry.example/shop:1.0.0", environments: [{name: dev}]}`)
 		u.SetLabels(map[string]string{"of": "others"})
 		u.SetAnnotations(map[string]string{"also": "of others"})

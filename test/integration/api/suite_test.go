@@ -13,6 +13,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/yaml"
@@ -20,7 +21,10 @@ import (
 	"github.com/towpath-dev/towpath/config"
 )
 
-var api client.Client
+var (
+	api client.Client
+	cfg *rest.Config
+)
 
 func TestAPI(t *testing.T) {
 	RegisterFailHandler(Fail)
@@ -32,7 +36,8 @@ var _ = BeforeSuite(func() {
 		BinaryAssetsDirectory: cmp.Or(os.Getenv("KUBEBUILDER_ASSETS"), filepath.Join("..", "..", "..", "bin", "kube", "current")),
 		CRDs:                  config.TypedCRDs(),
 	}
-	cfg, err := environment.Start()
+	var err error
+	cfg, err = environment.Start()
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() error { return environment.Stop() })
 	api, err = client.New(cfg, client.Options{})
