@@ -3,7 +3,8 @@
 // First in, first out lets one team that changes thousands of things at once make all others wait for the last of them. Here
 // whoever has the fewest under way goes first, and those that have equally many take turns. So a team with one thing to do
 // waits for the next worker that is free, however much others have to do. Some of both is left for whoever comes: nobody keeps
-// every worker busy, and the first request of a party does not wait for those of others.
+// more than half of the workers busy, and the first request of a party does not wait for those of others. Who asks for much makes way
+// while another that asks for little has something under way.
 package fairness
 
 import (
