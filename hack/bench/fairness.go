@@ -3,30 +3,35 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
-	"sync"
-	"text/tabwriter"
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-
-	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 )
 
 const (
 	// inTurn is how many requests whoever makes many Components has under way: kubectl apply sends one after the other, and what an
 	// API server answers to more of them at once is no matter of Towpath.
 	inTurn = 1
-	// samples are how many Components the quiet team makes in each part, and apart how far from each other: it does not wait for
-	// one before it makes the next, so a slow one does not make the others look fast.
-	samples = 200
-	apart   = 250 * time.Millisecond
+	// samples are how many Components the quiet team makes while nobody else does anything.
+	samples = 120
 	// invalids are how many Components cannot be rendered, and as many again are refused by the API server.
 	invalids = 500
-	// The busy team is the first, the quiet one the second, and the third has what is invalid.
-	busyTeam, quietTeam, invalidTeam = 0, 1, 2
+	// The busy team is the first, the quiet one the second, the third has what is invalid, and the fourth is the quiet one while
+	// nobody reconciles: what it makes then is left for later, and would be a burst of its own.
+	busyTeam, quietTeam, invalidTeam, bareTeam = 0, 1, 2, 3
+)
+
+// The parts of the benchmark, in their order.
+const (
+	partAlone       = "alone"
+	partInvalid     = "while invalid are made"
+	partStanding    = "beside invalid, once told"
+	partBareAlone   = "bare: alone"
+	partBareCreated = "bare: while a burst is made"
+	partWaiting     = "beside a burst that is there"
+	partBurst       = "while a burst is made"
+	partAgain       = "alone again"
 )
 
 // fairnessResult is what stands in build/bench/fairness.json.
@@ -37,18 +42,35 @@ type fairnessResult struct {
 	// Burst is how many Components the busy team makes at once, Invalid how many are invalid.
 	Burst   int `json:"burst"`
 	Invalid int `json:"invalid"`
-	// Alone, BesideInvalid and BesideBurst are the quiet team's Components.
-	Alone         sample `json:"alone"`
-	BesideInvalid sample `json:"besideInvalid"`
-	BesideBurst   sample `json:"besideBurst"`
-	// The ratios are those of the 99th percentiles to that of the team alone.
-	InvalidRatio float64 `json:"invalidRatio"`
-	BurstRatio   float64 `json:"burstRatio"`
+	// Parts are what the quiet team saw, one after the other.
+	Parts []*fairnessPart `json:"parts"`
 	// InvalidRequestsPerMinute is what Towpath asked for when all that is invalid had been told so.
 	InvalidRequestsPerMinute float64 `json:"invalidRequestsPerMinute"`
-	// BurstSeconds is how long the burst took.
-	BurstSeconds float64 `json:"burstSeconds"`
-	PeakMiB      float64 `json:"peakMiB"`
+	PeakMiB                  float64 `json:"peakMiB"`
+
+	// busy is how many Components the busy team has.
+	busy int
+}
+
+// fairnessPart is what the quiet team saw while others did something.
+type fairnessPart struct {
+	Name string `json:"name"`
+	// Seconds is how long it went on.
+	Seconds float64 `json:"seconds"`
+	// All is from when a Component was due until all of its objects existed; in a bare part, where nobody makes any, until it was
+	// created and read again.
+	All sample `json:"all"`
+	// Ratio is that of the 99th percentile, and MedianRatio that of the median, to those alone: in a bare part to the bare ones.
+	Ratio       float64 `json:"ratio"`
+	MedianRatio float64 `json:"medianRatio"`
+	// Created is how much of All went by until the API server had taken the Component, webhooks and all, Released from then until
+	// its Release was seen, and Applied from then until all objects were.
+	Created  sample  `json:"created"`
+	Released *sample `json:"released,omitempty"`
+	Applied  *sample `json:"applied,omitempty"`
+	// CPUCores are how many cores each program kept busy, and OthersCores how many everybody else on the machine did.
+	CPUCores    map[string]float64 `json:"cpuCores"`
+	OthersCores float64            `json:"othersCores"`
 }
 
 // fairness measures one team's Components beside what others do.
@@ -58,8 +80,8 @@ func fairness(ctx context.Context, o *options) error {
 		return err
 	}
 	r := &fairnessResult{Benchmark: benchFairness, At: time.Now().UTC().Truncate(time.Second), Machine: host, Burst: o.instances, Invalid: 2 * invalids}
-	fmt.Printf("%s: %d Components of one team, every %s, alone, beside %d of another that are invalid, and beside %d of another at once\n",
-		benchFairness, samples, apart, r.Invalid, r.Burst)
+	fmt.Printf("%s: a Component of one team every %s, alone, beside %d of another that are invalid, and beside %d of another at once\n",
+		benchFairness, apart, r.Invalid, r.Burst)
 	return once(ctx, o, r.Benchmark, r)
 }
 
@@ -78,31 +100,70 @@ func (r *fairnessResult) measure(ctx context.Context, c *cluster, o *options) er
 	}
 	q := &quiet{cluster: c, latencies: l}
 	// What the manager does for the first time, such as to open watches, is no part of it.
-	if _, err := q.make(ctx, 10); err != nil {
+	if _, err := q.make(ctx, quietTeam, times(10)); err != nil {
 		return err
 	}
-	if r.Alone, err = q.make(ctx, samples); err != nil {
+	if err := r.part(ctx, q, partAlone, quietTeam, times(samples)); err != nil {
 		return err
 	}
-	fmt.Printf("  alone: p99 %.3f s\n", r.Alone.P99Seconds)
-	if err := r.measureInvalid(ctx, c, o, q); err != nil {
+	for _, next := range []func(context.Context, *cluster, *options, *quiet) error{r.measureInvalid, r.measureWaiting, r.measureBurst} {
+		if err := next(ctx, c, o, q); err != nil {
+			return err
+		}
+	}
+	if _, err := c.settle(ctx); err != nil {
 		return err
 	}
-	fmt.Printf("  beside what is invalid: p99 %.3f s; then %.1f requests a minute\n", r.BesideInvalid.P99Seconds, r.InvalidRequestsPerMinute)
-	if err := r.measureBurst(ctx, c, o, q); err != nil {
+	if err := r.part(ctx, q, partAgain, quietTeam, times(samples)); err != nil {
 		return err
 	}
-	r.InvalidRatio, r.BurstRatio = round(r.BesideInvalid.P99Seconds/r.Alone.P99Seconds), round(r.BesideBurst.P99Seconds/r.Alone.P99Seconds)
 	r.PeakMiB, err = peakMiB(c.manager.PID())
 	r.PeakMiB = round(r.PeakMiB)
 	return err
 }
 
-// measureInvalid has somebody make what is invalid while the quiet team goes on, and looks what it costs afterwards.
-func (r *fairnessResult) measureInvalid(ctx context.Context, c *cluster, o *options, q *quiet) error {
+// part has the quiet team go on until it is enough, and keeps what it saw.
+func (r *fairnessResult) part(ctx context.Context, q *quiet, name string, team int, enough func(int) bool) error {
+	before, err := readUsage()
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	p, err := q.make(ctx, team, enough)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	used, err := readUsage()
+	if err != nil {
+		return err
+	}
+	used, p.Name, p.Seconds, p.CPUCores = used.since(before), name, round(time.Since(start).Seconds()), map[string]float64{}
+	for program, seconds := range used.by {
+		p.CPUCores[program] = round(seconds / time.Since(start).Seconds())
+	}
+	p.OthersCores = round(used.others() / time.Since(start).Seconds())
+	r.Parts = append(r.Parts, p)
+	p.compare(r.Parts)
+	fmt.Printf("  %s: p50 %.3f s, p99 %.3f s of %d\n", p.Name, p.All.P50Seconds, p.All.P99Seconds, p.All.Count)
+	return nil
+}
+
+// beside has the quiet team go on while something is done.
+func (r *fairnessResult) beside(ctx context.Context, q *quiet, name string, team int, do func(context.Context) error) error {
+	over := make(chan struct{})
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		return each(groupCtx, inTurn, 2*invalids, func(ctx context.Context, i int) error {
+		defer close(over)
+		return do(groupCtx)
+	})
+	group.Go(func() error { return r.part(groupCtx, q, name, team, until(over)) })
+	return group.Wait()
+}
+
+// measureInvalid has somebody make what is invalid while the quiet team goes on, and looks what it costs afterwards.
+func (r *fairnessResult) measureInvalid(ctx context.Context, c *cluster, o *options, q *quiet) error {
+	err := r.beside(ctx, q, partInvalid, quietTeam, func(ctx context.Context) error {
+		return each(ctx, inTurn, 2*invalids, func(ctx context.Context, i int) error {
 			template := templateUnrenderable
 			if i%2 == 1 {
 				template = templateRefused
@@ -110,11 +171,7 @@ func (r *fairnessResult) measureInvalid(ctx context.Context, c *cluster, o *opti
 			return c.client.Create(ctx, component(i*teams+invalidTeam, template))
 		})
 	})
-	group.Go(func() (err error) {
-		r.BesideInvalid, err = q.make(groupCtx, samples)
-		return err
-	})
-	if err := group.Wait(); err != nil {
+	if err != nil {
 		return err
 	}
 	if _, err := c.settle(ctx); err != nil {
@@ -124,161 +181,72 @@ func (r *fairnessResult) measureInvalid(ctx context.Context, c *cluster, o *opti
 		return err
 	}
 	var steady run
-	err := c.watchSteady(ctx, o, &steady)
+	if err := c.watchSteady(ctx, o, &steady); err != nil {
+		return err
+	}
 	r.InvalidRequestsPerMinute = steady.SteadyRequestsPerMinute
-	return err
+	return r.part(ctx, q, partStanding, quietTeam, times(samples))
 }
 
-// measureBurst has the busy team make all of its Components at once while the quiet team goes on.
-func (r *fairnessResult) measureBurst(ctx context.Context, c *cluster, o *options, q *quiet) error {
-	start := time.Now()
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		return each(groupCtx, inTurn, o.instances, func(ctx context.Context, i int) error {
-			return c.client.Create(ctx, component(i*teams+busyTeam, templateName))
-		})
-	})
-	group.Go(func() (err error) {
-		r.BesideBurst, err = q.make(groupCtx, samples)
-		return err
-	})
-	if err := group.Wait(); err != nil {
+// measureWaiting has the busy team make its Components while the manager answers webhooks and reconciles nothing, so that it is seen
+// what they cost the quiet team without it. Then the manager finds all of them, as after an outage or a change of what they are made of.
+func (r *fairnessResult) measureWaiting(ctx context.Context, c *cluster, _ *options, q *quiet) error {
+	if _, err := c.settle(ctx); err != nil { // what is not written yet would be done again
 		return err
 	}
-	done := time.Now()
-	keys := make([]types.NamespacedName, o.instances)
-	for i := range keys {
-		keys[i] = types.NamespacedName{Namespace: workloadNamespace(busyTeam), Name: componentName(i*teams + busyTeam)}
-	}
-	last, err := q.latencies.await(ctx, keys)
+	release, err := c.standBy(ctx)
 	if err != nil {
 		return err
 	}
-	r.BurstSeconds = round(last.Sub(start).Seconds())
-	if last.Before(done) {
-		fmt.Printf("  the burst was over after %.1f s, %.1f s before the quiet team was: its figures are of less than a burst\n", r.BurstSeconds, done.Sub(last).Seconds())
-	}
-	return nil
-}
-
-// quiet is the team that changes one thing after the other.
-type quiet struct {
-	cluster   *cluster
-	latencies *latencies
-	made      int
-}
-
-// make makes Components, and waits until all have their objects.
-func (q *quiet) make(ctx context.Context, n int) (sample, error) {
-	keys, due := make([]types.NamespacedName, n), make([]time.Time, n)
-	start := time.Now()
-	var wait sync.WaitGroup
-	errs := make([]error, n)
-	for i := range n {
-		due[i] = start.Add(time.Duration(i) * apart)
-		select {
-		case <-time.After(time.Until(due[i])):
-		case <-ctx.Done():
-			return sample{}, ctx.Err()
-		}
-		number := q.made*teams + quietTeam
-		q.made++
-		keys[i] = types.NamespacedName{Namespace: workloadNamespace(quietTeam), Name: componentName(number)}
-		wait.Go(func() { errs[i] = q.cluster.client.Create(ctx, component(number, templateName)) })
-	}
-	wait.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return sample{}, err
-		}
-	}
-	if _, err := q.latencies.await(ctx, keys); err != nil {
-		return sample{}, err
-	}
-	seconds := make([]float64, n)
-	for i, key := range keys {
-		at, _ := q.latencies.at(key)
-		seconds[i] = at.Sub(due[i]).Seconds()
-	}
-	return sampleOf(seconds), nil
-}
-
-// Templates whose Components are admitted and fail later.
-const (
-	templateUnrenderable = "bench-unrenderable"
-	templateRefused      = "bench-refused"
-)
-
-// makeInvalidTemplates makes one template that no Component can be rendered with, since it divides by zero, and one of which
-// the API server refuses the Deployment, since it asks for more memory than it limits itself to.
-func (c *cluster) makeInvalidTemplates(ctx context.Context) error {
-	for name, memory := range map[string]string{templateUnrenderable: `${string(128 / params.zero)}Mi`, templateRefused: "1Gi"} {
-		t, err := serviceTemplate()
-		if err != nil {
-			return err
-		}
-		text := strings.Replace(string(t.Spec.Resources[1].Object.Raw), `"requests":{"cpu":"100m","memory":"${params.memory}"}`, `"requests":{"cpu":"100m","memory":"`+memory+`"}`, 1)
-		if text == string(t.Spec.Resources[1].Object.Raw) {
-			return fmt.Errorf("the template of the benchmark asks for no memory")
-		}
-		t.Name = name
-		t.Spec.Resources[1].Object.Raw = []byte(text)
-		t.Spec.Parameters.Raw = []byte(strings.Replace(string(t.Spec.Parameters.Raw), `"properties":{`, `"properties":{"zero":{"type":"integer","default":0},`, 1))
-		if err := c.client.Create(ctx, t); err != nil {
-			return err
-		}
-		if err := c.awaitReady(ctx, t, func() []metav1.Condition { return t.Status.Conditions }); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// checkInvalid fails unless each of them says that it is stalled: else there was nothing to measure.
-func (c *cluster) checkInvalid(ctx context.Context) error {
-	var list platformv1alpha1.ComponentList
-	if err := c.client.List(ctx, &list); err != nil {
+	if _, err := q.make(ctx, bareTeam, times(10)); err != nil { // webhooks open watches, too
 		return err
 	}
-	reasons := map[string]int{}
-	for i := range list.Items {
-		if list.Items[i].Namespace != homeNamespace(invalidTeam) {
-			continue
-		}
-		for _, condition := range list.Items[i].Status.Conditions {
-			if condition.Type == platformv1alpha1.ConditionStalled && condition.Status == metav1.ConditionTrue {
-				reasons[condition.Reason]++
-			}
-		}
+	if err := r.part(ctx, q, partBareAlone, bareTeam, times(samples/2)); err != nil {
+		return err
 	}
-	fmt.Printf("  what is invalid: %v\n", reasons)
-	sum := 0
-	for _, n := range reasons {
-		sum += n
+	var keys []types.NamespacedName
+	err = r.beside(ctx, q, partBareCreated, bareTeam, func(ctx context.Context) (err error) {
+		keys, err = r.burst(ctx, c)
+		return err
+	})
+	if err != nil {
+		return err
 	}
-	if sum != 2*invalids {
-		return fmt.Errorf("%d of %d invalid Components are stalled", sum, 2*invalids)
+	if err := release(ctx); err != nil {
+		return err
 	}
-	return nil
+	if _, err := q.latencies.awaitAny(ctx, keys); err != nil { // until then nobody leads
+		return err
+	}
+	return r.beside(ctx, q, partWaiting, quietTeam, func(ctx context.Context) error {
+		_, err := q.latencies.await(ctx, keys)
+		return err
+	})
 }
 
-// table is the result for people.
-func (r *fairnessResult) table() string {
-	var out strings.Builder
-	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
-	row := func(format string, values ...any) { _, _ = fmt.Fprintf(table, format+"\n", values...) }
-	row("until all objects exist\tp50\tp99\tmost\tp99 against alone")
-	for _, part := range []struct {
-		name  string
-		of    sample
-		ratio float64
-	}{
-		{"alone", r.Alone, 1}, {fmt.Sprintf("beside %d invalid", r.Invalid), r.BesideInvalid, r.InvalidRatio}, {fmt.Sprintf("beside %d at once", r.Burst), r.BesideBurst, r.BurstRatio},
-	} {
-		row("%s\t%.3f s\t%.3f s\t%.3f s\t%.2f", part.name, part.of.P50Seconds, part.of.P99Seconds, part.of.MaxSeconds, part.ratio)
+// measureBurst has the busy team make all of its Components at once while the quiet team goes on until they have their objects.
+func (r *fairnessResult) measureBurst(ctx context.Context, c *cluster, _ *options, q *quiet) error {
+	if _, err := c.settle(ctx); err != nil {
+		return err
 	}
-	_ = table.Flush()
-	fmt.Fprintf(&out, "\nrequests a minute for what is invalid, when it has been told so: %.1f\nthe burst took %.1f s; peak memory of the manager %.0f MiB\n",
-		r.InvalidRequestsPerMinute, r.BurstSeconds, r.PeakMiB)
-	return out.String()
+	return r.beside(ctx, q, partBurst, quietTeam, func(ctx context.Context) error {
+		keys, err := r.burst(ctx, c)
+		if err != nil {
+			return err
+		}
+		_, err = q.latencies.await(ctx, keys)
+		return err
+	})
+}
+
+// burst has the busy team make all of its Components, and returns the keys of what they become.
+func (r *fairnessResult) burst(ctx context.Context, c *cluster) ([]types.NamespacedName, error) {
+	keys, first := make([]types.NamespacedName, r.Burst), r.busy
+	r.busy += r.Burst
+	for i := range keys {
+		keys[i] = types.NamespacedName{Namespace: workloadNamespace(busyTeam), Name: componentName((first+i)*teams + busyTeam)}
+	}
+	return keys, each(ctx, inTurn, r.Burst, func(ctx context.Context, i int) error {
+		return c.client.Create(ctx, component((first+i)*teams+busyTeam, templateName))
+	})
 }

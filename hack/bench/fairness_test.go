@@ -3,7 +3,6 @@ package main
 import (
 	"strings"
 	"testing"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -25,7 +24,7 @@ func TestPercentilesAreNearestRanks(t *testing.T) {
 }
 
 func TestAComponentIsCompleteWithTheLastOfItsObjects(t *testing.T) {
-	l := &latencies{kinds: map[types.NamespacedName]map[string]bool{}, complete: map[types.NamespacedName]time.Time{}, changed: make(chan struct{}, 1)}
+	l := newLatencies()
 	key := types.NamespacedName{Namespace: "team01-bench", Name: "service-00001"}
 	object := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
 		Namespace: key.Namespace, Name: "x", Labels: map[string]string{platformv1alpha1.LabelComponent: key.Name},
@@ -45,10 +44,30 @@ func TestAComponentIsCompleteWithTheLastOfItsObjects(t *testing.T) {
 }
 
 func TestTheTableOfFairnessHasTheFigures(t *testing.T) {
-	r := fairnessResult{Burst: 5000, Invalid: 1000, BesideBurst: sample{P99Seconds: 0.4}, BurstRatio: 1.75, BurstSeconds: 90}
-	for _, want := range []string{"beside 5000 at once ", "0.400 s", "1.75\n", "the burst took 90.0 s"} {
+	alone := &fairnessPart{Name: partAlone, All: sample{P50Seconds: 0.1, P99Seconds: 0.2}}
+	bare := &fairnessPart{Name: partBareAlone, All: sample{P50Seconds: 0.01, P99Seconds: 0.02}}
+	burst := &fairnessPart{Name: partBurst, Seconds: 90, All: sample{Count: 7, P50Seconds: 0.15, P99Seconds: 0.35}, Created: sample{P99Seconds: 0.11},
+		Applied: &sample{P99Seconds: 0.22}, CPUCores: map[string]float64{"etcd": 0.5}}
+	created := &fairnessPart{Name: partBareCreated, All: sample{P50Seconds: 0.03, P99Seconds: 0.09}}
+	r := fairnessResult{Burst: 5000, Invalid: 1000, Parts: []*fairnessPart{alone, bare, burst, created}}
+	for _, p := range r.Parts {
+		p.compare(r.Parts)
+	}
+	for _, want := range []string{"1.50 1.75 ", "3.00 4.50 ", "0.350 s", "0.000 0.220", "etcd 0.50", "90.0 s", "burst of 5000, 1000 invalid"} {
 		if got := r.table(); !strings.Contains(got, want) {
 			t.Errorf("the table lacks %q:\n%s", want, got)
 		}
+	}
+}
+
+func TestTheQuietTeamGoesOnUntilTheOthersAreDone(t *testing.T) {
+	over := make(chan struct{})
+	enough := until(over)
+	if enough(1000) {
+		t.Error("it ends while others go on")
+	}
+	close(over)
+	if enough(0) || !enough(1) {
+		t.Error("it ends with the others, and not before it made something")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
@@ -21,17 +22,56 @@ type latencies struct {
 	kinds map[types.NamespacedName]map[string]bool
 	// complete is when a Component had all.
 	complete map[types.NamespacedName]time.Time
+	// released is when a Component of the quiet team had its Release, by its name.
+	released map[string]time.Time
 	changed  chan struct{}
+}
+
+func newLatencies() *latencies {
+	return &latencies{
+		kinds: map[types.NamespacedName]map[string]bool{}, complete: map[types.NamespacedName]time.Time{}, released: map[string]time.Time{},
+		changed: make(chan struct{}, 1),
+	}
 }
 
 // watchLatencies begins to watch, and returns when all watches are open. It ends with the context.
 func watchLatencies(ctx context.Context, c *cluster) (*latencies, error) {
-	l := &latencies{kinds: map[types.NamespacedName]map[string]bool{}, complete: map[types.NamespacedName]time.Time{}, changed: make(chan struct{}, 1)}
+	l := newLatencies()
 	children, err := watchChildren(ctx, c, l.child)
 	if err != nil {
 		return nil, err
 	}
-	return l, start(ctx, children)
+	// Those of the quiet team alone: all would be a load of their own.
+	releases, err := cache.New(c.config, cache.Options{
+		Scheme: c.client.Scheme(), DefaultNamespaces: map[string]cache.Config{homeNamespace(quietTeam): {}}, DefaultTransform: cache.TransformStripManagedFields(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := observe(ctx, releases, &platformv1alpha1.Release{}, l.release); err != nil {
+		return nil, err
+	}
+	return l, start(ctx, children, releases)
+}
+
+func (l *latencies) release(object any) {
+	r, ok := object.(*platformv1alpha1.Release)
+	if !ok {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, known := l.released[r.Spec.Component.Name]; !known {
+		l.released[r.Spec.Component.Name] = time.Now()
+	}
+}
+
+// releasedAt returns when a Component of the quiet team had its Release.
+func (l *latencies) releasedAt(name string) (time.Time, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at, ok := l.released[name]
+	return at, ok
 }
 
 func (l *latencies) child(kind string, object any) {
@@ -82,6 +122,22 @@ func (l *latencies) await(ctx context.Context, keys []types.NamespacedName) (las
 		case <-l.changed:
 		case <-ctx.Done():
 			return last, fmt.Errorf("%d of %d Components lack objects, %s among them: %w", len(missing), len(keys), missing[0], ctx.Err())
+		}
+	}
+}
+
+// awaitAny waits until any of the Components has all of its objects.
+func (l *latencies) awaitAny(ctx context.Context, keys []types.NamespacedName) (time.Time, error) {
+	for {
+		for _, key := range keys {
+			if at, ok := l.at(key); ok {
+				return at, nil
+			}
+		}
+		select {
+		case <-l.changed:
+		case <-ctx.Done():
+			return time.Time{}, fmt.Errorf("none of %d Components has its objects: %w", len(keys), ctx.Err())
 		}
 	}
 }

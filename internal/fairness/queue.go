@@ -7,9 +7,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// Share is how many of a controller's workers one namespace may keep busy: a quarter is left for others, one at least where there
-// are two.
-func Share(workers int) int { return max(workers-max(workers/4, 1), 1) }
+// Share is how many of a controller's workers one namespace may keep busy: half of them are left for others.
+func Share(workers int) int { return max(workers/2, 1) }
 
 // NewQueue returns what makes the queue of a controller whose workers the namespaces of its objects share, as controller.Options
 // ask for it. It is client-go's, with its limits, its delays and its metrics, but for the order in which items that are due are

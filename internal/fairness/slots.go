@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"sync"
+	"time"
 )
 
 type partyKey struct{}
@@ -15,13 +16,19 @@ func For(ctx context.Context, party string) context.Context {
 
 // Slots bound how many requests are under way at once, for all parties together: more than an API server can take in only make each
 // one slower, those of its other clients too. A party that has none under way need not wait while there are not twice as many as
-// that: one small thing is not kept by many large ones. Slots are safe for concurrent use.
+// that: one small thing is not kept by many large ones. And who asks for much yields to who asks for little: an API server whose
+// cores are all busy makes everybody wait for what it has begun. Slots are safe for concurrent use.
 type Slots struct {
 	mu sync.Mutex
 	// free are the slots that nobody holds; below zero it counts those that were lent.
-	free  int
-	lent  int
-	turns turns[*waiter]
+	free int
+	lent int
+	// trickle is how many a party may have that yields to somebody with nothing under way.
+	trickle int
+	turns   turns[*waiter]
+	loads   loads
+	// waking says that it will be looked again whether somebody has yielded for long enough.
+	waking bool
 }
 
 type waiter struct {
@@ -31,7 +38,7 @@ type waiter struct {
 }
 
 // NewSlots returns n slots, all of them free.
-func NewSlots(n int) *Slots { return &Slots{free: n, lent: n} }
+func NewSlots(n int) *Slots { return &Slots{free: n, lent: n, trickle: max(n/4, 1)} }
 
 // Wrap bounds the requests that a transport makes for a party (For); others pass.
 func (s *Slots) Wrap(next http.RoundTripper) http.RoundTripper {
@@ -66,21 +73,10 @@ func (t transport) WrappedRoundTripper() http.RoundTripper { return t.next }
 // Acquire waits for a slot for a party until the context ends, whose error it returns then. The slot is held until release is
 // called, once.
 func (s *Slots) Acquire(ctx context.Context, party string) (release func(), err error) {
-	w := &waiter{granted: make(chan struct{})}
-	s.mu.Lock()
-	s.turns.push(party, w)
-	s.grant()
-	s.mu.Unlock()
-	release = func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.turns.done(party)
-		s.free++
-		s.grant()
-	}
+	w := s.ask(party)
 	select {
 	case <-w.granted:
-		return release, nil
+		return func() { s.release(party) }, nil
 	case <-ctx.Done():
 	}
 	s.mu.Lock()
@@ -88,21 +84,84 @@ func (s *Slots) Acquire(ctx context.Context, party string) (release func(), err 
 	s.mu.Unlock()
 	select {
 	case <-w.granted: // in the last moment
-		release()
+		s.release(party)
 	default:
 	}
 	return nil, ctx.Err()
 }
 
-// grant gives slots to those who wait: the free ones, and to who has none under way those that are lent.
+// ask has a party wait for a slot, which it may be granted at once.
+func (s *Slots) ask(party string) *waiter {
+	w := &waiter{granted: make(chan struct{})}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.turns.push(party, w)
+	s.loads.asked(party, time.Now())
+	s.grant()
+	return w
+}
+
+// release gives a slot of a party back.
+func (s *Slots) release(party string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.turns.done(party)
+	s.free++
+	s.grant()
+}
+
+// grant gives slots to those who wait.
 func (s *Slots) grant() {
-	for s.turns.len() > 0 && (s.free > 0 || s.free > -s.lent && s.turns.underWay() == 0) {
-		party, w := s.turns.pop()
+	now := time.Now()
+	for {
+		next, yields := s.next(now)
+		if yields && !s.waking {
+			s.waking = true
+			time.AfterFunc(patience, s.wake)
+		}
+		if next == nil {
+			return
+		}
+		w := s.turns.take(next)
 		if w.gone {
-			s.turns.done(party)
+			s.turns.done(next.name)
 			continue
 		}
 		s.free--
+		s.loads.served(next.name, now)
 		close(w.granted)
 	}
+}
+
+func (s *Slots) wake() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waking = false
+	s.grant()
+}
+
+// next is the party that gets the next slot, of those that may have one more: who has the fewest under way, and of these who waits
+// longest; nil for none. A party that is held to a trickle has something under way, the end of which grants again. One that yields may
+// have nothing, and those whom it yields to may take long.
+func (s *Slots) next(now time.Time) (next *party[*waiter], yields bool) {
+	if s.turns.len() == 0 || s.free <= -s.lent {
+		return nil, false
+	}
+	active, seen := lightest(&s.loads, now, s.turns.parties)
+	for _, p := range s.turns.inOrder() {
+		most := s.free + p.underWay
+		switch {
+		case s.loads.yields(p.name, active, now) && now.Sub(s.loads.servedAt(p.name)) < patience:
+			yields = true
+			continue
+		case s.loads.yields(p.name, seen, now):
+			most = min(most, s.trickle)
+		case p.underWay == 0:
+			most = 1 // a free one, or one that is lent
+		}
+		if p.underWay < most {
+			return p, yields
+		}
+	}
+	return nil, yields
 }

@@ -3,10 +3,15 @@
 // First in, first out lets one team that changes thousands of things at once make all others wait for the last of them. Here
 // whoever has the fewest under way goes first, and those that have equally many take turns. So a team with one thing to do
 // waits for the next worker that is free, however much others have to do. Some of both is left for whoever comes: nobody keeps
-// every worker busy, and the first request of a party does not wait for those of others.
+// more than half of the workers busy, and the first request of a party does not wait for those of others. Who asks for much makes way
+// while another that asks for little has something under way.
 package fairness
 
-import "container/heap"
+import (
+	"cmp"
+	"container/heap"
+	"slices"
+)
 
 // turns decides whose item is next. Each operation takes time that grows with the logarithm of how many parties wait. The zero
 // value is ready. It is not safe for concurrent use.
@@ -51,7 +56,12 @@ func (t *turns[T]) push(name string, item T) {
 // pop hands out the next item, which is under way until done is called for its party. There must be one.
 func (t *turns[T]) pop() (name string, item T) {
 	p := t.waiting[0]
-	item = p.items.pop()
+	return p.name, t.take(p)
+}
+
+// take hands out the next item of a party that waits, also where it is not its turn.
+func (t *turns[T]) take(p *party[T]) T {
+	item := p.items.pop()
 	p.underWay++
 	t.turn++
 	p.turn = t.turn
@@ -61,7 +71,16 @@ func (t *turns[T]) pop() (name string, item T) {
 		heap.Fix(&t.waiting, p.at)
 	}
 	t.count--
-	return p.name, item
+	return item
+}
+
+// inOrder are the parties that wait, the one whose turn is next first. It takes time that grows with how many they are.
+func (t *turns[T]) inOrder() []*party[T] {
+	ordered := slices.Clone(t.waiting)
+	slices.SortFunc(ordered, func(a, b *party[T]) int {
+		return cmp.Or(cmp.Compare(a.underWay, b.underWay), cmp.Compare(a.turn, b.turn))
+	})
+	return ordered
 }
 
 // underWay is how many items of the party whose turn is next are under way. One must wait.
