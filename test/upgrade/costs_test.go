@@ -66,5 +66,5 @@ func (s *site) awaitFigures(ctx context.Context) {
 		err := s.admin.List(ctx, &list, client.InNamespace(home))
 		return list.Items, err
 	}).WithTimeout(patience).ShouldNot(BeEmpty())
-	s.settle(ctx)
+	s.awaitReady(ctx)
 }
