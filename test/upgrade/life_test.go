@@ -41,6 +41,9 @@ func (s *site) live(ctx context.Context) {
 			WithTimeout(patience).Should(Succeed(), "the Environment makes the namespace")
 	}
 	s.approve(ctx, "checkout-prod-1")
+	if s.costs {
+		s.spend(ctx)
+	}
 	s.awaitReady(ctx)
 }
 
@@ -68,10 +71,14 @@ func (s *site) awaitReady(ctx context.Context) {
 // waiting says what is not Ready.
 func (s *site) waiting(ctx context.Context) ([]string, error) {
 	var all []string
-	for _, list := range []client.ObjectList{
+	lists := []client.ObjectList{
 		&platformv1alpha1.TeamList{}, &platformv1alpha1.EnvironmentClassList{}, &platformv1alpha1.EnvironmentList{},
 		&platformv1alpha1.ServiceTemplateList{}, &platformv1alpha1.ComponentList{}, &platformv1alpha1.ReleaseList{},
-	} {
+	}
+	if s.costs {
+		lists = append(lists, &platformv1alpha1.BuildList{}, &platformv1alpha1.BudgetList{}, &platformv1alpha1.CostSourceList{})
+	}
+	for _, list := range lists {
 		if err := s.admin.List(ctx, list); err != nil {
 			return nil, err
 		}
@@ -81,6 +88,9 @@ func (s *site) waiting(ctx context.Context) ([]string, error) {
 				return fmt.Errorf("%T is no object", item)
 			}
 			if r, ok := object.(*platformv1alpha1.Release); ok && r.Status.SupersededAt != nil {
+				return nil
+			}
+			if b, ok := object.(*platformv1alpha1.Build); ok && b.Status.Result == platformv1alpha1.BuildFailed {
 				return nil
 			}
 			wanted := []string{platformv1alpha1.ConditionReady}

@@ -31,6 +31,8 @@ type site struct {
 	plane   *controlplane.ControlPlane
 	admin   client.Client
 	manager *process.Manager
+	// costs says that the version it began with knows costs, so that the managers keep a history of them.
+	costs bool
 	// runs is the release whose manager runs, and since when.
 	runs  release
 	since time.Time
@@ -59,16 +61,26 @@ func newSite(ctx context.Context) *site {
 	s.admin, err = client.New(s.plane.AdminConfig(), client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
 
-	file := filepath.Join(s.dir, "configuration.yaml")
-	Expect(os.WriteFile(file, []byte(configuration), 0o600)).To(Succeed())
 	var webhook, probe int
 	Expect(framework.FreePorts(&webhook, &probe)).To(Succeed())
 	s.manager = &process.Manager{
-		Dir: filepath.Join(s.dir, "manager"), Attached: true, Arguments: []string{"--config", file},
+		Dir: filepath.Join(s.dir, "manager"), Attached: true, Arguments: []string{"--config", s.configuration()},
 		Ports: map[string]int{"webhook": webhook, "probe": probe},
 	}
 	s.makeVolumes(ctx)
 	return s
+}
+
+func (s *site) configuration() string { return filepath.Join(s.dir, "configuration.yaml") }
+
+// configure writes the managers' configuration. The oldest versions refuse what they do not know.
+func (s *site) configure() {
+	GinkgoHelper()
+	text := configuration
+	if s.costs {
+		text += fmt.Sprintf("history: {sqlite: %q}\n", filepath.Join(s.dir, "history.db"))
+	}
+	Expect(os.WriteFile(s.configuration(), []byte(text), 0o600)).To(Succeed())
 }
 
 // makeVolumes makes what StatefulSets claim: nobody provisions volumes here.
@@ -112,6 +124,7 @@ func (s *site) run(ctx context.Context, r release) {
 	GinkgoHelper()
 	By("running the manager of " + r.name)
 	Expect(s.manager.Stop(ctx)).To(Succeed())
+	s.configure()
 	s.manager.Binary, s.runs, s.since = r.manager, r, time.Now()
 	Expect(s.manager.Start(ctx, s.plane)).To(Succeed())
 }
@@ -125,6 +138,7 @@ func (s *site) stop(ctx context.Context) {
 // begin installs a release, and makes everything in testdata/life with it.
 func (s *site) begin(ctx context.Context, r release) {
 	GinkgoHelper()
+	s.costs = knowsCosts(r)
 	s.install(ctx, r)
 	s.run(ctx, r)
 	DeferCleanup(s.stop)

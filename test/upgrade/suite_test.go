@@ -22,6 +22,9 @@ import (
 // long says that the suite runs in full; else CI waits for it.
 var long = os.Getenv("TOWPATH_UPGRADE") == "long"
 
+// writing says that the suite makes fixtures, of those versions that have none.
+var writing = os.Getenv("TOWPATH_UPGRADE_FIXTURES") == "write"
+
 // inLongForm skips what the short form goes without.
 func inLongForm() {
 	GinkgoHelper()

@@ -8,7 +8,7 @@ import (
 )
 
 var _ = Describe("An upgrade", func() {
-	for _, v := range versions() {
+	for i, v := range versions() {
 		Context("from "+v.Name, Ordered, func() {
 			var (
 				s      *site
@@ -22,6 +22,9 @@ var _ = Describe("An upgrade", func() {
 			}
 
 			BeforeAll(func(ctx SpecContext) {
+				if i > 0 && !writing {
+					inLongForm() // the oldest has the farthest to go, and each version more takes minutes
+				}
 				old = built(ctx, v)
 				s = newSite(ctx)
 				s.begin(ctx, old)
@@ -32,11 +35,14 @@ var _ = Describe("An upgrade", func() {
 			AfterEach(tellOf(&s))
 
 			It("stores what fixtures are made of", func(ctx SpecContext) {
-				if os.Getenv("TOWPATH_UPGRADE_FIXTURES") != "write" {
+				if !writing {
 					Skip("a part of make upgrade-fixtures")
 				}
 				if _, err := os.Stat(string(fixturesOf(v))); err == nil {
 					Skip("they are there, and what a version stored does not change any more: remove the folder first")
+				}
+				if s.costs {
+					s.awaitFigures(ctx)
 				}
 				s.store(ctx, fixturesOf(v))
 			})

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -62,6 +63,24 @@ func build(ctx context.Context, v framework.Version, folder string) {
 	compile(ctx, tree, binary+".new")
 	Expect(os.Rename(filepath.Join(tree, "config"), filepath.Join(folder, "config"))).To(Succeed())
 	Expect(os.Rename(binary+".new", binary)).To(Succeed(), "last of all: it says that the folder is whole")
+}
+
+// kindsOf are the kinds that a version has, by their plurals. They are read without building it.
+func kindsOf(ctx context.Context, v framework.Version) []string {
+	GinkgoHelper()
+	if missing := v.Missing(ctx); missing != "" {
+		Skip(missing)
+	}
+	cmd := exec.CommandContext(ctx, "git", "ls-tree", "--name-only", v.Commit, "config/crd/bases/")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	Expect(err).NotTo(HaveOccurred())
+	var all []string
+	for path := range strings.FieldsSeq(string(out)) {
+		_, plural, _ := strings.Cut(strings.TrimSuffix(filepath.Base(path), ".yaml"), "_")
+		all = append(all, plural)
+	}
+	return all
 }
 
 // buildPresent builds the manager of this checkout.
