@@ -138,6 +138,12 @@ func walk(read reader, head, from string) (history, error) {
 	if h.forced && len(left) == 1 && h.count < MaxCommits {
 		h.base, h.distance = left[0].hash.String(), left[0].distance
 	}
+	h.judge(head, from, rooted)
+	return h, nil
+}
+
+// judge says whether the count of what was walked is that of what is new since the known commit. Rooted says that a beginning of the history was among it.
+func (h *history) judge(head, from string, rooted bool) {
 	switch {
 	case from == "":
 		h.count, h.oldest, h.counted = 1, time.Time{}, true
@@ -152,7 +158,6 @@ func walk(read reader, head, from string) (history, error) {
 		// A server that does not know the other commit any more sends everything: how much of it is new, nobody can say.
 		h.counted = !h.forced || !rooted
 	}
-	return h, nil
 }
 
 // believable leaves out times from before there was Git to speak of: clocks that were never set begin with 1970. Those that are to
