@@ -36,8 +36,8 @@ import (
 	"github.com/towpath-dev/towpath/internal/index"
 	"github.com/towpath-dev/towpath/internal/openapi"
 	"github.com/towpath-dev/towpath/internal/revision"
-	"github.com/towpath-dev/towpath/internal/supplychain"
 	"github.com/towpath-dev/towpath/internal/statuswrite"
+	"github.com/towpath-dev/towpath/internal/supplychain"
 )
 
 // Capabilities tells which optional APIs the cluster serves.

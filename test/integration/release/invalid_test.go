@@ -54,7 +54,9 @@ var _ = Describe("A Component that cannot be rendered", Serial, func() {
 		Expect(p.writes()).To(HaveLen(len(told)), "nothing changed")
 
 		By("a change that is none of the spec")
-		change(ctx, component, func(c *platformv1alpha1.Component) { c.Annotations = map[string]string{"example.com/note": "looked at"} })
+		change(ctx, component, func(c *platformv1alpha1.Component) {
+			c.Annotations = map[string]string{"example.com/note": "looked at"}
+		})
 		Consistently(ctx, triedAgain, "2s").Should(Equal(tries), "the spec is as it was")
 		Expect(p.writes()).To(HaveLen(len(told)), "the spec is as it was")
 

@@ -103,11 +103,11 @@ var _ = Describe("Tags and pull requests", func() {
 		for i := range all {
 			b := &all[i]
 			Expect(b.OwnerReferences).To(HaveLen(1))
-			switch {
-			case b.Spec.Branch == "":
+			switch b.Spec.Branch {
+			case "":
 				Expect(b.Spec.Commit).To(And(HaveField("SHA", first), HaveField("Message", "First")))
 				Expect(b.Spec.PullRequest).To(BeNil(), "it is of no request, whatever the message says")
-			case b.Spec.Branch == "fix":
+			case "fix":
 				Expect(b.Spec.Commit).To(And(HaveField("SHA", fix), HaveField("Author", "Ada <ada@shop.example>")))
 				Expect(b.Spec.ChangedPaths).To(Equal([]string{"b"}))
 			}
