@@ -26,6 +26,8 @@ var places = []place{
 	{path: append(pod, "containers", "imagePullPolicy"), value: ".Values.image.pullPolicy", optional: true},
 	{path: append(pod, "containers", "resources"), value: ".Values.resources", form: block, optional: true},
 	{path: append(pod, "volumes", "configMap", "name"), value: `include "towpath.configurationName" .`},
+	{path: append(pod, "containers", "volumeMounts"), value: ".Values.volumeMounts", form: members},
+	{path: append(pod, "volumes"), value: ".Values.volumes", form: members},
 }
 
 // own are the parts of the manager's configuration that belong to the Deployment, with its ports and folders.

@@ -231,7 +231,13 @@ func TestChart_Values(t *testing.T) {
 		"affinity":       object{"podAntiAffinity": object{}},
 		"podAnnotations": object{"example.com/a": "b: {{ c }}"}, "podSecurityContext": object{"runAsUser": 1000},
 		"topologySpreadConstraints": []any{},
+		"volumes":                   []any{object{"name": "registries", "secret": object{"secretName": "registries"}}},
+		"volumeMounts":              []any{object{"name": "registries", "mountPath": "/var/run/towpath/registries", "readOnly": true}},
 	})
+	_, without, first := manager(t, c, nil)
+	further := func(all, own []any, name string) bool {
+		return len(all) == len(own)+1 && reflect.DeepEqual(all[:len(own)], own) && all[len(own)].(object)["name"] == name
+	}
 	for what, same := range map[string]bool{
 		"replicas":           at[float64](t, deployment, "spec", "replicas") == 3,
 		"image":              container["image"] == "registry.example/towpath@"+digest,
@@ -247,6 +253,8 @@ func TestChart_Values(t *testing.T) {
 		"spread":             pod["topologySpreadConstraints"] == nil,
 		"affinity":           reflect.DeepEqual(pod["affinity"], object{"podAntiAffinity": object{}}),
 		"podAnnotations":     at[object](t, deployment, "spec", "template", "metadata", "annotations")["example.com/a"] == "b: {{ c }}",
+		"volumes":            further(at[[]any](t, pod, "volumes"), at[[]any](t, without, "volumes"), "registries"),
+		"volumeMounts":       further(at[[]any](t, container, "volumeMounts"), at[[]any](t, first, "volumeMounts"), "registries"),
 		"its own annotation": at[object](t, deployment, "spec", "template", "metadata", "annotations")["kubectl.kubernetes.io/default-container"] == "manager",
 	} {
 		if !same {
@@ -298,6 +306,8 @@ func TestChart_RefusesWrongValues(t *testing.T) {
 		"no form of detection":    {object{"monitoring": object{"dashboards": object{"enabled": "maybe"}}}, "dashboards"},
 		"an interval of nothing":  {object{"monitoring": object{"serviceMonitor": object{"interval": "often"}}}, "interval"},
 		"a Secret without a name": {object{"imagePullSecrets": []any{"registry"}}, "imagePullSecrets"},
+		"a volume of the chart's": {object{"volumes": []any{object{"name": "history"}}}, "volumes"},
+		"a mount in a ConfigMap":  {object{"volumeMounts": []any{object{"name": "a", "mountPath": "/etc/towpath/a"}}}, "mountPath"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := templated(t, c, tc.values); err == nil || !strings.Contains(err.Error(), tc.want) {
