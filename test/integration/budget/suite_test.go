@@ -58,7 +58,7 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	}})).To(Succeed())
 	Eventually(func(g Gomega) {
 		source := &platformv1alpha1.CostSource{}
-		g.Expect(cluster.ManagerClient.Get(ctx, client.ObjectKey{Name: "aws"}, source)).To(Succeed())
+		g.Expect(admin.Get(ctx, client.ObjectKey{Name: "aws"}, source)).To(Succeed())
 		g.Expect(source.Status.ObservedGeneration).To(Equal(source.Generation))
 	}).Should(Succeed(), "the manager knows the source")
 })

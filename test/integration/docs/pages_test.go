@@ -34,9 +34,10 @@ import (
 // files are the tools whose files a page may show, each with what else is checked than that it is YAML. That of the manager is
 // read in internal/manager.
 var files = map[string]func(ctx context.Context, text string){
-	"kustomize":   built,
-	"the manager": func(context.Context, string) {},
-	"Prometheus":  func(context.Context, string) {},
+	"kustomize":           built,
+	"the manager":         func(context.Context, string) {},
+	"values of the chart": func(context.Context, string) {},
+	"Prometheus":          func(context.Context, string) {},
 	// internal/pipeline/actions checks what it says.
 	"towpath pipeline sync": func(context.Context, string) {},
 	// What they mean to Towpath is checked in config/argocd and docs.

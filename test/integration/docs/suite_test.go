@@ -30,6 +30,7 @@ import (
 	"github.com/towpath-dev/towpath/config"
 	"github.com/towpath-dev/towpath/hack/install"
 	"github.com/towpath-dev/towpath/internal/manager"
+	"github.com/towpath-dev/towpath/internal/supplychain/signtest"
 	"github.com/towpath-dev/towpath/test/framework"
 )
 
@@ -59,7 +60,13 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() { Expect(cluster.Stop()).To(Succeed()) })
 	admin = cluster.Client
-	cluster.Configure = func(c *manager.Configuration) { c.History.SQLite = filepath.Join(cluster.Dir, "history.db") }
+	trusted := filepath.Join(GinkgoT().TempDir(), "trusted_root.json")
+	Expect(os.WriteFile(trusted, signtest.NewSigstore().Root(false), 0o600)).To(Succeed())
+	cluster.Configure = func(c *manager.Configuration) {
+		c.History.SQLite = filepath.Join(cluster.Dir, "history.db")
+		// Without it no class may list identities, as a page does.
+		c.SupplyChain.TrustedRootFile = trusted
+	}
 	// What golden paths and pages name of others. These are there before the manager, which finds them when it starts.
 	for _, kind := range [][2]string{{"cert-manager.io", "Certificate"}, {"keda.sh", "ScaledObject"}, {"postgresql.cnpg.io", "Cluster"}} {
 		Expect(admin.Create(ctx, definition(kind[0], kind[1]))).To(Succeed())
