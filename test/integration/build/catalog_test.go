@@ -59,7 +59,7 @@ var _ = Describe("A golden path of the catalogue", func() {
 		t.succeeds(ctx, b, "sbom", "scan")
 		Eventually(ctx, framework.Read(admin, b)).Should(And(framework.BeReady(), HaveField("Status.Image", "registry.example/shop/checkout@"+digest)))
 		Expect(framework.States(admin, b)(ctx)).To(Equal(
-			"clone=Succeeded test=Succeeded image=Succeeded sbom=Succeeded scan=Succeeded sign=Skipped provenance=Skipped"))
+			"clone=Succeeded test=Succeeded image=Succeeded sbom=Succeeded scan=Succeeded sbom-only=Skipped scan-only=Skipped sign=Skipped provenance=Skipped"))
 		Eventually(ctx, framework.Read(admin, t.component)).Should(HaveField("Status.Build", b.Name))
 	})
 
