@@ -12,6 +12,10 @@ export LC_ALL=C
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$root"
+if (($# != 1)) || [[ -z $1 || -z ${VERSION:-} || -z ${DATE:-} || -z ${LDFLAGS:-} || -z ${PLATFORMS:-} || -z ${BIN:-} ]]; then
+  echo 'usage: make release-files VERSION=v1.2.3, which tells hack/release/files.sh folder, platforms, date and flags' >&2
+  exit 2
+fi
 out=$1
 parts=build/parts dist=build/goreleaser # as .goreleaser.yaml has them
 export RELEASE_URL=${RELEASE_URL:-https://github.com/towpath-dev/towpath/releases/download/$VERSION}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -67,5 +68,33 @@ func TestChecksumsAreSigned(t *testing.T) {
 	}
 	if _, err := sign("KEY=" + filepath.Join(folder, "absent.pem")); err == nil {
 		t.Error("something is signed with a key that is not there")
+	}
+	// Those who signed keep what they had, and nothing else is left.
+	if kept, err := os.ReadFile(filepath.Join(folder, "checksums.txt.sig")); err != nil || string(kept) != string(text) {
+		t.Errorf("signing failed, and the signature of before is %q now: %v", kept, err)
+	}
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(entries) != 3 {
+		t.Errorf("key, checksums and signature were in the folder, and now %v", entries)
+	}
+}
+
+// Who calls them by hand is told how, by the exit code of wrong usage too.
+func TestScriptsSayHowTheyAreUsed(t *testing.T) {
+	for script, arguments := range map[string][][]string{
+		"sign.sh":  {nil, {"checksums.txt"}, {"checksums.txt", ""}, {"a", "b", "c"}},
+		"files.sh": {nil, {"build/release"}, {"a", "b"}},
+	} {
+		for _, given := range arguments {
+			call := exec.CommandContext(t.Context(), "../"+script, given...)
+			call.Env = []string{"PATH=" + os.Getenv("PATH")}
+			out, err := call.CombinedOutput()
+			if call.ProcessState == nil || call.ProcessState.ExitCode() != 2 || !strings.HasPrefix(string(out), "usage: ") {
+				t.Errorf("%s %q: %v\n%s", script, given, err, out)
+			}
+		}
 	}
 }
