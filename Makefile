@@ -99,8 +99,15 @@ chart: $(BIN)/kustomize ## Make the Helm chart build/chart/towpath of config, fo
 REPOSITORY ?=
 PUSH ?=
 
+# What a release is asked for is looked at before anything is compiled, also where make does several things at once: hence by
+# another make, and not by prerequisites.
+release_arguments = VERSION='$(VERSION)' DATE='$(DATE)' PLATFORMS='$(PLATFORMS)' CLI_PLATFORMS='$(CLI_PLATFORMS)' \
+  REPOSITORY='$(REPOSITORY)' PUSH='$(PUSH)' KEY='$(KEY)' KEYLESS='$(KEYLESS)'
+
 .PHONY: release-image
-release-image: host-binaries ## Make the manager's image for PLATFORMS in build/image, without Docker; PUSH=1 pushes it to REPOSITORY.
+release-image: ## Make the manager's image for PLATFORMS in build/image, without Docker; PUSH=1 pushes it to REPOSITORY.
+	@$(release_arguments) hack/release/check.sh
+	@$(MAKE) --no-print-directory host-binaries
 	@go -C hack/release run ./image -binaries $(BIN)/image -platforms '$(PLATFORMS)' -version '$(VERSION)' \
 	  -revision '$(COMMIT)' -created '$(DATE)' -out $(CURDIR)/build/image $(if $(PUSH),-push '$(REPOSITORY):$(VERSION)')
 
@@ -114,17 +121,10 @@ KEY ?=
 KEYLESS ?=
 
 .PHONY: release-files
-release-files: export VERSION := $(VERSION)
-release-files: export DATE := $(DATE)
-release-files: export LDFLAGS := $(LDFLAGS)
-release-files: export PLATFORMS := $(PLATFORMS)
-release-files: export CLI_PLATFORMS := $(CLI_PLATFORMS)
-release-files: export REPOSITORY := $(REPOSITORY)
-release-files: export KEY := $(KEY)
-release-files: export KEYLESS := $(KEYLESS)
-release-files: export BIN := $(BIN)
-release-files: release-image chart $(BIN)/goreleaser $(BIN)/sbom ## Make build/release: CLI, manager, image, chart, manifests, SBOMs, checksums, krew manifest; KEY signs.
-	@hack/release/files.sh $(RELEASE)
+release-files: ## Make build/release: CLI, manager, image, chart, manifests, SBOMs, checksums, krew manifest; KEY signs.
+	@$(release_arguments) hack/release/check.sh
+	@$(MAKE) --no-print-directory release-image chart $(BIN)/goreleaser $(BIN)/sbom
+	@$(release_arguments) LDFLAGS='$(LDFLAGS)' BIN='$(BIN)' hack/release/files.sh $(RELEASE)
 
 .PHONY: release-sign
 release-sign: export KEY := $(KEY)

@@ -57,12 +57,6 @@ config=$(while IFS= read -r line; do
   fi
   printf '%s\n' "$line"
 done <.goreleaser.yaml)
-for platform in ${CLI_PLATFORMS:-}; do
-  grep -q -- "- ${platform/\//_}\$" <<<"$config" || {
-    echo "CLI_PLATFORMS: .goreleaser.yaml has no target ${platform/\//_}" >&2
-    exit 1
-  }
-done
 
 # Of a tag that this commit bears, goreleaser sees to it that nothing else is in the tree. All else is a snapshot to it. krew takes
 # nothing but a semantic version; a build between releases is none that anybody installs by it.

@@ -10,6 +10,7 @@ import (
 	"log"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -260,6 +261,25 @@ func TestImageIsThatOfTheDockerfile(t *testing.T) {
 	}
 	if !reflect.DeepEqual(labels, config.Config.Labels) {
 		t.Errorf("the Dockerfile has the labels\n%v\nand the image\n%v", labels, config.Config.Labels)
+	}
+}
+
+// What make looks at before it compiles knows the same platforms.
+func TestPlatformsAreKnownBeforeTheyAreCompiled(t *testing.T) {
+	check := func(platforms string) (string, error) {
+		call := exec.CommandContext(t.Context(), "../check.sh")
+		call.Env = []string{"PATH=" + os.Getenv("PATH"), "VERSION=v1.2.3", "DATE=" + commitDate, "PLATFORMS=" + platforms}
+		out, err := call.CombinedOutput()
+		return string(out), err
+	}
+	for architecture := range machines {
+		if out, err := check("linux/" + architecture); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+	}
+	out, err := check("none")
+	if err == nil || strings.Count(out, "linux/") != len(machines) {
+		t.Errorf("there are images for %d platforms, and %v names\n%s", len(machines), err, out)
 	}
 }
 

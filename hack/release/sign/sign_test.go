@@ -87,6 +87,7 @@ func TestScriptsSayHowTheyAreUsed(t *testing.T) {
 	for script, arguments := range map[string][][]string{
 		"sign.sh":  {nil, {"checksums.txt"}, {"checksums.txt", ""}, {"a", "b", "c"}},
 		"files.sh": {nil, {"build/release"}, {"a", "b"}},
+		"check.sh": {nil, {"a"}},
 	} {
 		for _, given := range arguments {
 			call := exec.CommandContext(t.Context(), "../"+script, given...)
