@@ -67,14 +67,17 @@ help: ## Show this help.
 build: ## Build bin/manager and bin/towpath.
 	CGO_ENABLED=0 go build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/manager ./cmd/towpath
 
-# One folder for each platform, as the Dockerfile looks for it.
+# One folder for each platform, with all that the image holds, as the Dockerfile looks for it.
 .PHONY: host-binaries
 host-binaries:
 	@platforms='$(PLATFORMS)'; for platform in $${platforms//,/ }; do \
 	  echo "building the manager for $$platform"; \
 	  CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} \
 	    go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/image/$${platform/\//-}/manager ./cmd/manager; \
+	  mkdir -p $(BIN)/image/$${platform/\//-}/licenses; \
+	  install -m 644 LICENSE $(BIN)/image/$${platform/\//-}/licenses/LICENSE; \
 	done
+	@go -C hack/tools run ./licences -platforms '$(PLATFORMS)' -texts $(BIN)/image/%/licenses/THIRD_PARTY_LICENSES.txt $(CURDIR) ./cmd/manager
 
 DOCKER_ARGS = --build-arg BINARY=$(BINARY) --build-arg LDFLAGS='$(LDFLAGS)' \
   --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) --tag $(IMG)
@@ -302,8 +305,10 @@ test-vuln: $(BIN)/govulncheck ## Show on made-up vulnerabilities that vuln finds
 	@hack/vuln/check.sh $(BIN)/govulncheck
 
 .PHONY: licences
-licences: ## Check the licences of all modules that the binaries hold (-print lists them: go -C hack/tools run ./licences).
-	@go -C hack/tools run ./licences ../.. ./cmd/manager ./cmd/towpath
+licences: ## Check the licences of all modules that the binaries hold on any platform (-print lists them: go -C hack/tools run ./licences).
+	@go -C hack/tools run ./licences -platforms '$(PLATFORMS)' ../.. ./cmd/manager
+	@platforms=$$(sed -nE 's|^ *- ([a-z]+)_([a-z0-9]+)$$|\1/\2|p' .goreleaser.yaml | paste -sd, -); \
+	  go -C hack/tools run ./licences -platforms "$$platforms" ../.. ./cmd/towpath
 
 .PHONY: verify
 verify: verify-generated verify-rbac verify-linked licences ## Check that what is generated, or follows from the code, is up to date.
@@ -376,6 +381,7 @@ test-unit: $(BIN)/actionlint $(BIN)/prometheus $(BIN)/promtool $(BIN)/alertmanag
 	go -C hack/chart test -shuffle=on $(TESTFLAGS) ./...
 	go -C hack/release test -shuffle=on $(TESTFLAGS) ./...
 	go -C hack/kind/cluster test -shuffle=on $(TESTFLAGS) ./...
+	go -C hack/tools test -shuffle=on $(TESTFLAGS) ./licences
 
 .PHONY: test-alerts
 test-alerts: $(BIN)/promtool ## Check and test alerts and dashboards; a part of test-unit.

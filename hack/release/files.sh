@@ -26,6 +26,7 @@ mkdir -p "$out" "$parts"
 for platform in ${PLATFORMS//,/ }; do
   manager=towpath-manager-${platform/\//-}
   cp "$BIN/image/${platform/\//-}/manager" "$parts/$manager"
+  cp "$BIN/image/${platform/\//-}/licenses/THIRD_PARTY_LICENSES.txt" "$parts/$manager.licenses.txt"
   "$BIN/sbom" -version "$VERSION" -created "$DATE" "$parts/$manager" "$parts/$manager.spdx.json"
 done
 cp build/image/towpath-manager-image.tar "$parts/"
@@ -57,6 +58,11 @@ config=$(while IFS= read -r line; do
   fi
   printf '%s\n' "$line"
 done <.goreleaser.yaml)
+
+# Beside the binary in each archive. What is linked differs by system: on windows it is more.
+rm -rf build/licences
+go -C hack/tools run ./licences -platforms "$(sed -nE 's|^ *- ([a-z]+)_([a-z0-9]+)$|\1/\2|p' <<<"$config" | paste -sd, -)" \
+  -texts "$root/build/licences/%/THIRD_PARTY_LICENSES.txt" "$root" ./cmd/towpath
 
 # Of a tag that this commit bears, goreleaser sees to it that nothing else is in the tree. All else is a snapshot to it. krew takes
 # nothing but a semantic version; a build between releases is none that anybody installs by it.

@@ -111,8 +111,16 @@ func TestArchivesSayNothingOfWhoMadeThem(t *testing.T) {
 	if archive.BuildsInfo != want {
 		t.Errorf("the binary is packed as %+v, want %+v", archive.BuildsInfo, want)
 	}
-	if want.Mode, want.MTime = 0o644, "{{ .Env.DATE }}"; len(archive.Files) != 1 || archive.Files[0].Source != "LICENSE" || archive.Files[0].Info != want {
-		t.Errorf("beside the binary is packed %+v, want the licence as %+v", archive.Files, want)
+	want.Mode, want.MTime = 0o644, "{{ .Env.DATE }}"
+	var beside []string
+	for _, f := range archive.Files {
+		beside = append(beside, f.Source)
+		if f.Info != want {
+			t.Errorf("%s is packed as %+v, want %+v", f.Source, f.Info, want)
+		}
+	}
+	if files := []string{"LICENSE", "build/licences/{{ .Os }}-{{ .Arch }}/THIRD_PARTY_LICENSES.txt"}; !slices.Equal(beside, files) {
+		t.Errorf("beside the binary are packed %v, want the licences: %v", beside, files)
 	}
 }
 

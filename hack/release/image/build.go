@@ -55,6 +55,9 @@ func (a about) annotations() map[string]string {
 	return all
 }
 
+// terms are what its licences ask to be passed on with the binary, where scanners of images look for it.
+var terms = []string{"licenses/LICENSE", "licenses/THIRD_PARTY_LICENSES.txt"}
+
 // machines are the processors of the platforms that there are images for.
 var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
 
@@ -72,7 +75,18 @@ func build(a about, binaries, platform string) (v1.Image, error) {
 	if err := runsAlone(binary, machine); err != nil {
 		return nil, err
 	}
-	content, err := layer(binary, a.Created)
+	files := []file{{name: "manager", mode: 0o555, content: binary}}
+	for _, name := range terms {
+		content, err := os.ReadFile(filepath.Join(binaries, system+"-"+architecture, filepath.FromSlash(name)))
+		if err != nil {
+			return nil, err
+		}
+		if len(content) == 0 {
+			return nil, fmt.Errorf("%s is empty", name)
+		}
+		files = append(files, file{name: name, mode: 0o444, content: content})
+	}
+	content, err := layer(files, a.Created)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +109,7 @@ func build(a about, binaries, platform string) (v1.Image, error) {
 	image, err = mutate.Append(image, mutate.Addendum{
 		Layer:     content,
 		MediaType: types.OCILayer,
-		History:   v1.History{Created: v1.Time{Time: a.Created}, CreatedBy: "hack/release/image", Comment: "/manager"},
+		History:   v1.History{Created: v1.Time{Time: a.Created}, CreatedBy: "hack/release/image", Comment: "/manager /licenses"},
 	})
 	if err != nil {
 		return nil, err
@@ -118,17 +132,26 @@ func runsAlone(binary []byte, machine elf.Machine) error {
 	return nil
 }
 
-// layer holds the binary alone. Nobody may write it, and its owner is not who runs it.
-func layer(binary []byte, created time.Time) (v1.Layer, error) {
+// file is one in the image.
+type file struct {
+	name    string
+	mode    int64
+	content []byte
+}
+
+// layer holds the binary, and the terms that it is under. Nobody may write them, and their owner is not who runs it.
+func layer(files []file, created time.Time) (v1.Layer, error) {
 	var compressed bytes.Buffer
 	zip := gzip.NewWriter(&compressed)
 	archive := tar.NewWriter(zip)
-	header := &tar.Header{Typeflag: tar.TypeReg, Name: "manager", Mode: 0o555, Size: int64(len(binary)), ModTime: created, Format: tar.FormatPAX}
-	if err := archive.WriteHeader(header); err != nil {
-		return nil, err
-	}
-	if _, err := archive.Write(binary); err != nil {
-		return nil, err
+	for _, f := range files {
+		header := &tar.Header{Typeflag: tar.TypeReg, Name: f.name, Mode: f.mode, Size: int64(len(f.content)), ModTime: created, Format: tar.FormatPAX}
+		if err := archive.WriteHeader(header); err != nil {
+			return nil, err
+		}
+		if _, err := archive.Write(f.content); err != nil {
+			return nil, err
+		}
 	}
 	if err := archive.Close(); err != nil {
 		return nil, err

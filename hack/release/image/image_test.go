@@ -57,13 +57,21 @@ func binaries(t *testing.T) string {
 	folder := t.TempDir()
 	for architecture, machine := range machines {
 		put(t, folder, architecture, program(t, machine, false))
+		for _, name := range terms {
+			putFile(t, folder, architecture, name, []byte(name+" for "+architecture))
+		}
 	}
 	return folder
 }
 
 func put(t *testing.T, folder, architecture string, content []byte) {
 	t.Helper()
-	path := filepath.Join(folder, "linux-"+architecture, "manager")
+	putFile(t, folder, architecture, "manager", content)
+}
+
+func putFile(t *testing.T, folder, architecture, name string, content []byte) {
+	t.Helper()
+	path := filepath.Join(folder, "linux-"+architecture, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -154,6 +162,7 @@ func TestImageIsReproducible(t *testing.T) {
 		"revision": func(o *options) { o.Revision = "another" },
 		"version":  func(o *options) { o.Version = "v1.2.4" },
 		"date":     func(o *options) { o.created = "2026-01-02T03:04:06Z" },
+		"licences": func(o *options) { putFile(t, o.binaries, "amd64", terms[1], []byte("others")) },
 		"binary":   func(o *options) { put(t, o.binaries, "arm64", append(program(t, elf.EM_AARCH64, false), 0)) },
 	} {
 		other := defaults(t, binaries(t))
@@ -192,7 +201,11 @@ func TestImageOfEachPlatform(t *testing.T) {
 		if want := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC); !config.Created.Equal(want) {
 			t.Errorf("it is of %s", config.Created)
 		}
-		holds(t, image, program(t, machine, false))
+		want := map[string]string{"manager": string(program(t, machine, false))}
+		for _, name := range terms {
+			want[name] = name + " for " + architecture
+		}
+		holds(t, image, want)
 	}
 	manifest, err := index.IndexManifest()
 	if err != nil {
@@ -208,13 +221,14 @@ func TestImageOfEachPlatform(t *testing.T) {
 	}
 }
 
-// holds checks that the binary is all that an image holds, that anybody may run it, and nobody write it.
-func holds(t *testing.T, image v1.Image, want []byte) {
+// holds checks that the binary and the terms that it is under are all that an image holds, that anybody may run or read them, and nobody
+// write them.
+func holds(t *testing.T, image v1.Image, want map[string]string) {
 	t.Helper()
 	content := mutate.Extract(image)
 	t.Cleanup(func() { _ = content.Close() })
 	archive := tar.NewReader(content)
-	var names []string
+	held := map[string]string{}
 	for {
 		header, err := archive.Next()
 		if errors.Is(err, io.EOF) {
@@ -223,20 +237,21 @@ func holds(t *testing.T, image v1.Image, want []byte) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		names = append(names, header.Name)
-		if header.Mode != 0o555 || header.Uid != 0 || header.Gid != 0 {
+		mode := int64(0o444)
+		if header.Name == "manager" {
+			mode = 0o555
+		}
+		if header.Mode != mode || header.Uid != 0 || header.Gid != 0 {
 			t.Errorf("%s has mode %o, and is of %d:%d", header.Name, header.Mode, header.Uid, header.Gid)
 		}
 		got, err := io.ReadAll(archive)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !bytes.Equal(got, want) {
-			t.Errorf("%s is not the binary of this platform", header.Name)
-		}
+		held[header.Name] = string(got)
 	}
-	if !reflect.DeepEqual(names, []string{"manager"}) {
-		t.Errorf("the image holds %v", names)
+	if !reflect.DeepEqual(held, want) {
+		t.Errorf("the image holds %q, and should hold %q", held, want)
 	}
 }
 
@@ -254,6 +269,11 @@ func TestImageIsThatOfTheDockerfile(t *testing.T) {
 	}
 	if m := regexp.MustCompile(`(?m)^ENTRYPOINT \["(\S+)"\]$`).FindStringSubmatch(text); len(m) != 2 || m[1] != config.Config.Entrypoint[0] {
 		t.Errorf("the Dockerfile has the entry point %v, and the image %v", m, config.Config.Entrypoint)
+	}
+	for _, name := range terms {
+		if !strings.Contains(text, "/out/"+name) {
+			t.Errorf("the Dockerfile puts no %s into the image", name)
+		}
 	}
 	labels := map[string]string{}
 	for _, m := range regexp.MustCompile(`(?m)(org\.opencontainers\.image\.\w+)="([^"]*)"`).FindAllStringSubmatch(text, -1) {
@@ -359,6 +379,7 @@ func TestImageIsRefused(t *testing.T) {
 		"dynamic":           {func(o *options) { put(t, o.binaries, "amd64", program(t, elf.EM_X86_64, true)) }, "is linked dynamically"},
 		"no program":        {func(o *options) { put(t, o.binaries, "amd64", []byte("#!/bin/sh")) }, "linux/amd64: the manager: "},
 		"another system":    {func(o *options) { o.platforms = []string{"windows/amd64"} }, `no image is made for "windows/amd64"`},
+		"no licences":       {func(o *options) { putFile(t, o.binaries, "arm64", terms[1], nil) }, "linux/arm64: licenses/THIRD_PARTY_LICENSES.txt is empty"},
 		"no date":           {func(o *options) { o.created = "unknown" }, "the date of the commit"},
 		"no tag":            {func(o *options) { o.push = "registry.example/towpath/manager" }, "-push: "},
 	} {

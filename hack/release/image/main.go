@@ -34,7 +34,7 @@ type options struct {
 
 func main() {
 	var o options
-	flag.StringVar(&o.binaries, "binaries", "bin/image", "folder with OS-ARCH/manager for each platform")
+	flag.StringVar(&o.binaries, "binaries", "bin/image", "folder with OS-ARCH/manager and OS-ARCH/licenses for each platform")
 	platforms := flag.String("platforms", "linux/amd64,linux/arm64", "what to make the image for")
 	flag.StringVar(&o.Version, "version", "dev", "version of the manager")
 	flag.StringVar(&o.Revision, "revision", "unknown", "commit that the manager was built of")
