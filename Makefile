@@ -105,7 +105,7 @@ PUSH ?=
 # What a release is asked for is looked at before anything is compiled, also where make does several things at once: hence by
 # another make, and not by prerequisites.
 release_arguments = VERSION='$(VERSION)' DATE='$(DATE)' PLATFORMS='$(PLATFORMS)' CLI_PLATFORMS='$(CLI_PLATFORMS)' \
-  REPOSITORY='$(REPOSITORY)' PUSH='$(PUSH)' KEY='$(KEY)' KEYLESS='$(KEYLESS)'
+  REPOSITORY='$(REPOSITORY)' PUSH='$(PUSH)' KEY='$(KEY)' KEYLESS='$(KEYLESS)' RELEASE_URL='$(RELEASE_URL)'
 
 .PHONY: release-image
 release-image: ## Make the manager's image for PLATFORMS in build/image, without Docker; PUSH=1 pushes it to REPOSITORY.
@@ -122,6 +122,8 @@ CLI_PLATFORMS ?=
 # docs/release.md says how both are checked.
 KEY ?=
 KEYLESS ?=
+# Where the files of this version are downloaded: krew's manifest names it. Without it, this repository's releases on GitHub.
+RELEASE_URL ?=
 
 .PHONY: release-files
 release-files: ## Make build/release: CLI, manager, image, chart, manifests, SBOMs, checksums, krew manifest; KEY signs.

@@ -53,6 +53,9 @@ elif [[ -n ${PUSH:-} && -z ${REPOSITORY:-} ]]; then
   wrong 'PUSH=1 does not say where to: write REPOSITORY=registry.example/towpath/manager too, or leave out PUSH'
 fi
 
+[[ -z ${RELEASE_URL:-} || $RELEASE_URL =~ ^https://[^[:space:]/]+(/[^[:space:]]*[^[:space:]/])?$ ]] ||
+  wrong "RELEASE_URL=\"$RELEASE_URL\" is no address that krew downloads from: write where the files of this version are, as https://github.com/OWNER/towpath/releases/download/$VERSION"
+
 # Signing comes last.
 if [[ -n ${KEY:-} ]]; then
   [[ -r $KEY && -f $KEY ]] || wrong "KEY=\"$KEY\" is no file that can be read: write the path of a private key in PEM, or leave out KEY and sign later by make release-sign"

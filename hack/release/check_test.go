@@ -56,6 +56,7 @@ func TestReleaseThatCannotBeFailsBeforeItCompiles(t *testing.T) {
 		{"REPOSITORY=towpath/manager", "is no repository of images: write it as registry.example/towpath/manager"},
 		{"VERSION=v1.2.3+build.5", "write v1.2.3-build.5"},
 		{"DATE=unknown", "write it as DATE=2026-01-02T03:04:05Z"},
+		{"RELEASE_URL=http://mirror.example/towpath/", "as https://github.com/OWNER/towpath/releases/download/v1.2.3"},
 		{"KEY=" + absent, "is no file that can be read"},
 	} {
 		for _, target := range []string{"release-image", "release-files"} {
@@ -75,7 +76,7 @@ func TestReleaseThatCanBeIsCompiled(t *testing.T) {
 	for _, arguments := range [][]string{
 		{"release-image"},
 		{"release-files", "REPOSITORY=localhost:5000/a/b_c.d-e", "PUSH=1", "CLI_PLATFORMS=linux/amd64 windows/arm64"},
-		{"release-files", "REPOSITORY=registry.example/towpath/manager", "PLATFORMS=linux/arm64"},
+		{"release-files", "REPOSITORY=registry.example/towpath/manager", "PLATFORMS=linux/arm64", "RELEASE_URL=https://mirror.example/towpath/v1.2.3"},
 		{"release-image", "VERSION=v1.2.3-rc.1", "DATE=2026-01-02T03:04:05Z"},
 	} {
 		if out, compiles := release(t, arguments...); !compiles {
