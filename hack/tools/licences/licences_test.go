@@ -40,9 +40,9 @@ func apache(t *testing.T, owner string) string {
 func program(t *testing.T) map[string]string {
 	t.Helper()
 	return map[string]string{
-		"go.mod": "module example.test/main\n\ngo 1.26.0\n\nrequire (\n\texample.test/a v1.2.3\n\texample.test/w v0.1.0\n)\n" +
-			"\nreplace (\n\texample.test/a => ./a\n\texample.test/w => ./w\n)\n",
-		"cmd/main.go":           "package main\n\nimport _ \"example.test/a/forked\"\n\nfunc main() {}\n",
+		"go.mod": "module example.test/main\n\ngo 1.26.0\n\nrequire (\n\texample.test/a v1.2.3\n\texample.test/w v0.1.0\n\tgolang.org/x/sys v0.1.0\n)\n" +
+			"\nreplace (\n\texample.test/a => ./a\n\texample.test/w => ./w\n\tgolang.org/x/sys => ./sys\n)\n",
+		"cmd/main.go":           "package main\n\nimport (\n\t_ \"example.test/a/forked\"\n\t_ \"golang.org/x/sys\"\n)\n\nfunc main() {}\n",
 		"cmd/main_windows.go":   "package main\n\nimport _ \"example.test/w\"\n",
 		"a/go.mod":              "module example.test/a\n\ngo 1.26.0\n",
 		"a/a.go":                "package a\n",
@@ -53,6 +53,9 @@ func program(t *testing.T) map[string]string {
 		"a/forked/license.go":   "package forked\n",
 		"a/not/linked/LICENSE":  never,
 		"a/not/linked/other.go": "package linked\n",
+		"sys/go.mod":            "module golang.org/x/sys\n\ngo 1.26.0\n",
+		"sys/sys.go":            "package sys\n",
+		"sys/LICENSE":           apache(t, "2009 The Go Authors."),
 		"w/go.mod":              "module example.test/w\n\ngo 1.26.0\n",
 		"w/w.go":                "package w\n",
 		"w/LICENSE":             apache(t, "A") + "\n",
@@ -114,7 +117,7 @@ func TestTextsOfEachPlatformAreWritten(t *testing.T) {
 		t.Error("it is not the same twice")
 	}
 	for _, want := range []string{
-		"cmd for linux/amd64", "\nGo's standard library go1.", "Copyright 2009 The Go Authors.",
+		"cmd for linux/amd64", "\nGo's standard library go1.", "2009 The Go Authors.",
 		"\nexample.test/a@v1.2.3: LICENSE\n", "\nexample.test/a@v1.2.3: NOTICE.txt\n", "\nA was made by somebody\nelse.\n",
 		"\nexample.test/a@v1.2.3: forked/LICENSE\n", "those who were forked",
 	} {
@@ -140,5 +143,18 @@ func TestPlatformsShareNoFile(t *testing.T) {
 	}
 	if err := run(given(o.folder, "linux")); err == nil || !strings.Contains(err.Error(), "write one as linux/amd64") {
 		t.Error(err)
+	}
+}
+
+// Distributions package Go without it, and it must come along all the same.
+func TestLicenceOfGoIsFound(t *testing.T) {
+	modules := []module{{name: "golang.org/x/sys@v0.1.0", folder: written(t, map[string]string{"LICENSE": "of a module"})}}
+	for want, root := range map[string]string{"of Go": written(t, map[string]string{"LICENSE": "of Go"}), "of a module": t.TempDir()} {
+		if got, err := licenceOfGo(root, modules); err != nil || string(got) != want {
+			t.Errorf("want the licence %q, got %q: %v", want, got, err)
+		}
+	}
+	if got, err := licenceOfGo(t.TempDir(), nil); err == nil || !strings.Contains(err.Error(), "use one of go.dev/dl") {
+		t.Errorf("there is no licence of Go, and found is %q: %v", got, err)
 	}
 }

@@ -47,26 +47,29 @@ func heading(packages []string, platform string) string {
 	return strings.Join(names, " and ") + " for " + platform
 }
 
-// standardLibrary has what Go's own licence asks for: each binary holds its runtime. Where Go is packaged without it, it is that
-// of Go's other modules, word for word.
+// standardLibrary has what Go's own licence asks for: each binary holds its runtime.
 func standardLibrary(folder, platform string, modules []module) ([]text, error) {
 	out, err := goCommand(folder, platform, "env", "GOVERSION", "GOROOT")
 	if err != nil {
 		return nil, err
 	}
 	version, root, _ := strings.Cut(strings.TrimSpace(out), "\n")
-	name := "Go's standard library " + version
-	content, err := os.ReadFile(filepath.Join(root, "LICENSE"))
-	if err == nil {
-		return []text{{module: name, path: "LICENSE", content: content}}, nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	content, err := licenceOfGo(root, modules)
+	if err != nil {
 		return nil, err
+	}
+	return []text{{module: "Go's standard library " + version, path: "LICENSE", content: content}}, nil
+}
+
+// licenceOfGo is in the folder of Go. Where Go is packaged without it, it is that of a module of Go's authors, word for word.
+func licenceOfGo(root string, modules []module) ([]byte, error) {
+	content, err := os.ReadFile(filepath.Join(root, "LICENSE"))
+	if !errors.Is(err, fs.ErrNotExist) {
+		return content, err
 	}
 	for _, m := range modules {
 		if strings.HasPrefix(m.name, "golang.org/x/sys@") {
-			content, err := os.ReadFile(filepath.Join(m.folder, "LICENSE"))
-			return []text{{module: name, path: "LICENSE", content: content}}, err
+			return os.ReadFile(filepath.Join(m.folder, "LICENSE"))
 		}
 	}
 	return nil, fmt.Errorf("%s has no LICENSE of Go: use one of go.dev/dl", root)
