@@ -522,12 +522,14 @@ test-fault: kube ## Have everything fail, as long and as often as it may (half a
 .PHONY: test-upgrade
 test-upgrade: export KUBEBUILDER_ASSETS := $(BIN)/kube/current
 test-upgrade: export TOWPATH_UPGRADE := long
-test-upgrade: kube upgrade-commits ## Upgrade from each version in test/upgrade/versions and back, half-way too; the short form is a part of test-integration.
+test-upgrade: export TOWPATH_HISTORY_REQUIRED := 1
+test-upgrade: kube ## Upgrade from each version in test/upgrade/versions and back, half-way too; the short form is a part of test-integration.
 	go test -count=1 -timeout=60m -v $(TESTFLAGS) ./test/upgrade -ginkgo.v
 
 .PHONY: upgrade-fixtures
 upgrade-fixtures: export KUBEBUILDER_ASSETS := $(BIN)/kube/current
 upgrade-fixtures: export TOWPATH_UPGRADE_FIXTURES := write
+upgrade-fixtures: export TOWPATH_HISTORY_REQUIRED := 1
 upgrade-fixtures: kube ## Have each version in test/upgrade/versions make its fixtures, unless it has some.
 	go test -count=1 -timeout=60m -v $(TESTFLAGS) ./test/upgrade -ginkgo.focus='stores what fixtures are made of'
 

@@ -15,16 +15,20 @@ import (
 type workflow struct {
 	Permissions map[string]string `json:"permissions"`
 	Concurrency map[string]any    `json:"concurrency"`
-	Jobs        map[string]struct {
-		Permissions map[string]string `json:"permissions"`
-		Timeout     int               `json:"timeout-minutes"`
-		RunsOn      string            `json:"runs-on"`
-		Steps       []struct {
-			Uses string         `json:"uses"`
-			With map[string]any `json:"with"`
-			Run  string         `json:"run"`
-		} `json:"steps"`
-	} `json:"jobs"`
+	Jobs        map[string]job    `json:"jobs"`
+}
+
+type job struct {
+	Permissions map[string]string `json:"permissions"`
+	Timeout     int               `json:"timeout-minutes"`
+	RunsOn      string            `json:"runs-on"`
+	Env         map[string]string `json:"env"`
+	Steps       []struct {
+		Uses string            `json:"uses"`
+		With map[string]any    `json:"with"`
+		Run  string            `json:"run"`
+		Env  map[string]string `json:"env"`
+	} `json:"steps"`
 }
 
 func workflows(t *testing.T) map[string]workflow {
@@ -124,17 +128,120 @@ func TestActionsArePinned(t *testing.T) {
 
 var target = regexp.MustCompile(`\bmake ([a-z][a-z0-9-]*)`)
 
+// makes are the targets that a job calls.
+func (j job) makes() []string {
+	var all []string
+	for _, step := range j.Steps {
+		for _, m := range target.FindAllStringSubmatch(step.Run, -1) {
+			all = append(all, m[1])
+		}
+	}
+	return all
+}
+
+func makefile(t *testing.T) string {
+	t.Helper()
+	return read(t, "../Makefile") + "\n" + read(t, "../hack/kind/kind.mk")
+}
+
 func TestWorkflowsMakeWhatThereIs(t *testing.T) {
-	makefile := read(t, "../Makefile") + read(t, "../hack/kind/kind.mk")
+	text := makefile(t)
 	for path, w := range workflows(t) {
 		for _, job := range w.Jobs {
-			for _, step := range job.Steps {
-				for _, m := range target.FindAllStringSubmatch(step.Run, -1) {
-					if !strings.Contains(makefile, "\n"+m[1]+":") {
-						t.Errorf("%s makes %s, which is no target", path, m[1])
-					}
+			for _, name := range job.makes() {
+				if !strings.Contains(text, "\n"+name+":") {
+					t.Errorf("%s makes %s, which is no target", path, name)
 				}
 			}
 		}
 	}
+}
+
+const historyRequired = "TOWPATH_HISTORY_REQUIRED"
+
+// A checkout of GitHub has one commit unless it is told otherwise, and a spec that begins with an older version is skipped without its
+// commit: so each job that runs such specs fetches all commits, and has a spec fail that finds none.
+func TestWorkflowsFetchTheHistoryThatUpgradesNeed(t *testing.T) {
+	history := historyTargets(t)
+	for _, name := range []string{"test", "test-integration", "test-upgrade", "upgrade-fixtures", "test-e2e"} {
+		if !history[name] {
+			t.Errorf("%s is not seen to need history, so this test would show nothing", name)
+		}
+	}
+	seen := map[string]bool{}
+	for path, w := range workflows(t) {
+		for name, job := range w.Jobs {
+			for _, target := range job.makes() {
+				if !history[target] {
+					continue
+				}
+				seen[target] = true
+				if !job.fetchesHistory() {
+					t.Errorf("%s: the job %s makes %s, which needs commits of older versions: its checkout must have fetch-depth: 0", path, name, target)
+				}
+				if job.Env[historyRequired] != "1" && !strings.Contains(makefile(t), "\n"+target+": export "+historyRequired+" := 1\n") {
+					t.Errorf("%s: the job %s makes %s without env %s: '1', so it would skip what it cannot build", path, name, target, historyRequired)
+				}
+			}
+		}
+	}
+	for _, name := range []string{"test-integration", "test-upgrade", "test-e2e"} {
+		if !seen[name] {
+			t.Errorf("no workflow makes %s", name)
+		}
+	}
+}
+
+func (j job) fetchesHistory() bool {
+	for _, step := range j.Steps {
+		if strings.HasPrefix(step.Uses, "actions/checkout@") {
+			depth, set := step.With["fetch-depth"].(float64)
+			return set && depth == 0
+		}
+	}
+	return false
+}
+
+var (
+	makeRule = regexp.MustCompile(`(?m)^([a-z][a-z0-9-]*):([^=#\n]*)(?:#.*)?\n((?:\t.*\n)*)`)
+	// runsVersions are what recipes run the suites by that build older versions: themselves, or all that start a control plane.
+	runsVersions = regexp.MustCompile(`\./test/upgrade\b|\btest/kind/run\.sh\b|grep -E \$\(starts_cluster\)`)
+	word         = regexp.MustCompile(`[a-z][a-z0-9-]+`)
+)
+
+// historyTargets are the targets that run suites which build older versions, by themselves or by other targets.
+func historyTargets(t *testing.T) map[string]bool {
+	t.Helper()
+	suites, err := filepath.Glob("../test/*/*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var build []string
+	for _, suite := range suites {
+		if strings.Contains(read(t, suite), "framework.ReadVersions(") {
+			build = append(build, filepath.Base(filepath.Dir(suite)))
+		}
+	}
+	slices.Sort(build)
+	if build = slices.Compact(build); !slices.Equal(build, []string{"kind", "upgrade"}) {
+		t.Fatalf("the suites %v build older versions: runsVersions must know them", build)
+	}
+	history, calls := map[string]bool{}, map[string][]string{}
+	for _, m := range makeRule.FindAllStringSubmatch(makefile(t), -1) {
+		name, prerequisites, recipe := m[1], m[2], m[3]
+		history[name] = history[name] || runsVersions.MatchString(recipe)
+		calls[name] = append(calls[name], strings.Fields(prerequisites)...)
+		if strings.Contains(recipe, "$(MAKE)") {
+			calls[name] = append(calls[name], word.FindAllString(recipe, -1)...)
+		}
+	}
+	for more := true; more; {
+		more = false
+		for name, called := range calls {
+			if !history[name] && slices.ContainsFunc(called, func(other string) bool { return history[other] }) {
+				history[name], more = true, true
+			}
+		}
+	}
+	return history
 }

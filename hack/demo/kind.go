@@ -28,9 +28,9 @@ import (
 // the stages are those of the kind suite (test/kind/forge), and so are the settings of the manager (test/kind/config).
 
 const (
-	kindNode, kindOverlay = "towpath-control-plane", "../../test/kind/config"
-	forgeName, forgeHost  = "forge", "forge.forge.svc"
-	forgePassword         = "demo" // as in kind/forge.yaml
+	kindOverlay          = "../../test/kind/config"
+	forgeName, forgeHost = "forge", "forge.forge.svc"
+	forgePassword        = "demo" // as in kind/forge.yaml
 	// kindTimeout is how long one step may take where images are loaded and pods run.
 	kindTimeout = 6 * time.Minute
 )
@@ -130,8 +130,16 @@ func (d *demo) startForge(ctx context.Context) error {
 	if err := d.client.Get(ctx, client.ObjectKey{Namespace: forgeName, Name: forgeName}, &service); err != nil {
 		return err
 	}
+	// The only node has the name of the container that is it.
+	var nodes corev1.NodeList
+	if err := d.client.List(ctx, &nodes); err != nil {
+		return err
+	}
+	if len(nodes.Items) != 1 {
+		return fmt.Errorf("the cluster of %s has %d nodes, and a kind cluster of make kind-up has one", d.kubeconfig, len(nodes.Items))
+	}
 	const script = `mkdir -p "$1" && printf 'server = "%s"\n[host."%s"]\n' "$2" "$2" >"$1/hosts.toml"`
-	_, err = d.runFor(ctx, "docker", "exec", kindNode, "sh", "-c", script, "sh", "/etc/containerd/certs.d/"+forgeHost+":5000", "http://"+service.Spec.ClusterIP+":5000")
+	_, err = d.runFor(ctx, "docker", "exec", nodes.Items[0].Name, "sh", "-c", script, "sh", "/etc/containerd/certs.d/"+forgeHost+":5000", "http://"+service.Spec.ClusterIP+":5000")
 	return err
 }
 

@@ -60,7 +60,10 @@ builder() {
   exit 1
 }
 
-case ${1:-} in
-start | stop | builder) "$1" ;;
-*) sed -n 2,6p "${BASH_SOURCE[0]}"; exit 2 ;;
+usage() { sed -n 2,6p "${BASH_SOURCE[0]}"; }
+
+case $#:${1:-} in
+1:start | 1:stop | 1:builder) "$1" ;;
+1:-h | 1:--help) usage ;;
+*) usage >&2; exit 2 ;;
 esac

@@ -4,7 +4,11 @@
 
 # What makes the cluster, by kind's own library.
 KIND := $(BIN)/kind/cluster
-KIND_KUBECONFIG := $(BIN)/kind/kubeconfig
+# Another name of the cluster than that of the clone. Only the command line counts: a variable of that name in somebody's environment is
+# hardly meant for this, and kind-down removes what it names.
+CLUSTER :=
+export TOWPATH_KIND_CLUSTER := $(or $(CLUSTER),$(TOWPATH_KIND_CLUSTER))
+KIND_KUBECONFIG := $(BIN)/kind/$(addsuffix .,$(TOWPATH_KIND_CLUSTER))kubeconfig
 # What kind-load loads.
 IMAGES ?= $(IMG)
 
@@ -13,7 +17,7 @@ $(KIND): $(wildcard hack/kind/cluster/*.go) hack/kind/cluster/go.mod hack/kind/c
 	@touch $@
 
 .PHONY: kind-up
-kind-up: $(KIND) ## Start a kind cluster, or go on with the one there is; its kubeconfig is bin/kind/kubeconfig.
+kind-up: $(KIND) ## Start a kind cluster, or go on with the one there is; its kubeconfig is bin/kind/kubeconfig. CLUSTER names another.
 	@$(KIND) up
 
 .PHONY: kind-load
@@ -41,9 +45,11 @@ $(BIN)/ginkgo: go.mod go.sum
 LABELS ?=
 # How many run beside each other; those that disturb others run alone, in any case.
 PROCS ?= 3
+# KEEP=1 leaves cluster and Docker as they are after the specs, also where the target has started them.
+KEEP ?=
 
 .PHONY: test-e2e
-test-e2e: kind-up kube build $(BIN)/kustomize $(BIN)/ginkgo ## Run everything on a kind cluster with pods that run (LABELS=smoke: ten minutes); what failed leaves its traces in build/kind.
-	@manager=$$(test/kind/images.sh); \
-	  TOWPATH_KIND_KUBECONFIG=$(KIND_KUBECONFIG) TOWPATH_KIND_MANAGER=$$manager \
-	  $(BIN)/ginkgo -procs=$(PROCS) -timeout=60m --label-filter='$(LABELS)' $(TESTFLAGS) ./test/kind
+test-e2e: export TOWPATH_KIND_KUBECONFIG := $(KIND_KUBECONFIG)
+test-e2e: $(KIND) kube build $(BIN)/kustomize $(BIN)/ginkgo ## Run everything on a kind cluster with pods that run (LABELS=smoke: ten minutes), and end what it started for that, unless KEEP=1; what failed leaves its traces in build/kind.
+	@$(KIND) with $(if $(KEEP),--keep) build/kind/logs \
+	  test/kind/run.sh -procs=$(PROCS) -timeout=60m --label-filter='$(LABELS)' $(TESTFLAGS)

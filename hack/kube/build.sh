@@ -74,6 +74,18 @@ build_node() {
   done
 }
 
+usage() { sed -n 2,9p "${BASH_SOURCE[0]}"; }
+
+case $#:${1:-} in
+0: | 1:--print | 1:--node) ;;
+1:-h | 1:--help) usage; exit ;;
+*)
+  printf 'hack/kube/build.sh takes one of --print and --node, or nothing, and was given: %s\n' "$*" >&2
+  usage >&2
+  exit 2
+  ;;
+esac
+
 what="Kubernetes, etcd and kwok (about ten minutes on two cores, once)" build=build prefix=
 if [[ ${1:-} == --node ]]; then
   wanted=(kubeadm kubelet kube-proxy) current=node

@@ -6,7 +6,12 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
 )
+
+// HistoryVariable is set where the commits of all versions must be there, and a spec that lacks one fails: where CI has fetched them.
+const HistoryVariable = "TOWPATH_HISTORY_REQUIRED"
 
 // Version is one from which an upgrade must work.
 type Version struct{ Name, Commit string }
@@ -31,13 +36,25 @@ func ReadVersions(file string) ([]Version, error) {
 	return all, nil
 }
 
-// Missing says why a version cannot be built from this clone, nothing where it can.
-func (v Version) Missing(ctx context.Context) string {
-	out, err := git(ctx, "cat-file", "-e", v.Commit+"^{commit}")
-	if err == nil {
-		return ""
+// SkipIfMissing skips a spec of a version that cannot be built, for this clone does not have its commit. Where HistoryVariable is set, the
+// spec fails.
+func (v Version) SkipIfMissing(ctx context.Context) {
+	GinkgoHelper()
+	switch missing, required := v.missing(ctx); {
+	case missing == "":
+	case required:
+		Fail(missing + "\n" + HistoryVariable + " is set, so it must be there: a workflow says fetch-depth: 0")
+	default:
+		Skip(missing)
 	}
-	return fmt.Sprintf("%s cannot be built, since this clone does not have its commit %s (a shallow clone?): git fetch --unshallow; %s", v.Name, v.Commit, out)
+}
+
+// missing says why a version cannot be built from this clone, nothing where it can, and whether it has to be.
+func (v Version) missing(ctx context.Context) (why string, required bool) {
+	if out, err := git(ctx, "cat-file", "-e", v.Commit+"^{commit}"); err != nil {
+		why = fmt.Sprintf("%s cannot be built, since this clone does not have its commit %s (a shallow clone?): git fetch --unshallow; %s", v.Name, v.Commit, out)
+	}
+	return why, os.Getenv(HistoryVariable) != ""
 }
 
 // CheckOut checks a version out into a folder, which remove takes away.

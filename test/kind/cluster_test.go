@@ -26,9 +26,6 @@ import (
 	"github.com/towpath-dev/towpath/test/framework"
 )
 
-// nodeName is the cluster's only node, and Docker's name of the container that is it.
-const nodeName = "towpath-control-plane"
-
 // cluster is the kind cluster as its administrator sees it.
 type cluster struct {
 	client.Client
@@ -36,9 +33,11 @@ type cluster struct {
 	clientset  *kubernetes.Clientset
 	root       string
 	kubeconfig string
+	// node is the name of the only node, and Docker's of the container that is it. It begins with the cluster's.
+	node string
 }
 
-func connect() *cluster {
+func connect(ctx context.Context) *cluster {
 	GinkgoHelper()
 	log.SetLogger(GinkgoLogr)
 	c := &cluster{kubeconfig: os.Getenv(kubeconfigVariable)}
@@ -56,6 +55,10 @@ func connect() *cluster {
 	Expect(err).NotTo(HaveOccurred())
 	c.clientset, err = kubernetes.NewForConfig(c.config)
 	Expect(err).NotTo(HaveOccurred())
+	var nodes corev1.NodeList
+	Expect(c.List(ctx, &nodes)).To(Succeed())
+	Expect(nodes.Items).To(HaveLen(1))
+	c.node = nodes.Items[0].Name
 	return c
 }
 

@@ -53,7 +53,7 @@ var _ = Describe("A disruption", Serial, Label("disruptive"), func() {
 		web := t.web(ctx, "web", "1", "dev")
 		running(ctx, web)
 		ship(ctx, web, "2")
-		killContainer(ctx, "kube-apiserver", "kube-apiserver-"+nodeName)
+		killContainer(ctx, "kube-apiserver", "kube-apiserver-"+kind.node)
 		running(ctx, web)
 		Eventually(imagesOf(namespace, "web")).WithContext(ctx).Should(ConsistOf(image("2")))
 		noMoreReleases(ctx, t, "web-dev-3")
@@ -65,7 +65,7 @@ var _ = Describe("A disruption", Serial, Label("disruptive"), func() {
 		web := t.web(ctx, "web", "1", "dev")
 		running(ctx, web)
 		ship(ctx, web, "2")
-		kind.docker(ctx, "restart", nodeName)
+		kind.docker(ctx, "restart", kind.node)
 		// The kubelet's word from before the restart would do, if nothing newer were asked for.
 		Eventually(framework.Read(kind, web)).WithContext(ctx).WithTimeout(2 * patience).Should(framework.BeReady())
 		running(ctx, web)
@@ -101,7 +101,7 @@ var _ = Describe("A disruption", Serial, Label("disruptive"), func() {
 func killContainer(ctx context.Context, container, pod string) {
 	GinkgoHelper()
 	script := fmt.Sprintf(`kill -9 "$(crictl inspect -o go-template --template '{{.info.pid}}' "$(crictl ps -q --name '^%s$' --label io.kubernetes.pod.name=%s)")"`, container, pod)
-	kind.docker(ctx, "exec", nodeName, "bash", "-c", script)
+	kind.docker(ctx, "exec", kind.node, "bash", "-c", script)
 }
 
 // noMoreReleases checks that a disruption made no Release: this one would be it.

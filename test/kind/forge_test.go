@@ -54,7 +54,7 @@ func startForge(ctx context.Context) {
 	Expect(kind.Get(ctx, client.ObjectKeyFromObject(service), service)).To(Succeed())
 	url := "http://" + service.Spec.ClusterIP + ":5000"
 	script := `mkdir -p "$1" && printf 'server = "%s"\n[host."%s"]\n' "$2" "$2" >"$1/hosts.toml"`
-	kind.docker(ctx, "exec", nodeName, "sh", "-c", script, "sh", "/etc/containerd/certs.d/"+forgeHost+":5000", url)
+	kind.docker(ctx, "exec", kind.node, "sh", "-c", script, "sh", "/etc/containerd/certs.d/"+forgeHost+":5000", url)
 }
 
 // commit pushes a commit of these files, each as path=content, and returns its hash.

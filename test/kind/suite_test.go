@@ -38,10 +38,10 @@ func TestKind(t *testing.T) {
 
 // One process installs; the others use what is there.
 var _ = SynchronizedBeforeSuite(func(ctx context.Context) {
-	kind = connect()
+	kind = connect(ctx)
 	kind.install(ctx)
-}, func(context.Context) {
-	kind = connect()
+}, func(ctx context.Context) {
+	kind = connect(ctx)
 })
 
 var _ = JustAfterEach(func(ctx context.Context) {

@@ -59,7 +59,7 @@ func named(ctx context.Context, text string) ([]string, error) {
 	all, err := framework.ListEverything(ctx, kind.config)
 	var found []string
 	for object := range all {
-		if strings.Contains(strings.ReplaceAll(object, nodeName, ""), text) {
+		if strings.Contains(strings.ReplaceAll(object, kind.node, ""), text) {
 			found = append(found, object)
 		}
 	}

@@ -29,9 +29,7 @@ var _ = Describe("An upgrade", Serial, Label("disruptive"), func() {
 	}
 	for _, version := range versions {
 		It(fmt.Sprintf("from %s and back starts no pod again, and drops no request", version.Name), func(ctx context.Context) {
-			if missing := version.Missing(ctx); missing != "" {
-				Skip(missing)
-			}
+			version.SkipIfMissing(ctx)
 			DeferCleanup(kind.install)
 			tree, manager := olderManager(ctx, version)
 			older := func() { deploy(ctx, tree, manager) }

@@ -36,12 +36,10 @@ type release struct {
 }
 
 // built is the release of a version, whose manager is built unless that was done before. Where the clone does not have the
-// commit, the spec is skipped.
+// commit, the spec is skipped, or fails.
 func built(ctx context.Context, v framework.Version) release {
 	GinkgoHelper()
-	if missing := v.Missing(ctx); missing != "" {
-		Skip(missing)
-	}
+	v.SkipIfMissing(ctx)
 	folder, err := filepath.Abs(filepath.Join(root, "bin", "_upgrade", v.Commit))
 	Expect(err).NotTo(HaveOccurred())
 	r := release{name: v.Name, manager: filepath.Join(folder, "manager"), manifests: config.ManifestsIn(os.DirFS(filepath.Join(folder, "config")))}
@@ -68,9 +66,7 @@ func build(ctx context.Context, v framework.Version, folder string) {
 // kindsOf are the kinds that a version has, by their plurals. They are read without building it.
 func kindsOf(ctx context.Context, v framework.Version) []string {
 	GinkgoHelper()
-	if missing := v.Missing(ctx); missing != "" {
-		Skip(missing)
-	}
+	v.SkipIfMissing(ctx)
 	cmd := exec.CommandContext(ctx, "git", "ls-tree", "--name-only", v.Commit, "config/crd/bases/")
 	cmd.Dir = root
 	out, err := cmd.Output()

@@ -18,26 +18,29 @@ import (
 	"sigs.k8s.io/kind/pkg/cmd"
 )
 
-const (
-	clusterName = "towpath"
-
-	// patience is how long a cluster may take until it is ready.
-	patience = 5 * time.Minute
-)
+// patience is how long a cluster may take until it is ready.
+const patience = 5 * time.Minute
 
 // site is where the cluster is: Docker on this machine, and folders of the repository.
 type site struct {
 	settings
-	// scripts is hack/kind, and kubeconfig is a file of ours.
-	scripts, kubeconfig string
-	provider            *cluster.Provider
+	// name is the cluster's, scripts is hack/kind, and kubeconfig is a file of ours.
+	name, scripts, kubeconfig string
+	provider                  *cluster.Provider
 }
 
-func newSite(root string, s settings) *site {
-	return &site{
-		settings: s, scripts: filepath.Join(root, "hack", "kind"), kubeconfig: filepath.Join(root, "bin", "kind", "kubeconfig"),
-		provider: cluster.NewProvider(cluster.ProviderWithDocker(), cluster.ProviderWithLogger(cmd.NewLogger())),
+func newSite(root string, s settings) (*site, error) {
+	name := s.cluster
+	if name == "" {
+		var err error
+		if name, err = nameOf(root); err != nil {
+			return nil, err
+		}
 	}
+	return &site{
+		settings: s, name: name, scripts: filepath.Join(root, "hack", "kind"), kubeconfig: kubeconfigOf(root, s.cluster),
+		provider: cluster.NewProvider(cluster.ProviderWithDocker(), cluster.ProviderWithLogger(cmd.NewLogger())),
+	}, nil
 }
 
 func tell(text string) { fmt.Fprintln(os.Stderr, text) }
@@ -46,7 +49,7 @@ func (s *site) up() error {
 	if _, err := s.script("docker.sh", "start"); err != nil {
 		return err
 	}
-	all, err := s.provider.ListNodes(clusterName)
+	all, err := s.provider.ListNodes(s.name)
 	if err != nil {
 		return explained(err)
 	}
@@ -69,7 +72,7 @@ func (s *site) create() error {
 	if err := s.useShimIfNeeded(image); err != nil {
 		return err
 	}
-	return explained(s.provider.Create(clusterName,
+	return explained(s.provider.Create(s.name,
 		cluster.CreateWithConfigFile(filepath.Join(s.scripts, "cluster.yaml")),
 		cluster.CreateWithNodeImage(image),
 		cluster.CreateWithKubeconfigPath(s.kubeconfig),
@@ -101,14 +104,14 @@ func (s *site) nodeImage() (string, error) {
 func (s *site) goOn(all []nodes.Node) error {
 	for _, node := range all {
 		if _, err := docker(context.Background(), "start", node.String()); err != nil {
-			return fmt.Errorf("the node of the kind cluster %s cannot be started: %w%s", clusterName, err, advice(err.Error()))
+			return fmt.Errorf("the node of the kind cluster %s cannot be started: %w%s", s.name, err, advice(err.Error()))
 		}
 	}
 	if err := s.useShimIfNeededBy(all[0]); err != nil {
 		return err
 	}
-	if err := s.provider.ExportKubeConfig(clusterName, s.kubeconfig, false); err != nil {
-		return fmt.Errorf("%w\nThe kind cluster %s was never finished, as after a make kind-up that was interrupted: make kind-down, and then make kind-up", explained(err), clusterName)
+	if err := s.provider.ExportKubeConfig(s.name, s.kubeconfig, false); err != nil {
+		return fmt.Errorf("%w\nThe kind cluster %s was never finished, as after a make kind-up that was interrupted: make kind-down, and then make kind-up", explained(err), s.name)
 	}
 	return nil
 }
@@ -122,7 +125,7 @@ var served = [][]string{
 
 // awaitReady waits until the API server answers and all that is served is ready. Library and container each return before that.
 func (s *site) awaitReady() error {
-	all, err := s.provider.ListNodes(clusterName)
+	all, err := s.provider.ListNodes(s.name)
 	if err != nil {
 		return explained(err)
 	}
@@ -142,7 +145,7 @@ func (s *site) awaitReady() error {
 			select {
 			case <-ctx.Done():
 				return fmt.Errorf("the kind cluster %s is not ready after %s: %w\nmake kind-logs copies what its node logged; make kind-down and then make kind-up begins anew",
-					clusterName, patience, explained(err))
+					s.name, patience, explained(err))
 			case <-time.After(time.Second):
 			}
 		}
@@ -155,12 +158,12 @@ func (s *site) running() ([]nodes.Node, error) {
 	if err := answers(); err != nil {
 		return nil, fmt.Errorf("no Docker daemon answers, and make kind-up starts one: %w%s", err, advice(err.Error()))
 	}
-	all, err := s.provider.ListInternalNodes(clusterName)
+	all, err := s.provider.ListInternalNodes(s.name)
 	if err != nil {
 		return nil, explained(err)
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("there is no kind cluster %s: make kind-up makes one", clusterName)
+		return nil, fmt.Errorf("there is no kind cluster %s: make kind-up makes one", s.name)
 	}
 	for _, node := range all {
 		state, err := docker(context.Background(), "inspect", "-f", "{{.State.Status}}", node.String())
@@ -168,7 +171,7 @@ func (s *site) running() ([]nodes.Node, error) {
 			return nil, err
 		}
 		if state != "running" {
-			return nil, fmt.Errorf("the node %s of the kind cluster %s is %s: make kind-up starts it", node, clusterName, state)
+			return nil, fmt.Errorf("the node %s of the kind cluster %s is %s: make kind-up starts it", node, s.name, state)
 		}
 	}
 	return all, s.useShimIfNeededBy(all[0])
@@ -238,7 +241,7 @@ func (s *site) logs(folder string) error {
 	if _, err := s.running(); err != nil {
 		return err
 	}
-	if err := s.provider.CollectLogs(clusterName, folder); err != nil {
+	if err := s.provider.CollectLogs(s.name, folder); err != nil {
 		return explained(err)
 	}
 	tell("the logs of the node are in " + folder)
@@ -248,7 +251,7 @@ func (s *site) logs(folder string) error {
 func (s *site) down() error {
 	if err := answers(); err != nil {
 		tell("no Docker daemon answers: nothing runs that could be removed")
-	} else if err := s.provider.Delete(clusterName, s.kubeconfig); err != nil {
+	} else if err := s.provider.Delete(s.name, s.kubeconfig); err != nil {
 		return explained(err)
 	}
 	_, err := s.script("docker.sh", "stop")

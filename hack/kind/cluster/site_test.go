@@ -79,23 +79,7 @@ func TestErrorsSayTheWayOut(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			folder := t.TempDir()
-			script := "#!/usr/bin/env bash\ncase $1 in " + test.docker + " esac\n"
-			if err := os.WriteFile(filepath.Join(folder, "docker"), []byte(script), 0o755); err != nil {
-				t.Fatal(err)
-			}
-			t.Setenv("PATH", folder+string(os.PathListSeparator)+os.Getenv("PATH"))
-			here, err := os.Getwd()
-			if err != nil {
-				t.Fatal(err)
-			}
-			root, err := repository(here)
-			if err != nil {
-				t.Fatal(err)
-			}
-			s := newSite(root, settings{pullTimeout: time.Minute})
-			s.kubeconfig = filepath.Join(folder, "kubeconfig")
-			err = test.call(s)
+			err := test.call(standIn(t, test.docker))
 			for _, words := range test.want {
 				if err == nil || !strings.Contains(err.Error(), words) {
 					t.Errorf("got %v, want an error with %q", err, words)
@@ -103,6 +87,31 @@ func TestErrorsSayTheWayOut(t *testing.T) {
 			}
 		})
 	}
+}
+
+// standIn is a site whose client of Docker is a script of these cases of its first argument.
+func standIn(t *testing.T, cases string) *site {
+	t.Helper()
+	folder := t.TempDir()
+	script := "#!/usr/bin/env bash\ncase $1 in " + cases + " esac\n"
+	if err := os.WriteFile(filepath.Join(folder, "docker"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", folder+string(os.PathListSeparator)+os.Getenv("PATH"))
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := repository(here)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := newSite(root, settings{cluster: "towpath", pullTimeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.kubeconfig = filepath.Join(folder, "kubeconfig")
+	return s
 }
 
 func TestRepositoryIsNamedWhereThereIsNone(t *testing.T) {
