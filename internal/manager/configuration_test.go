@@ -175,10 +175,11 @@ func TestEveryWrongValueIsNamedAtOnce(t *testing.T) {
 		},
 		"settings of workflows": {
 			func(c *Configuration) {
-				c.Pipeline.Actions = &actions.Config{Pins: map[string]string{"actions/checkout": "v4"}, Images: map[string]string{"clone": "registry.example/git"}}
+				c.Pipeline.Actions = &actions.Config{Pins: map[string]string{"actions/checkout": "v4"}, Images: map[string]string{"clone": "registry.example/git"}, RunsOn: []string{strings.Repeat("a", 256), strings.Repeat("b", 257)}}
 			},
 			[]string{
 				`pipeline.actions: pins.actions/checkout: "v4" must be a commit of it`, `pipeline.actions: image: "" must be a container image`,
+				`pipeline.actions: runsOn: "` + strings.Repeat("b", 257) + `" must be a label of runners: letters, digits and -_., at most 256`,
 				`pipeline.actions: images: "clone" must be one of image, sbom, scan, sign, provenance`, "pipeline.actions: record.server",
 			},
 		},
