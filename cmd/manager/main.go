@@ -21,13 +21,12 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		heap.Keep()
 	}
-	logging := zap.Options{TimeEncoder: zapcore.RFC3339TimeEncoder}
-	logging.BindFlags(flag.CommandLine)
+	logging := logFlags(flag.CommandLine)
 	configuration, err := configure(flag.CommandLine, os.Args[1:])
-	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logging), zap.RawZapOpts(lazylog.Option())))
+	ctrl.SetLogger(zap.New(zap.UseFlagOptions(logging), zap.RawZapOpts(lazylog.Option())))
 	log := ctrl.Log.WithName("setup")
-	log.Info("Starting", "version", version.Version, "commit", version.Commit)
 	if err == nil {
+		log.Info("Starting", "version", version.Version, "commit", version.Commit)
 		err = run(ctrl.SetupSignalHandler(), configuration)
 	}
 	if err != nil {
@@ -35,6 +34,13 @@ func main() {
 		fmt.Fprintln(os.Stderr, "towpath manager:", err)
 		os.Exit(1)
 	}
+}
+
+// logFlags binds the flags of the log.
+func logFlags(flags *flag.FlagSet) *zap.Options {
+	logging := &zap.Options{TimeEncoder: zapcore.RFC3339TimeEncoder}
+	logging.BindFlags(flags)
+	return logging
 }
 
 // run finds the cluster and runs the manager there until the context ends.

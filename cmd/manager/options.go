@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"errors"
 	"flag"
 	"fmt"
 	"strings"
@@ -8,8 +10,8 @@ import (
 	"github.com/towpath-dev/towpath/internal/manager"
 )
 
-// configure reads the arguments, and the file that they name. Flags win over the file: they are parsed
-// again once it is read.
+// configure reads the arguments, and the file that they name, and checks all of it: what cannot work is known before anything is
+// asked of a cluster. Flags win over the file: they are parsed again once it is read.
 func configure(flags *flag.FlagSet, arguments []string) (*manager.Configuration, error) {
 	configuration := manager.DefaultConfiguration()
 	file := flags.String("config", "", "File with the configuration, a "+manager.ConfigurationKind+" of "+manager.ConfigurationAPIVersion+". Flags win over it.")
@@ -20,15 +22,39 @@ func configure(flags *flag.FlagSet, arguments []string) (*manager.Configuration,
 	if flags.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q: the manager takes flags alone", flags.Arg(0))
 	}
-	if *file == "" {
-		return configuration, nil
+	if *file != "" {
+		read, err := manager.ReadConfiguration(*file)
+		if err != nil {
+			return nil, err
+		}
+		*configuration = *read
+		if err := flags.Parse(arguments); err != nil {
+			return nil, err
+		}
 	}
-	read, err := manager.ReadConfiguration(*file)
-	if err != nil {
-		return nil, err
+	return configuration, check(configuration, flags, *file)
+}
+
+// fields are what flags set, by their names.
+var fields = map[string]string{
+	"metrics-bind-address": "metrics.bindAddress", "health-probe-bind-address": "health.bindAddress", "pprof-bind-address": "profiling.bindAddress",
+	"webhook-host": "webhook.host", "webhook-port": "webhook.port", "webhook-cert-dir": "webhook.certDir", "webhook-cert-copy": "webhook.copyCert",
+	"leader-elect": "leaderElection.enabled", "label-alias": "labelAliases", "workers": "workers",
+}
+
+// check says all that cannot work, each with where it was said: by a flag, in the file, or by default.
+func check(configuration *manager.Configuration, flags *flag.FlagSet, file string) error {
+	said := map[string]string{}
+	flags.Visit(func(f *flag.Flag) { said[fields[f.Name]] = "flag --" + f.Name })
+	elsewhere := "default"
+	if file != "" {
+		elsewhere = "configuration " + file
 	}
-	*configuration = *read
-	return configuration, flags.Parse(arguments)
+	var errs []error
+	for _, fault := range configuration.Faults() {
+		errs = append(errs, fmt.Errorf("%s: %w", cmp.Or(said[fault.Field], elsewhere), fault))
+	}
+	return errors.Join(errs...)
 }
 
 // bind makes flags of the fields that one run may want otherwise.

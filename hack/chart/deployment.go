@@ -14,7 +14,7 @@ var pod = []string{"spec", "template", "spec"}
 var places = []place{
 	{path: []string{"spec", "replicas"}, value: ".Values.replicas", form: number},
 	{path: []string{"spec", "template", "metadata", "annotations"}, form: block,
-		value: `merge (dict "kubectl.kubernetes.io/default-container" "manager") .Values.podAnnotations`},
+		value: `merge (dict "kubectl.kubernetes.io/default-container" "manager") (.Values.podAnnotations | default dict)`},
 	{path: append(pod, "imagePullSecrets"), value: ".Values.imagePullSecrets", form: block, optional: true},
 	{path: append(pod, "priorityClassName"), value: ".Values.priorityClassName", optional: true},
 	{path: append(pod, "nodeSelector"), value: ".Values.nodeSelector", form: block, optional: true},

@@ -65,7 +65,8 @@ func dashboardsPlaces(object map[string]any) []place {
 // labels are an object's own, which stay, and those of a value.
 func labels(object map[string]any, value string) place {
 	metadata, _ := object["metadata"].(map[string]any)
-	return place{path: []string{"metadata", "labels"}, value: fmt.Sprintf("merge (%s) %s.labels", constant(metadata["labels"]), value), form: block}
+	return place{path: []string{"metadata", "labels"}, form: block,
+		value: fmt.Sprintf("merge (%s) (%s.labels | default dict)", constant(metadata["labels"]), value)}
 }
 
 // label is a label of an object.

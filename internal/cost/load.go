@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -13,6 +12,7 @@ import (
 	yamlv3 "go.yaml.in/yaml/v3"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/lazyregexp"
 )
 
 // maxFile is more than any list of prices has.
@@ -22,14 +22,14 @@ const maxFile = 1 << 20
 const defaultType = "default"
 
 // plainAmount are those that are read: an exponent could be of any size.
-var plainAmount = regexp.MustCompile(`^-?[0-9]{1,12}(\.[0-9]{1,20})?$`)
+var plainAmount = lazyregexp.New(`^-?[0-9]{1,12}(\.[0-9]{1,20})?$`)
 
 // amount is a decimal of a file. It is taken from its text, so that no float comes between.
 type amount struct{ decimal.Decimal }
 
 // UnmarshalYAML reads one.
 func (a *amount) UnmarshalYAML(node *yamlv3.Node) error {
-	if node.Kind != yamlv3.ScalarNode || !plainAmount.MatchString(node.Value) {
+	if node.Kind != yamlv3.ScalarNode || !plainAmount().MatchString(node.Value) {
 		return fmt.Errorf("line %d: %q must be a decimal number without an exponent, such as \"0.031611\"", node.Line, node.Value)
 	}
 	var err error
@@ -175,11 +175,11 @@ func (f *fileTerms) terms(at string) (Terms, error) {
 }
 
 // unknownField is how the YAML library says that a file has a field which the type has not.
-var unknownField = regexp.MustCompile(`field (\S+) not found in type \S+`)
+var unknownField = lazyregexp.New(`field (\S+) not found in type \S+`)
 
 // readable words an error of the YAML library for people.
 func readable(err error) string {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
 	text = strings.ReplaceAll(strings.TrimPrefix(text, "unmarshal errors:\n  "), "\n  ", "; ")
-	return unknownField.ReplaceAllString(text, "$1 is no field of it (docs/costs.md has the fields)")
+	return unknownField().ReplaceAllString(text, "$1 is no field of it (docs/costs.md has the fields)")
 }

@@ -2,13 +2,14 @@ package delivery
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/towpath-dev/towpath/internal/lazyregexp"
 )
 
 const (
@@ -162,7 +163,7 @@ func complaint(o *unstructured.Unstructured, commit string, delivered time.Time)
 	between := phase == "Running" && !moment(o, "status", "operationState", "finishedAt").IsZero() // two tries
 	failed := phase == "Failed" || phase == "Error" || between
 	if failed && (text(o, "status", "operationState", "syncResult", "revision") == commit || !moment(o, "status", "operationState", "startedAt").Before(delivered)) {
-		message := counted.ReplaceAllString(text(o, "status", "operationState", "message"), "")
+		message := counted().ReplaceAllString(text(o, "status", "operationState", "message"), "")
 		if message == "" {
 			message = "the operation ended as " + phase
 		}
@@ -197,4 +198,4 @@ func particulars(o *unstructured.Unstructured, message string) string {
 }
 
 // counted is what Argo CD appends to a failure while it tries again: it says nothing of the failure, and would change from try to try.
-var counted = regexp.MustCompile(`(\. Retrying attempt #\d+ at [0-9:]+[AP]M\.| \(retried \d+ times\)\.)$`)
+var counted = lazyregexp.New(`(\. Retrying attempt #\d+ at [0-9:]+[AP]M\.| \(retried \d+ times\)\.)$`)

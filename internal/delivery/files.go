@@ -8,12 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
+
+	"github.com/towpath-dev/towpath/internal/lazyregexp"
 )
 
 const (
@@ -32,10 +33,10 @@ type File struct {
 }
 
 var (
-	plainKind = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{0,62}$`)
-	lowerName = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
+	plainKind = lazyregexp.New(`^[A-Za-z][A-Za-z0-9]{0,62}$`)
+	lowerName = lazyregexp.New(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
 	// fileName is what Files gives, and all that a marker may list.
-	fileName = regexp.MustCompile(`^[a-z][a-z0-9]*[a-z0-9._-]*\.yaml$`)
+	fileName = lazyregexp.New(`^[a-z][a-z0-9]*[a-z0-9._-]*\.yaml$`)
 )
 
 // Files are the objects of a Release, one a file, sorted by name. A name is <kind>-<name>.yaml; where two objects would have the
@@ -55,7 +56,7 @@ func Files(objects []*unstructured.Unstructured) ([]File, error) {
 		if gvk.Kind == "Secret" && gvk.Group == "" {
 			return nil, fmt.Errorf("the Secret %.253q must not be committed: refer to one that stands in the workload namespace, by secretEnv", o.GetName())
 		}
-		if !plainKind.MatchString(gvk.Kind) || o.GetName() == "" {
+		if !plainKind().MatchString(gvk.Kind) || o.GetName() == "" {
 			return nil, fmt.Errorf("an object with the kind %.80q and the name %.80q cannot be written to a file: both must be set", gvk.Kind, o.GetName())
 		}
 		data, err := canonical(o)
@@ -84,7 +85,7 @@ func nameOf(o *unstructured.Unstructured, withGroup bool) string {
 }
 
 func plain(name string) string {
-	if len(name) <= maxName && lowerName.MatchString(name) {
+	if len(name) <= maxName && lowerName().MatchString(name) {
 		return name
 	}
 	kept := strings.Map(func(r rune) rune {

@@ -3,9 +3,10 @@ package delivery
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/towpath-dev/towpath/internal/lazyregexp"
 )
 
 // DefaultLayout gives each Component in each Environment of each team a directory of its own.
@@ -39,9 +40,9 @@ var (
 	}
 	// plainName leaves out all that a shell, a file system or Git gives a meaning: it begins with no dot (.git, .github, ..) and
 	// no hyphen (an option), ends with no dot (which Windows drops), and has no tilde (GIT~1), space, colon or backslash.
-	plainName   = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_-])?$`)
-	plainText   = regexp.MustCompile(`^[A-Za-z0-9._-]*$`)
-	placeholder = regexp.MustCompile(`\{([^{}]*)\}`)
+	plainName   = lazyregexp.New(`^[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_-])?$`)
+	plainText   = lazyregexp.New(`^[A-Za-z0-9._-]*$`)
+	placeholder = lazyregexp.New(`\{([^{}]*)\}`)
 )
 
 // ParseLayout reads a pattern such as {team}/{environment}/{component}. Its variables are team, component, environment,
@@ -60,7 +61,7 @@ func ParseLayout(pattern string) (Layout, error) {
 	layout, used := Layout{pattern: pattern}, map[string]bool{}
 	for name := range strings.SplitSeq(pattern, "/") {
 		s := segment{before: name}
-		if found := placeholder.FindAllStringSubmatchIndex(name, -1); len(found) > 1 {
+		if found := placeholder().FindAllStringSubmatchIndex(name, -1); len(found) > 1 {
 			return Layout{}, refuse("has more than one variable in %q: put a slash between them, or a-b and c would meet a and b-c", name)
 		} else if len(found) == 1 {
 			at := found[0]
@@ -70,7 +71,7 @@ func ParseLayout(pattern string) (Layout, error) {
 			}
 			used[s.variable] = true
 		}
-		if !plainText.MatchString(s.before+s.after) || !plainName.MatchString(s.name("x")) {
+		if !plainText().MatchString(s.before+s.after) || !plainName().MatchString(s.name("x")) {
 			return Layout{}, refuse("has %q between two slashes: only letters, digits, hyphens, underscores and dots may stand there, "+
 				"with no dot or hyphen first and no dot last", name)
 		}
@@ -109,13 +110,13 @@ func (l Layout) Directory(t Target) (string, error) {
 		if s.variable != "" {
 			value = variables[s.variable](t)
 			// The value alone must be a name too: x. before .git would pass otherwise, and so would nothing.
-			if !plainName.MatchString(value) {
+			if !plainName().MatchString(value) {
 				return "", fmt.Errorf("the %s of %s is %.80q, which cannot stand in the layout %s: it must be letters, digits, hyphens, "+
 					"underscores and dots, with no dot or hyphen first and no dot last", s.variable, t, value, l.pattern)
 			}
 		}
 		name := s.name(value)
-		if !plainName.MatchString(name) || len(name) > maxSegment {
+		if !plainName().MatchString(name) || len(name) > maxSegment {
 			return "", fmt.Errorf("the layout %s of %s gives the name %.80q, which must have at most %d characters", l.pattern, t, name, maxSegment)
 		}
 		names = append(names, name)

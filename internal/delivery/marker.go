@@ -84,7 +84,7 @@ func ParseMarker(data []byte) (Marker, error) {
 		return Marker{}, fmt.Errorf("it lists more than %d files", maxFiles)
 	}
 	for _, name := range d.Files {
-		if len(name) > 2*maxSegment || !fileName.MatchString(name) {
+		if len(name) > 2*maxSegment || !fileName().MatchString(name) {
 			return Marker{}, fmt.Errorf("it lists %.80q, which is no name of a file that Towpath writes", name)
 		}
 	}

@@ -2,7 +2,6 @@ package diagnosis
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -10,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/lazyregexp"
 )
 
 const (
@@ -93,19 +93,19 @@ func loops(pod *corev1.Pod, status *corev1.ContainerStatus, ended *corev1.Contai
 
 // noSecret and noKey are messages of pkg/kubelet/kubelet_pods.go of Kubernetes.
 var (
-	noSecret = regexp.MustCompile(`^secret "([^"]+)" not found$`)
-	noKey    = regexp.MustCompile(`^couldn't find key (\S+) in Secret [^/]+/(\S+)$`)
+	noSecret = lazyregexp.New(`^secret "([^"]+)" not found$`)
+	noKey    = lazyregexp.New(`^couldn't find key (\S+) in Secret [^/]+/(\S+)$`)
 )
 
 // misconfigured says what a container's environment lacks.
 func misconfigured(pod *corev1.Pod, container, message string) *Cause {
 	cause := &Cause{Reason: platformv1alpha1.ReasonConfigurationMissing, depth: depthConfiguration}
-	if found := noSecret.FindStringSubmatch(message); found != nil {
+	if found := noSecret().FindStringSubmatch(message); found != nil {
 		cause.Message = fmt.Sprintf("Secret %s does not exist in namespace %s", found[1], pod.Namespace)
 		cause.Next = "Make it: " + createSecret(pod, found[1])
 		return cause
 	}
-	if found := noKey.FindStringSubmatch(message); found != nil {
+	if found := noKey().FindStringSubmatch(message); found != nil {
 		cause.Message = fmt.Sprintf("Secret %s in namespace %s has no key %s", found[2], pod.Namespace, found[1])
 		cause.Next = fmt.Sprintf(`Add it: kubectl -n %s patch secret %s --type merge -p '{"stringData":{%q:"…"}}'`, pod.Namespace, found[2], found[1])
 		return cause

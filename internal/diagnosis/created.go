@@ -2,26 +2,26 @@ package diagnosis
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/lazyregexp"
 )
 
 // What the API server says when it refuses an object: the quota plugin, pod security admission, webhooks of others, admission
 // policies, LimitRanges, the admission of priorities and runtimes, and its authorizer.
 var (
-	quotaExceeded = regexp.MustCompile(`exceeded quota: ([^,]+), requested: (.+), used: (.+), limited: (.+)$`)
-	podSecurity   = regexp.MustCompile(`violates PodSecurity "([^"]+)": (.+)$`)
-	webhookDenied = regexp.MustCompile(`admission webhook "([^"]+)" denied the request(?:: (.+)| without explanation)?$`)
-	webhookFailed = regexp.MustCompile(`failed calling webhook "([^"]+)"`)
-	policyDenied  = regexp.MustCompile(`ValidatingAdmissionPolicy '([^']+)' with binding '[^']+' denied request: (.+)$`)
-	limitRange    = regexp.MustCompile(`is forbidden: \[?((?:maximum|minimum) .+ per (?:Container|Pod|PersistentVolumeClaim) is .+)$`)
-	quotaUnset    = regexp.MustCompile(`failed quota: ([^:]+): must specify (.+)$`)
-	noPriority    = regexp.MustCompile(`no PriorityClass with name (\S+) was found`)
-	noRuntime     = regexp.MustCompile(`RuntimeClass "([^"]+)" not found`)
-	noRight       = regexp.MustCompile(`is forbidden: User "([^"]+)" cannot (\S+) resource "([^"]+)"`)
-	noAccount     = regexp.MustCompile(`error looking up service account [^/]+/([^:]+): serviceaccount "[^"]+" not found`)
+	quotaExceeded = lazyregexp.New(`exceeded quota: ([^,]+), requested: (.+), used: (.+), limited: (.+)$`)
+	podSecurity   = lazyregexp.New(`violates PodSecurity "([^"]+)": (.+)$`)
+	webhookDenied = lazyregexp.New(`admission webhook "([^"]+)" denied the request(?:: (.+)| without explanation)?$`)
+	webhookFailed = lazyregexp.New(`failed calling webhook "([^"]+)"`)
+	policyDenied  = lazyregexp.New(`ValidatingAdmissionPolicy '([^']+)' with binding '[^']+' denied request: (.+)$`)
+	limitRange    = lazyregexp.New(`is forbidden: \[?((?:maximum|minimum) .+ per (?:Container|Pod|PersistentVolumeClaim) is .+)$`)
+	quotaUnset    = lazyregexp.New(`failed quota: ([^:]+): must specify (.+)$`)
+	noPriority    = lazyregexp.New(`no PriorityClass with name (\S+) was found`)
+	noRuntime     = lazyregexp.New(`RuntimeClass "([^"]+)" not found`)
+	noRight       = lazyregexp.New(`is forbidden: User "([^"]+)" cannot (\S+) resource "([^"]+)"`)
+	noAccount     = lazyregexp.New(`error looking up service account [^/]+/([^:]+): serviceaccount "[^"]+" not found`)
 )
 
 // notCreated says why the API server refuses the pods of a workload.
@@ -39,52 +39,52 @@ func Refusal(namespace, what, message string) *Cause {
 	message = strings.TrimSpace(strings.Join(strings.Fields(message), " "))
 	refused := &Cause{Reason: platformv1alpha1.ReasonPodsRefused}
 	switch {
-	case quotaExceeded.MatchString(message):
-		found := quotaExceeded.FindStringSubmatch(message)
+	case quotaExceeded().MatchString(message):
+		found := quotaExceeded().FindStringSubmatch(message)
 		return &Cause{
 			Reason:  platformv1alpha1.ReasonQuotaExceeded,
 			Message: fmt.Sprintf("Quota %s of namespace %s is used up: %s", found[1], namespace, shortage(found[2], found[3], found[4])),
 			Next:    "Run less of it, or have the quota raised: by spec.quota of the Environment where that is lower, else by the platform team in its class",
 		}
-	case podSecurity.MatchString(message):
-		found := podSecurity.FindStringSubmatch(message)
+	case podSecurity().MatchString(message):
+		found := podSecurity().FindStringSubmatch(message)
 		refused.Final = true
 		refused.Message = fmt.Sprintf("Namespace %s refuses %s by pod security %q: %s", namespace, what, found[1], found[2])
 		refused.Next = "Have the golden path meet that level, or choose a class with another one"
-	case webhookDenied.MatchString(message):
-		found := webhookDenied.FindStringSubmatch(message)
+	case webhookDenied().MatchString(message):
+		found := webhookDenied().FindStringSubmatch(message)
 		refused.Final = true
 		refused.Message = fmt.Sprintf("Webhook %s, which is not Towpath's, refuses %s: %s", found[1], what, orNothing(found[2]))
 		refused.Next = "Do what it asks for; this may be for the platform team"
-	case webhookFailed.MatchString(message):
-		found := webhookFailed.FindStringSubmatch(message)
+	case webhookFailed().MatchString(message):
+		found := webhookFailed().FindStringSubmatch(message)
 		refused.Message = fmt.Sprintf("Webhook %s, which is not Towpath's, must be asked about %s, and does not answer", found[1], strings.TrimPrefix(what, "the "))
 		refused.Next = "This is for the platform team: kubectl get mutatingwebhookconfigurations,validatingwebhookconfigurations"
-	case policyDenied.MatchString(message):
-		found := policyDenied.FindStringSubmatch(message)
+	case policyDenied().MatchString(message):
+		found := policyDenied().FindStringSubmatch(message)
 		refused.Final = true
 		refused.Message = fmt.Sprintf("Admission policy %s refuses %s: %s", found[1], what, found[2])
 		refused.Next = "Do what it asks for; this may be for the platform team"
-	case limitRange.MatchString(message):
+	case limitRange().MatchString(message):
 		refused.Final = true
-		refused.Message = fmt.Sprintf("A LimitRange of namespace %s refuses %s: %s", namespace, what, strings.TrimRight(limitRange.FindStringSubmatch(message)[1], "]"))
+		refused.Message = fmt.Sprintf("A LimitRange of namespace %s refuses %s: %s", namespace, what, strings.TrimRight(limitRange().FindStringSubmatch(message)[1], "]"))
 		refused.Next = "Ask for an amount within these bounds by parameters of the golden path"
-	case quotaUnset.MatchString(message):
-		found := quotaUnset.FindStringSubmatch(message)
+	case quotaUnset().MatchString(message):
+		found := quotaUnset().FindStringSubmatch(message)
 		refused.Final = true
 		refused.Message = fmt.Sprintf("Quota %s of namespace %s refuses %s, which do not say how much they need: %s is missing", found[1], namespace, what, found[2])
 		refused.Next = "Set these by parameters of the golden path, or have it set them"
-	case noPriority.MatchString(message):
-		refused.Message = fmt.Sprintf("PriorityClass %s, which %s ask for, does not exist", noPriority.FindStringSubmatch(message)[1], what)
+	case noPriority().MatchString(message):
+		refused.Message = fmt.Sprintf("PriorityClass %s, which %s ask for, does not exist", noPriority().FindStringSubmatch(message)[1], what)
 		refused.Next = "Name one of kubectl get priorityclasses, or have the platform team make it"
-	case noRuntime.MatchString(message):
-		refused.Message = fmt.Sprintf("RuntimeClass %s, which %s ask for, does not exist", noRuntime.FindStringSubmatch(message)[1], what)
+	case noRuntime().MatchString(message):
+		refused.Message = fmt.Sprintf("RuntimeClass %s, which %s ask for, does not exist", noRuntime().FindStringSubmatch(message)[1], what)
 		refused.Next = "Name one of kubectl get runtimeclasses, or have the platform team make it"
-	case noAccount.MatchString(message):
-		refused.Message = fmt.Sprintf("ServiceAccount %s does not exist in namespace %s", noAccount.FindStringSubmatch(message)[1], namespace)
+	case noAccount().MatchString(message):
+		refused.Message = fmt.Sprintf("ServiceAccount %s does not exist in namespace %s", noAccount().FindStringSubmatch(message)[1], namespace)
 		refused.Next = "Wait for it, or have the golden path make it"
-	case noRight.MatchString(message):
-		found := noRight.FindStringSubmatch(message)
+	case noRight().MatchString(message):
+		found := noRight().FindStringSubmatch(message)
 		refused.Message = fmt.Sprintf("User %s may not %s %s in namespace %s, so that %s cannot be made", found[1], found[2], found[3], namespace, what)
 		refused.Next = fmt.Sprintf("Wait a moment where the Environment is new, else this is for the platform team: kubectl -n %s get rolebindings", namespace)
 	default:

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/lazyregexp"
 )
 
 // pullError is one kind of answer to a pull.
@@ -99,11 +100,11 @@ func recognize(said string) *pullError {
 
 // addresses are URLs, in four parts: the second is a password, and the fourth may be one: registries redirect to
 // addresses that are signed.
-var addresses = regexp.MustCompile(`(https?://)([^\s"'/@]*@)?([^\s"'?]*[^\s"'?:,.])(\?[^\s"']*[^\s"':,.])?`)
+var addresses = lazyregexp.New(`(https?://)([^\s"'/@]*@)?([^\s"'?]*[^\s"'?:,.])(\?[^\s"']*[^\s"':,.])?`)
 
 // answer is what was said to a pull, without names and addresses that must not decide what it means.
 func answer(image string, waiting *corev1.ContainerStateWaiting) string {
-	said := addresses.ReplaceAllString(waiting.Message, "")
+	said := addresses().ReplaceAllString(waiting.Message, "")
 	path, tag := parts(image)
 	for _, name := range []string{image, path, tag} {
 		if name != "" {
@@ -147,7 +148,7 @@ func imageMissing(pod *corev1.Pod, status *corev1.ContainerStatus, waiting *core
 		return cause
 	}
 	cause.Message = fmt.Sprintf("Image %s cannot be pulled", image)
-	if said := lastPart(addresses.ReplaceAllString(waiting.Message, "$1$3")); said != "" && !strings.HasPrefix(said, "Back-off pulling image") {
+	if said := lastPart(addresses().ReplaceAllString(waiting.Message, "$1$3")); said != "" && !strings.HasPrefix(said, "Back-off pulling image") {
 		cause.Message += ": " + said
 	}
 	cause.Next = fmt.Sprintf("See what the node says: kubectl -n %s describe pod %s", pod.Namespace, pod.Name)

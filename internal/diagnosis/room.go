@@ -2,7 +2,6 @@ package diagnosis
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -11,6 +10,7 @@ import (
 	resourcehelper "k8s.io/component-helpers/resource"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/lazyregexp"
 )
 
 // unscheduled says why no node takes a pod.
@@ -88,7 +88,7 @@ func unmounted(pod *corev1.Pod, events []corev1.Event) *Cause {
 	if message == "" {
 		return nil
 	}
-	if found := noVolumeSource.FindStringSubmatch(message); found != nil {
+	if found := noVolumeSource().FindStringSubmatch(message); found != nil {
 		kind := map[string]string{"secret": "Secret", "configmap": "ConfigMap"}[found[1]]
 		cause := &Cause{
 			Reason: platformv1alpha1.ReasonConfigurationMissing, depth: depthConfiguration,
@@ -105,7 +105,7 @@ func unmounted(pod *corev1.Pod, events []corev1.Event) *Cause {
 }
 
 // noVolumeSource is how pkg/volume/{secret,configmap} of Kubernetes end.
-var noVolumeSource = regexp.MustCompile(`(secret|configmap) "([^"]+)" not found$`)
+var noVolumeSource = lazyregexp.New(`(secret|configmap) "([^"]+)" not found$`)
 
 // unhealthy says which probe does not pass.
 func unhealthy(pod *corev1.Pod, events []corev1.Event) *Cause {
@@ -163,7 +163,7 @@ func describe(probe *corev1.Probe) string {
 
 // What the kubelet says of a probe that a process has no say in: of HTTP and gRPC the status, and of connections how they
 // end. What else an event has may be what a command printed, or what a server sent.
-var probeWords = regexp.MustCompile(`HTTP probe failed with statuscode: \d+$|service unhealthy \(responded with "[A-Z_]+"\)$|failed to connect service\b|` +
+var probeWords = lazyregexp.New(`HTTP probe failed with statuscode: \d+$|service unhealthy \(responded with "[A-Z_]+"\)$|failed to connect service\b|` +
 	`connection refused$|connection reset by peer$|no such host$|i/o timeout$|context deadline exceeded\b|\bEOF$|server gave HTTP response to HTTPS client$`)
 
 // probeSays is the newest that the kubelet says of a probe of a container, empty for nothing that can be passed on.
@@ -175,5 +175,5 @@ func probeSays(container, kind string, probe *corev1.Probe, events []corev1.Even
 		at := e.InvolvedObject.FieldPath
 		return !strings.HasPrefix(strings.ToLower(e.Message), kind+" probe failed: ") || at != "" && at != "spec.containers{"+container+"}"
 	})
-	return probeWords.FindString(strings.TrimSpace(newest(events, "Unhealthy")))
+	return probeWords().FindString(strings.TrimSpace(newest(events, "Unhealthy")))
 }

@@ -3,7 +3,6 @@ package expr
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -12,6 +11,8 @@ import (
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/types"
 	apiservercel "k8s.io/apiserver/pkg/cel"
+
+	"github.com/towpath-dev/towpath/internal/lazyregexp"
 )
 
 // names are the identifiers, functions and field paths in an expression as written.
@@ -38,9 +39,9 @@ func namesOf(a *ast.AST) names {
 }
 
 var (
-	undeclared     = regexp.MustCompile(`^undeclared reference to '([^']*)' \(in container ''\)$`)
-	undefinedField = regexp.MustCompile(`^undefined field '([^']*)'$`)
-	noOverload     = regexp.MustCompile(`^found no matching overload for '([^']*)' applied to '(.*)'$`)
+	undeclared     = lazyregexp.New(`^undeclared reference to '([^']*)' \(in container ''\)$`)
+	undefinedField = lazyregexp.New(`^undefined field '([^']*)'$`)
+	noOverload     = lazyregexp.New(`^found no matching overload for '([^']*)' applied to '(.*)'$`)
 )
 
 // explain turns the findings of the type check into sentences that say what to do.
@@ -68,24 +69,24 @@ func at(place common.Location) string {
 
 func (e *Env) explainOne(issue *cel.Error, used names) string {
 	message := oneLine(issue.Message)
-	if found := undeclared.FindStringSubmatch(message); found != nil {
+	if found := undeclared().FindStringSubmatch(message); found != nil {
 		if used.functions[found[1]] && !used.idents[found[1]] {
 			return fmt.Sprintf("there is no function %s: use one of CEL's or Kubernetes' functions", found[1])
 		}
 		return e.unknownVariable(found[1], used)
 	}
-	if found := undefinedField.FindStringSubmatch(message); found != nil {
+	if found := undefinedField().FindStringSubmatch(message); found != nil {
 		return e.unknownField(found[1], used.selects[issue.ExprID])
 	}
-	if found := noOverload.FindStringSubmatch(message); found != nil {
-		return fmt.Sprintf("%s does not work on %s: convert the operands to types that fit", operator(found[1]), objectTypes.ReplaceAllString(found[2], "object"))
+	if found := noOverload().FindStringSubmatch(message); found != nil {
+		return fmt.Sprintf("%s does not work on %s: convert the operands to types that fit", operator(found[1]), objectTypes().ReplaceAllString(found[2], "object"))
 	}
-	return objectTypes.ReplaceAllString(message, "object")
+	return objectTypes().ReplaceAllString(message, "object")
 }
 
 // objectTypes are the names of object types, which begin with a character that no name in an
 // expression can have. They would say nothing to the reader.
-var objectTypes = regexp.MustCompile(`@[a-zA-Z][a-zA-Z0-9_.@]*`)
+var objectTypes = lazyregexp.New(`@[a-zA-Z][a-zA-Z0-9_.@]*`)
 
 func (e *Env) unknownVariable(name string, used names) string {
 	var members []string

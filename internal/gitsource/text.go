@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/towpath-dev/towpath/internal/lazyregexp"
 )
 
 // merged are the ways in which forges write the number of a pull request into the message of a commit that merges it.
@@ -14,7 +16,7 @@ var merged = []*regexp.Regexp{
 }
 
 // numbered finds GitLab's, which stands in a line of its own.
-var numbered = regexp.MustCompile(`(?m)^See merge request [^\s!]*!([1-9][0-9]{0,9})$`)
+var numbered = lazyregexp.New(`(?m)^See merge request [^\s!]*!([1-9][0-9]{0,9})$`)
 
 // pullRequest is the number that a message says; 0 for none. Whoever committed wrote it.
 func pullRequest(message string) int64 {
@@ -24,7 +26,7 @@ func pullRequest(message string) int64 {
 			return number(m[1])
 		}
 	}
-	if m := numbered.FindStringSubmatch(message); m != nil {
+	if m := numbered().FindStringSubmatch(message); m != nil {
 		return number(m[1])
 	}
 	return 0

@@ -4,17 +4,18 @@ package giturl
 import (
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
+
+	"github.com/towpath-dev/towpath/internal/lazyregexp"
 )
 
 var (
 	// plainHost begins with no hyphen, which ssh would take for an option.
-	plainHost = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?$`)
+	plainHost = lazyregexp.New(`^([A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?$`)
 	// plainPath leaves out what the shell at the far end of SSH, or a server, could take for something else, and what clients resolve
 	// before they ask: which repository it is, and so whether credentials are for it, can be told by how it begins.
-	plainPath = regexp.MustCompile(`^(/[A-Za-z0-9_~@+][A-Za-z0-9._~@+-]*)+/?$`)
-	plainUser = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$`)
+	plainPath = lazyregexp.New(`^(/[A-Za-z0-9_~@+][A-Za-z0-9._~@+-]*)+/?$`)
+	plainUser = lazyregexp.New(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$`)
 )
 
 const maxPath = 1024
@@ -33,14 +34,14 @@ func Parse(raw string, plainHTTP bool) (*url.URL, error) {
 		return nil, fmt.Errorf("must begin with https:// or ssh://")
 	}
 	if u.User != nil {
-		if _, has := u.User.Password(); has || u.Scheme != "ssh" || !plainUser.MatchString(u.User.Username()) {
+		if _, has := u.User.Password(); has || u.Scheme != "ssh" || !plainUser().MatchString(u.User.Username()) {
 			return nil, fmt.Errorf("must have no password, and a user with ssh:// alone: credentials stand in the Secret of spec.source.secretRef")
 		}
 	}
-	if strings.ContainsAny(raw, "%?#") || !plainPath.MatchString(u.Path) || len(u.Path) > maxPath {
+	if strings.ContainsAny(raw, "%?#") || !plainPath().MatchString(u.Path) || len(u.Path) > maxPath {
 		return nil, fmt.Errorf("must have a path of letters, digits and ._~@+-, of which no part begins with a dot or a hyphen, no %%, and neither ? nor #")
 	}
-	if !plainHost.MatchString(u.Host) {
+	if !plainHost().MatchString(u.Host) {
 		return nil, fmt.Errorf("must name a host of letters, digits, dots and hyphens that begins with a letter or a digit")
 	}
 	return u, nil

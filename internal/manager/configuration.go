@@ -223,8 +223,7 @@ func DefaultConfiguration() *Configuration {
 	}
 }
 
-// ReadConfiguration reads a file. Its values are checked when a manager is made of them (Validate), since
-// flags may still change them.
+// ReadConfiguration reads a file. Its values are not checked yet (Faults), since flags may still change them.
 func ReadConfiguration(path string) (*Configuration, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -288,8 +287,17 @@ func oneDocument(data []byte) error {
 	}
 }
 
-// Validate returns every value that cannot work, with its field.
+// Validate returns every value that cannot work, with its field, as one error.
 func (c *Configuration) Validate() error {
+	if err := c.Faults().ToAggregate(); err != nil {
+		return fmt.Errorf("the manager's configuration is invalid: %w", err)
+	}
+	return nil
+}
+
+// Faults are all values that cannot work, each with its field. What the files hold that are read once, at the start, belongs to it:
+// it is to be known before anything is asked of the API server.
+func (c *Configuration) Faults() field.ErrorList {
 	errs := c.validateServers()
 	election := field.NewPath("leaderElection")
 	lease, renew, retry := c.LeaderElection.LeaseDurationSeconds, c.LeaderElection.RenewDeadlineSeconds, c.LeaderElection.RetryPeriodSeconds
@@ -320,10 +328,13 @@ func (c *Configuration) Validate() error {
 		errs = append(errs, field.Invalid(field.NewPath("delivery", "maxRepositoryMiB"), most, fmt.Sprintf("must be from 1 to %d, or absent for 64", maxRepositoryMiB)))
 	}
 	errs = append(errs, c.Pipeline.validate(field.NewPath("pipeline"))...)
-	if err := errs.ToAggregate(); err != nil {
-		return fmt.Errorf("the manager's configuration is invalid: %w", err)
+	if _, err := c.Registries.roots(); err != nil {
+		errs = append(errs, field.Invalid(field.NewPath("registries", "caFile"), c.Registries.CAFile, err.Error()))
 	}
-	return nil
+	if _, err := c.SupplyChain.root(); err != nil {
+		errs = append(errs, field.Invalid(field.NewPath("supplyChain", "trustedRootFile"), c.SupplyChain.TrustedRootFile, err.Error()))
+	}
+	return errs
 }
 
 // validateServers checks what the manager listens on.

@@ -148,12 +148,38 @@ func TestEveryWrongValueIsNamedAtOnce(t *testing.T) {
 			func(c *Configuration) { c.LabelAliases, c.Workers = map[string]string{"team": "nothing"}, 0 },
 			[]string{"labelAliases", `has no label "nothing"`, "workers: Invalid value: 0: must be from 1 to 100"},
 		},
+		"hosts": {
+			func(c *Configuration) {
+				c.Alerts.AllowedHosts, c.CostSources.AllowedHosts = []string{"am.monitoring.svc", "*.example"}, []string{"https://opencost.example"}
+			},
+			[]string{
+				`alerts.allowedHosts[1]: Invalid value: "*.example": must be a name such as am.monitoring.svc, an address such as 10.20.0.9, either with a port`,
+				`costSources.allowedHosts[0]: Invalid value: "https://opencost.example": must be a name`,
+			},
+		},
+		"files that are not there": {
+			func(c *Configuration) {
+				c.Registries.CAFile, c.SupplyChain.TrustedRootFile = "/no/ca.crt", "/no/root.json"
+			},
+			[]string{
+				`registries.caFile: Invalid value: "/no/ca.crt": must be a file that the manager may read`,
+				`supplyChain.trustedRootFile: Invalid value: "/no/root.json": must be a file that the manager may read`,
+			},
+		},
+		"files of something else": {
+			func(c *Configuration) { c.Registries.CAFile, c.SupplyChain.TrustedRootFile = "hosts.go", "hosts.go" },
+			[]string{
+				`registries.caFile: Invalid value: "hosts.go": must be a file with certificates in PEM`,
+				`supplyChain.trustedRootFile: Invalid value: "hosts.go": must be a trusted root of Sigstore`,
+			},
+		},
 		"settings of workflows": {
 			func(c *Configuration) {
-				c.Pipeline.Actions = &actions.Config{Pins: map[string]string{"actions/checkout": "v4"}, Images: map[string]string{"clone": "registry.example/git"}}
+				c.Pipeline.Actions = &actions.Config{Pins: map[string]string{"actions/checkout": "v4"}, Images: map[string]string{"clone": "registry.example/git"}, RunsOn: []string{strings.Repeat("a", 256), strings.Repeat("b", 257)}}
 			},
 			[]string{
 				`pipeline.actions: pins.actions/checkout: "v4" must be a commit of it`, `pipeline.actions: image: "" must be a container image`,
+				`pipeline.actions: runsOn: "` + strings.Repeat("b", 257) + `" must be a label of runners: letters, digits and -_., at most 256`,
 				`pipeline.actions: images: "clone" must be one of image, sbom, scan, sign, provenance`, "pipeline.actions: record.server",
 			},
 		},

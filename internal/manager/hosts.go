@@ -1,6 +1,9 @@
 package manager
 
 import (
+	"strconv"
+	"strings"
+
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/towpath-dev/towpath/internal/outbound"
@@ -16,8 +19,11 @@ func hosts(part string, allowed []string, rules func(...string) (outbound.Rules,
 	if len(allowed) > maxAllowedHosts {
 		errs = append(errs, field.TooMany(at, len(allowed), maxAllowedHosts))
 	}
-	if _, err := rules(allowed...); err != nil {
-		errs = append(errs, field.Invalid(at, allowed, err.Error()))
+	for i, entry := range allowed {
+		if _, err := rules(entry); err != nil {
+			// It begins with the entry, which Invalid says too.
+			errs = append(errs, field.Invalid(at.Index(i), entry, strings.TrimPrefix(err.Error(), strconv.Quote(entry)+" ")))
+		}
 	}
 	return errs
 }

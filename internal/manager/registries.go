@@ -2,6 +2,7 @@ package manager
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -44,18 +45,14 @@ func (c *SupplyChainConfiguration) root() (*supplychain.Root, error) {
 	}
 	file, err := os.Open(c.TrustedRootFile)
 	if err != nil {
-		return nil, fmt.Errorf("supplyChain.trustedRootFile: %w", err)
+		return nil, fmt.Errorf("must be a file that the manager may read: %w", err)
 	}
 	defer func() { _ = file.Close() }()
 	content, err := io.ReadAll(io.LimitReader(file, supplychain.MaxRoot+1))
 	if err != nil {
-		return nil, fmt.Errorf("supplyChain.trustedRootFile: %w", err)
+		return nil, fmt.Errorf("must be a file that the manager may read: %w", err)
 	}
-	read, err := supplychain.ReadRoot(content)
-	if err != nil {
-		return nil, fmt.Errorf("supplyChain.trustedRootFile: %s %w", c.TrustedRootFile, err)
-	}
-	return read, nil
+	return supplychain.ReadRoot(content)
 }
 
 // newProofs puts together what reads proofs from registries, and by what those are verified that nobody's key has signed.
@@ -65,7 +62,10 @@ func newProofs(o *Options) (*registry.Resolver, *supplychain.Root, error) {
 		return nil, nil, err
 	}
 	trusted, err := o.Configuration.SupplyChain.root()
-	return registries, trusted, err
+	if err != nil {
+		return nil, nil, fmt.Errorf("supplyChain.trustedRootFile: %w", err)
+	}
+	return registries, trusted, nil
 }
 
 // newRegistry puts together what asks registries.
@@ -75,17 +75,27 @@ func newRegistry(o *Options) (*registry.Resolver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("registries.allowedHosts: %w", err)
 	}
-	var roots *x509.CertPool
-	if c.CAFile != "" {
-		bundle, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("registries.caFile: %w", err)
-		}
-		if roots, err = outbound.Roots(bundle); err != nil {
-			return nil, fmt.Errorf("registries.caFile: %w", err)
-		}
+	roots, err := c.roots()
+	if err != nil {
+		return nil, fmt.Errorf("registries.caFile: %w", err)
 	}
 	return registry.New(registry.Options{Rules: rules, Roots: roots, CredentialsFile: c.CredentialsFile}), nil
+}
+
+// roots are the authorities that certificates of registries may come from; nil for those of the system.
+func (c *RegistriesConfiguration) roots() (*x509.CertPool, error) {
+	if c.CAFile == "" {
+		return nil, nil
+	}
+	bundle, err := os.ReadFile(c.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("must be a file that the manager may read: %w", err)
+	}
+	roots, err := outbound.Roots(bundle)
+	if err != nil {
+		return nil, errors.New("must be a file with certificates in PEM")
+	}
+	return roots, nil
 }
 
 // from is the registries that are asked for digests; nil where none is to be asked.

@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"maps"
 	"math/big"
-	"regexp"
 	"slices"
 	"time"
+
+	"github.com/towpath-dev/towpath/internal/lazyregexp"
 )
 
 // Rules are the settings of all decisions here.
@@ -50,13 +51,13 @@ const (
 	Under Level = "Under"
 )
 
-var decimal = regexp.MustCompile(`^-?[0-9]{1,30}(\.[0-9]{1,18})?$`)
+var decimal = lazyregexp.New(`^-?[0-9]{1,30}(\.[0-9]{1,18})?$`)
 
 // LevelOf compares two amounts, exactly. The margin is in percent of the threshold.
 func LevelOf(amount, threshold string, margin int64) (Level, error) {
 	var figures [2]*big.Rat
 	for i, text := range []string{amount, threshold} {
-		if !decimal.MatchString(text) {
+		if !decimal().MatchString(text) {
 			return "", fmt.Errorf("%.40q must be an amount such as 812.40", text)
 		}
 		figures[i], _ = new(big.Rat).SetString(text)

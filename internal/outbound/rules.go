@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Rules say which addresses may be reached. The zero value allows public ones alone.
@@ -42,36 +43,65 @@ func (e *RefusedError) Error() string { return e.Host + " " + e.Reason }
 func NewRules(allowed ...string) (Rules, error) {
 	var r Rules
 	for _, entry := range allowed {
-		if prefix, err := netip.ParsePrefix(entry); err == nil {
-			if prefix.Addr().Is4In6() {
-				return Rules{}, fmt.Errorf("%q must be written as a network of IPv4", entry)
-			}
-			r.networks = append(r.networks, network{prefix: prefix.Masked()})
-			continue
+		if err := r.add(entry); err != nil {
+			return Rules{}, fmt.Errorf("%q %w", entry, err)
 		}
-		host, port := entry, ""
-		if h, p, err := net.SplitHostPort(entry); err == nil {
-			host, port = h, p
-		}
-		host, err := hostOf(host)
-		if err != nil {
-			return Rules{}, fmt.Errorf("%q must be a host, host:port or a network such as 10.20.0.0/16: %w", entry, err)
-		}
-		if port != "" {
-			if err := checkPort(port); err != nil {
-				return Rules{}, fmt.Errorf("%q: %w", entry, err)
-			}
-		}
-		if addr, err := netip.ParseAddr(host); err == nil {
-			r.networks = append(r.networks, network{netip.PrefixFrom(addr, addr.BitLen()), port})
-			continue
-		}
-		if port != "" {
-			host = net.JoinHostPort(host, port)
-		}
-		r.hosts = append(r.hosts, host)
 	}
 	return r, nil
+}
+
+// entryForm is what NewRules takes.
+const entryForm = "must be a name such as am.monitoring.svc, an address such as 10.20.0.9, either with a port (am.monitoring.svc:9093), or a network such as 10.20.0.0/16"
+
+// add allows what one entry says.
+func (r *Rules) add(entry string) error {
+	if prefix, err := netip.ParsePrefix(entry); err == nil {
+		if prefix.Addr().Is4In6() {
+			return errors.New("must be written as a network of IPv4, such as 10.20.0.0/16")
+		}
+		r.networks = append(r.networks, network{prefix: prefix.Masked()})
+		return nil
+	}
+	host, port := entry, ""
+	if h, p, err := net.SplitHostPort(entry); err == nil {
+		host, port = h, p
+		if checkPort(port) != nil && !strings.Contains(entry, "/") { // else it is a URL, of which more can be said below
+			return errors.New("must have a port from 1 to 65535 after its last colon, or none")
+		}
+	}
+	host, err := hostOf(host)
+	if err != nil || strings.Contains(entry, "/") {
+		return errors.New(entryForm + instead(entry))
+	}
+	if addr, err := netip.ParseAddr(host); err == nil {
+		r.networks = append(r.networks, network{netip.PrefixFrom(addr, addr.BitLen()), port})
+		return nil
+	}
+	if port != "" {
+		host = net.JoinHostPort(host, port)
+	}
+	r.hosts = append(r.hosts, host)
+	return nil
+}
+
+// instead says what to write in place of an entry that cannot be, where that can be told.
+func instead(entry string) string {
+	switch u, err := url.Parse(entry); {
+	case strings.Contains(entry, "*"):
+		return ": there are no wildcards, so list each name, or the network that they lead to"
+	case err == nil && u.Scheme != "" && u.Hostname() != "":
+		if _, err := hostOf(u.Hostname()); err == nil {
+			return fmt.Sprintf(": write %s, without scheme, user and path", u.Host)
+		}
+	case strings.ContainsFunc(entry, unicode.IsSpace) || strings.Contains(entry, ","):
+		return ": one in each item of the list"
+	case strings.Contains(entry, "/"):
+		if host, _, _ := strings.Cut(entry, "/"); net.ParseIP(host) == nil {
+			return ": without a path"
+		}
+		return ": the number after / is how many bits the network has in common, at most 32, or 128 for IPv6"
+	}
+	return ""
 }
 
 // WithResolver returns the rules with another resolver of names.

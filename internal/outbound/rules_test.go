@@ -133,6 +133,29 @@ func TestNewRules_ThatCannotBe(t *testing.T) {
 	}
 }
 
+// Each entry that cannot be says what there may be, and where it can be told, what to write.
+func TestNewRules_SayWhatToWrite(t *testing.T) {
+	for entry, want := range map[string]string{
+		"https://am.example/x":    "network such as 10.20.0.0/16: write am.example, without scheme, user and path",
+		"http://am.example:9093":  ": write am.example:9093, without",
+		"https://127.1/":          "must be a name such as am.monitoring.svc, an address such as 10.20.0.9",
+		"*.example":               "there are no wildcards",
+		"am.example/path":         "network such as 10.20.0.0/16: without a path",
+		"10.0.0.0/33":             "the number after / is how many bits",
+		"a.example b.example":     "one in each item of the list",
+		"a.example,b.example":     "one in each item of the list",
+		"a.example:http":          "must have a port from 1 to 65535",
+		"a.example:":              "must have a port from 1 to 65535",
+		"::ffff:10.0.0.0/104":     "must be written as a network of IPv4, such as",
+		"user:pass@am.example:80": "either with a port (am.monitoring.svc:9093)",
+	} {
+		_, err := outbound.NewRules(entry)
+		if err == nil || !strings.HasPrefix(err.Error(), strconv.Quote(entry)+" must ") || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: it says %v, want %q", entry, err, want)
+		}
+	}
+}
+
 // FuzzURL looks for a spelling of an address inside that passes: what C's inet_aton takes for one is one to some resolvers.
 func FuzzURL(f *testing.F) {
 	for _, seed := range []string{

@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -13,6 +12,7 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/expr"
+	"github.com/towpath-dev/towpath/internal/lazyregexp"
 )
 
 const (
@@ -250,13 +250,13 @@ func (s *stage) steps() []string {
 }
 
 // pathPattern is what paths are made of: nothing that any shell, engine or pattern gives a meaning.
-var pathPattern = regexp.MustCompile(`^[A-Za-z0-9_.@+][-A-Za-z0-9_.@+/]*$`)
+var pathPattern = lazyregexp.New(`^[A-Za-z0-9_.@+][-A-Za-z0-9_.@+/]*$`)
 
 // paths checks that paths stay below the sources.
 func (c *compiler) paths(paths []string, at *field.Path) {
 	for i, path := range paths {
 		outside := slices.ContainsFunc(strings.Split(path, "/"), func(element string) bool { return element == "" || element == "." || element == ".." })
-		if outside || !pathPattern.MatchString(path) {
+		if outside || !pathPattern().MatchString(path) {
 			c.errs = append(c.errs, field.Invalid(at.Index(i), path, "must be a path below the sources, such as build/reports: of letters, digits and _.@+-/, relative, without . and .. and patterns"))
 		}
 	}

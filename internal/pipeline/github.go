@@ -2,10 +2,11 @@ package pipeline
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/towpath-dev/towpath/internal/lazyregexp"
 )
 
 // What GitHub Actions allows less of than the other engines. It stands here, and not with that engine, since whoever writes a template is told
@@ -16,7 +17,7 @@ const GitHubJob = 6 * time.Hour
 
 var (
 	// gitHubSecret are the names that a secret of a repository may have.
-	gitHubSecret = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	gitHubSecret = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	// hostVariables are what bash, docker and the runner itself read: a stage's value for them would not reach its container alone.
 	hostVariables = []string{"PATH", "BASH_ENV", "BASHOPTS", "SHELLOPTS", "ENV", "IFS", "HOME", "POSIXLY_CORRECT", "NODE_OPTIONS", "TMPDIR"}
 	hostPrefixes  = []string{"LD_", "GITHUB_", "RUNNER_", "ACTIONS_", "DOCKER_", "BASH_FUNC_"}
@@ -49,7 +50,7 @@ func GitHubVariables(names []string) error {
 
 // GitHubSecret says why a key of a Secret is no name of a secret of a repository.
 func GitHubSecret(key string) error {
-	if !gitHubSecret.MatchString(key) || strings.HasPrefix(strings.ToUpper(key), "GITHUB_") {
+	if !gitHubSecret().MatchString(key) || strings.HasPrefix(strings.ToUpper(key), "GITHUB_") {
 		return fmt.Errorf("%q must be the name of a secret of the repository: letters, digits and _, not beginning with a digit or GITHUB_; choose a key that is one", key)
 	}
 	return nil

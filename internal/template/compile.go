@@ -3,7 +3,6 @@ package template
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -17,6 +16,7 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/expr"
+	"github.com/towpath-dev/towpath/internal/lazyregexp"
 	"github.com/towpath-dev/towpath/internal/openapi"
 	"github.com/towpath-dev/towpath/internal/pipeline"
 )
@@ -129,8 +129,8 @@ func (c *compiler) read(at *field.Path) {
 		r := &c.spec.Resources[i]
 		path := at.Key(r.ID)
 		switch {
-		case !namePattern.MatchString(r.ID):
-			c.errs = append(c.errs, field.Invalid(path.Child("id"), r.ID, "must match "+namePattern.String()))
+		case !namePattern().MatchString(r.ID):
+			c.errs = append(c.errs, field.Invalid(path.Child("id"), r.ID, "must match "+namePattern().String()))
 			continue
 		case seen[r.ID]:
 			c.errs = append(c.errs, field.Duplicate(path.Child("id"), r.ID))
@@ -346,7 +346,7 @@ func (c *compiler) compile(at *field.Path, text string, env *expr.Env, refs map[
 			"capabilities can only be tested, as in ${\"gateway.networking.k8s.io/v1/HTTPRoute\" in capabilities}: the cluster is asked for what stands there"))
 	}
 	for _, name := range asked {
-		if !capabilityPattern.MatchString(name) {
+		if !capabilityPattern().MatchString(name) {
 			c.errs = append(c.errs, field.Invalid(at, name, "a capability must be written group/version/Kind, such as gateway.networking.k8s.io/v1/HTTPRoute"))
 		}
 	}
@@ -355,7 +355,7 @@ func (c *compiler) compile(at *field.Path, text string, env *expr.Env, refs map[
 }
 
 // capabilityPattern is what optional APIs look like; those of the core group have no group.
-var capabilityPattern = regexp.MustCompile(`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?v[0-9][a-z0-9]*/[A-Z][A-Za-z0-9]*$`)
+var capabilityPattern = lazyregexp.New(`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?v[0-9][a-z0-9]*/[A-Z][A-Za-z0-9]*$`)
 
 func isBool(t *cel.Type) bool { return t.Kind() == cel.BoolKind || t.Kind() == cel.DynKind }
 

@@ -56,8 +56,8 @@ func (c *compiler) provide(at *field.Path) {
 		o := &c.spec.Outputs[i]
 		path := at.Child("outputs").Key(o.Name)
 		switch {
-		case !namePattern.MatchString(o.Name):
-			c.errs = append(c.errs, field.Invalid(path.Child("name"), o.Name, "must match "+namePattern.String()))
+		case !namePattern().MatchString(o.Name):
+			c.errs = append(c.errs, field.Invalid(path.Child("name"), o.Name, "must match "+namePattern().String()))
 			continue
 		case seen[o.Name]:
 			c.errs = append(c.errs, field.Duplicate(path, o.Name))

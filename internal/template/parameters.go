@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,11 +25,12 @@ import (
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 	"github.com/towpath-dev/towpath/internal/expr"
+	"github.com/towpath-dev/towpath/internal/lazyregexp"
 )
 
 // namePattern is what names of parameters and ids of resources match, so that expressions can name
 // them without quotes.
-var namePattern = regexp.MustCompile(`^[a-z][a-zA-Z0-9]*$`)
+var namePattern = lazyregexp.New(`^[a-z][a-zA-Z0-9]*$`)
 
 // parameters is the compiled schema of a template's parameters.
 type parameters struct {
@@ -97,8 +97,8 @@ func checkNames(schema *apiextensions.JSONSchemaProps, at *field.Path) field.Err
 	for name := range schema.Properties {
 		property := schema.Properties[name]
 		here := at.Child("properties").Key(name)
-		if !namePattern.MatchString(name) {
-			errs = append(errs, field.Invalid(here, name, "the name of a parameter must match "+namePattern.String()))
+		if !namePattern().MatchString(name) {
+			errs = append(errs, field.Invalid(here, name, "the name of a parameter must match "+namePattern().String()))
 		}
 		if escaped, ok := apiservercel.Escape(name); ok && escaped != name {
 			errs = append(errs, field.Invalid(here, name, "is a reserved word of CEL, which expressions could not name: choose another"))
@@ -186,8 +186,8 @@ func (t *Template) ResolveParametersWithin(budget *RulesBudget, values map[strin
 }
 
 var (
-	inBody    = regexp.MustCompile(`^\S* in body (should|must|can't)`)
-	wrongType = regexp.MustCompile(`^\S* in body must be of type (\w+): "\w+"$`)
+	inBody    = lazyregexp.New(`^\S* in body (should|must|can't)`)
+	wrongType = lazyregexp.New(`^\S* in body must be of type (\w+): "\w+"$`)
 )
 
 // plain says what Kubernetes' schema validation found in the words of our own messages, and names
@@ -195,7 +195,7 @@ var (
 func plain(errs field.ErrorList, at *field.Path, values map[string]any) field.ErrorList {
 	var out field.ErrorList
 	for _, err := range errs {
-		switch found := wrongType.FindStringSubmatch(err.Detail); {
+		switch found := wrongType().FindStringSubmatch(err.Detail); {
 		case found != nil:
 			err.Type, err.Detail = field.ErrorTypeTypeInvalid, "must be of type "+found[1]
 			err.BadValue = field.OmitValueType{}
@@ -205,7 +205,7 @@ func plain(errs field.ErrorList, at *field.Path, values map[string]any) field.Er
 		case strings.HasPrefix(err.Detail, "Checked value must be of type"):
 			continue // says again what was said of the field itself
 		default:
-			err.Detail = inBody.ReplaceAllStringFunc(err.Detail, func(s string) string {
+			err.Detail = inBody().ReplaceAllStringFunc(err.Detail, func(s string) string {
 				if strings.HasSuffix(s, "can't") {
 					return "can't"
 				}

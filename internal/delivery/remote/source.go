@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/towpath-dev/towpath/internal/delivery"
+	"github.com/towpath-dev/towpath/internal/lazyregexp"
 	"github.com/towpath-dev/towpath/internal/outbound"
 )
 
@@ -85,11 +85,11 @@ func (p place) String() string { return "the repository " + p.Redacted() }
 
 var (
 	// plainPath leaves out what the shell at the far end of SSH, or a server, could take for something else.
-	plainPath = regexp.MustCompile(`^(/[A-Za-z0-9_~@+][A-Za-z0-9._~@+-]*)+/?$`)
-	plainUser = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$`)
-	scpURL    = regexp.MustCompile(`^([A-Za-z0-9_][A-Za-z0-9._-]*)@([A-Za-z0-9.-]+):/?([A-Za-z0-9._~/-]+)$`)
+	plainPath = lazyregexp.New(`^(/[A-Za-z0-9_~@+][A-Za-z0-9._~@+-]*)+/?$`)
+	plainUser = lazyregexp.New(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$`)
+	scpURL    = lazyregexp.New(`^([A-Za-z0-9_][A-Za-z0-9._-]*)@([A-Za-z0-9.-]+):/?([A-Za-z0-9._~/-]+)$`)
 	// plainBranch is stricter than Git, which allows more than is wise.
-	plainBranch = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$`)
+	plainBranch = lazyregexp.New(`^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$`)
 )
 
 // readURL checks the URL of a repository as far as it can be without asking DNS; the rest is refused as the connection is made.
@@ -97,7 +97,7 @@ func readURL(rules outbound.Rules, raw string, plainHTTP bool) (place, error) {
 	refuse := func(format string, args ...any) (place, error) {
 		return place{}, problem(ReasonAddress, "the URL of the repository %s", fmt.Sprintf(format, args...))
 	}
-	if m := scpURL.FindStringSubmatch(raw); m != nil {
+	if m := scpURL().FindStringSubmatch(raw); m != nil {
 		return refuse("must be written as ssh://%s@%s/%s", m[1], m[2], m[3])
 	}
 	u, err := url.Parse(raw)
@@ -113,11 +113,11 @@ func readURL(rules outbound.Rules, raw string, plainHTTP bool) (place, error) {
 	default:
 		return refuse("must begin with https:// or ssh://")
 	}
-	if u.RawQuery != "" || u.ForceQuery || u.RawPath != "" || !plainPath.MatchString(u.Path) || len(u.Path) > 1024 {
+	if u.RawQuery != "" || u.ForceQuery || u.RawPath != "" || !plainPath().MatchString(u.Path) || len(u.Path) > 1024 {
 		return refuse("must have a path of letters, digits and ._~@+-, of which no part begins with a dot or a hyphen, and no query")
 	}
 	if u.User != nil {
-		if _, has := u.User.Password(); has || u.Scheme != "ssh" || !plainUser.MatchString(u.User.Username()) {
+		if _, has := u.User.Password(); has || u.Scheme != "ssh" || !plainUser().MatchString(u.User.Username()) {
 			return refuse("must have no password, and a user with ssh:// alone, such as ssh://git@host/path: credentials stand apart")
 		}
 	} else if u.Scheme == "ssh" {
@@ -140,7 +140,7 @@ func readURL(rules outbound.Rules, raw string, plainHTTP bool) (place, error) {
 }
 
 func checkBranch(branch string) error {
-	if len(branch) > 200 || !plainBranch.MatchString(branch) || strings.Contains(branch, "..") || strings.HasSuffix(branch, ".") ||
+	if len(branch) > 200 || !plainBranch().MatchString(branch) || strings.Contains(branch, "..") || strings.HasSuffix(branch, ".") ||
 		strings.HasSuffix(branch, ".lock") || strings.Contains(branch, ".lock/") || strings.HasPrefix(branch, "refs/") {
 		return problem(ReasonInvalid, "the branch %.80q must be the name of one, such as main: letters, digits, hyphens, underscores, dots and slashes", branch)
 	}

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/lazyregexp"
 	"github.com/towpath-dev/towpath/internal/pipeline"
 )
 
@@ -53,11 +53,14 @@ type Record struct {
 }
 
 var (
-	pinPattern    = regexp.MustCompile(`^[0-9a-f]{40}$`)
-	actionPattern = regexp.MustCompile(`^[A-Za-z0-9][-A-Za-z0-9]*(/[-_.A-Za-z0-9]+)+$`)
-	secretPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	labelPattern  = regexp.MustCompile(`^[-_.A-Za-z0-9]{1,256}$`)
+	pinPattern    = lazyregexp.New(`^[0-9a-f]{40}$`)
+	actionPattern = lazyregexp.New(`^[A-Za-z0-9][-A-Za-z0-9]*(/[-_.A-Za-z0-9]+)+$`)
+	secretPattern = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	labelPattern  = lazyregexp.New(`^[-_.A-Za-z0-9]+$`)
 )
+
+// maxLabel is how long a label of runners may be. An expression that counts to it would be compiled to as many copies of its class.
+const maxLabel = 256
 
 // Check says all that is wrong with a configuration. where names it in the messages, such as the file that it stands in.
 func (c *Config) Check(where string) error {
@@ -66,10 +69,10 @@ func (c *Config) Check(where string) error {
 		errs = append(errs, fmt.Errorf("%s: %s: %s", where, field, fmt.Sprintf(message, args...)))
 	}
 	for _, action := range slices.Sorted(maps.Keys(c.Pins)) {
-		if !actionPattern.MatchString(action) {
+		if !actionPattern().MatchString(action) {
 			report("pins", "%q must be an action as owner/name, without @", action)
 		}
-		if !pinPattern.MatchString(c.Pins[action]) {
+		if !pinPattern().MatchString(c.Pins[action]) {
 			report("pins."+action, "%q must be a commit of it, 40 hexadecimal digits: a tag can be moved by whoever owns the action", c.Pins[action])
 		}
 	}
@@ -82,14 +85,14 @@ func (c *Config) Check(where string) error {
 		}
 	}
 	for _, label := range c.RunsOn {
-		if !labelPattern.MatchString(label) {
-			report("runsOn", "%q must be a label of runners: letters, digits and -_.", label)
+		if len(label) > maxLabel || !labelPattern().MatchString(label) {
+			report("runsOn", "%q must be a label of runners: letters, digits and -_., at most %d", label, maxLabel)
 		}
 	}
 	if !strings.HasPrefix(c.Record.Server, "https://") || strings.ContainsAny(c.Record.Server, " \t\r\n\"'") {
 		report("record.server", "%q must be the https:// address of the API server, as runners reach it", c.Record.Server)
 	}
-	if secret := c.Record.TokenSecret; secret != "" && !secretPattern.MatchString(secret) {
+	if secret := c.Record.TokenSecret; secret != "" && !secretPattern().MatchString(secret) {
 		report("record.tokenSecret", "%q must be the name of a secret of GitHub: letters, digits and _, not beginning with a digit", secret)
 	}
 	if c.Record.Audience != "" && c.Record.TokenSecret != "" {

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"path"
-	"regexp"
 	"strings"
 	"time"
 
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
+	"github.com/towpath-dev/towpath/internal/lazyregexp"
 	"github.com/towpath-dev/towpath/internal/pipeline"
 )
 
@@ -117,7 +117,7 @@ func Generate(in Input) (Files, error) {
 func (in *Input) check() error {
 	c := &in.Component
 	switch {
-	case !namePattern.MatchString(c.Name) || !namePattern.MatchString(c.Namespace):
+	case !namePattern().MatchString(c.Name) || !namePattern().MatchString(c.Namespace):
 		return fmt.Errorf("metadata.name %q and metadata.namespace %q must be DNS labels: they stand in paths of files", c.Name, c.Namespace)
 	case in.Image == "":
 		return fmt.Errorf("spec.source.image must be set: it is where the workflow pushes to")
@@ -132,8 +132,8 @@ func (in *Input) check() error {
 }
 
 var (
-	namePattern = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
-	pathPattern = regexp.MustCompile(`^[A-Za-z0-9_.@+][-A-Za-z0-9_.@+/]*$`)
+	namePattern = lazyregexp.New(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+	pathPattern = lazyregexp.New(`^[A-Za-z0-9_.@+][-A-Za-z0-9_.@+/]*$`)
 )
 
 // branchName says whether git allows a name to a branch, and GitHub takes it for what it is.
@@ -150,7 +150,7 @@ func branchName(name string) bool {
 
 // plain says whether a path stays below the directory that it is relative to, and holds nothing that shells or filters give a meaning.
 func plain(one string) bool {
-	return pathPattern.MatchString(one) && one == path.Clean(one) && one != "." && one != ".." && !strings.HasPrefix(one, "../")
+	return pathPattern().MatchString(one) && one == path.Clean(one) && one != "." && one != ".." && !strings.HasPrefix(one, "../")
 }
 
 // group puts the steps of each stage together, and finds out what comes before it. What needs a stage that is skipped needs what that does.

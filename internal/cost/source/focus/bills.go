@@ -12,12 +12,12 @@ import (
 	"maps"
 	"os"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/towpath-dev/towpath/internal/cost/source"
+	"github.com/towpath-dev/towpath/internal/lazyregexp"
 )
 
 // Location is where bills are. A folder of a volume is one; a web server or a bucket can be another. Parquet is read from its end,
@@ -167,7 +167,7 @@ func Bills(ctx context.Context, location Location, limits Limits) ([]Bill, error
 	most := limits.orDefault().Files
 	var found []File
 	for _, file := range files {
-		if billFile.MatchString(file.Path) {
+		if billFile().MatchString(file.Path) {
 			found = append(found, file)
 		}
 	}
@@ -202,4 +202,4 @@ func Bills(ctx context.Context, location Location, limits Limits) ([]Bill, error
 	return bills, nil
 }
 
-var billFile = regexp.MustCompile(`(?i)\.(csv|gz|parquet)$`)
+var billFile = lazyregexp.New(`(?i)\.(csv|gz|parquet)$`)

@@ -2,10 +2,11 @@ package focus
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/towpath-dev/towpath/internal/lazyregexp"
 )
 
 // together is within which time the files of one run are written where each of them has a UUID of its own in its name, as those of
@@ -13,11 +14,11 @@ import (
 const together = 10 * time.Minute
 
 var (
-	uuid = regexp.MustCompile(`(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
+	uuid = lazyregexp.New(`(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
 	// clock are dates with hours and minutes, perhaps seconds and parts of them: such that a T, a Z or a colon tells them from
 	// two dates and from a date with a number, or that are six numbers, or digits alone. A date alone is none: it is the period's
 	// mostly, as are two of them. Other digits match too, so that none begins within a longer number.
-	clock = regexp.MustCompile(`(?i)20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}(?:[0-9]{2}(?:[0-9]{2})?|:[0-9]{2}(?::[0-9]{2})?|[-_][0-9]{2}(?:[-_][0-9]{2})?)Z?` +
+	clock = lazyregexp.New(`(?i)20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}(?:[0-9]{2}(?:[0-9]{2})?|:[0-9]{2}(?::[0-9]{2})?|[-_][0-9]{2}(?:[-_][0-9]{2})?)Z?` +
 		`|20[0-9]{2}-[0-9]{2}-[0-9]{2}[-_ ][0-9]{2}:[0-9]{2}(?::[0-9]{2})?Z?` +
 		`|20[0-9]{2}-[0-9]{2}-[0-9]{2}[-_](?:[01][0-9]|2[0-3])[-_][0-5][0-9](?:[-_][0-5][0-9]Z?|Z)` +
 		`|20[0-9]{6}T[0-9]{4}(?:[0-9]{2}(?:[0-9]{3}|[0-9]{6})?)?Z?` +
@@ -28,7 +29,7 @@ var (
 
 // withoutRuns is a path with each identifier of a run as *.
 func withoutRuns(name string) string {
-	parts := strings.Split(uuid.ReplaceAllString(name, "*"), "/")
+	parts := strings.Split(uuid().ReplaceAllString(name, "*"), "/")
 	for i, part := range parts {
 		parts[i] = withoutTime(part)
 	}
@@ -39,7 +40,7 @@ func withoutRuns(name string) string {
 // last one is the run's.
 func withoutTime(name string) string {
 	var found [][]int
-	for _, at := range clock.FindAllStringSubmatchIndex(name, -1) {
+	for _, at := range clock().FindAllStringSubmatchIndex(name, -1) {
 		other := at[2] >= 0 || at[1] < len(name) && name[at[1]] >= '0' && name[at[1]] <= '9'
 		if !other {
 			found = append(found, at)
@@ -67,7 +68,7 @@ func latest(files []File) (kept, older []File) {
 			first = i
 		}
 		lead := files[first]
-		if i == first || uuid.ReplaceAllString(file.Path, "*") == uuid.ReplaceAllString(lead.Path, "*") && lead.ModTime.Sub(file.ModTime) <= together {
+		if i == first || uuid().ReplaceAllString(file.Path, "*") == uuid().ReplaceAllString(lead.Path, "*") && lead.ModTime.Sub(file.ModTime) <= together {
 			kept = append(kept, file)
 		} else {
 			older = append(older, file)
