@@ -160,7 +160,8 @@ type ReleaseSpec struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	Build string `json:"build,omitempty"`
-	// commits are what that Build brings which the one before did not have.
+	// commits are what the Release brings to its environment: the commits since the one that ran there, where that Build and those before it
+	// say which, else what that Build brings which the one before did not have.
 	// +optional
 	Commits *CommitRange `json:"commits,omitempty"`
 	// requestedBy is the user who asked for the version, where the Component says so.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"strconv"
 	"strings"
@@ -63,6 +64,7 @@ records without it.`,
   towpath build record checkout --commit "$CI_COMMIT_SHA" --branch "$CI_COMMIT_BRANCH" --result Failed --url "$CI_JOB_URL"`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			flags.leaveOut(std.err)
 			build, err := flags.build(args[0])
 			if err != nil {
 				return &trouble{err: err, next: cmd.CommandPath() + " --help"}
@@ -118,6 +120,18 @@ func (f *recordFlags) bind(cmd *cobra.Command) {
 		"scan": platformv1alpha1.EvidenceScan, "provenance": platformv1alpha1.EvidenceProvenance,
 	} {
 		f.evidence[kind] = set.String(name, "", "where the "+name+" of the image stands, such as an OCI artifact by its digest")
+	}
+}
+
+// noTime is what git writes of a commit whose time is none: of a year that no calendar of ours has, in a zone that is nowhere, or, where the commit
+// does not say it, what it was asked for.
+var noTime = regexp.MustCompile(`^(%cI|[0-9]{4,}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[-+][0-9]{2}:[0-9]{2})$`)
+
+// leaveOut leaves out the time of the commit where that is none. Whoever commits writes any: it must not keep the Build from being recorded.
+func (f *recordFlags) leaveOut(warnings io.Writer) {
+	if _, err := time.Parse(time.RFC3339, f.committedAt); err != nil && noTime.MatchString(f.committedAt) {
+		_, _ = fmt.Fprintf(warnings, "warning: the Build does not tell when the commit was made, so that no lead time is counted: the commit itself says %q\n", f.committedAt)
+		f.committedAt = ""
 	}
 }
 

@@ -29,6 +29,20 @@ func TestBuildRecord_ReadsItsFlags(t *testing.T) {
 	}
 }
 
+// What is recorded of a commit is as git log --format=%cI writes it, and whoever commits writes any time.
+func TestBuildRecord_LeavesOutATimeThatIsNone(t *testing.T) {
+	sha := strings.Repeat("3f", 20)
+	for _, at := range []string{"10000-01-01T00:00:00+00:00", "2023-11-11T17:43:20-75:90", "2023-11-19T02:52:20+99:99", "%cI"} {
+		got, b := recorded(t, nil, sha, "--committed-at", at)
+		if got.code != 0 || !strings.Contains(got.err, "warning: the Build does not tell when the commit was made") || b.Spec.Commit.CommittedAt != nil {
+			t.Errorf("%s: %+v %v", at, got, b.Spec.Commit.CommittedAt)
+		}
+	}
+	if got, b := recorded(t, nil, sha, "--committed-at", "1969-12-31T23:59:59+00:00"); got.code != 0 || got.err != "" || b.Spec.Commit.CommittedAt == nil {
+		t.Errorf("%+v: that it is not believed is for those who read it", got)
+	}
+}
+
 func TestBuildRecord_TakesEmptyFlagsForNone(t *testing.T) {
 	args := []string{"build", "record", "checkout", "--commit", strings.Repeat("3F", 20), "--image", "registry.example/checkout:1"}
 	for _, flag := range []string{

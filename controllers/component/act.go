@@ -336,7 +336,7 @@ func (r *Reconciler) assemble(ctx context.Context, s *scope, st *stop, ref platf
 		}
 		spec.Image, spec.Commit = component.Spec.Image, component.Spec.Commit
 		if s.build != nil {
-			spec.Build, spec.Commits = s.build.Name, s.build.Spec.Commits.DeepCopy()
+			spec.Build, spec.Commits = s.build.Name, s.undeployed(st)
 		}
 		spec.Env, spec.SecretEnv, spec.Uses, spec.RequestedBy = component.Spec.Env, component.Spec.SecretEnv, st.uses, s.requester(st)
 		spec.Requesters = st.requesters(spec.RequestedBy)

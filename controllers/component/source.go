@@ -81,6 +81,15 @@ func (s *scope) builtBy(st *stop) []string {
 	return append(users, s.build.Spec.RequestedBy)
 }
 
+// undeployed are the commits that the Build brings to an environment: those since what runs there, which others may have brought that never came so far.
+func (s *scope) undeployed(st *stop) *platformv1alpha1.CommitRange {
+	runs := ""
+	if current := st.current(); current != nil {
+		runs = sha(current.Spec.Commit)
+	}
+	return build.Undeployed(s.build, s.builds, runs)
+}
+
 // ofBuild returns the Component that a Build is of.
 func (r *Reconciler) ofBuild(_ context.Context, o client.Object) []ctrl.Request {
 	b, ok := o.(*platformv1alpha1.Build)

@@ -39,10 +39,11 @@ func (r *Receiver) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(&caller{r})
 }
 
-// Reconcile asks the repository of a Component that an event was about. When it is asked again by itself, the leader decides.
+// Reconcile asks the repository of a Component that an event was about. When it is polled, the leader decides. One that is not polled is asked
+// again here where it could not be asked, or something waits for room: nobody else knows of the event.
 func (c *caller) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	result, err := c.Reconciler.Reconcile(ctx, req)
-	if result.RequeueAfter > busy {
+	if result.RequeueAfter > busy && c.Schedule.polled(req.NamespacedName) {
 		result.RequeueAfter = 0
 	}
 	return result, err

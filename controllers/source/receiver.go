@@ -175,7 +175,7 @@ func (r *Receiver) take(w http.ResponseWriter, request *http.Request, name types
 	if err != nil {
 		return http.StatusServiceUnavailable, "the Components cannot be read now"
 	}
-	switch fresh, allowed := r.admit(name, s, sha256.Sum256(body)); {
+	switch fresh, allowed := r.admit(name, s, sha256.Sum256(append([]byte(said.Delivery+"\n"), body...))); {
 	case !fresh:
 		return http.StatusAccepted, answerAgain
 	case !allowed:

@@ -148,6 +148,14 @@ func jittered(d time.Duration) time.Duration {
 	return d + time.Duration((rand.Float64()-0.5)/5*float64(d)) //nolint:gosec // chance, not secrecy
 }
 
+// polled says whether the repository of a Component is asked by itself, and not only where somebody tells of it.
+func (s *Schedule) polled(key types.NamespacedName) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.all[key]
+	return t == nil || t.trigger != platformv1alpha1.TriggerWebhook
+}
+
 // Forget drops what is remembered of a Component.
 func (s *Schedule) Forget(key types.NamespacedName) {
 	s.mu.Lock()

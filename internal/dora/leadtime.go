@@ -23,8 +23,8 @@ func LeadTime(r *platformv1alpha1.Release) (lead time.Duration, known bool) {
 	return leadTime(r, r.Spec.Commit.CommittedAt)
 }
 
-// LongestLeadTime is the lead time of the oldest of the commits that the Build of a Release brought: the change that waited longest. It is at
-// least that of the newest, which LeadTime tells, and what commits that come in large batches cost. It is known where that is, and the Build says
+// LongestLeadTime is the lead time of the oldest of the commits that a Release brought to its environment: the change that waited longest. It is at
+// least that of the newest, which LeadTime tells, and what commits that come in large batches cost. It is known where that is, and Builds say
 // which commits are new.
 func LongestLeadTime(r *platformv1alpha1.Release) (lead time.Duration, known bool) {
 	newest, known := LeadTime(r)

@@ -49,6 +49,9 @@ type Event struct {
 	SHA, Branch, Tag string
 	// Pull is the pull request that was merged into Branch, or is open where there are neither Branch nor Tag; nil for none.
 	Pull *Pull
+	// Delivery tells this event from another one with the same body, where the sender says: a branch may come to be where it was before.
+	// One that is played again has the same. It is empty where bodies themselves differ each time, as those of GitHub and Gitea do.
+	Delivery string
 }
 
 // Pull is a pull request. Its times are as the sender says, zero where it does not.
@@ -70,18 +73,23 @@ const (
 	headerTimestamp = "X-Towpath-Timestamp"
 )
 
+// deliveriesGitLab are the headers by which GitLab tells one event from another; the first stays the same where it tries again. They are signed no
+// less than its body: who knows the token may say anything.
+var deliveriesGitLab = []string{"Idempotency-Key", "X-Gitlab-Event-UUID"}
+
 // Read verifies an event and reads it. Nothing of the body is looked at before it is proved who sent it.
 func Read(header Header, body, secret []byte, now time.Time) (Event, error) {
 	if len(secret) < minSecret {
 		return Event{}, ErrWeak
 	}
 	var parse func([]byte) (Event, error)
+	delivery := ""
 	switch {
 	case header(headerGeneric) != "":
 		if !timely(header(headerTimestamp), now) || !signed(secret, strings.TrimPrefix(header(headerGeneric), "sha256="), []byte(header(headerTimestamp)+"."), body) {
 			return Event{}, ErrUnproved
 		}
-		parse = generic
+		parse, delivery = generic, header(headerTimestamp)
 	case header(headerGitea) != "":
 		if !signed(secret, header(headerGitea), body) {
 			return Event{}, ErrUnproved
@@ -97,7 +105,7 @@ func Read(header Header, body, secret []byte, now time.Time) (Event, error) {
 		if !equal(secret, []byte(header(headerGitLab))) {
 			return Event{}, ErrUnproved
 		}
-		parse = gitlab
+		parse, delivery = gitlab, first(header, deliveriesGitLab)
 	default:
 		return Event{}, ErrUnproved
 	}
@@ -108,7 +116,18 @@ func Read(header Header, body, secret []byte, now time.Time) (Event, error) {
 	if err != nil {
 		return Event{}, ErrMalformed
 	}
+	event.Delivery = delivery
 	return event.bounded(now), nil
+}
+
+// first is the first of some headers that is there; empty for none.
+func first(header Header, names []string) string {
+	for _, name := range names {
+		if value := header(name); value != "" {
+			return value
+		}
+	}
+	return ""
 }
 
 // Sign is the signature of a generic event: an HMAC of its time, in seconds since 1970, a dot, and the body.

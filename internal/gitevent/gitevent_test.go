@@ -72,6 +72,26 @@ func TestRead_KnowsWhatWasPushed(t *testing.T) {
 	}
 }
 
+// A branch may come to be where it was before: the body is the same then, and the event is another one.
+func TestRead_TellsEventsWithTheSameBodyApart(t *testing.T) {
+	own := `{"repository":"https://git.example/shop/checkout","branch":"main","sha":"` + sha + `"}`
+	lab := headers{"X-Gitlab-Token": secret, "X-Gitlab-Event-UUID": "13792a34", "Idempotency-Key": "f5e57f2e"}
+	for name, c := range map[string]struct {
+		headers        headers
+		body, delivery string
+	}{
+		"generic":                     {ours(own, now), own, "1796029200"},
+		"generic, a second later":     {ours(own, now.Add(time.Second)), own, "1796029201"},
+		"GitLab":                      {lab, labPushed, "f5e57f2e"},
+		"GitLab of an earlier day":    {headers{"X-Gitlab-Token": secret, "X-Gitlab-Event-UUID": "13792a34"}, labPushed, "13792a34"},
+		"GitHub, which signs no more": {headers{"X-GitHub-Delivery": "72d3162e", "X-GitHub-Event": "push", "X-Hub-Signature-256": "sha256=" + sign(pushed)}, pushed, ""},
+	} {
+		if e, err := read(c.headers, c.body); err != nil || e.Delivery != c.delivery {
+			t.Errorf("%s: it is %q, want %q (%v)", name, e.Delivery, c.delivery, err)
+		}
+	}
+}
+
 func TestRead_KnowsWhatWasMerged(t *testing.T) {
 	e, err := read(headers{"X-GitHub-Event": "pull_request", "X-Hub-Signature-256": "sha256=" + sign(merged)}, merged)
 	want := gitevent.Pull{Number: 12, Title: "Add a cart[31m", OpenedAt: now.AddDate(0, 0, -2).Add(-time.Hour), MergedAt: now.Add(-time.Hour - time.Minute)}

@@ -100,6 +100,51 @@ var _ = Describe("A Component with a source and no image", func() {
 			framework.HaveCondition(isPromoted, no, platformv1alpha1.ReasonWaitingForBuild)))
 	})
 
+	It("tells of a Release all commits that never ran in its environment, whichever Builds brought them", func(ctx SpecContext) {
+		t := newTeam(ctx, "dev")
+		t.addGated(ctx, "prod", gated(ctx, platformv1alpha1.ClassGate{Gate: platformv1alpha1.Gate{Promotion: platformv1alpha1.PromotionManual}}))
+		template := publish(ctx, light(framework.Name("light")))
+		component := deploy(ctx, sourced(t, "ledger", template.Name, "dev", "prod"))
+		promote := func(number int64) *platformv1alpha1.Release {
+			GinkgoHelper()
+			release := t.release("ledger", "prod", number)
+			Eventually(ctx, framework.Read(admin, release)).ShouldNot(BeNil())
+			change(ctx, component, func(c *platformv1alpha1.Component) { c.Spec.Environments[1].Promote = release.Name })
+			Eventually(ctx, framework.Read(admin, release)).Should(framework.BeReady())
+			return read(ctx, release)
+		}
+		since := func(letter string, count int32, oldest *platformv1alpha1.Build) OmegaMatcher {
+			from := strings.Repeat(letter, 40)
+			return HaveField("Spec.Commits", HaveValue(And(HaveField("From", from), HaveField("Count", HaveValue(Equal(count))),
+				HaveField("OldestCommittedAt", HaveValue(HaveField("Time", BeTemporally("==", oldest.Spec.Commit.CommittedAt.Time)))))))
+		}
+		after := func(letter, before string, ago time.Duration) *platformv1alpha1.Build {
+			b := built(component, letter, ago)
+			b.Spec.Commits.From = strings.Repeat(before, 40)
+			record(ctx, b)
+			return b
+		}
+		record(ctx, built(component, "a", 4*time.Hour))
+		Expect(promote(1).Spec.Commit.SHA).To(HavePrefix("a"))
+
+		By("taking two Builds to dev, and the later one alone to prod")
+		second := after("b", "a", 3*time.Hour)
+		Eventually(ctx, framework.Read(admin, t.release("ledger", "dev", 2))).Should(And(framework.BeReady(), since("a", 3, second)))
+		third := after("c", "b", 2*time.Hour)
+		Eventually(ctx, framework.Read(admin, t.release("ledger", "dev", 3))).Should(And(framework.BeReady(), since("b", 3, third)))
+		var last int64
+		Eventually(ctx, func() (string, error) {
+			releases, err := t.releases(ctx, "ledger", "prod")
+			if len(releases) == 0 || err != nil {
+				return "", err
+			}
+			newest := releases[len(releases)-1].Spec
+			last = newest.Number
+			return newest.Build, nil
+		}).Should(Equal(third.Name))
+		Expect(promote(last)).To(since("a", 6, second))
+	})
+
 	It("has whoever asked for the Build as an author of the Release", func(ctx SpecContext) {
 		t := newTeam(ctx, "dev")
 		t.addGated(ctx, "prod", gated(ctx, platformv1alpha1.ClassGate{Gate: platformv1alpha1.Gate{Approvals: 1, AuthorApproval: platformv1alpha1.AuthorApprovalForbidden}}))

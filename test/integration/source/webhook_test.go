@@ -71,6 +71,7 @@ var _ = Describe("A webhook", Serial, Ordered, func() {
 		name, r, first = repository(ctx)
 		c = component(name, func(s *platformv1alpha1.Source) {
 			s.Trigger, s.SecretRef = platformv1alpha1.TriggerWebhook, &platformv1alpha1.SourceSecretReference{Name: "towpath-git"}
+			s.IntervalSeconds = 150 // three seconds here
 		})
 		create(ctx, c)
 		path = "/hooks/" + home + "/" + c.Name
@@ -139,6 +140,44 @@ var _ = Describe("A webhook", Serial, Ordered, func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(answer.Body.Close()).To(Succeed())
 		Expect(answer.StatusCode).To(Equal(http.StatusRequestEntityTooLarge))
+	})
+
+	It("counts again where the same is true once more, and is signed anew", func(ctx SpecContext) {
+		at := time.Now()
+		own := func(sha string, at time.Time) int {
+			body := fmt.Sprintf(`{"repository":"https://outside.example/%s.git","branch":"main","sha":%q}`, name, sha)
+			signature, timestamp := gitevent.Sign([]byte(hookSecret), []byte(body), at)
+			return tell(ctx, path, body, map[string]string{"X-Towpath-Signature": signature, "X-Towpath-Timestamp": timestamp})
+		}
+		second := push(ctx, r, gittest.Change{Files: map[string]string{"a": "1"}, Message: "Second"})
+		Expect(own(second, at)).To(Equal(http.StatusAccepted))
+		Eventually(ctx, status(c)).Should(HaveField("Head", second))
+		git(ctx, r, "push", "--quiet", "--force", "origin", first+":refs/heads/main")
+		Expect(own(first, at.Add(time.Second))).To(Equal(http.StatusAccepted))
+		Eventually(ctx, status(c)).Should(HaveField("Head", first))
+
+		By("moving the branch to what was told of before")
+		git(ctx, r, "push", "--quiet", "--force", "origin", second+":refs/heads/main")
+		asked := server.Asked(http.MethodGet, name)
+		Expect(own(second, at)).To(Equal(http.StatusAccepted))
+		Consistently(ctx, func() int { return server.Asked(http.MethodGet, name) }, 4*time.Second).Should(Equal(asked), "this very one was taken before")
+		Expect(own(second, at.Add(2*time.Second))).To(Equal(http.StatusAccepted))
+		Eventually(ctx, status(c)).Should(HaveField("Head", second))
+	})
+
+	It("is not lost where the repository cannot be asked just then", func(ctx SpecContext) {
+		sha := push(ctx, r, gittest.Change{Files: map[string]string{"a": "1"}, Message: "Second"})
+		server.Before(func(w http.ResponseWriter, _ *http.Request) bool {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return true
+		})
+		DeferCleanup(func() { server.Before(nil) })
+		body := pushed(name, sha)
+		Expect(tell(ctx, path, body, github("push", body))).To(Equal(http.StatusAccepted))
+		Eventually(ctx, status(c)).Should(HaveField("Reason", "NotReachable"))
+		server.Before(nil)
+		build(ctx, c, sha)
+		Eventually(ctx, status(c)).Should(And(HaveField("Head", sha), HaveField("Reason", "")))
 	})
 
 	It("is limited for who sends too many", func(ctx SpecContext) {

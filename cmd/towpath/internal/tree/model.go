@@ -160,7 +160,7 @@ type Commit struct {
 	// LeadTimeSeconds is how long it took from the commit until the Release was Ready for the first time; nil where that is not
 	// known, or the Release brings no new commit.
 	LeadTimeSeconds *int64 `json:"leadTimeSeconds,omitempty"`
-	// New is how many commits its Build brought which the one before did not have, and OldestCommittedAt when the oldest of them was made;
+	// New is how many commits it brings to its environment, as Builds say it, and OldestCommittedAt when the oldest of them was made;
 	// nil where that is not known.
 	New               *int32       `json:"new,omitempty"`
 	OldestCommittedAt *metav1.Time `json:"oldestCommittedAt,omitempty"`
