@@ -18,7 +18,7 @@ start() {
     exit 1
   }
   mkdir -p "$state"
-  echo "starting dockerd (log: ${state#"$PWD"/}/dockerd.log); make kind-down ends it"
+  echo "starting dockerd (log: ${state#"$PWD"/}/dockerd.log)"
   # In a session of its own: it outlives make, and a Ctrl-C there is not meant for it.
   setsid nohup dockerd --pidfile "$pidfile" </dev/null >"$state/dockerd.log" 2>&1 &
   local pid=$!

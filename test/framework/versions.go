@@ -7,7 +7,7 @@ import (
 	"os/exec"
 	"strings"
 
-	. "github.com/onsi/ginkgo/v2"
+	"github.com/onsi/ginkgo/v2"
 )
 
 // HistoryVariable is set where the commits of all versions must be there, and a spec that lacks one fails: where CI has fetched them.
@@ -39,13 +39,13 @@ func ReadVersions(file string) ([]Version, error) {
 // SkipIfMissing skips a spec of a version that cannot be built, for this clone does not have its commit. Where HistoryVariable is set, the
 // spec fails.
 func (v Version) SkipIfMissing(ctx context.Context) {
-	GinkgoHelper()
+	ginkgo.GinkgoHelper()
 	switch missing, required := v.missing(ctx); {
 	case missing == "":
 	case required:
-		Fail(missing + "\n" + HistoryVariable + " is set, so it must be there: a workflow says fetch-depth: 0")
+		ginkgo.Fail(missing + "\n" + HistoryVariable + " is set, so it must be there: a workflow says fetch-depth: 0")
 	default:
-		Skip(missing)
+		ginkgo.Skip(missing)
 	}
 }
 
