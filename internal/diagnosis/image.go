@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -71,8 +72,12 @@ type pullPattern struct {
 }
 
 // compile has words count only as whole ones, and codes only where a status stands in a sentence: names hold words, and
-// tags and digests hold digits.
-func compile(known ...pullError) []pullPattern {
+// tags and digests hold digits. It does so when they are first asked for, as lazyregexp.
+func compile(known ...pullError) func() []pullPattern {
+	return sync.OnceValue(func() []pullPattern { return compiled(known) })
+}
+
+func compiled(known []pullError) []pullPattern {
 	patterns := make([]pullPattern, len(known))
 	for i, k := range known {
 		patterns[i] = pullPattern{pullError: k, wordsFit: regexp.MustCompile(`(?:^|[^\w-])(?:` + k.words + `)(?:$|[^\w-])`)}
@@ -85,14 +90,15 @@ func compile(known ...pullError) []pullPattern {
 
 // recognize finds what an answer to a pull means, nil for one that is not known.
 func recognize(said string) *pullError {
-	for i := range pullErrors {
-		if pullErrors[i].wordsFit.MatchString(said) {
-			return &pullErrors[i].pullError
+	known := pullErrors()
+	for i := range known {
+		if known[i].wordsFit.MatchString(said) {
+			return &known[i].pullError
 		}
 	}
-	for i := range pullErrors {
-		if codes := pullErrors[i].codesFit; codes != nil && codes.MatchString(said) {
-			return &pullErrors[i].pullError
+	for i := range known {
+		if codes := known[i].codesFit; codes != nil && codes.MatchString(said) {
+			return &known[i].pullError
 		}
 	}
 	return nil

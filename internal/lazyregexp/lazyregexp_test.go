@@ -18,7 +18,7 @@ func TestNew_CompilesOnce(t *testing.T) {
 	if !get().MatchString("aa") || get().MatchString("b") {
 		t.Error("it is not the expression")
 	}
-	if get() != get() {
+	if first, second := get(), get(); first != second {
 		t.Error("it is compiled again")
 	}
 }
