@@ -12,10 +12,12 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 work=$(mktemp -d)
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 
+# The work may go on here meanwhile.
+commit=$(git -C "$root" rev-parse HEAD)
 first=$work/first second=$work/elsewhere/the-second
 for clone in "$first" "$second"; do
   git clone -q "$root" "$clone"
-  git -C "$clone" checkout -q --detach "$(git -C "$root" rev-parse HEAD)"
+  git -C "$clone" checkout -q --detach "$commit"
 done
 
 # Not those of the make that calls: each clone says by itself which version it is.
@@ -42,4 +44,4 @@ diff <(sums "$first") <(sums "$second") || {
   echo "two builds of one commit differ" >&2
   exit 1
 }
-echo "two builds of $(git -C "$root" rev-parse --short HEAD) are the same: $(sums "$first" | wc -l) files, image $(<"$first/build/image/digest")"
+echo "two builds of ${commit:0:8} are the same: $(sums "$first" | wc -l) files, image $(<"$first/build/image/digest")"
