@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
@@ -18,6 +17,7 @@ import (
 	"github.com/go-git/go-git/v5/storage/memory"
 
 	"github.com/towpath-dev/towpath/internal/gitwire"
+	"github.com/towpath-dev/towpath/internal/lazyregexp"
 )
 
 // go-git's own transports are not used: they go through proxies of the environment and the manager's own ~/.ssh, follow
@@ -229,15 +229,11 @@ func (e *declinedError) Error() string {
 	return e.status + ": " + e.told
 }
 
+// raced is how servers speak of somebody else who pushed at the same time. A lock is a word of its own: a push that is blocked stays so.
+var raced = lazyregexp.New(`\block\b|fast-forward|fetch first|failed to update ref|incorrect old value|already exists|\bstale\b`)
+
 // passing says whether it speaks of somebody else who pushed at the same time.
-func (e *declinedError) passing() bool {
-	for _, words := range []string{"lock", "fast-forward", "fetch first", "failed to update ref", "incorrect old value", "already exists", "stale"} {
-		if strings.Contains(e.status, words) {
-			return true
-		}
-	}
-	return false
-}
+func (e *declinedError) passing() bool { return raced().MatchString(e.status) }
 
 // sidebandOf asks for answers in parts, in which the server can also say what went wrong, and returns what takes them apart.
 func sidebandOf(offers, asked *capability.List) func(io.Reader, io.Writer) io.Reader {
