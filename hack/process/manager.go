@@ -172,12 +172,30 @@ func run(cmd *exec.Cmd) error {
 	go func() {
 		runtime.LockOSThread()
 		err := cmd.Start()
+		if err == nil {
+			begun(cmd.Process.Pid)
+		}
 		started <- err
 		if err == nil {
 			_ = cmd.Wait()
 		}
 	}()
 	return <-started
+}
+
+// begun returns once a process that was just started shows its arguments, or has ended. A start succeeds a moment before the kernel
+// has put them in place, and until then PID would take the process for one that has ended.
+func begun(pid int) {
+	for {
+		arguments, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if err != nil || len(arguments) > 0 {
+			return
+		}
+		if _, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); err != nil {
+			return // a zombie has neither
+		}
+		time.Sleep(100 * time.Microsecond)
+	}
 }
 
 // PID returns the process ID of the running manager, 0 when none runs. A pid of another program, which
