@@ -309,7 +309,7 @@ test-vuln: $(BIN)/govulncheck ## Show on made-up vulnerabilities that vuln finds
 .PHONY: licences
 licences: ## Check the licences of all modules that the binaries hold on any platform (-print lists them: go -C hack/tools run ./licences).
 	@go -C hack/tools run ./licences -platforms '$(PLATFORMS)' ../.. ./cmd/manager
-	@platforms=$$(sed -nE 's|^ *- ([a-z]+)_([a-z0-9]+)$$|\1/\2|p' .goreleaser.yaml | paste -sd, -); \
+	@platforms=$$(hack/release/cli-platforms.sh , <.goreleaser.yaml); \
 	  go -C hack/tools run ./licences -platforms "$$platforms" ../.. ./cmd/towpath
 
 .PHONY: verify

@@ -36,7 +36,7 @@ images='linux/amd64 linux/arm64'
 [[ $PLATFORMS == *[^,[:space:]]* ]] || wrong "PLATFORMS is empty: write some of $images, with commas between them"
 [[ $PLATFORMS != *[[:space:]]* ]] || wrong "PLATFORMS=\"$PLATFORMS\": write commas, and no spaces, between platforms"
 platforms PLATFORMS commas "${PLATFORMS//,/ }" "$images"
-cli=$(sed -nE 's|^ *- ([a-z]+)_([a-z0-9]+)$|\1/\2|p' .goreleaser.yaml | paste -sd ' ' -)
+cli=$(hack/release/cli-platforms.sh ' ' <.goreleaser.yaml)
 platforms CLI_PLATFORMS spaces "${CLI_PLATFORMS:-}" "$cli"
 
 # As image references have it: the image is pushed, and the chart asks for it, by this.

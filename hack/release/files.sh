@@ -61,7 +61,7 @@ done <.goreleaser.yaml)
 
 # Beside the binary in each archive. What is linked differs by system: on windows it is more.
 rm -rf build/licences
-go -C hack/tools run ./licences -platforms "$(sed -nE 's|^ *- ([a-z]+)_([a-z0-9]+)$|\1/\2|p' <<<"$config" | paste -sd, -)" \
+go -C hack/tools run ./licences -platforms "$(hack/release/cli-platforms.sh , <<<"$config")" \
   -texts "$root/build/licences/%/THIRD_PARTY_LICENSES.txt" "$root" ./cmd/towpath
 
 # Of a tag that this commit bears, goreleaser sees to it that nothing else is in the tree. All else is a snapshot to it. krew takes
