@@ -6,7 +6,7 @@ import (
 	platformv1alpha1 "github.com/towpath-dev/towpath/api/v1alpha1"
 )
 
-// maxCommits is how many commits a range counts.
+// maxCommits is how many commits a range counts at most: as many as the API takes, and as gitsource counts.
 const maxCommits = 10000
 
 // Undeployed are the commits that a Build brings to where another commit runs: what it brought itself, and what those before it did that never ran there.

@@ -3,8 +3,6 @@ package manager
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
-	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -14,155 +12,38 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/towpath-dev/towpath/test/framework/valuesschema"
 )
 
 // ofTheDeployment are the parts of a configuration that the chart has no values for: hack/chart/deployment.go writes them.
 var ofTheDeployment = []string{"apiVersion", "kind", "health", "metrics", "webhook"}
 
-// valuesSchema is what of JSON schema the chart says of its values.
-type valuesSchema struct {
-	Type              any                      `json:"type"`
-	Properties        map[string]*valuesSchema `json:"properties"`
-	Additional        json.RawMessage          `json:"additionalProperties"`
-	Items             *valuesSchema            `json:"items"`
-	Minimum, Maximum  *int64
-	MaxItems          *int
-	Enum              []any
-	Pattern           string
-	ReferencesAnother string `json:"$ref"`
+// reading is how the manager reads its file. internal/cost reads prices, of which the type here has no fields.
+func reading() valuesschema.Reading {
+	r := valuesschema.Reading{Tag: "json", Whole: map[reflect.Type]string{reflect.TypeFor[PricesConfiguration](): "object"}}
+	for _, part := range ofTheDeployment {
+		r.Absent = append(r.Absent, "configuration."+part)
+	}
+	return r
 }
 
-// chartSchema is the schema of the chart's values.
-func chartSchema(t *testing.T) *valuesSchema {
+func chartSchema(t *testing.T) *valuesschema.Schema {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join("..", "..", "config", "chart", "values.schema.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all valuesSchema
-	if err := json.Unmarshal(raw, &all); err != nil {
-		t.Fatal(err)
-	}
-	return &all
-}
-
-// differences are where a schema is not that of a Go type as JSON writes it: fields that one has alone, and types that differ.
-func differences(of reflect.Type, schema *valuesSchema, path string) []string {
-	if schema.ReferencesAnother != "" {
-		return []string{path + " refers to another schema, which this test does not follow"}
-	}
-	if of.Kind() == reflect.Pointer {
-		of = of.Elem()
-	}
-	want := map[reflect.Kind]string{
-		reflect.String: "string", reflect.Bool: "boolean", reflect.Int: "integer", reflect.Int32: "integer", reflect.Int64: "integer",
-		reflect.Slice: "array", reflect.Map: "object", reflect.Struct: "object",
-	}[of.Kind()]
-	if want == "" || schema.Type != want {
-		return []string{fmt.Sprintf("%s is %v in the schema, and %s in Go", path, schema.Type, of)}
-	}
-	switch {
-	case of == reflect.TypeFor[PricesConfiguration](): // internal/cost reads it, and this type has no fields of it
-		return nil
-	case of.Kind() == reflect.Slice:
-		if schema.Items == nil {
-			return []string{path + " does not say what its items are"}
-		}
-		return differences(of.Elem(), schema.Items, path+"[]")
-	case of.Kind() == reflect.Map:
-		return mapDifferences(of, schema, path)
-	case of.Kind() == reflect.Struct:
-		return structDifferences(of, schema, path)
-	}
-	return nil
-}
-
-// mapDifferences are those of a map, whose schema either lists the keys that there may be, or says what each has.
-func mapDifferences(of reflect.Type, schema *valuesSchema, path string) []string {
-	var found []string
-	for name, value := range schema.Properties {
-		found = append(found, differences(of.Elem(), value, path+"."+name)...)
-	}
-	if string(schema.Additional) == "false" && len(schema.Properties) > 0 {
-		return found
-	}
-	var values valuesSchema
-	if err := json.Unmarshal(schema.Additional, &values); err != nil {
-		return append(found, path+" does not say what its values are")
-	}
-	return append(found, differences(of.Elem(), &values, path+".*")...)
-}
-
-func structDifferences(of reflect.Type, schema *valuesSchema, path string) []string {
-	var found []string
-	if string(schema.Additional) != "false" {
-		found = append(found, path+" allows what does not exist")
-	}
-	left := maps.Clone(schema.Properties)
-	for i := range of.NumField() {
-		name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
-		if name == "" || path == "configuration" && slices.Contains(ofTheDeployment, name) {
-			continue
-		}
-		if left[name] == nil {
-			found = append(found, path+"."+name+" is in Go alone")
-			continue
-		}
-		found = append(found, differences(of.Field(i).Type, left[name], path+"."+name)...)
-		delete(left, name)
-	}
-	for name := range left {
-		found = append(found, path+"."+name+" is in the schema alone")
-	}
-	return found
+	return valuesschema.Of(t, filepath.Join("..", ".."))
 }
 
 // What the manager reads from its file can be given to the chart, and nothing else can.
 func TestTheSchemaOfTheChartIsThatOfTheFile(t *testing.T) {
-	for _, difference := range differences(reflect.TypeFor[Configuration](), chartSchema(t).Properties["configuration"], "configuration") {
+	for _, difference := range reading().Differences(reflect.TypeFor[Configuration](), chartSchema(t).Properties["configuration"], "configuration") {
 		t.Error(difference)
-	}
-}
-
-// The check above must see each kind of difference, or the schema goes stale unseen.
-func TestDifferencesOfASchemaAreSeen(t *testing.T) {
-	type inner struct {
-		B bool `json:"b"`
-	}
-	type outer struct {
-		N int               `json:"n"`
-		L []string          `json:"l"`
-		M map[string]string `json:"m"`
-		P *inner            `json:"p,omitempty"`
-	}
-	const n, l, m = `"n":{"type":"integer"}`, `"l":{"type":"array","items":{"type":"string"}}`, `"m":{"type":"object","additionalProperties":{"type":"string"}}`
-	const p = `"p":{"type":"object","additionalProperties":false,"properties":{"b":{"type":"boolean"}}}`
-	for _, c := range []struct{ schema, want string }{
-		{n + "," + l + "," + m + "," + p, ""},
-		{n + "," + l + "," + m + `,"p":{"type":"object","additionalProperties":false,"properties":{"b":{"type":"string"}}}`, "x.p.b is string in the schema, and bool in Go"},
-		{n + "," + l + "," + m + `,"p":{"type":"object","properties":{"b":{"type":"boolean"}}}`, "x.p allows what does not exist"},
-		{n + "," + l + "," + m, "x.p is in Go alone"},
-		{n + "," + l + "," + m + "," + p + `,"q":{"type":"string"}`, "x.q is in the schema alone"},
-		{n + `,"l":{"type":"array"},` + m + "," + p, "x.l does not say what its items are"},
-		{n + `,"l":{"type":"array","items":{"type":"object"}},` + m + "," + p, "x.l[] is object in the schema, and string in Go"},
-		{n + "," + l + `,"m":{"type":"object"},` + p, "x.m does not say what its values are"},
-		{n + "," + l + `,"m":{"type":"object","additionalProperties":{"type":"integer"}},` + p, "x.m.* is integer in the schema, and string in Go"},
-		{n + "," + l + `,"m":{"$ref":"#/a"},` + p, "x.m refers to another schema, which this test does not follow"},
-	} {
-		var schema valuesSchema
-		if err := json.Unmarshal([]byte(`{"type":"object","additionalProperties":false,"properties":{`+c.schema+"}}"), &schema); err != nil {
-			t.Fatal(err)
-		}
-		if got := strings.Join(differences(reflect.TypeFor[outer](), &schema, "x"), "; "); got != c.want {
-			t.Errorf("%s: it says %q, want %q", c.schema, got, c.want)
-		}
 	}
 }
 
 // What the schema says of numbers, and of how many there may be, the manager says too: neither takes what the other refuses.
 func TestTheBoundsOfTheSchemaAreThoseOfTheManager(t *testing.T) {
-	var walk func(schema *valuesSchema, path []string)
-	walk = func(schema *valuesSchema, path []string) {
+	var walk func(schema *valuesschema.Schema, path []string)
+	walk = func(schema *valuesschema.Schema, path []string) {
 		name := strings.Join(path, ".")
 		switch schema.Type {
 		case "integer":
@@ -218,8 +99,8 @@ func faults(t *testing.T, path []string, value any) string {
 // Quantities of the schema are those that Kubernetes reads.
 func TestTheSchemaKnowsQuantities(t *testing.T) {
 	all := chartSchema(t)
-	var limits valuesSchema
-	if err := json.Unmarshal(all.Properties["resources"].Properties["limits"].Additional, &limits); err != nil {
+	limits, err := all.Properties["resources"].Properties["limits"].Values()
+	if err != nil {
 		t.Fatal(err)
 	}
 	patterns := map[string]string{"resources": limits.Pattern}
