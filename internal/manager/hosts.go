@@ -1,8 +1,7 @@
 package manager
 
 import (
-	"strconv"
-	"strings"
+	"errors"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -21,8 +20,8 @@ func hosts(part string, allowed []string, rules func(...string) (outbound.Rules,
 	}
 	for i, entry := range allowed {
 		if _, err := rules(entry); err != nil {
-			// It begins with the entry, which Invalid says too.
-			errs = append(errs, field.Invalid(at.Index(i), entry, strings.TrimPrefix(err.Error(), strconv.Quote(entry)+" ")))
+			// What it wraps does not begin with the entry, which Invalid says too.
+			errs = append(errs, field.Invalid(at.Index(i), entry, errors.Unwrap(err).Error()))
 		}
 	}
 	return errs

@@ -39,7 +39,8 @@ func (e *RefusedError) Error() string { return e.Host + " " + e.Reason }
 
 // NewRules returns rules that also allow what the platform lists: names (am.monitoring.svc), addresses, each also with a port
 // (am.monitoring.svc:9093), and networks (10.20.0.0/16). A name is allowed wherever it leads, and an address whatever name leads
-// there. Addresses that give out credentials of the cloud, multicast and unspecified ones are never reached, whatever is listed.
+// there. Addresses that give out credentials of the cloud, multicast and unspecified ones are never reached, whatever is listed. Its
+// error names the first entry that cannot be, and wraps what is wrong with it.
 func NewRules(allowed ...string) (Rules, error) {
 	var r Rules
 	for _, entry := range allowed {
